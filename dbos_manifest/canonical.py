@@ -1,0 +1,79 @@
+"""JSON values in one spelling (RFC 8785), and the digest of that spelling."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from json.encoder import encode_basestring
+from typing import Any
+
+_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+
+
+def canonical_json(value: Any) -> str:
+    """`value` as RFC 8785 text, except that integers keep all digits.
+
+    A float of integral value is written as that integer; true is not 1.
+    Raises: ValueError for NaN, infinity or a type that JSON does not have.
+    Source: RFC 8785 §3.2; SPEC §5 for the integers.
+    """
+    return _dumps(value) if _stdlib_agrees(value) else _encode(value)
+
+
+def digest_text(text: str) -> str:
+    """128 bits of the text's sha256, base64url without padding: 22 characters."""
+    raw = hashlib.sha256(text.encode()).digest()[:16]
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _stdlib_agrees(value: Any) -> bool:
+    """Whether json's C encoder writes the canonical form: no floats, and keys whose order UTF-16 keeps."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return True
+    if kind is dict:
+        return all(type(k) is str and (k.isascii() or max(k) < "\ud800") for k in value) and all(
+            map(_stdlib_agrees, value.values())
+        )
+    if kind is list or kind is tuple:
+        return all(map(_stdlib_agrees, value))
+    return False
+
+
+def _encode(value: Any) -> str:
+    if value is None:
+        return "null"
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return _encode_float(value)
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(_encode, value)) + "]"
+    if isinstance(value, dict):
+        # RFC 8785 sorts by UTF-16 code units, which differs from code points beyond the BMP
+        items = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be", "surrogatepass"))
+        return "{" + ",".join(f"{encode_basestring(k)}:{_encode(v)}" for k, v in items) + "}"
+    raise ValueError(f"{type(value).__name__} is not a JSON value")
+
+
+def _encode_float(value: float) -> str:
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError("JSON has no NaN and no infinity")
+    if value.is_integer():
+        return str(int(value))
+    mantissa, _, exponent = repr(value).partition("e")
+    if not exponent:
+        return mantissa
+    sign = "-" if mantissa.startswith("-") else ""
+    digits = mantissa.lstrip("-").replace(".", "")
+    power = int(exponent)  # always negative here: what is large is integral
+    if power >= -6:
+        return f"{sign}0.{'0' * (-power - 1)}{digits}"
+    return f"{sign}{mantissa.lstrip('-')}e{power}"

@@ -1,0 +1,64 @@
+"""What the database holds, in the words of `spec`: one record per row that a manifest asks about."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+INTERNAL_QUEUE = "_dbos_internal_queue"
+FINAL_STATUSES = frozenset(
+    {"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "RETRIES_EXCEEDED"}
+)
+
+
+class SnapshotRow(NamedTuple):
+    """A row of workflow_status with its input, as stored. A column that the schema lacks reads as None."""
+
+    id: str  # workflow_uuid
+    status: str
+    workflow: str | None  # name
+    class_name: str | None
+    instance_name: str | None  # config_name
+    application: str | None  # application_name
+    queue: str | None  # queue_name
+    queue_partition_key: str | None
+    deduplication_id: str | None
+    application_version: str | None
+    priority: int | None
+    timeout_ms: int | None
+    deadline_ms: int | None
+    delay_until_ms: int | None
+    authenticated_user: str | None
+    authenticated_roles: str | None  # JSON text
+    assumed_role: str | None
+    serialization: str | None
+    inputs: str | None  # JSON text when serialization is portable_json
+    schedule_name: str | None
+    executor_id: str | None
+    recovery_attempts: int | None
+    started_at_ms: int | None
+    created_at_ms: int
+    completed_at_ms: int | None  # completed_at; updated_at of a final row where that column is missing
+    creator_xid: str | None
+
+
+class LiveRow(NamedTuple):
+    """How a workflow is doing now. Texts are JSON when serialization is portable_json, else not readable."""
+
+    id: str
+    status: str
+    workflow: str | None
+    queue: str | None
+    created_at_ms: int
+    started_at_ms: int | None
+    completed_at_ms: int | None
+    serialization: str | None
+    output: str | None
+    error: str | None
+
+
+class QueueRow(NamedTuple):
+    """A registered queue. `partitioned` is None when the database's two signs of it disagree."""
+
+    name: str
+    application: str | None
+    partitioned: bool | None

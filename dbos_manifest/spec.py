@@ -1,0 +1,65 @@
+"""One workflow as it will be enqueued: every option resolved, in DBOS's units."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .canonical import canonical_json, digest_text
+
+
+class WorkflowSpec(NamedTuple):
+    """Lists and maps are plain JSON values. None is SQL NULL; no text field is ever ''."""
+
+    id: str
+    workflow: str
+    queue: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    class_name: str | None = None
+    instance_name: str | None = None
+    application: str | None = None
+    queue_partition_key: str | None = None
+    priority: int = 0
+    timeout_ms: int | None = None
+    deadline_ms: int | None = None  # epoch ms
+    not_before_ms: int | None = None  # epoch ms
+    delay_ms: int | None = None  # from the apply's clock
+    deduplication_id: str | None = None
+    duplication_policy: str = "reject"  # or return-existing
+    application_version: str | None = None
+    authenticated_user: str | None = None
+    authenticated_roles: list[str] | None = None
+    assumed_role: str | None = None
+    attributes: dict[str, Any] | None = None
+    runtime: str | None = None
+    name: str | None = None  # the entry's label, for messages and --entry
+    entry: int = 0  # index in `workflows`, from 0
+
+
+_DIGESTED = (
+    "workflow", "class_name", "instance_name", "application", "queue", "queue_partition_key", "args",
+    "kwargs", "priority", "timeout_ms", "deadline_ms", "not_before_ms", "delay_ms", "deduplication_id",
+    "application_version", "authenticated_user", "authenticated_roles", "assumed_role",
+)  # fmt: skip
+
+
+def digest_spec(spec: WorkflowSpec) -> str:
+    """The lockfile's digest: what the workflow is, so that two equal ones always give the same text.
+
+    Unset options are left out; so are the values that mean the same as unset (no arguments, priority 0,
+    no roles), so that writing a default out changes nothing.
+    Source: SPEC §5.
+    """
+    fields = {name: value for name in _DIGESTED if (value := getattr(spec, name)) or value is not None and name in ("timeout_ms", "deadline_ms", "not_before_ms", "delay_ms")}
+    return digest_text(canonical_json(fields))
+
+
+def default_id(manifest: str, spec: WorkflowSpec) -> str:
+    """The id of a workflow whose entry gives none: stable over runs, options and entry order.
+
+    Source: SPEC §1.
+    """
+    import hashlib
+
+    identity = [manifest, spec.workflow, spec.class_name, spec.instance_name, spec.args, spec.kwargs]
+    return f"{manifest}-{spec.workflow}-{hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:20]}"

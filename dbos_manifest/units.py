@@ -1,0 +1,93 @@
+"""Durations, sizes and instants: the text that people write, and the integers that DBOS stores."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+
+_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_DURATION = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII)
+_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB|kB|MB|GB)", re.ASCII)
+_BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_TIMESTAMP = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+MAX_MILLISECONDS = 2**53 - 1
+
+
+def parse_duration(text: object) -> int:
+    """`"1h30m"` in milliseconds: units w d h m s ms, each at most once, largest first.
+
+    Raises: ValueError saying what to write instead.
+    """
+    if isinstance(text, bool) or not isinstance(text, (str, int, float)):
+        raise ValueError("a duration is text with a unit, as `90s` or `1h30m`")
+    if not isinstance(text, str):
+        raise ValueError(f"a duration needs a unit: write `{text}s` for seconds, `{text}ms` for milliseconds")
+    match = _DURATION.fullmatch(text)
+    if not text or match is None:
+        if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
+            raise ValueError(f"a duration needs a unit: write `{text}s` for seconds, `{text}ms` for milliseconds")
+        if re.fullmatch(r"\d+\.\d+(ms|s|m|h|d|w)", text, re.ASCII):
+            raise ValueError(f"`{text}` has a fraction: write whole numbers, as `1h30m` or `1500ms`")
+        raise ValueError(f"`{text}` is not a duration: write `500ms`, `90s`, `5m`, `1h30m` or `2d`")
+    total = sum(
+        int(number) * _MILLISECONDS[unit]
+        for number, unit in zip(match.groups(), ("w", "d", "h", "m", "s", "ms"), strict=True)
+        if number is not None
+    )
+    if total > MAX_MILLISECONDS:
+        raise ValueError(f"`{text}` is longer than a database timestamp can hold")
+    return total
+
+
+def format_duration(milliseconds: int) -> str:
+    """The shortest text that `parse_duration` reads back: 5400000 → `1h30m`."""
+    out = ""
+    for unit in ("d", "h", "m", "s", "ms"):
+        count, milliseconds = divmod(milliseconds, _MILLISECONDS[unit])
+        out += f"{count}{unit}" if count else ""
+    return out or "0s"
+
+
+def parse_size(text: object) -> int:
+    """`"1MiB"` in bytes.
+
+    Raises: ValueError saying what to write instead.
+    """
+    match = _SIZE.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"`{text}` is not a size: write it with a unit, as `500kB` or `1MiB`")
+    return int(match[1]) * _BYTES[match[2]]
+
+
+def parse_timestamp(text: object) -> int:
+    """An RFC 3339 date-time in epoch milliseconds; what is finer than a millisecond is cut off.
+
+    Raises: ValueError saying what is missing.
+    """
+    if not isinstance(text, str):
+        raise ValueError("write a date-time as text: `2026-01-31T09:00:00Z`")
+    match = _TIMESTAMP.fullmatch(text)
+    if match is None:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+            raise ValueError(f"`{text}` has no time: write `{text}T00:00:00Z`")
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?", text, re.ASCII):
+            raise ValueError(f"`{text}` has no offset: write `{text}Z` for UTC, or an offset as `+02:00`")
+        raise ValueError(f"`{text}` is not an RFC 3339 date-time: write it as `2026-01-31T09:00:00Z`")
+    day, clock, fraction, offset = match.groups()
+    zone = "+00:00" if offset in "Zz" else offset
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{zone}")
+    except ValueError as error:
+        raise ValueError(f"`{text}` is not a date that exists: {error}") from None
+    milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
+    return milliseconds + (int(fraction[1:4].ljust(3, "0")) if fraction else 0)
+
+
+def format_timestamp(epoch_ms: int) -> str:
+    """Epoch milliseconds as RFC 3339 in UTC, with milliseconds only where there are some."""
+    moment = _EPOCH + timedelta(milliseconds=epoch_ms)
+    text = moment.isoformat(timespec="milliseconds" if epoch_ms % 1000 else "seconds")
+    return text.replace("+00:00", "Z")
