@@ -1,0 +1,157 @@
+"""A real worker, the real command line, and the database's rows as they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLES = ROOT / "manifests" / "examples"
+FINAL = {"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}
+PATIENCE_S = 60  # how long a test waits for something that takes a second
+
+
+class Worker:
+    """The orders application as a process of its own."""
+
+    def __init__(self, database_url: str, queues: Collection[str], log: Path) -> None:
+        self._log = log
+        with log.open("a") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "examples/orders/app.py"), *queues],
+                env={**os.environ, "DBOS_SYSTEM_DATABASE_URL": database_url},
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "orders 2026.1 is ready\n", log.read_text()
+
+    def stop(self) -> None:
+        """As a deployment does; the process must end by itself."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            assert self.process.wait(timeout=PATIENCE_S) == 0, self._log.read_text()
+        self._close()
+
+    def crash(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._close()
+
+    def _close(self) -> None:
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    def changes(self) -> dict[str, dict[str, Any]]:
+        """The changes of a plan by workflow id."""
+        manifests = self.json()["manifests"]
+        return {change["id"]: change for manifest in manifests for change in manifest["changes"]}
+
+    def states(self) -> dict[str, str]:
+        return {workflow_id: change["state"] for workflow_id, change in self.changes().items()}
+
+
+class Cli:
+    """Runs `dbos-manifest` in a folder against a database, as a user does."""
+
+    def __init__(self, database_url: str, folder: Path) -> None:
+        self.folder = folder
+        # nothing of the machine that runs the tests may change what the command does
+        self._environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("DBOS_", "GITHUB_", "CI_")) and name != "CI"
+        } | {"DBOS_SYSTEM_DATABASE_URL": database_url}
+
+    def __call__(self, *words: object, expect: int = 0) -> Done:
+        done = subprocess.run(
+            [sys.executable, "-m", "dbos_manifest", *map(str, words)],
+            cwd=self.folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def plan(self, *words: object, expect: int = 0) -> Done:
+        return self("plan", "-o", "json", *words, expect=expect)
+
+    def lock(self, name: str) -> dict[str, dict[str, Any]]:
+        """The entries of a lockfile by workflow id."""
+        _header, *lines = (self.folder / name).read_text().splitlines()
+        return {entry["id"]: entry for entry in map(json.loads, lines)}
+
+
+class Rows:
+    """The tables of the system database that belong to workflows, read and written as they are."""
+
+    def __init__(self, database_url: str) -> None:
+        url = sa.make_url(database_url)
+        if url.get_backend_name() == "postgresql":
+            url = url.set(drivername="postgresql+psycopg")
+        self.engine = sa.create_engine(url)
+        self._prefix = "" if self.engine.dialect.name == "sqlite" else "dbos."
+
+    def table(self, name: str) -> str:
+        return self._prefix + name
+
+    def execute(self, statement: str, **values: object) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(sa.text(statement), values)
+
+    def insert(self, table: str, row: Mapping[str, object]) -> None:
+        names = ", ".join(row)
+        places = ", ".join(f":{name}" for name in row)
+        self.execute(f"INSERT INTO {self.table(table)} ({names}) VALUES ({places})", **row)
+
+    def dump(self) -> dict[str, list[tuple[object, ...]]]:
+        """Every column of every row, as comparable values."""
+        tables = ("workflow_status", "workflow_input", "workflow_output")
+        return {name: self._dump(name) for name in tables}
+
+    def _dump(self, table: str) -> list[tuple[object, ...]]:
+        with self.engine.connect() as connection:
+            found = connection.execute(sa.text(f"SELECT * FROM {self.table(table)}"))
+            return sorted(tuple(map(repr, row)) for row in found)
+
+    def column(self, name: str, table: str = "workflow_status") -> dict[str, Any]:
+        with self.engine.connect() as connection:
+            found = connection.execute(sa.text(f"SELECT workflow_uuid, {name} FROM {self.table(table)}"))
+            return {row[0]: row[1] for row in found}
+
+    def wait_for(self, wanted: Mapping[str, str], patience_s: float = PATIENCE_S) -> None:
+        """Until each of these workflows has its status."""
+        give_up = time.monotonic() + patience_s
+        while True:
+            statuses = self.column("status")
+            late = {i: statuses.get(i) for i, status in wanted.items() if statuses.get(i) != status}
+            if not late:
+                return
+            assert time.monotonic() < give_up, f"still: {late}"
+            time.sleep(0.05)
+
+
+def write_manifest(path: Path, workflows: list[dict[str, Any]], **top: Any) -> Path:
+    """A manifest of these entries for the orders application, in the JSON form."""
+    head = {"version": 1, "name": path.stem, "application": "orders", "runtime": "python"}
+    path.write_text(json.dumps({**head, **top, "workflows": workflows}, indent=1))
+    return path

@@ -1,0 +1,257 @@
+"""Every example, applied with the real command and run by the real worker."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from dbos import DBOSClient
+from harness import EXAMPLES, Cli, Rows, Worker
+
+
+class Expected(NamedTuple):
+    """How an example's workflows end."""
+
+    outputs: dict[str, Any]  # of those with an id that end in SUCCESS
+    cancelled: frozenset[str] = frozenset()
+    lockfiles: dict[str, int] = {}  # noqa: RUF012 - name -> entries; empty: one, beside the file
+
+
+def ingested(day: str, region: str = "eu", stored: int = 3) -> dict[str, Any]:
+    return {"day": day, "region": region, "fetched": 3, "stored": stored}
+
+
+NOBODY = {"user": None, "roles": None, "assumed_role": None}
+PYTHON_EXAMPLES = {
+    "quickstart.yaml": Expected(
+        {
+            "quickstart-first-day": ingested("2026-01-01"),
+            "quickstart-rehearsal": ingested("2026-01-02", "us", stored=0),
+            "quickstart-urgent": "equal",
+            "quickstart-one-at-a-time": "exported",
+            "quickstart-report": "New orders of 2026-01-01",
+            "quickstart-restock": {"warehouse": "berlin", "sku": "blue-teapot", "shelves": 3},
+        }
+    ),
+    "priorities.yaml": Expected(
+        {
+            "priorities-backfill-1": ingested("2026-01-01"),
+            "priorities-backfill-2": ingested("2026-01-02"),
+            "priorities-today": ingested("2026-03-31"),
+            "priorities-at-once": "equal",
+        }
+    ),
+    "delayed.yaml": Expected(
+        {"delayed-a-moment": ingested("2026-01-01"), "delayed-until": ingested("2026-01-02")}
+    ),
+    "deduplication.yaml": Expected(
+        {"deduplication-export-berlin": "exported", "deduplication-export-austin": "exported"}
+    ),
+    "partitioned-queue.yaml": Expected(
+        {
+            "partitioned-eu-1": ingested("2026-01-01"),
+            "partitioned-eu-2": ingested("2026-01-02"),
+            "partitioned-us-1": ingested("2026-01-01", "us"),
+        }
+    ),
+    "class-methods.yaml": Expected(
+        {
+            "class-methods-report": "Orders of 2026-01-01",
+            "class-methods-berlin": {"warehouse": "berlin", "sku": "blue-teapot", "shelves": 3},
+            "class-methods-austin": {"warehouse": "austin", "sku": "red-teapot", "shelves": 1},
+        }
+    ),
+    "authenticated.yaml": Expected(
+        {
+            "authenticated-close-day": {"closed": "2026-01-01", "by": "ann@example.com"},
+            "authenticated-as-auditor": {
+                "user": "ann@example.com",
+                "roles": ["auditor"],
+                "assumed_role": "auditor",
+            },
+            "authenticated-nobody": NOBODY,
+        }
+    ),
+    "timeouts-and-deadlines.yaml": Expected(
+        {"timeouts-enough-time": "exported", "timeouts-this-century": "exported"},
+        cancelled=frozenset({"timeouts-too-slow"}),
+    ),
+    "attributes.yaml": Expected(
+        {
+            "attributes-of-the-team": {"team": "data", "ticket": "OPS-17"},
+            "attributes-of-its-own": {"customer": {"id": 42, "tier": "gold"}},
+        }
+    ),
+    "several-manifests.yaml": Expected(
+        {
+            "several-ingest-eu": ingested("2026-01-01"),
+            "several-ingest-us": ingested("2026-01-01", "us"),
+            "several-report": "Orders of 2026-01-01",
+        },
+        lockfiles={"several-ingest.lock.jsonl": 2, "several-reports.lock.jsonl": 1},
+    ),
+    "manifest.json": Expected(
+        {"json-ingest": ingested("2026-01-01"), "json-report": "Orders of 2026-01-01"}
+    ),
+}
+
+
+def load(name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((EXAMPLES / name).read_text()))
+
+
+def test_every_example_is_tested() -> None:
+    assert {path.name for path in EXAMPLES.iterdir()} == {*PYTHON_EXAMPLES, "typescript.yaml"}
+    for path in EXAMPLES.glob("*.yaml"):
+        first, _rest = path.read_text().split("\n", 1)
+        assert first == "# yaml-language-server: $schema=../../schemas/manifest.v1.schema.json", path
+        assert (path.parent / first.partition("$schema=")[2]).is_file()
+
+
+def test_the_python_examples_run_to_their_end(
+    cli: Cli, client: DBOSClient, start_worker: Callable[..., Worker]
+) -> None:
+    """One worker for all of them: applied, followed to the end, and applied again."""
+    start_worker()
+    for name, expected in PYTHON_EXAMPLES.items():
+        shutil.copy(EXAMPLES / name, cli.folder)
+        cli("validate", name)
+        first = cli("apply", name, "--wait", "--wait-timeout", "1m", expect=7 if expected.cancelled else 0)
+        assert "enqueued" in first.out
+        check_results(client, name, expected)
+        check_lockfiles(cli, name, expected)
+        check_second_apply(cli, name, len(expected.cancelled))
+
+
+def check_results(client: DBOSClient, name: str, expected: Expected) -> None:
+    for workflow_id, output in expected.outputs.items():
+        status = client.retrieve_workflow(workflow_id).get_status()
+        assert status.status == "SUCCESS", workflow_id
+        found = status.output
+        if name == "attributes.yaml":
+            assert found.pop("dbos_manifest")["manifest"] == "attributes"
+        assert found == output, workflow_id
+        assert status.app_name == "orders" if hasattr(status, "app_name") else True
+    for workflow_id in expected.cancelled:
+        assert client.retrieve_workflow(workflow_id).get_status().status == "CANCELLED"
+
+
+def check_lockfiles(cli: Cli, name: str, expected: Expected) -> None:
+    count = sum(len(document["workflows"]) for document in load(name))
+    beside = {f"{name.rpartition('.')[0]}.lock.jsonl": count}
+    entries = {}
+    for lockfile, lines in (expected.lockfiles or beside).items():
+        found = cli.lock(lockfile)
+        assert len(found) == lines, lockfile
+        entries |= found
+    assert set(expected.outputs) | expected.cancelled <= set(entries)
+    for workflow_id, entry in entries.items():
+        assert entry["status"] == ("CANCELLED" if workflow_id in expected.cancelled else "SUCCESS")
+        assert entry["completed_at"] >= entry["enqueued_at"], entry
+        assert "outcome" not in entry
+
+
+def check_second_apply(cli: Cli, name: str, cancelled: int) -> None:
+    before = {path.name: path.read_bytes() for path in cli.folder.iterdir()}
+    plan = cli.plan(name)
+    assert set(plan.states().values()) == {"unchanged"}
+    again = cli("apply", name)
+    assert "0 to enqueue" in again.out
+    assert ("CANCELLED" in again.out) == bool(cancelled)
+    assert {path.name: path.read_bytes() for path in cli.folder.iterdir()} == before
+
+
+def test_the_typescript_example_is_enqueued_for_its_own_application(cli: Cli, rows: Rows) -> None:
+    name = "typescript.yaml"
+    shutil.copy(EXAMPLES / name, cli.folder)
+    cli("apply", name)
+    assert rows.column("name") == {
+        "typescript-order": "placeOrder",
+        "typescript-invoice": "sendInvoice",
+        "typescript-refund": "refund",
+    }
+    assert rows.column("class_name") == {
+        "typescript-order": None,
+        "typescript-invoice": "Billing",
+        "typescript-refund": "PaymentProvider",
+    }
+    assert rows.column("config_name")["typescript-refund"] == "sandbox"
+    assert set(rows.column("application_name").values()) == {"storefront"}
+    assert set(rows.column("status").values()) == {"ENQUEUED"}
+    inputs = {i: json.loads(text) for i, text in rows.column("inputs", "workflow_input").items()}
+    assert inputs["typescript-order"] == {
+        "positionalArgs": ["order-1001", {"express": True, "notes": "leave at the door"}],
+        "namedArgs": {},
+    }
+    check_second_apply(cli, name, 0)
+
+
+def test_a_workflow_that_fails_is_told_and_recorded(
+    cli: Cli, start_worker: Callable[..., Worker]
+) -> None:
+    """`--wait` ends with 7, shows the error's message, and the lockfile has the status."""
+    manifest = cli.folder / "totals.yaml"
+    manifest.write_text(
+        "version: 1\nname: totals\napplication: orders\nruntime: python\ndefaults: {queue: etl}\n"
+        "workflows:\n- {id: totals-wrong, workflow: check_totals, args: [3, 2]}\n"
+        "- {id: totals-right, workflow: check_totals, args: [3, 3]}\n"
+    )
+    start_worker()
+    done = cli("apply", manifest, "--wait", "--wait-timeout", "1m", expect=7)
+    assert "expected 3 orders, found 2" in done.out
+    assert {i: entry["status"] for i, entry in cli.lock("totals.lock.jsonl").items()} == {
+        "totals-wrong": "ERROR",
+        "totals-right": "SUCCESS",
+    }
+    status = cli("status", manifest)
+    assert "expected 3 orders, found 2" in status.out
+    before = (cli.folder / "totals.lock.jsonl").read_bytes()
+    cli("apply", manifest)
+    assert (cli.folder / "totals.lock.jsonl").read_bytes() == before
+
+
+def test_a_wait_that_ends_too_soon_says_so(cli: Cli, rows: Rows) -> None:
+    """No worker runs: everything is sent, nothing ends, exit 7; a later wait records the end."""
+    shutil.copy(EXAMPLES / "manifest.json", cli.folder)
+    cli("apply", "manifest.json", "--wait", "--wait-timeout", "100ms", expect=7)
+    assert set(rows.column("status").values()) == {"ENQUEUED"}
+    assert all("status" not in entry for entry in cli.lock("manifest.lock.jsonl").values())
+
+
+@pytest.mark.parametrize("policy", ["reject", "return-existing"])
+def test_a_held_deduplication_id(cli: Cli, client: DBOSClient, rows: Rows, policy: str) -> None:
+    """Another live workflow holds the id: a conflict, or the one that stands in for ours."""
+    client.enqueue(
+        {
+            "workflow_name": "export_orders",
+            "queue_name": "nightly",
+            "workflow_id": "holder",
+            "deduplication_id": "export-berlin",
+        },
+        1,
+    )
+    manifest = cli.folder / "held.json"
+    entry = {
+        "id": "ours",
+        "workflow": "export_orders",
+        "queue": "nightly",
+        "args": [1],
+        "deduplication_id": "export-berlin",
+        "duplication_policy": policy,
+    }
+    manifest.write_text(
+        json.dumps({"version": 1, "name": "held", "application": "orders", "workflows": [entry]})
+    )
+    change = cli.plan(manifest).changes()["ours"]
+    assert change["held_by"] == "holder"
+    if policy == "reject":
+        assert change["state"] == "conflict"
+        cli("apply", manifest, expect=6)
+    else:
+        done = cli("apply", manifest)
+        assert "held" in done.out
+    assert set(rows.column("status")) == {"holder"}
