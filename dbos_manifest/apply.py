@@ -1,0 +1,263 @@
+"""Pass two: a manifest's missing workflows into the database, chunk by chunk, and into its lockfile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from .errors import Interrupted, Refused
+from .lockfile import LockEntry
+from .plan import State, compare_spec
+from .planning import ManifestPlan, read_chunks, record_existing
+from .snapshot import SnapshotRow
+from .spec import WorkflowSpec, digest_spec
+from .system_db.connect import Database
+from .system_db.lock import transaction_lock
+from .system_db.read import read_clock_ms, read_deduplication_holders, read_snapshot
+from .system_db.retry import Retry, classify, describe_error
+from .system_db.write import NewRow, insert_rows, make_row
+from .validation import specs_of
+
+BATCH_SPREAD_MS = 10_000
+PROVENANCE_KEY = "dbos_manifest"
+
+
+class Run(NamedTuple):
+    """What is the same for every row of one call: who writes, with what marks."""
+
+    run_id: str  # a uuid; creator_xid of the rows
+    provenance: dict[str, Any] | None  # run id and commit, for attributes; None: leave it out
+    legacy_inputs: bool = False
+
+
+class ApplyOptions(NamedTuple):
+    chunk_size: int
+    atomic: bool = False
+    fail_fast: bool = False
+
+
+class RowFault(NamedTuple):
+    """A workflow that the database, or another writer, kept from being enqueued."""
+
+    spec: WorkflowSpec
+    reason: str
+
+
+class Progress(NamedTuple):
+    manifest: str
+    sent: int
+    total: int
+
+
+@dataclass(slots=True)
+class SendOutcome:
+    """What pass two did. `held` counts return-existing workflows that another one stands in for."""
+
+    enqueued: int = 0
+    existing: int = 0  # appeared between the passes, equal to what we would have sent
+    held: int = 0
+    faults: list[RowFault] = field(default_factory=list)
+
+
+class Sending(NamedTuple):
+    spec: WorkflowSpec
+    row: NewRow
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What one transaction did with its rows; every row of it is in exactly one of the three."""
+
+    inserted: set[str] = field(default_factory=set)
+    present: dict[str, SnapshotRow] = field(default_factory=dict)  # equal rows, there already
+    faults: list[RowFault] = field(default_factory=list)
+    held: int = 0
+
+
+def created_at_steps(now_ms: int, newest_queued_ms: int, count: int) -> Iterator[int]:
+    """The created_at of each row to send: never falling, behind this manifest's queued rows.
+
+    Units:  epoch ms; 1 ms a row, or less so that the last is at most 10 s ahead of the clock.
+    Source: SPEC §4, Order; DBOS workers take equal priorities by created_at.
+    """
+    start = max(now_ms, newest_queued_ms)
+    room = max(0, now_ms + BATCH_SPREAD_MS - start)
+    for position in range(count):
+        yield start + (position if count <= room else position * room // count)
+
+
+def send_manifest(
+    database: Database,
+    plan: ManifestPlan,
+    *,
+    run: Run,
+    options: ApplyOptions,
+    retry: Retry,
+    outcome: SendOutcome,
+    on_progress: Callable[[Progress], None],
+    stopped: Callable[[], bool],
+) -> None:
+    """Enqueue what the plan decided to send; count it in `outcome` and note it in the plan's lockfile.
+
+    What was committed is in `outcome` and `plan.lock` (in memory) whatever is raised.
+    Raises: Interrupted between two chunks once `stopped()`; DatabaseUnreachable when the retry budget
+            ends; Refused when an atomic manifest has a row at fault.
+    """
+    sender = _Sender(database, plan, run, options, retry, outcome)
+    if options.atomic:
+        sender.send_all()
+        on_progress(Progress(plan.manifest.name, plan.to_send, plan.to_send))
+        return
+    done = 0
+    for chunk in sender.chunks():
+        if stopped():
+            raise Interrupted(f"stopped after {outcome.enqueued} of {plan.to_send} workflows")
+        sender.send_chunk(chunk)
+        done += len(chunk)
+        on_progress(Progress(plan.manifest.name, done, plan.to_send))
+        if options.fail_fast and outcome.faults:
+            break
+
+
+class _Sender:
+    def __init__(
+        self,
+        database: Database,
+        plan: ManifestPlan,
+        run: Run,
+        options: ApplyOptions,
+        retry: Retry,
+        outcome: SendOutcome,
+    ) -> None:
+        self.database = database
+        self.plan = plan
+        self.run = run
+        self.options = options
+        self.retry = retry
+        self.outcome = outcome
+        self.now_ms = retry.call(self._read_clock)  # once, so that a retried chunk is the same chunk
+
+    def _read_clock(self) -> int:
+        with self.database.reading() as connection:
+            return read_clock_ms(connection)
+
+    def chunks(self) -> Iterator[list[Sending]]:
+        steps = created_at_steps(self.now_ms, self.plan.newest_queued_ms, self.plan.to_send)
+        specs = specs_of(self.plan.manifest)
+        wanted = (spec for spec, send in zip(specs, self.plan.decisions, strict=True) if send)
+        for chunk in read_chunks(wanted, self.options.chunk_size):
+            yield [Sending(spec, self._make_row(spec, next(steps))) for spec in chunk]
+
+    def _make_row(self, spec: WorkflowSpec, created_at_ms: int) -> NewRow:
+        attributes = spec.attributes
+        if self.run.provenance is not None and self.database.layout.has_attributes:
+            mark = {"manifest": self.plan.manifest.name, **self.run.provenance}
+            attributes = {**(attributes or {}), PROVENANCE_KEY: mark}
+        return make_row(
+            spec,
+            created_at_ms=created_at_ms,
+            now_ms=self.now_ms,
+            attributes=attributes,
+            creator_xid=self.run.run_id,
+        )
+
+    def send_chunk(self, chunk: list[Sending]) -> None:
+        self._settle(chunk, self.retry.call(lambda: self._transact([chunk])))
+
+    def send_all(self) -> None:
+        """The whole manifest in one transaction: every row, or none and the rows at fault named."""
+        sent = self.retry.call(lambda: self._transact(self.chunks()))
+        for chunk in self.chunks():
+            self._settle(chunk, sent)
+        self.outcome.held = sent.held
+
+    def _transact(self, chunks: Iterable[list[Sending]]) -> _Sent:
+        sent = _Sent()
+        with self.database.transaction() as connection:
+            transaction_lock(connection, self.database, self.plan.manifest.name)
+            for chunk in chunks:
+                self._insert(connection, chunk, sent)
+            if self.options.atomic and sent.faults:
+                raise _refuse_atomic(self.plan, sent.faults)
+        return sent
+
+    def _insert(self, connection: Connection, chunk: list[Sending], sent: _Sent) -> None:
+        """Insert a chunk; on a data error halve it until the rows at fault stand alone."""
+        try:
+            with connection.begin_nested():
+                rows = [sending.row for sending in chunk]
+                inserted = insert_rows(
+                    connection, self.database, rows, legacy_inputs=self.run.legacy_inputs
+                )
+        except DBAPIError as error:
+            if classify(error) != "data":
+                raise
+            if len(chunk) == 1:
+                self._note_fault(connection, chunk[0].spec, error, sent)
+            else:
+                middle = len(chunk) // 2
+                self._insert(connection, chunk[:middle], sent)
+                self._insert(connection, chunk[middle:], sent)
+            return
+        sent.inserted |= inserted
+        if len(inserted) < len(chunk):
+            self._look_at_present(connection, [s for s in chunk if s.spec.id not in inserted], sent)
+
+    def _note_fault(
+        self, connection: Connection, spec: WorkflowSpec, error: DBAPIError, sent: _Sent
+    ) -> None:
+        reason = describe_error(error)
+        if spec.deduplication_id is not None:
+            pair = (spec.queue, spec.deduplication_id)
+            holder = read_deduplication_holders(connection, self.database, [pair]).get(pair)
+            if holder is not None and spec.duplication_policy == "return-existing":
+                sent.held += 1
+                return
+            if holder is not None:
+                reason = f"its deduplication id `{spec.deduplication_id}` is held by `{holder}`"
+        sent.faults.append(RowFault(spec, reason))
+
+    def _look_at_present(self, connection: Connection, chunk: list[Sending], sent: _Sent) -> None:
+        """Rows that were there before ours: of an attempt whose answer was lost, or of another writer."""
+        rows = read_snapshot(connection, self.database, [sending.spec.id for sending in chunk])
+        for spec, ours in chunk:
+            row = rows.get(spec.id)
+            if row is None:
+                sent.faults.append(RowFault(spec, "another process removed its row meanwhile"))
+            elif self._is_ours(row, ours):
+                sent.inserted.add(spec.id)
+            elif compare_spec(spec, row, locked=False, holder=None).state is State.UNCHANGED:
+                sent.present[spec.id] = row
+            else:
+                sent.faults.append(RowFault(spec, "another writer enqueued something else under its id"))
+
+    def _is_ours(self, row: SnapshotRow, ours: NewRow) -> bool:
+        if self.database.layout.has_creator_xid:
+            return row.creator_xid == self.run.run_id
+        return row.created_at_ms == ours.created_at and row.inputs == ours.inputs
+
+    def _settle(self, chunk: list[Sending], sent: _Sent) -> None:
+        """After the commit: count, and note in the lockfile what is in the database now."""
+        for spec, row in chunk:
+            if spec.id in sent.inserted:
+                self.plan.lock.record(LockEntry(spec.id, spec.workflow, digest_spec(spec), row.created_at))
+                self.outcome.enqueued += 1
+            elif spec.id in sent.present:
+                record_existing(self.plan.lock, spec, sent.present[spec.id].created_at_ms)
+                self.outcome.existing += 1
+        if not self.options.atomic:
+            self.outcome.faults += sent.faults
+            self.outcome.held += sent.held
+
+
+def _refuse_atomic(plan: ManifestPlan, faults: list[RowFault]) -> Refused:
+    shown = "; ".join(f"{fault.spec.id}: {fault.reason}" for fault in faults[:3])
+    more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+    return Refused(
+        f"`{plan.manifest.name}` is atomic and nothing of it was sent: {shown}{more}",
+        "mend those workflows, or apply without --atomic",
+    )

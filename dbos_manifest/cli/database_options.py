@@ -1,0 +1,85 @@
+"""Options of the commands that talk to the system database or read the lockfile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import UsageError
+from ..operations import DatabaseSettings, LockfileSettings
+from ..planning import Overrides
+from ..system_db.retry import RetryNotice
+from .options import DURATION, option, override, together
+from .output import say
+
+database_options = together(
+    option(
+        "--database-url",
+        metavar="URL",
+        envvar=["DBOS_MANIFEST_DATABASE_URL", "DBOS_SYSTEM_DATABASE_URL"],
+        help="postgresql://… or sqlite:///path.  [env var: DBOS_MANIFEST_DATABASE_URL, "
+        "DBOS_SYSTEM_DATABASE_URL]",
+    ),
+    option("--schema", default="dbos", show_default=True, help="Schema of the DBOS tables (PostgreSQL)."),
+    option(
+        "--retry-budget",
+        type=DURATION,
+        default="120s",
+        show_default=True,
+        help="How long a lost connection or a conflict is retried.",
+    ),
+)
+
+lockfile_options = together(
+    option("--lockfile", type=click.Path(path_type=Path, dir_okay=False), help="Lockfile to use."),
+    option("--target", metavar="NAME", help="Lockfile per target: jobs.NAME.lock.jsonl."),
+)
+
+override_options = together(
+    override("--allow-drift", is_flag=True, help="Skip drifted workflows instead of refusing."),
+    override("--skip-conflicts", is_flag=True, help="Skip conflicting workflows instead of refusing."),
+    override("--recreate-vanished", is_flag=True, help="Enqueue again what the database no longer has."),
+    override("--allow", multiple=True, metavar="CODE", help="Pass over a preflight finding; repeatable."),
+    option("--strict", is_flag=True, help="Treat preflight warnings as errors."),
+)
+
+show_values_option = option(
+    "--show-values/--hide-values",
+    default=None,
+    help="Show stored values in differences (default: only in text on a terminal).",
+)
+
+
+def database_settings(options: dict[str, Any]) -> DatabaseSettings:
+    """Take the database options out of a command's keyword arguments.
+
+    Raises: UsageError when no database is named.
+    """
+    url = options.pop("database_url")
+    schema, budget_s = options.pop("schema"), options.pop("retry_budget")
+    if not url:
+        raise UsageError(
+            "no database given",
+            "set DBOS_SYSTEM_DATABASE_URL, or say --database-url postgresql://… or sqlite:///path",
+        )
+    return DatabaseSettings(url, schema, budget_s, _say_retry)
+
+
+def lockfile_settings(options: dict[str, Any]) -> LockfileSettings:
+    return LockfileSettings(options.pop("lockfile"), options.pop("target"))
+
+
+def overrides(options: dict[str, Any]) -> Overrides:
+    return Overrides(
+        allow_drift=options.pop("allow_drift"),
+        skip_conflicts=options.pop("skip_conflicts"),
+        recreate_vanished=options.pop("recreate_vanished"),
+        strict=options.pop("strict"),
+        allow=frozenset(options.pop("allow")),
+    )
+
+
+def _say_retry(notice: RetryNotice) -> None:
+    say(f"retry {notice.attempt}: {notice.reason}; again in {notice.wait_s:.1f} s")

@@ -1,0 +1,59 @@
+"""The program: a group whose commands are loaded when they are called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+
+import click
+
+from .boundary import run_guarded
+
+COMMANDS = {
+    "validate": "Check manifests; needs no database.",
+    "plan": "Show what apply would do; changes nothing.",
+    "apply": "Enqueue the workflows that are missing and write the lockfile.",
+    "status": "Show the live DBOS status of every workflow of a manifest.",
+    "expand": "Print the workflows that a manifest stands for.",
+    "schema": "Print a JSON Schema, for editors.",
+    "lock": "Check, verify, rebuild, rebind or prune a lockfile.",
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name, and imports one when it is called: `validate` never loads a driver."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(f".{cmd_name}", __package__), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 findings in the files, 2 wrong command line, 3 database or lockfile "
+    "not usable, 5 partly applied, 6 refused, 7 a workflow failed (--wait), 10 plan --exit-code, "
+    "70 a bug, 130 interrupted.",
+)
+@click.version_option(version("dbos-manifest"), message="%(prog)s %(version)s")
+def cli() -> None:
+    """Submit batches of DBOS durable workflows from YAML manifests.
+
+    validate checks the files, plan compares them with the DBOS system database, apply enqueues
+    what is missing and writes a results lockfile.
+    """
+
+
+def main() -> None:
+    """The console script's entry point."""
+    raise SystemExit(run_guarded(cli))

@@ -1,0 +1,40 @@
+"""`dbos-manifest status`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..operations import read_live_rows
+from ..report.statuses import Status, status_lines, statuses_json
+from .database_options import database_options, database_settings
+from .inputs import load_manifests
+from .options import option, output_option, paths_argument
+from .output import painter, write, write_line
+
+
+@click.command()
+@paths_argument
+@database_options
+@option("--only", multiple=True, metavar="STATUS", help="Only workflows in this status; repeatable.")
+@output_option("text", "json", "ids")
+def status(paths: tuple[str, ...], output: str, only: tuple[str, ...], **options: Any) -> int:
+    """Show the live DBOS status of every workflow of the manifests, with results and errors.
+
+    A workflow that the database does not have is NOT_ENQUEUED.
+    """
+    validation = load_manifests(paths)
+    wanted = {name.upper() for name in only}
+    rows = read_live_rows(validation.manifests, database_settings(options))
+    statuses = (found for found in map(Status._make, rows) if not wanted or found.status in wanted)
+    if output == "json":
+        for piece in statuses_json(statuses):
+            write(piece)
+    elif output == "ids":
+        for found in statuses:
+            write_line(found.spec.id)
+    else:
+        for line in status_lines(statuses, painter()):
+            write_line(line)
+    return 0

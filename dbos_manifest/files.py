@@ -1,0 +1,223 @@
+"""The one door to the file system: manifests and lockfiles in, lockfiles out, whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+
+from .errors import LockfileNotWritable, Refused, UsageError
+
+SCHEMAS = ("manifest.v1", "lockfile.v1")
+_MANIFEST_SUFFIXES = {".yaml", ".yml"}
+
+
+def read_schema(name: str) -> str:
+    """The text of a published schema, as `manifest.v1`, from the wheel or the source tree."""
+    packaged = resources.files("dbos_manifest") / "schemas" / f"{name}.schema.json"
+    if packaged.is_file():
+        return packaged.read_text(encoding="utf-8")
+    return (Path(__file__).parent.parent / "schemas" / f"{name}.schema.json").read_text(encoding="utf-8")
+
+
+def find_manifests(path: Path) -> list[Path]:
+    """The files that a path of the command line stands for: itself, or the YAML files below a folder.
+
+    Shape:  a folder's files come sorted; hidden files and folders are passed over. Whether such a file
+            is a manifest at all is for the caller to see.
+    Raises: UsageError when there is no such file or folder.
+    """
+    if path.is_dir():
+        found = []
+        for folder, subfolders, names in os.walk(path):
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+            found += [
+                Path(folder, name)
+                for name in sorted(names)
+                if Path(name).suffix in _MANIFEST_SUFFIXES and not name.startswith(".")
+            ]
+        return found
+    if not path.exists():
+        raise UsageError(f"no such file or folder: {path}")
+    return [path]
+
+
+def read_manifest(path: Path, limit: int) -> bytes:
+    """The bytes of a manifest; of a longer file only `limit` + 1, which the reader then refuses.
+
+    Raises: UsageError when the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(limit + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+
+
+def read_lockfile(path: Path) -> bytes | None:
+    """The bytes of a lockfile, None where there is none yet.
+
+    Raises: UsageError when it is there and cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"cannot read the lockfile {path}: {error.strerror}") from error
+
+
+class LockfileSlot:
+    """The right to replace one lockfile, held from reading it until it is written.
+
+    The temporary file beside the lockfile is both the proof that the folder can be written, opened
+    before anything is sent, and the operating system's lock between two applies. A killed process
+    leaves an unlocked temporary file, which the next one takes over.
+    """
+
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        self.path = Path(os.path.realpath(path))
+        self._temporary = self.path.with_name(f".{self.path.name}.tmp")
+        self._descriptor: int | None = self._acquire(timeout_s)
+
+    def _acquire(self, timeout_s: float) -> int:
+        give_up = time.monotonic() + timeout_s
+        while True:
+            descriptor = self._open()
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                if time.monotonic() >= give_up:
+                    raise Refused(
+                        f"another apply holds the lockfile {self.path}",
+                        "wait for it to end, or give it longer with --lock-timeout",
+                    ) from None
+                time.sleep(0.05)
+                continue
+            if self._still_named(descriptor):
+                return descriptor
+            os.close(descriptor)  # its holder has renamed or removed it meanwhile
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise LockfileNotWritable(
+                f"cannot write the lockfile {self.path}: {error.strerror}",
+                "make its folder writable, or name another place with --lockfile",
+            ) from error
+
+    def _still_named(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.lstat(self._temporary))
+        except FileNotFoundError:
+            return False
+
+    def replace(self, lines: Iterable[str]) -> None:
+        """Put the lines in the lockfile's place, so that a reader sees all of the old or all of the new.
+
+        Raises: LockfileNotWritable when the disk refuses; the old lockfile is then as it was.
+        """
+        descriptor, self._descriptor = self._descriptor, None
+        assert descriptor is not None, "a slot writes once"
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+                file.truncate(0)
+                file.writelines(lines)
+                file.flush()
+                if self.path.exists():
+                    os.fchmod(descriptor, stat.S_IMODE(self.path.stat().st_mode))
+                os.fsync(descriptor)
+                self._temporary.replace(self.path)
+            _sync_folder(self.path.parent)
+        except BaseException as error:
+            self._temporary.unlink(missing_ok=True)
+            if not isinstance(error, OSError):
+                raise
+            raise LockfileNotWritable(
+                f"the lockfile {self.path} could not be written: {error.strerror}",
+                "the database has what was sent: free some space, then `lock rebuild` or apply again",
+            ) from error
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            self._temporary.unlink(missing_ok=True)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> LockfileSlot:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems cannot sync a folder
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def read_git_commit(folder: Path) -> str | None:
+    """The commit that the working tree around a folder is at, read from Git's own files.
+
+    Source: gitrepository-layout(5): HEAD, refs, packed-refs, and `gitdir:` files of work trees.
+    """
+    try:
+        for place in (folder, *folder.parents):
+            if (place / ".git").exists():
+                return _read_head(place / ".git")
+    except (OSError, UnicodeDecodeError):
+        pass  # provenance is a hint: an odd or unreadable repository is no reason to stop
+    return None
+
+
+def _read_head(git: Path) -> str | None:
+    if git.is_file():
+        git = git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+    common = git
+    if (git / "commondir").is_file():
+        common = git / (git / "commondir").read_text(encoding="utf-8").strip()
+    head = (git / "HEAD").read_text(encoding="utf-8").strip()
+    if not head.startswith("ref: "):
+        return _commit(head)
+    ref = head.removeprefix("ref: ")
+    for base in (git, common):
+        if ".." not in ref and (base / ref).is_file():
+            return _commit((base / ref).read_text(encoding="utf-8").strip())
+    return next((line.split()[0] for line in _packed_refs(common) if line.endswith(f" {ref}")), None)
+
+
+def _packed_refs(common: Path) -> Iterator[str]:
+    packed = common / "packed-refs"
+    if packed.is_file():
+        yield from packed.read_text(encoding="utf-8").splitlines()
+
+
+def _commit(text: str) -> str | None:
+    return text if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text) else None
+
+
+def write_crash_log(folder: Path, name: str, text: str) -> Path:
+    """A log that only its owner can read; gives its path."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / name
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path

@@ -1,0 +1,172 @@
+"""Pass one: the specs of a manifest beside the database and the lockfile, chunk by chunk, into a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+from .diagnostic import Diagnostic, Severity
+from .errors import SchemaNotSupported
+from .lockfile import LockEntry, Lockfile
+from .manifest import Manifest
+from .plan import Change, Decision, PlanSummary, State, compare_spec, decide
+from .preflight import QueueCheck
+from .snapshot import QueueRow, SnapshotRow
+from .spec import WorkflowSpec, digest_spec
+from .system_db.connect import Database
+from .system_db.read import read_clock_ms, read_deduplication_holders, read_queues, read_snapshot
+from .system_db.retry import Retry
+from .system_db.write import option_columns_missing
+from .validation import specs_of
+
+Item = TypeVar("Item")
+QUEUED = ("ENQUEUED", "DELAYED")
+
+
+class Overrides(NamedTuple):
+    """What the user allows that would otherwise refuse."""
+
+    allow_drift: bool = False
+    skip_conflicts: bool = False
+    recreate_vanished: bool = False
+    strict: bool = False
+    allow: frozenset[str] = frozenset()  # preflight codes
+
+
+@dataclass(slots=True)
+class ManifestPlan:
+    """What applying one manifest would do, and what it rests on.
+
+    Shape:  `decisions` holds one byte per workflow in manifest order (1 = send), so that a million
+            workflows are a megabyte and the second pass, expanding again, knows what to send.
+    """
+
+    manifest: Manifest
+    lock: Lockfile
+    summary: PlanSummary = field(default_factory=PlanSummary)
+    decisions: bytearray = field(default_factory=bytearray)
+    findings: list[Diagnostic] = field(default_factory=list)
+    refusals: list[Change] = field(default_factory=list)  # the first ones
+    refused: int = 0
+    newest_queued_ms: int = 0
+    left_alone: set[str] = field(default_factory=set)  # neither sent nor as the manifest says
+
+    @property
+    def to_send(self) -> int:
+        return self.decisions.count(1)
+
+    def refuses(self, strict: bool) -> bool:
+        severe = (Severity.ERROR, Severity.WARNING) if strict else (Severity.ERROR,)
+        return self.refused > 0 or any(finding.severity in severe for finding in self.findings)
+
+
+def read_chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """The items in lists of `size`, the last one shorter."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def make_manifest_plan(
+    database: Database,
+    manifest: Manifest,
+    lock: Lockfile,
+    *,
+    retry: Retry,
+    overrides: Overrides,
+    chunk_size: int,
+    on_change: Callable[[Change], None],
+) -> ManifestPlan:
+    """Compare every workflow of a manifest with the database and decide; nothing is written.
+
+    Raises: SchemaNotSupported naming the entry when a workflow to send sets an option that this
+            database has no column for.
+    """
+    plan = ManifestPlan(manifest, lock)
+    orphans = set(lock.ids())
+    queues, now_ms = retry.call(lambda: _read_surroundings(database))
+    check = QueueCheck(queues, manifest.queues, now_ms=now_ms)
+    for specs in read_chunks(specs_of(manifest), chunk_size):
+        rows, holders = retry.call(partial(_read_rows, database, specs))
+        for spec in specs:
+            row = rows.get(spec.id)
+            holder = holders.get((spec.queue, spec.deduplication_id)) if row is None else None
+            change = compare_spec(spec, row, locked=spec.id in lock, holder=holder)
+            orphans.discard(spec.id)
+            _take(plan, change, spec, row, overrides, database, check)
+            on_change(change)
+    for orphan in sorted(orphans):
+        entry = lock.entry(orphan)
+        change = Change(State.ORPHANED, orphan, entry.workflow if entry else None, None, None)
+        plan.summary.add(change)
+        on_change(change)
+    plan.findings = [finding for finding in check.findings() if finding.code not in overrides.allow]
+    return plan
+
+
+def _read_surroundings(database: Database) -> tuple[dict[str, QueueRow], int]:
+    with database.reading() as connection:
+        return read_queues(connection, database), read_clock_ms(connection)
+
+
+def _read_rows(
+    database: Database, specs: list[WorkflowSpec]
+) -> tuple[dict[str, SnapshotRow], dict[tuple[str, str], str]]:
+    with database.reading() as connection:
+        rows = read_snapshot(connection, database, [spec.id for spec in specs])
+        pairs = [
+            (spec.queue, spec.deduplication_id)
+            for spec in specs
+            if spec.deduplication_id is not None and spec.id not in rows
+        ]
+        return rows, read_deduplication_holders(connection, database, pairs) if pairs else {}
+
+
+def _take(
+    plan: ManifestPlan,
+    change: Change,
+    spec: WorkflowSpec,
+    row: SnapshotRow | None,
+    overrides: Overrides,
+    database: Database,
+    check: QueueCheck,
+) -> None:
+    decision = decide(
+        change,
+        allow_drift=overrides.allow_drift,
+        skip_conflicts=overrides.skip_conflicts,
+        recreate_vanished=overrides.recreate_vanished,
+    )
+    plan.summary.add(change)
+    plan.decisions.append(decision is Decision.SEND)
+    if change.state is State.UNCHANGED and row is not None:
+        record_existing(plan.lock, spec, row.created_at_ms)
+    if row is not None and row.status in QUEUED and row.created_at_ms > plan.newest_queued_ms:
+        plan.newest_queued_ms = row.created_at_ms
+    if decision is Decision.SEND:
+        check.add(spec)
+        if missing := option_columns_missing(database.layout, spec):
+            raise SchemaNotSupported(
+                f"workflows[{spec.entry}] ({spec.id}) sets {', '.join(missing)}, "
+                "for which this system database has no column",
+                "upgrade DBOS and let the application migrate its database, or leave the option out",
+            )
+    elif change.state is not State.UNCHANGED:
+        plan.left_alone.add(spec.id)
+    if decision is Decision.REFUSE:
+        plan.refused += 1
+        if len(plan.refusals) < 100:
+            plan.refusals.append(change)
+
+
+def record_existing(lock: Lockfile, spec: WorkflowSpec, created_at_ms: int) -> None:
+    """Note a row that was there already; a line that the lockfile has keeps its time and outcome."""
+    digest = digest_spec(spec)
+    known = lock.entry(spec.id)
+    if known is None:
+        lock.record(LockEntry(spec.id, spec.workflow, digest, created_at_ms, "existing"))
+    elif known.digest != digest:  # an option changed that a row is not compared by, as its delay
+        lock.record(known._replace(digest=digest))

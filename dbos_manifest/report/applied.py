@@ -1,0 +1,114 @@
+"""What an apply did, as a person and a program read it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..errors import ManifestToolError
+from ..operations import Applied
+from ..planning import ManifestPlan
+from ..snapshot import LiveRow
+from ..units import format_timestamp
+from .changes import change_json
+from .statuses import error_message
+from .text import Paint, count_of, plain, printable
+
+FORMAT_VERSION = 1
+_MOST_FAULTS = 20
+
+
+def applied_lines(applied: Applied, failures: Mapping[str, LiveRow], paint: Paint = plain) -> Iterator[str]:
+    """One manifest: what was enqueued, what was not and why, and how the waiting ended."""
+    outcome = applied.outcome
+    parts = [f"{outcome.enqueued:,} enqueued"]
+    if outcome.existing:
+        parts.append(f"{outcome.existing:,} enqueued by another writer meanwhile")
+    if outcome.held:
+        parts.append(f"{outcome.held:,} held by another workflow")
+    if outcome.faults:
+        parts.append(f"{len(outcome.faults):,} failed")
+    for fault in outcome.faults[:_MOST_FAULTS]:
+        yield f"  {paint('red', '✗')} {printable(fault.spec.id)}  {printable(fault.reason)}"
+    if len(outcome.faults) > _MOST_FAULTS:
+        yield f"  … and {len(outcome.faults) - _MOST_FAULTS:,} more"
+    written = "written" if applied.lock_written else "unchanged"
+    yield f"Applied {printable(applied.plan.manifest.name)}: {', '.join(parts)}; lockfile {applied.lock_path} {written}"
+    if applied.wait is not None:
+        yield from _wait_lines(applied, failures, paint)
+
+
+def _wait_lines(applied: Applied, failures: Mapping[str, LiveRow], paint: Paint) -> Iterator[str]:
+    assert applied.wait is not None
+    for workflow_id, row in failures.items():
+        if workflow_id in applied.wait.final:
+            message = error_message(row)
+            detail = f": {message}" if message else ""
+            yield f"  {paint('red', '✗')} {printable(workflow_id)}  {row.status}{printable(detail)}"
+    counts = Counter(final.status for final in applied.wait.final.values())
+    parts = [f"{count:,} {status}" for status, count in sorted(counts.items())]
+    if applied.wait.pending:
+        still = Counter(applied.wait.pending.values())
+        parts.append(f"{count_of(len(applied.wait.pending), 'workflow')} not ended ({_counts(still)})")
+    if applied.wait.gone:
+        parts.append(f"{count_of(len(applied.wait.gone), 'row')} disappeared")
+    yield f"Waited: {', '.join(parts) or 'nothing to wait for'}"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
+
+
+def applied_json(
+    plans: Sequence[ManifestPlan],
+    results: Sequence[Applied],
+    failures: Mapping[str, LiveRow],
+    error: ManifestToolError | None,
+) -> str:
+    """The outcome of an apply as one document, also when it was refused or failed half way."""
+    by_name = {applied.plan.manifest.name: applied for applied in results}
+    document: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "manifests": [_manifest_json(plan, by_name.get(plan.manifest.name), failures) for plan in plans],
+    }
+    if error is not None:
+        document["error"] = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+    return json.dumps(document, indent=2)
+
+
+def _manifest_json(
+    plan: ManifestPlan, applied: Applied | None, failures: Mapping[str, LiveRow]
+) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "name": plan.manifest.name,
+        "counts": plan.summary.as_json(),
+        "refusals": [change_json(change, show_values=False) for change in plan.refusals],
+        "findings": [{"code": f.code, "severity": f.severity.value, "message": f.message} for f in plan.findings],
+    }
+    if applied is None:
+        return out
+    outcome = applied.outcome
+    out |= {
+        "enqueued": outcome.enqueued,
+        "existing": outcome.existing,
+        "held": outcome.held,
+        "failed": [{"id": fault.spec.id, "reason": fault.reason} for fault in outcome.faults],
+        "lockfile": str(applied.lock_path),
+        "lockfile_written": applied.lock_written,
+    }
+    if applied.wait is not None:
+        out["wait"] = {
+            "final": {
+                workflow_id: {
+                    "status": final.status,
+                    "completed_at": final.completed_at_ms and format_timestamp(final.completed_at_ms),
+                    **({"error": error_message(failures[workflow_id])} if workflow_id in failures else {}),
+                }
+                for workflow_id, final in applied.wait.final.items()
+            },
+            "pending": applied.wait.pending,
+            "gone": applied.wait.gone,
+        }
+    return out

@@ -1,0 +1,135 @@
+"""Diagnostics as a person, a program and GitHub read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..diagnostic import Diagnostic, Severity, Span, format_path
+from .text import Paint, count_of, plain, printable
+
+FORMAT_VERSION = 1
+_MAX_LINE = 200
+
+
+def format_diagnostics(
+    diagnostics: Sequence[Diagnostic], texts: Mapping[str, str], paint: Paint = plain
+) -> Iterator[str]:
+    """Each diagnostic as a block: what, where, the line with a caret, the way out.
+
+    Source: SPEC §2.
+    """
+    lines: dict[str, list[str]] = {}
+    for diagnostic in diagnostics:
+        file = diagnostic.span.file if diagnostic.span else diagnostic.file or ""
+        if file not in lines:
+            lines[file] = texts.get(file, "").split("\n")
+        yield "\n".join(_format(diagnostic, lines[file], paint)) + "\n"
+
+
+def _format(diagnostic: Diagnostic, lines: Sequence[str], paint: Paint) -> Iterator[str]:
+    style = "red" if diagnostic.severity is Severity.ERROR else "yellow"
+    head = paint(style, f"{diagnostic.severity.value}[{diagnostic.code}]")
+    yield f"{head}: {paint('bold', printable(diagnostic.message))}"
+    span = diagnostic.span
+    path = printable(format_path(diagnostic.path)) if diagnostic.path else ""
+    if span is None:
+        yield f"  --> {printable(diagnostic.file or '?')}  {path}".rstrip()
+    else:
+        yield f"  --> {_place(span)}  {path}".rstrip()
+        if 0 < span.line <= len(lines):
+            yield from _frame(span, lines[span.line - 1].rstrip("\r"), style, paint)
+    for related in diagnostic.related:
+        place = _place(related.span) if related.span else printable(related.file or diagnostic.file or "?")
+        yield f"  {paint('cyan', 'note')}: {printable(related.message)}: {place}"
+    if diagnostic.help:
+        yield f"  {paint('cyan', 'help')}: {printable(diagnostic.help)}"
+
+
+def _place(span: Span) -> str:
+    return f"{printable(span.file)}:{span.line}:{span.column}"
+
+
+def _frame(span: Span, line: str, style: str, paint: Paint) -> Iterator[str]:
+    start, end = span.column - 1, span.end_column - 1 if span.end_line == span.line else len(line)
+    cut = max(0, start - 40) if len(line) > _MAX_LINE else 0  # a line of a JSON file may be the file
+    before, marked = printable(line[cut:start]), printable(line[start : max(end, start + 1)])
+    after = printable(line[max(end, start + 1) : cut + _MAX_LINE])
+    marked = marked[:_MAX_LINE]
+    number = str(span.line)
+    margin = " " * len(number)
+    yield f"  {number} | {'…' if cut else ''}{before}{marked}{after}".rstrip()
+    pad = " " * (len(before) + bool(cut))
+    yield f"  {margin} | {pad}{paint(style, '^' * max(1, len(marked.rstrip())))}"
+
+
+def summarize_validation(files: int, manifests: int, workflows: int, errors: int, warnings: int) -> str:
+    """The closing line of validate."""
+    found = f"{count_of(manifests, 'manifest')} with {count_of(workflows, 'workflow')}"
+    if errors or warnings:
+        return f"{count_of(errors, 'error')}, {count_of(warnings, 'warning')} in {count_of(files, 'file')}"
+    return f"ok: {count_of(files, 'file')}, {found}"
+
+
+def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Any]:
+    """A diagnostic as JSON: lines and columns count from 1, ends are exclusive."""
+    return {
+        "code": diagnostic.code,
+        "severity": diagnostic.severity.value,
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+        "file": diagnostic.span.file if diagnostic.span else diagnostic.file,
+        "path": format_path(diagnostic.path),
+        "span": _span_json(diagnostic.span),
+        "related": [
+            {"message": r.message, "file": r.span.file if r.span else r.file, "span": _span_json(r.span)}
+            for r in diagnostic.related
+        ],
+    }
+
+
+def _span_json(span: Span | None) -> dict[str, int] | None:
+    if span is None:
+        return None
+    return {
+        "line": span.line,
+        "column": span.column,
+        "end_line": span.end_line,
+        "end_column": span.end_column,
+    }
+
+
+def validation_json(files: int, manifests: Sequence[str], diagnostics: Sequence[Diagnostic]) -> str:
+    document = {
+        "format_version": FORMAT_VERSION,
+        "files": files,
+        "manifests": list(manifests),
+        "diagnostics": [diagnostic_json(diagnostic) for diagnostic in diagnostics],
+    }
+    return json.dumps(document, indent=2)
+
+
+def github_annotation(diagnostic: Diagnostic) -> str:
+    """A workflow command that GitHub shows beside the line. Hostile text stays text.
+
+    Source: GitHub Actions, workflow commands; the escapes are those of its own toolkit.
+    """
+    span = diagnostic.span
+    where = {"file": diagnostic.file or ""}
+    if span is not None:
+        where = {"file": span.file, "line": str(span.line), "col": str(span.column)}
+        if span.end_line == span.line:
+            where["endColumn"] = str(max(span.end_column, span.column))
+    where["title"] = diagnostic.code
+    message = printable(diagnostic.message) + (f"\n{printable(diagnostic.help)}" if diagnostic.help else "")
+    properties = ",".join(f"{key}={_github_property(value)}" for key, value in where.items())
+    return f"::{diagnostic.severity.value} {properties}::{_github_data(message)}"
+
+
+def _github_data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _github_property(text: str) -> str:
+    return _github_data(text).replace(":", "%3A").replace(",", "%2C")

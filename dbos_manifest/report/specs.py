@@ -1,0 +1,56 @@
+"""Expanded workflows as JSON lines or YAML, in the manifest's own words, so that they can be a manifest again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from ..spec import WorkflowSpec
+from ..units import format_duration, format_timestamp
+
+
+def spec_json_line(spec: WorkflowSpec) -> str:
+    return json.dumps(spec_entry(spec), ensure_ascii=False)
+
+
+def spec_yaml(spec: WorkflowSpec) -> str:
+    """The workflow as an entry of a `workflows:` list."""
+    text: str = yaml.dump([spec_entry(spec)], allow_unicode=True, sort_keys=False, width=100)
+    return text
+
+
+def spec_entry(spec: WorkflowSpec) -> dict[str, Any]:
+    """A workflow as the manifest entry that says every option; unset ones are left out."""
+    entry: dict[str, Any] = {"id": spec.id, "workflow": spec.workflow, "queue": spec.queue}
+    if spec.name is not None:
+        entry["name"] = spec.name
+    entry |= {key: getattr(spec, key) for key in ("args", "kwargs", "priority") if getattr(spec, key)}
+    for key, value in (("timeout", spec.timeout_ms), ("delay", spec.delay_ms)):
+        if value is not None:
+            entry[key] = format_duration(value)
+    for key, value in (("deadline", spec.deadline_ms), ("not_before", spec.not_before_ms)):
+        if value is not None:
+            entry[key] = format_timestamp(value)
+    if spec.deduplication_id is not None:
+        entry["deduplication_id"] = spec.deduplication_id
+        entry["duplication_policy"] = spec.duplication_policy
+    for key in _TEXTS:
+        if getattr(spec, key) is not None:
+            entry[key] = getattr(spec, key)
+    return entry
+
+
+_TEXTS = (
+    "class_name",
+    "instance_name",
+    "application",
+    "application_version",
+    "queue_partition_key",
+    "authenticated_user",
+    "authenticated_roles",
+    "assumed_role",
+    "attributes",
+    "runtime",
+)

@@ -1,0 +1,108 @@
+"""The live status of workflows, as a person and a program read it. Outputs and errors are read as JSON only."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from ..manifest import Manifest
+from ..snapshot import LiveRow
+from ..spec import WorkflowSpec
+from ..units import format_timestamp
+from .text import Paint, plain, printable, shorten, show_value
+
+FORMAT_VERSION = 1
+NOT_ENQUEUED = "NOT_ENQUEUED"
+_STYLES = {"SUCCESS": "green", "ERROR": "red", "CANCELLED": "yellow", NOT_ENQUEUED: "dim"}
+_MISSING = object()
+
+
+class Status(NamedTuple):
+    """A workflow of a manifest and its row, None when the database has none."""
+
+    manifest: Manifest
+    spec: WorkflowSpec
+    row: LiveRow | None
+
+    @property
+    def status(self) -> str:
+        return self.row.status if self.row else NOT_ENQUEUED
+
+
+def read_portable(row: LiveRow, text: str | None) -> Any:
+    """The JSON value of an output or error, or a marker when it is absent or not portable JSON."""
+    if text is None or row.serialization != "portable_json":
+        return _MISSING
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return _MISSING
+
+
+def error_message(row: LiveRow) -> str | None:
+    """What a failed workflow said: `ValueError: no such region`; None when it left no error.
+
+    Source: DBOS portable errors are {"name", "message", "code"?, "data"?}.
+    """
+    if row.error is None:
+        return None
+    error = read_portable(row, row.error)
+    if error is _MISSING:
+        return f"(an error in the format {row.serialization or 'unknown'}, which is not read)"
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        return f"{error.get('name') or 'error'}: {error['message']}"
+    return show_value(error, 200)
+
+
+def status_lines(statuses: Iterable[Status], paint: Paint = plain) -> Iterator[str]:
+    """One line a workflow, and the counts at the end."""
+    counts: Counter[str] = Counter()
+    for status in statuses:
+        counts[status.status] += 1
+        detail = ""
+        if status.row is not None and status.row.error is not None:
+            detail = f"  {shorten(printable(error_message(status.row) or ''), 120)}"
+        elif status.row is not None and (output := read_portable(status.row, status.row.output)) is not _MISSING:
+            detail = f"  {show_value(output)}"
+        state = paint(_STYLES.get(status.status, "cyan"), f"{status.status:<12}")
+        yield f"{state}  {printable(status.spec.id)}{detail}"
+    total = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
+    yield f"Status: {total or 'no workflows'}"
+
+
+def statuses_json(statuses: Iterable[Status]) -> Iterator[str]:
+    """The same as one JSON document, piece by piece."""
+    counts: Counter[str] = Counter()
+    yield f'{{"format_version": {FORMAT_VERSION}, "workflows": ['
+    separator = "\n  "
+    for status in statuses:
+        counts[status.status] += 1
+        yield separator + json.dumps(_status_json(status))
+        separator = ",\n  "
+    yield f'\n], "counts": {json.dumps(dict(sorted(counts.items())))}}}\n'
+
+
+def _status_json(status: Status) -> dict[str, Any]:
+    row = status.row
+    out: dict[str, Any] = {
+        "manifest": status.manifest.name,
+        "id": status.spec.id,
+        "workflow": status.spec.workflow,
+        "status": status.status,
+    }
+    if row is None:
+        return out
+    out |= {
+        "queue": row.queue,
+        "created_at": format_timestamp(row.created_at_ms),
+        "started_at": row.started_at_ms and format_timestamp(row.started_at_ms),
+        "completed_at": row.completed_at_ms and format_timestamp(row.completed_at_ms),
+    }
+    if (output := read_portable(row, row.output)) is not _MISSING:
+        out["output"] = output
+    if row.error is not None:
+        error = read_portable(row, row.error)
+        out["error"] = {"message": error_message(row)} if error is _MISSING else error
+    return out
