@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -17,10 +18,10 @@ from ..files import write_crash_log
 from .output import say, say_error
 
 
-def run_guarded(command: click.Command) -> int:
-    """Run the command line of this process and give its exit code."""
+def run_guarded(command: click.Command, words: Sequence[str] | None = None) -> int:
+    """Run a command line, that of this process unless another is given, and give its exit code."""
     try:
-        result = command.main(standalone_mode=False)
+        result = command.main(words, prog_name="dbos-manifest", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as error:
