@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from .canonical import canonical_json, digest_text
@@ -41,16 +43,21 @@ _DIGESTED = (
     "kwargs", "priority", "timeout_ms", "deadline_ms", "not_before_ms", "delay_ms", "deduplication_id",
     "application_version", "authenticated_user", "authenticated_roles", "assumed_role",
 )  # fmt: skip
+_digested_values = attrgetter(*_DIGESTED)
 
 
 def digest_spec(spec: WorkflowSpec) -> str:
     """The lockfile's digest: what the workflow is, so that two equal ones always give the same text.
 
     Unset options are left out; so are the values that mean the same as unset (no arguments, priority 0,
-    no roles), so that writing a default out changes nothing.
+    no roles), so that writing a default out changes nothing. An instant of 0 is not unset: it is 1970.
     Source: SPEC §5.
     """
-    fields = {name: value for name in _DIGESTED if (value := getattr(spec, name)) or value is not None and name in ("timeout_ms", "deadline_ms", "not_before_ms", "delay_ms")}
+    fields = {
+        name: value
+        for name, value in zip(_DIGESTED, _digested_values(spec), strict=True)
+        if value or (value is not None and name.endswith("_ms"))
+    }
     return digest_text(canonical_json(fields))
 
 
@@ -59,7 +66,6 @@ def default_id(manifest: str, spec: WorkflowSpec) -> str:
 
     Source: SPEC §1.
     """
-    import hashlib
-
     identity = [manifest, spec.workflow, spec.class_name, spec.instance_name, spec.args, spec.kwargs]
-    return f"{manifest}-{spec.workflow}-{hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:20]}"
+    digest = hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+    return f"{manifest}-{spec.workflow}-{digest[:20]}"
