@@ -1,0 +1,48 @@
+"""`make demo` without make: the script on both databases, its output a pipe."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from harness import ROOT
+
+
+def run_demo(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "examples/demo.py"), *words],
+        env={**os.environ, "TMPDIR": str(folder), **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def check_all_is_cleaned_up(folder: Path, out: str) -> None:
+    worker = re.search(r"stopping the worker, process (\d+)", out)
+    assert worker is not None, out
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(worker[1]), 0)
+    assert list(folder.glob("dbos-demo-*")) == []
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_the_demo_shows_the_whole_job(tmp_path: Path, database: str) -> None:
+    done = run_demo(tmp_path, "--db", database)
+    assert done.returncode == 0, done.stdout + done.stderr
+    commands = re.findall(r"^\$ dbos-manifest (\w+)", done.stdout, re.MULTILINE)
+    assert commands == ["validate", "plan", "apply", "status", "apply"]
+    assert "7 to enqueue" in done.stdout and "0 to enqueue" in done.stdout
+    assert "7 SUCCESS" in done.stdout
+    assert '"id":"quickstart-first-day"' in done.stdout.replace(" ", "")
+    check_all_is_cleaned_up(tmp_path, done.stdout)
+
+
+def test_a_step_that_fails_fails_the_demo(tmp_path: Path) -> None:
+    done = run_demo(tmp_path, DBOS_MANIFEST_CHUNK_SIZE="not a number")
+    assert done.returncode == 1, done.stdout
+    assert "`dbos-manifest apply` ended with exit code 2" in done.stderr
+    check_all_is_cleaned_up(tmp_path, done.stdout)
