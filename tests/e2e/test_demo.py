@@ -6,10 +6,19 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from harness import ROOT
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short path: the name of a unix socket below it has about a hundred bytes at most."""
+    with tempfile.TemporaryDirectory(prefix="e2e-") as name:
+        yield Path(name)
 
 
 def run_demo(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -30,19 +39,19 @@ def check_all_is_cleaned_up(folder: Path, out: str) -> None:
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
-def test_the_demo_shows_the_whole_job(tmp_path: Path, database: str) -> None:
-    done = run_demo(tmp_path, "--db", database)
+def test_the_demo_shows_the_whole_job(folder: Path, database: str) -> None:
+    done = run_demo(folder, "--db", database)
     assert done.returncode == 0, done.stdout + done.stderr
     commands = re.findall(r"^\$ dbos-manifest (\w+)", done.stdout, re.MULTILINE)
     assert commands == ["validate", "plan", "apply", "status", "apply"]
     assert "7 to enqueue" in done.stdout and "0 to enqueue" in done.stdout
     assert "7 SUCCESS" in done.stdout
     assert '"id":"quickstart-first-day"' in done.stdout.replace(" ", "")
-    check_all_is_cleaned_up(tmp_path, done.stdout)
+    check_all_is_cleaned_up(folder, done.stdout)
 
 
-def test_a_step_that_fails_fails_the_demo(tmp_path: Path) -> None:
-    done = run_demo(tmp_path, DBOS_MANIFEST_CHUNK_SIZE="not a number")
+def test_a_step_that_fails_fails_the_demo(folder: Path) -> None:
+    done = run_demo(folder, DBOS_MANIFEST_CHUNK_SIZE="not a number")
     assert done.returncode == 1, done.stdout
     assert "`dbos-manifest apply` ended with exit code 2" in done.stderr
-    check_all_is_cleaned_up(tmp_path, done.stdout)
+    check_all_is_cleaned_up(folder, done.stdout)
