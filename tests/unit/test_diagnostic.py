@@ -1,0 +1,48 @@
+"""Diagnostics as values: severities, paths as people read them."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbos_manifest.diagnostic import CODES, Path, Severity, Span, format_path, make_diagnostic
+
+
+def test_a_code_has_its_usual_severity() -> None:
+    assert make_diagnostic("unknown-key", "m").severity is Severity.ERROR
+    assert make_diagnostic("ambiguous-scalar", "m").severity is Severity.WARNING
+    assert make_diagnostic("unknown-key", "m", severity=Severity.WARNING).severity is Severity.WARNING
+
+
+def test_only_codes_of_the_table() -> None:
+    with pytest.raises(KeyError):
+        make_diagnostic("no-such-code", "m")
+
+
+def test_the_table_reads_well() -> None:
+    for code, info in CODES.items():
+        assert code == code.lower() and " " not in code
+        assert info.layer in {"syntax", "schema", "meaning", "database"}
+        assert info.summary and not info.summary.endswith(".")
+
+
+def test_a_place_is_added_to_a_copy() -> None:
+    diagnostic = make_diagnostic("unknown-key", "m", ("a",))
+    span = Span("jobs.yaml", 1, 1, 1, 2)
+    assert diagnostic.at(span).span == span
+    assert diagnostic.span is None
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ((), "$"),
+        (("workflows", 0, "timeout"), "$.workflows[0].timeout"),
+        (("x-notes", "a-b"), "$.x-notes.a-b"),
+        (("kwargs", "a b"), '$.kwargs["a b"]'),
+        (("kwargs", 'q"\\'), '$.kwargs["q\\"\\\\"]'),
+        (("kwargs", ""), '$.kwargs[""]'),
+        (("kwargs", "1st"), '$.kwargs["1st"]'),
+    ],
+)
+def test_paths(path: Path, text: str) -> None:
+    assert format_path(path) == text

@@ -1,0 +1,86 @@
+"""The digest and the default id: texts that stand in lockfiles and databases, so they never change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dbos_manifest.spec import WorkflowSpec, default_id, digest_spec
+
+SMALL = WorkflowSpec(id="x", workflow="ingest_orders", queue="etl", args=[], kwargs={})
+FULL = WorkflowSpec(
+    id="orders-1",
+    workflow="ingest_orders",
+    queue="etl",
+    args=["2026-01-01", 3, 0.5, None, True],
+    kwargs={"region": "eu", "näme": "😀"},
+    class_name="Orders",
+    instance_name="berlin",
+    application="orders",
+    queue_partition_key="eu",
+    priority=10,
+    timeout_ms=600_000,
+    deadline_ms=1_767_225_600_000,
+    not_before_ms=1_767_139_200_000,
+    delay_ms=1500,
+    deduplication_id="d",
+    duplication_policy="return-existing",
+    application_version="v1",
+    authenticated_user="ann",
+    authenticated_roles=["admin"],
+    assumed_role="admin",
+    attributes={"team": "data"},
+    runtime="python",
+    name="label",
+    entry=3,
+)
+NOT_DIGESTED = {"id", "duplication_policy", "attributes", "runtime", "name", "entry"}
+CHANGED: dict[type, Any] = {str: "other", int: 7, list: ["other"], dict: {"other": 1}}
+
+
+def test_digests_that_never_change() -> None:
+    assert digest_spec(SMALL) == "-gS718NbCouQQhfa_sc6gw"
+    assert digest_spec(FULL) == "m4DazCf2RPHmrb_-JqEArw"
+
+
+def test_default_ids_that_never_change() -> None:
+    assert default_id("orders", SMALL) == "orders-ingest_orders-24b92d072c44571c55cc"
+    assert default_id("orders", FULL) == "orders-ingest_orders-90f8b267bc4ed8005321"
+
+
+def test_defaults_written_out_do_not_change_the_digest() -> None:
+    assert digest_spec(SMALL._replace(priority=0, authenticated_roles=[])) == digest_spec(SMALL)
+
+
+@pytest.mark.parametrize("field", sorted(set(WorkflowSpec._fields) - NOT_DIGESTED))
+def test_every_compared_field_changes_the_digest(field: str) -> None:
+    changed = FULL._replace(**{field: CHANGED[type(getattr(FULL, field))]})
+    assert digest_spec(changed) != digest_spec(FULL)
+    if field in WorkflowSpec._field_defaults:
+        assert digest_spec(FULL._replace(**{field: WorkflowSpec._field_defaults[field]})) != digest_spec(FULL)
+
+
+@pytest.mark.parametrize("field", sorted(NOT_DIGESTED))
+def test_the_rest_does_not(field: str) -> None:
+    assert digest_spec(FULL._replace(**{field: None})) == digest_spec(FULL)
+
+
+def test_1970_is_an_instant_and_not_nothing() -> None:
+    assert digest_spec(SMALL._replace(deadline_ms=0)) != digest_spec(SMALL)
+
+
+def test_true_is_not_1_and_a_whole_float_is_its_integer() -> None:
+    as_int, as_float, as_bool = (digest_spec(SMALL._replace(args=[value])) for value in (1, 1.0, True))
+    assert as_int == as_float != as_bool
+
+
+@pytest.mark.parametrize("field", ["workflow", "class_name", "instance_name", "args", "kwargs"])
+def test_the_default_id_says_what_runs(field: str) -> None:
+    changed = FULL._replace(**{field: CHANGED[type(getattr(FULL, field))]})
+    assert default_id("orders", changed) != default_id("orders", FULL)
+
+
+def test_the_default_id_does_not_say_how() -> None:
+    slower = FULL._replace(queue="slow", priority=99, timeout_ms=1, entry=9, attributes=None)
+    assert default_id("orders", slower) == default_id("orders", FULL)
