@@ -72,7 +72,7 @@ class Builder:
         self._nodes = 0
         self._aliased = 0
         try:
-            self._parser = yaml.CParser(text)
+            self._parser = yaml.CBaseLoader(text)
         except yaml.YAMLError as error:
             self._fail(error)
 

@@ -48,7 +48,7 @@ def find_places(text: str, file: str, document: int, wanted: Collection[Path]) -
 
 class _Finder:
     def __init__(self, text: str, file: str, wanted: Collection[Path]) -> None:
-        self._parser = yaml.CParser(text)
+        self._parser = yaml.CBaseLoader(text)
         self._lines = text.split("\n")
         self._file = file
         self.places: dict[Path, Place] = {}

@@ -1,0 +1,1 @@
+"""The one door to the DBOS system database: connect, find its layout, read, write, lock, retry."""

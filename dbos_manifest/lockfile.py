@@ -1,0 +1,226 @@
+"""Lockfile text in, its header and entries out, and back: one JSON object a line, sorted by id."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, KeysView
+from json.encoder import encode_basestring, encode_basestring_ascii
+from typing import Any, NamedTuple
+
+from .errors import InvalidLockfile
+from .spec import WorkflowSpec, digest_spec
+from .units import format_timestamp, parse_timestamp
+
+VERSION, REVISION = 1, 0
+_OLDEST_MS, _NEWEST_MS = -62_135_596_800_000, 253_402_300_799_999  # years 1 and 9999
+_HEADER_KEYS = ("version", "revision", "manifest", "database")
+_ENTRY_KEYS = ("id", "workflow", "digest", "enqueued_at", "outcome", "status", "completed_at")
+_DIGEST = re.compile(r"[A-Za-z0-9_-]{22}")
+
+# What a line could be broken or disguised by: controls, separators, marks of direction, surrogates.
+_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+
+# Lines as this program writes them are accepted without decoding. The last days of a month are left to
+# the calendar, and texts with escapes to JSON.
+_TEXT = r'"([^"\\\x00-\x1f]+)"'
+_TIME = (
+    r'"(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z)"'
+)
+_PLAIN_ENTRY = re.compile(
+    rf'\{{"id":{_TEXT},"workflow":{_TEXT},"digest":"([A-Za-z0-9_-]{{22}})","enqueued_at":{_TIME}'
+    rf'(?:,"outcome":"(existing)")?(?:,"status":"([A-Z_]+)"(?:,"completed_at":{_TIME})?)?\}}',
+    re.ASCII,
+)
+_RESTORE = "restore the file from Git, or make it anew from the database with `lock rebuild`"
+
+
+class LockHeader(NamedTuple):
+    manifest: str  # name of the manifest
+    database: str  # fingerprint of the system database
+    version: int = VERSION
+    revision: int = REVISION
+
+
+class LockEntry(NamedTuple):
+    """A workflow that was seen in the database. Times are epoch ms here, RFC 3339 in the text."""
+
+    id: str
+    workflow: str
+    digest: str  # of the spec, see `digest_spec`
+    enqueued_at: int  # the row's created_at
+    outcome: str | None = None  # "existing": the row was there before any apply
+    status: str | None = None  # final, noted by apply --wait
+    completed_at: int | None = None
+
+
+class Lockfile:
+    """The header and the line of every entry; a line is decoded only when it is asked for.
+
+    Entries that nobody changes keep their bytes, and fields that this program does not know.
+    """
+
+    def __init__(
+        self, header: LockHeader, header_line: str | None = None, lines: dict[str, str] | None = None
+    ) -> None:
+        self.header = header
+        self.changed = False  # whether an entry or the header is no longer what the text said
+        self._header_line = header_line or _spell_header(header, {})
+        self._lines = lines if lines is not None else {}
+
+    def __contains__(self, workflow_id: str) -> bool:
+        return workflow_id in self._lines
+
+    def ids(self) -> KeysView[str]:
+        return self._lines.keys()
+
+    def entry(self, workflow_id: str) -> LockEntry | None:
+        line = self._lines.get(workflow_id)
+        return None if line is None else _read_entry(line)
+
+    def record(self, entry: LockEntry) -> None:
+        """Put an entry in the place of the one with its id, if there is one."""
+        old = self._lines.get(entry.id)
+        unknown = {}
+        if old is not None:
+            if _read_entry(old) == entry:
+                return
+            unknown = _unknown_fields(old, _ENTRY_KEYS)
+        self._lines[entry.id] = _spell_entry(entry, unknown)
+        self.changed = True
+
+    def finish(self, workflow_id: str, status: str, completed_at: int | None) -> None:
+        """Note how a workflow ended. Raises: KeyError for an id without an entry."""
+        entry = _read_entry(self._lines[workflow_id])
+        self.record(entry._replace(status=status, completed_at=completed_at))
+
+    def remove(self, workflow_id: str) -> None:
+        """Forget a workflow. Raises: KeyError for an id without an entry."""
+        del self._lines[workflow_id]
+        self.changed = True
+
+    def rebind(self, database: str) -> None:
+        """Say that the entries are in this database now."""
+        if database != self.header.database:
+            self.header = self.header._replace(database=database)
+            unknown = _unknown_fields(self._header_line, _HEADER_KEYS)
+            self._header_line = _spell_header(self.header, unknown)
+            self.changed = True
+
+    def render(self) -> Iterator[str]:
+        """The lines of the file with their ends: the header, then the entries by id in code points."""
+        yield self._header_line + "\n"
+        for workflow_id in sorted(self._lines):
+            yield self._lines[workflow_id] + "\n"
+
+
+def new_lockfile(manifest: str, database: str) -> Lockfile:
+    """A lockfile without entries."""
+    return Lockfile(LockHeader(manifest, database))
+
+
+def parse_lockfile(text: str | bytes, file: str) -> Lockfile:
+    """What a lockfile says, whatever order or doubles a merge of two branches left.
+
+    Shape:  of entries with one id the earliest counts, with a final status that only the other has.
+    Raises: InvalidLockfile with file and line for what is not a lockfile, is of a newer version, has
+            conflict markers, or headers that disagree.
+    """
+    header: LockHeader | None = None
+    header_line = ""
+    lines: dict[str, str] = {}
+    plain = _PLAIN_ENTRY.fullmatch
+    for number, line in _number_lines(text, file):
+        if match := plain(line):
+            workflow_id = match[1]
+        else:
+            try:
+                fields = _decode(line)
+                found = None if "id" in fields else _check_header(fields)
+                workflow_id = "" if found else _check_entry(fields).id
+            except ValueError as error:
+                raise _invalid(file, number, line, error) from None
+            if found is not None:
+                if header is None or found.revision > header.revision:
+                    header, header_line = _agree(header, found, file, number), line
+                else:
+                    _agree(header, found, file, number)
+                continue
+        known = lines.get(workflow_id)
+        lines[workflow_id] = line if known is None else _merge_lines(known, line)
+    if header is None:
+        problem = "has no header line" if lines else "is empty"
+        raise InvalidLockfile(f"the lockfile {file} {problem}", _RESTORE)
+    return Lockfile(header, header_line, lines)
+
+
+def check_owner(lock: Lockfile, *, manifest: str, database: str, file: str) -> None:
+    """Refuse the lockfile of another manifest or another database.
+
+    Raises: InvalidLockfile saying whose it is.
+    """
+    if lock.header.manifest != manifest:
+        raise InvalidLockfile(
+            f"the lockfile {file} belongs to the manifest `{lock.header.manifest}`, not to `{manifest}`",
+            "name another lockfile with --lockfile; if the manifest was renamed, "
+            "write its new name into the lockfile's first line",
+        )
+    if lock.header.database != database:
+        raise InvalidLockfile(
+            f"the lockfile {file} belongs to another database (its fingerprint is "
+            f"{lock.header.database}, this database's is {database})",
+            "check the database URL, or keep a lockfile for each database with --target; "
+            "if the database was moved or restored, run `lock rebind`",
+        )
+
+
+def lock_problems(text: str | bytes, file: str, specs: Iterable[WorkflowSpec]) -> Iterator[str]:
+    """What `lock check` finds, a sentence each: the file's form, then its entries beside the manifest's.
+
+    Raises: InvalidLockfile as `parse_lockfile` does.
+    """
+    lock = parse_lockfile(text, file)
+    yield from _form_problems(text, file)
+    orphans = set(lock.ids())
+    for spec in specs:
+        orphans.discard(spec.id)
+        entry = lock.entry(spec.id)
+        if entry is None:
+            yield f"{spec.id}: is in the manifest and not in the lockfile"
+        elif entry.digest != digest_spec(spec):
+            yield f"{spec.id}: the manifest has changed since the lockfile was written"
+    for orphan in sorted(orphans):
+        yield f"{orphan}: is in the lockfile and not in the manifest"
+
+
+def _form_problems(text: str | bytes, file: str) -> Iterator[str]:
+    """One problem of each kind, at its first line: they all have the same cure."""
+    raw = text.decode("utf-8-sig") if isinstance(text, bytes) else text.removeprefix("\ufeff")
+    first: dict[str, int] = {}
+    previous: str | None = None
+    seen = set()
+    for number, line in _number_lines(text, file):
+        fields = _decode(line)
+        if "id" in fields:
+            entry = _check_entry(fields)
+            spelled = _spell_entry(entry, _unknown_fields(line, _ENTRY_KEYS))
+            if entry.id in seen:
+                first.setdefault("a second line for one workflow", number)
+            elif previous is None or entry.id < previous:
+                first.setdefault("not in order: the header, then the entries by id", number)
+            seen.add(entry.id)
+            previous = max(entry.id, previous or "")
+        else:
+            spelled = _spell_header(_check_header(fields), _unknown_fields(line, _HEADER_KEYS))
+            if previous is None:
+                previous = ""
+            else:
+                first.setdefault("a second header line", number)
+        if spelled != line:
+            first.setdefault("spelled otherwise than apply writes it", number)
+    for problem, number in sorted(first.items(), key=lambda item: item[1]):
+        yield f"line {number}: {problem}"
+    if len(raw) != len(text.decode() if isinstance(text, bytes) else text):
+        yield "line 1: a byte order mark"
+    if "\r\n" in raw:
+        yield "lines end with a carriage return"

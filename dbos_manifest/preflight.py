@@ -1,0 +1,120 @@
+"""Workflows to send and the registered queues in; what DBOS would accept and then never run out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from .diagnostic import Diagnostic, make_diagnostic
+from .snapshot import QueueRow
+from .spec import WorkflowSpec
+from .units import format_timestamp
+
+
+class _Finding(NamedTuple):
+    """What makes two workflows' findings one: the rest is worded when it is shown."""
+
+    code: str
+    queue: str
+    application: str | None = None
+    entry: int | None = None  # None: the queue itself is at fault, for whichever entry
+
+
+@dataclass(slots=True)
+class _Seen:
+    first: WorkflowSpec
+    count: int = 0
+
+
+class QueueCheck:
+    """Collects findings within bounds: one per queue or per entry, however many workflows share it."""
+
+    def __init__(
+        self, queues: Mapping[str, QueueRow], declared: Mapping[str, bool], *, now_ms: int
+    ) -> None:
+        """`declared` says of the manifest's own `queues` whether they are partitioned; `now_ms` is the
+        database's clock."""
+        self._queues = queues
+        self._declared = declared
+        self._now_ms = now_ms
+        self._found: dict[_Finding, _Seen] = {}
+
+    def add(self, spec: WorkflowSpec) -> None:
+        """Look at a workflow that would be sent."""
+        for finding in self._check(spec):
+            self._found.setdefault(finding, _Seen(spec)).count += 1
+
+    def findings(self) -> list[Diagnostic]:
+        """What was found, in the order of the manifest's entries."""
+        ordered = sorted(self._found.items(), key=lambda item: item[1].first.entry)
+        return [self._describe(finding, seen) for finding, seen in ordered]
+
+    def _check(self, spec: WorkflowSpec) -> Iterator[_Finding]:
+        queue = self._queues.get(spec.queue)
+        if queue is None:
+            if spec.queue not in self._declared:
+                yield _Finding("queue-not-registered", spec.queue)
+        elif queue.application and spec.application and queue.application != spec.application:
+            yield _Finding("queue-owned-elsewhere", spec.queue, spec.application)
+        signs = (queue.partitioned if queue else None, self._declared.get(spec.queue))
+        if True in signs:
+            if spec.queue_partition_key is None:
+                yield _Finding("missing-partition-key", spec.queue, entry=spec.entry)
+            if spec.deduplication_id is not None:
+                yield _Finding("deduplication-on-partitioned-queue", spec.queue, entry=spec.entry)
+        elif False in signs and spec.queue_partition_key is not None:
+            yield _Finding("unused-partition-key", spec.queue, entry=spec.entry)
+        if spec.deadline_ms is not None and spec.deadline_ms <= self._now_ms:
+            yield _Finding("deadline-passed", spec.queue, entry=spec.entry)
+
+    def _describe(self, finding: _Finding, seen: _Seen) -> Diagnostic:
+        spec = seen.first
+        option, message, help = self._words(finding.code, spec)
+        if seen.count > 1:
+            message += f" ({seen.count:,} workflows, the first is `{spec.id}`)"
+        return make_diagnostic(finding.code, message, ("workflows", spec.entry, option), help=help)
+
+    def _words(self, code: str, spec: WorkflowSpec) -> tuple[str, str, str]:
+        """The option to blame, what is wrong, and the way out."""
+        queue = f"`{spec.queue}`"
+        if code == "queue-not-registered":
+            return "queue", f"no application has registered the queue {queue} here", self._suggest(spec.queue)
+        if code == "queue-owned-elsewhere":
+            owner = self._queues[spec.queue].application
+            return (
+                "queue",
+                f"the queue {queue} belongs to the application `{owner}`, not to `{spec.application}`",
+                f"a worker of `{spec.application}` never looks there: take a queue of its own",
+            )
+        if code == "missing-partition-key":
+            return (
+                "queue",
+                f"the queue {queue} is partitioned, and a workflow without a partition key never runs",
+                "set `queue_partition_key`",
+            )
+        if code == "deduplication-on-partitioned-queue":
+            return (
+                "deduplication_id",
+                f"`deduplication_id` counts in the whole queue {queue}, not in each partition",
+                "put the partition's key into the deduplication id as well",
+            )
+        if code == "unused-partition-key":
+            return (
+                "queue_partition_key",
+                f"the queue {queue} is not partitioned: the key does nothing",
+                "leave `queue_partition_key` out, or take a partitioned queue",
+            )
+        deadline = format_timestamp(spec.deadline_ms or 0)
+        return (
+            "deadline",
+            f"the deadline {deadline} has passed: a worker would cancel the workflow unrun",
+            "set a later `deadline`, or leave it out",
+        )
+
+    def _suggest(self, queue: str) -> str:
+        close = get_close_matches(queue, [*self._queues, *self._declared], n=1, cutoff=0.75)
+        if close:
+            return f"did you mean `{close[0]}`?"
+        return "workflows wait there until a worker has the queue; one declared in code goes under `queues:`"

@@ -1,0 +1,193 @@
+"""A database URL in, an open DBOS system database out, its layout known; no secret in any message."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.pool import NullPool
+
+from ..errors import DatabaseDenied, DatabaseUnreachable, UsageError
+from .layout import Layout, read_layout
+from .retry import Retry
+
+CONNECT_TIMEOUT_S = 10
+BUSY_TIMEOUT_MS = 30_000
+
+
+class Database:
+    """An open system database. Every piece of work is a transaction of its own."""
+
+    def __init__(self, engine: Engine, schema: str, label: str) -> None:
+        self.engine = engine
+        self.dialect = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
+        self.schema = schema
+        self.label = label  # for messages: never a user or password
+        self.layout: Layout
+        self.fingerprint: str
+        self.connect_words: dict[str, str] = {}
+
+    def table(self, name: str) -> str:
+        """A DBOS table's name, quoted, for a statement."""
+        if self.dialect == "sqlite":
+            return name
+        schema = self.schema.replace('"', '""')
+        return f'"{schema}"."{name}"'
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """For writing: committed at the end, rolled back by an exception. On SQLite the only writer."""
+        with self.engine.connect() as connection:
+            if self.dialect == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """For reading: takes no write lock."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.engine.dispose()
+
+
+def open_database(url: str, *, schema: str = "dbos", retry: Retry) -> Database:
+    """Connect and find the layout.
+
+    Raises: UsageError for an unusable URL, DatabaseUnreachable, DatabaseDenied, SchemaNotSupported.
+    """
+    scheme, _, rest = url.partition(":")
+    kind = scheme.partition("+")[0]
+    if kind == "sqlite":
+        database = _open_sqlite(rest)
+    elif kind in ("postgresql", "postgres"):
+        database = _open_postgresql(f"postgresql:{rest}", schema)
+    else:
+        raise UsageError(
+            "the database URL is neither PostgreSQL nor SQLite",
+            "write postgresql://user@host/database or sqlite:///path/to/file.sqlite",
+        )
+    try:
+        retry.call(lambda: _look_around(database))
+    except BaseException:
+        database.engine.dispose()
+        raise
+    return database
+
+
+def _look_around(database: Database) -> None:
+    with database.reading() as connection:
+        database.layout = read_layout(connection, database.schema)
+        database.fingerprint = _fingerprint(connection, database)
+
+
+def _open_sqlite(rest: str) -> Database:
+    # sqlite:///relative, sqlite:////absolute (SQLAlchemy's form) and sqlite:/absolute (Go's)
+    name = rest.partition("?")[0]
+    path = Path(name[3:] if name.startswith("///") else name)
+    if not name.strip("/") or name.startswith("//") and not name.startswith("///"):
+        raise UsageError("the SQLite URL names no file", "write sqlite:///path/to/file.sqlite")
+    if not path.is_file():
+        raise DatabaseUnreachable(
+            f"there is no SQLite database {path}", "start the DBOS application once; it is never created here"
+        )
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000
+        )
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    return Database(engine, "", str(path))
+
+
+def _open_postgresql(url: str, schema: str) -> Database:
+    try:
+        words = {key: str(value) for key, value in psycopg.conninfo.conninfo_to_dict(url).items()}
+    except psycopg.ProgrammingError as error:
+        # libpq quotes the URL in its message, and with it the password
+        reason = re.sub(r'"[^"]*"', "…", str(error)).strip()
+        raise UsageError(
+            f"the PostgreSQL URL cannot be read: {reason}", "write postgresql://user:password@host:5432/database"
+        ) from None
+    words.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
+    words.setdefault("application_name", "dbos-manifest")
+    words["client_encoding"] = "UTF8"
+
+    def connect() -> psycopg.Connection[Any]:
+        # no server-side prepared statements: a PgBouncer in transaction mode would lose them
+        return psycopg.connect(**words, prepare_threshold=None)  # type: ignore[arg-type]
+
+    engine = create_engine(
+        "postgresql+psycopg://", creator=connect, pool_size=2, pool_pre_ping=False, hide_parameters=True
+    )
+    host = f"{words.get('host', 'localhost')}:{words.get('port', '5432')}"
+    database = Database(engine, schema, f"{words.get('dbname', '?')} on {host}")
+    database.connect_words = words
+    return database
+
+
+def _fingerprint(connection: Connection, database: Database) -> str:
+    """Which database this is, over changes of host, user and password.
+
+    Source: SPEC §5.
+    """
+    if database.dialect == "sqlite":
+        parts = ("sqlite", Path(database.label).name)
+    else:
+        # any role may call it; a replica and a restored base backup keep the identifier
+        system = connection.execute(text("SELECT system_identifier FROM pg_control_system()")).scalar_one()
+        name = connection.execute(text("SELECT current_database()")).scalar_one()
+        parts = ("postgresql", str(system), str(name), database.schema)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def check_writable(database: Database) -> None:
+    """Make sure, before anything is compared, that rows could be inserted.
+
+    Raises: DatabaseDenied with the reason.
+    """
+    hint = "apply needs SELECT and INSERT on workflow_status and workflow_input"
+    if database.dialect == "sqlite":
+        path = Path(database.label)
+        try:
+            with database.transaction():
+                pass
+        except Exception as error:
+            if "readonly" in str(error):
+                raise DatabaseDenied(f"the SQLite database {path} is read-only", "make file and folder writable") from error
+            raise
+        return
+    with database.reading() as connection:
+        if connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on":
+            raise DatabaseDenied(f"the database {database.label} is read-only", "name the primary server, not a replica")
+        for table in ("workflow_status", "workflow_input"):
+            if table not in database.layout.columns:
+                continue
+            for privilege in ("SELECT", "INSERT"):
+                allowed = connection.execute(
+                    text("SELECT has_table_privilege(:table, :privilege)"),
+                    {"table": database.table(table), "privilege": privilege},
+                ).scalar_one()
+                if not allowed:
+                    raise DatabaseDenied(f"the database role has no {privilege} privilege on {table}", hint)

@@ -1,0 +1,135 @@
+"""Ids in, what the database holds about them out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from ..snapshot import FINAL_STATUSES, LiveRow, QueueRow, SnapshotRow
+from .connect import Database
+
+_SNAPSHOT = (
+    "workflow_uuid", "status", "name", "class_name", "config_name", "application_name", "queue_name",
+    "queue_partition_key", "deduplication_id", "application_version", "priority", "workflow_timeout_ms",
+    "workflow_deadline_epoch_ms", "delay_until_epoch_ms", "authenticated_user", "authenticated_roles",
+    "assumed_role", "serialization", "inputs", "schedule_name", "executor_id", "recovery_attempts",
+    "started_at_epoch_ms", "created_at", "completed_at", "creator_xid",
+)  # fmt: skip
+_LIVE = (
+    "workflow_uuid", "status", "name", "queue_name", "created_at", "started_at_epoch_ms", "completed_at",
+    "serialization", "output", "error",
+)  # fmt: skip
+_PARTITION_LIMITS = (
+    "partition_concurrency",
+    "partition_worker_concurrency",
+    "partition_rate_limit_max",
+    "partition_rate_limit_period_sec",
+)
+
+
+def read_snapshot(connection: Connection, database: Database, ids: Sequence[str]) -> dict[str, SnapshotRow]:
+    """The rows of these ids, with their inputs as stored."""
+    return {row[0]: SnapshotRow._make(row) for row in _read(connection, database, ids, _SNAPSHOT)}
+
+
+def read_live(connection: Connection, database: Database, ids: Sequence[str]) -> dict[str, LiveRow]:
+    """The live rows of these ids, with output and error as stored."""
+    return {row[0]: LiveRow._make(row) for row in _read(connection, database, ids, _LIVE)}
+
+
+def read_statuses(
+    connection: Connection, database: Database, ids: Sequence[str]
+) -> dict[str, tuple[str, int | None]]:
+    """Status and, for a final one, completed_at (epoch ms) of these ids."""
+    rows = _read(connection, database, ids, ("workflow_uuid", "status", "completed_at"))
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def _read(
+    connection: Connection, database: Database, ids: Sequence[str], columns: Sequence[str]
+) -> Sequence[Row[Any]]:
+    selected = ", ".join(f"{_column(database, name)} AS {name}" for name in columns)
+    joins = ""
+    if "inputs" in columns and database.layout.has_workflow_input:
+        joins += f" LEFT JOIN {database.table('workflow_input')} wi ON wi.workflow_uuid = ws.workflow_uuid"
+    if "output" in columns and database.layout.has_workflow_output:
+        joins += f" LEFT JOIN {database.table('workflow_output')} wo ON wo.workflow_uuid = ws.workflow_uuid"
+    return connection.execute(
+        text(
+            f"SELECT {selected} FROM {database.table('workflow_status')} ws{joins} "
+            f"WHERE ws.workflow_uuid {_among(database)}"
+        ),
+        {"ids": _list(database, ids)},
+    ).all()
+
+
+def _among(database: Database) -> str:
+    # SQLite has no arrays, and a bound on variables: a JSON list is one variable
+    return "IN (SELECT value FROM json_each(:ids))" if database.dialect == "sqlite" else "= ANY(:ids)"
+
+
+def _list(database: Database, values: Sequence[str]) -> Any:
+    return json.dumps(list(values)) if database.dialect == "sqlite" else list(values)
+
+
+def _column(database: Database, name: str) -> str:
+    layout = database.layout
+    if name == "inputs" and layout.has_workflow_input:
+        return "COALESCE(wi.inputs, ws.inputs)"
+    if name in ("output", "error") and layout.has_workflow_output:
+        return f"COALESCE(wo.{name}, ws.{name})"
+    if name == "completed_at":
+        final = ", ".join(f"'{status}'" for status in sorted(FINAL_STATUSES))
+        updated = f"CASE WHEN ws.status IN ({final}) THEN ws.updated_at END"
+        return f"COALESCE(ws.completed_at, {updated})" if name in layout.status else updated
+    return f"ws.{name}" if name in layout.status else "NULL"
+
+
+def read_deduplication_holders(
+    connection: Connection, database: Database, pairs: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """The workflow that holds each (queue, deduplication id), for those that are held."""
+    rows = connection.execute(
+        text(
+            "SELECT queue_name, deduplication_id, workflow_uuid "
+            f"FROM {database.table('workflow_status')} ws WHERE deduplication_id {_among(database)}"
+        ),
+        {"ids": _list(database, sorted({pair[1] for pair in pairs}))},
+    )
+    wanted = set(pairs)
+    return {(queue, key): holder for queue, key, holder in rows if (queue, key) in wanted}
+
+
+def read_queues(connection: Connection, database: Database) -> dict[str, QueueRow]:
+    """The registered queues; none where the schema has no such table.
+
+    Source: partitioned by `partition_queue` (older SDKs) or any partition limit (newer ones).
+    """
+    columns = database.layout.columns.get("queues", frozenset())
+    if not columns:
+        return {}
+    limits = [name for name in _PARTITION_LIMITS if name in columns]
+    newer = " OR ".join(f"{name} IS NOT NULL" for name in limits) or "NULL"
+    owner = "application_name" if "application_name" in columns else "NULL"
+    flag = "partition_queue" if "partition_queue" in columns else "NULL"
+    rows = connection.execute(
+        text(f"SELECT name, {owner}, {flag}, {newer} FROM {database.table('queues')}")
+    )
+    return {row[0]: QueueRow(row[0], row[1], _partitioned(row[2], row[3])) for row in rows}
+
+
+def _partitioned(older: Any, newer: Any) -> bool | None:
+    signs = {bool(sign) for sign in (older, newer) if sign is not None}
+    return signs.pop() if len(signs) == 1 else None
+
+
+def read_clock_ms(connection: Connection) -> int:
+    """The database's clock, epoch ms."""
+    if connection.dialect.name == "sqlite":
+        statement = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+    else:
+        statement = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    return int(connection.execute(text(statement)).scalar_one())

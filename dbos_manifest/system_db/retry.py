@@ -1,0 +1,117 @@
+"""Driver errors in, what they mean out: to be retried, a row's fault, or the end."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Literal, NamedTuple, TypeVar
+
+import psycopg
+import tenacity
+from sqlalchemy.exc import DBAPIError
+
+from ..errors import DatabaseDenied, DatabaseError, DatabaseUnreachable
+
+Result = TypeVar("Result")
+Kind = Literal["transient", "denied", "data", "fatal"]
+
+_TRANSIENT = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300"}
+_DENIED = {"28000", "28P01", "42501", "25006", "3D000"}
+
+
+class RetryNotice(NamedTuple):
+    attempt: int
+    reason: str
+    wait_s: float
+
+
+class Retry:
+    """Calls again what failed for a passing reason, with growing pauses, within a budget per call."""
+
+    def __init__(self, budget_s: float, on_retry: Callable[[RetryNotice], None]) -> None:
+        self._budget_s = budget_s
+        self._on_retry = on_retry
+
+    def call(self, function: Callable[[], Result]) -> Result:
+        """The function's result.
+
+        Raises: DatabaseUnreachable when the budget ends, DatabaseDenied and DatabaseError for what no
+                retry mends. A row's fault (SQLSTATE 22, 23, 54) comes through as the driver's error.
+        """
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: classify(error) == "transient"),
+            stop=tenacity.stop_after_delay(self._budget_s),
+            wait=tenacity.wait_exponential_jitter(initial=0.1, max=10, jitter=0.3),
+            before_sleep=self._tell,
+            reraise=True,
+        )
+        try:
+            return retrying(function)
+        except (DBAPIError, psycopg.Error, sqlite3.Error) as error:
+            if classify(error) == "data":
+                raise
+            raise to_tool_error(error) from error
+
+    def _tell(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        wait_s = state.next_action.sleep if state.next_action else 0.0
+        self._on_retry(RetryNotice(state.attempt_number, describe_error(error), wait_s))
+
+
+def _driver_error(error: BaseException | None) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error
+
+
+def classify(error: BaseException) -> Kind:
+    """What to do about an error.
+
+    Source: SPEC §4, Retries; PostgreSQL error codes; SQLite result codes.
+    """
+    driver = _driver_error(error)
+    if isinstance(driver, sqlite3.Error):
+        return _classify_sqlite(driver)
+    if isinstance(driver, psycopg.Error):
+        state = driver.sqlstate
+        if state is None:
+            text = str(driver)
+            if "authentication failed" in text or "no pg_hba.conf entry" in text or "does not exist" in text:
+                return "denied"
+            return "transient" if isinstance(driver, psycopg.OperationalError) else "fatal"
+        if state in _TRANSIENT or state[:2] == "08":
+            return "transient"
+        if state in _DENIED:
+            return "denied"
+        return "data" if state[:2] in ("22", "23", "54") else "fatal"
+    return "fatal"
+
+
+def _classify_sqlite(error: sqlite3.Error) -> Kind:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return "transient"
+    if "readonly" in text or "unable to open" in text or "not authorized" in text:
+        return "denied"
+    return "data" if isinstance(error, (sqlite3.IntegrityError, sqlite3.DataError)) else "fatal"
+
+
+def describe_error(error: BaseException | None) -> str:
+    """The driver's message on one line, without the statement and its parameters."""
+    driver = _driver_error(error)
+    if isinstance(driver, psycopg.Error) and driver.diag.message_primary:
+        detail = driver.diag.message_detail
+        return driver.diag.message_primary + (f" ({detail})" if detail else "")
+    return " ".join(str(driver).split())
+
+
+def to_tool_error(error: BaseException) -> DatabaseError:
+    """A driver's error as one of ours: message, way out, exit code 3."""
+    kind, words = classify(error), describe_error(error)
+    if kind == "transient":
+        return DatabaseUnreachable(
+            f"the system database does not answer: {words}", "check that it runs and that host and port are right"
+        )
+    if kind == "denied":
+        return DatabaseDenied(
+            f"the system database refuses: {words}", "check user, password, database name and privileges"
+        )
+    return DatabaseError(f"the system database reports: {words}")
