@@ -190,9 +190,7 @@ class _Sender:
         try:
             with connection.begin_nested():
                 rows = [sending.row for sending in chunk]
-                inserted = insert_rows(
-                    connection, self.database, rows, legacy_inputs=self.run.legacy_inputs
-                )
+                inserted = insert_rows(connection, self.database, rows, legacy_inputs=self.run.legacy_inputs)
         except DBAPIError as error:
             if classify(error) != "data":
                 raise
@@ -207,9 +205,7 @@ class _Sender:
         if len(inserted) < len(chunk):
             self._look_at_present(connection, [s for s in chunk if s.spec.id not in inserted], sent)
 
-    def _note_fault(
-        self, connection: Connection, spec: WorkflowSpec, error: DBAPIError, sent: _Sent
-    ) -> None:
+    def _note_fault(self, connection: Connection, spec: WorkflowSpec, error: DBAPIError, sent: _Sent) -> None:
         reason = describe_error(error)
         if spec.deduplication_id is not None:
             pair = (spec.queue, spec.deduplication_id)

@@ -1,4 +1,4 @@
-"""Bytes of YAML or JSON in, plain JSON values and the problems of the text out, each problem with its place."""
+"""Bytes of YAML or JSON in, plain JSON values and the problems of the text out, with their places."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def parse_documents(content: bytes, file: str) -> tuple[list[Document], list[Dia
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        column = len(content[content.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8", "replace"))
+        column = len(
+            content[content.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8", "replace")
+        )
         span = Span(file, line, column + 1, line, column + 2)
         message = f"the file is not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}"
         return [], [make_diagnostic("encoding", message, span=span, file=file, help="save it as UTF-8")]
@@ -109,7 +111,7 @@ def _has_nul(value: Any) -> bool:
 
 
 def locate_diagnostics(document: Document, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """The diagnostics with their places, and those of what they relate to in this file; one second reading."""
+    """The diagnostics with their places, and those of what they relate to in this file."""
     found = list(diagnostics)
     wanted: set[Path] = {d.path for d in found}
     wanted |= {r.path for d in found for r in d.related if r.file in (None, document.file)}
@@ -135,4 +137,3 @@ def locate_diagnostics(document: Document, diagnostics: Iterable[Diagnostic]) ->
         )
         for d in found
     ]
-

@@ -2,56 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Iterator, KeysView
-from json.encoder import encode_basestring, encode_basestring_ascii
-from typing import Any, NamedTuple
 
 from .errors import InvalidLockfile
+from .lock_lines import (
+    ENTRY_KEYS,
+    HEADER_KEYS,
+    PLAIN_ENTRY,
+    RESTORE,
+    LockEntry,
+    LockHeader,
+    agree_headers,
+    check_entry,
+    check_header,
+    decode_line,
+    invalid_line,
+    merge_lines,
+    number_lines,
+    read_entry,
+    spell_entry,
+    spell_header,
+    unknown_fields,
+)
 from .spec import WorkflowSpec, digest_spec
-from .units import format_timestamp, parse_timestamp
-
-VERSION, REVISION = 1, 0
-_OLDEST_MS, _NEWEST_MS = -62_135_596_800_000, 253_402_300_799_999  # years 1 and 9999
-_HEADER_KEYS = ("version", "revision", "manifest", "database")
-_ENTRY_KEYS = ("id", "workflow", "digest", "enqueued_at", "outcome", "status", "completed_at")
-_DIGEST = re.compile(r"[A-Za-z0-9_-]{22}")
-
-# What a line could be broken or disguised by: controls, separators, marks of direction, surrogates.
-_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
-
-# Lines as this program writes them are accepted without decoding. The last days of a month are left to
-# the calendar, and texts with escapes to JSON.
-_TEXT = r'"([^"\\\x00-\x1f]+)"'
-_TIME = (
-    r'"(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z)"'
-)
-_PLAIN_ENTRY = re.compile(
-    rf'\{{"id":{_TEXT},"workflow":{_TEXT},"digest":"([A-Za-z0-9_-]{{22}})","enqueued_at":{_TIME}'
-    rf'(?:,"outcome":"(existing)")?(?:,"status":"([A-Z_]+)"(?:,"completed_at":{_TIME})?)?\}}',
-    re.ASCII,
-)
-_RESTORE = "restore the file from Git, or make it anew from the database with `lock rebuild`"
-
-
-class LockHeader(NamedTuple):
-    manifest: str  # name of the manifest
-    database: str  # fingerprint of the system database
-    version: int = VERSION
-    revision: int = REVISION
-
-
-class LockEntry(NamedTuple):
-    """A workflow that was seen in the database. Times are epoch ms here, RFC 3339 in the text."""
-
-    id: str
-    workflow: str
-    digest: str  # of the spec, see `digest_spec`
-    enqueued_at: int  # the row's created_at
-    outcome: str | None = None  # "existing": the row was there before any apply
-    status: str | None = None  # final, noted by apply --wait
-    completed_at: int | None = None
 
 
 class Lockfile:
@@ -65,7 +38,7 @@ class Lockfile:
     ) -> None:
         self.header = header
         self.changed = False  # whether an entry or the header is no longer what the text said
-        self._header_line = header_line or _spell_header(header, {})
+        self._header_line = header_line or spell_header(header, {})
         self._lines = lines if lines is not None else {}
 
     def __contains__(self, workflow_id: str) -> bool:
@@ -76,22 +49,22 @@ class Lockfile:
 
     def entry(self, workflow_id: str) -> LockEntry | None:
         line = self._lines.get(workflow_id)
-        return None if line is None else _read_entry(line)
+        return None if line is None else read_entry(line)
 
     def record(self, entry: LockEntry) -> None:
         """Put an entry in the place of the one with its id, if there is one."""
         old = self._lines.get(entry.id)
         unknown = {}
         if old is not None:
-            if _read_entry(old) == entry:
+            if read_entry(old) == entry:
                 return
-            unknown = _unknown_fields(old, _ENTRY_KEYS)
-        self._lines[entry.id] = _spell_entry(entry, unknown)
+            unknown = unknown_fields(old, ENTRY_KEYS)
+        self._lines[entry.id] = spell_entry(entry, unknown)
         self.changed = True
 
     def finish(self, workflow_id: str, status: str, completed_at: int | None) -> None:
         """Note how a workflow ended. Raises: KeyError for an id without an entry."""
-        entry = _read_entry(self._lines[workflow_id])
+        entry = read_entry(self._lines[workflow_id])
         self.record(entry._replace(status=status, completed_at=completed_at))
 
     def remove(self, workflow_id: str) -> None:
@@ -103,8 +76,8 @@ class Lockfile:
         """Say that the entries are in this database now."""
         if database != self.header.database:
             self.header = self.header._replace(database=database)
-            unknown = _unknown_fields(self._header_line, _HEADER_KEYS)
-            self._header_line = _spell_header(self.header, unknown)
+            unknown = unknown_fields(self._header_line, HEADER_KEYS)
+            self._header_line = spell_header(self.header, unknown)
             self.changed = True
 
     def render(self) -> Iterator[str]:
@@ -129,28 +102,28 @@ def parse_lockfile(text: str | bytes, file: str) -> Lockfile:
     header: LockHeader | None = None
     header_line = ""
     lines: dict[str, str] = {}
-    plain = _PLAIN_ENTRY.fullmatch
-    for number, line in _number_lines(text, file):
+    plain = PLAIN_ENTRY.fullmatch
+    for number, line in number_lines(text, file):
         if match := plain(line):
             workflow_id = match[1]
         else:
             try:
-                fields = _decode(line)
-                found = None if "id" in fields else _check_header(fields)
-                workflow_id = "" if found else _check_entry(fields).id
+                fields = decode_line(line)
+                found = None if "id" in fields else check_header(fields)
+                workflow_id = "" if found else check_entry(fields).id
             except ValueError as error:
-                raise _invalid(file, number, line, error) from None
+                raise invalid_line(file, number, error) from None
             if found is not None:
                 if header is None or found.revision > header.revision:
-                    header, header_line = _agree(header, found, file, number), line
+                    header, header_line = agree_headers(header, found, file, number), line
                 else:
-                    _agree(header, found, file, number)
+                    agree_headers(header, found, file, number)
                 continue
         known = lines.get(workflow_id)
-        lines[workflow_id] = line if known is None else _merge_lines(known, line)
+        lines[workflow_id] = line if known is None else merge_lines(known, line)
     if header is None:
         problem = "has no header line" if lines else "is empty"
-        raise InvalidLockfile(f"the lockfile {file} {problem}", _RESTORE)
+        raise InvalidLockfile(f"the lockfile {file} {problem}", RESTORE)
     return Lockfile(header, header_line, lines)
 
 
@@ -199,11 +172,11 @@ def _form_problems(text: str | bytes, file: str) -> Iterator[str]:
     first: dict[str, int] = {}
     previous: str | None = None
     seen = set()
-    for number, line in _number_lines(text, file):
-        fields = _decode(line)
+    for number, line in number_lines(text, file):
+        fields = decode_line(line)
         if "id" in fields:
-            entry = _check_entry(fields)
-            spelled = _spell_entry(entry, _unknown_fields(line, _ENTRY_KEYS))
+            entry = check_entry(fields)
+            spelled = spell_entry(entry, unknown_fields(line, ENTRY_KEYS))
             if entry.id in seen:
                 first.setdefault("a second line for one workflow", number)
             elif previous is None or entry.id < previous:
@@ -211,7 +184,7 @@ def _form_problems(text: str | bytes, file: str) -> Iterator[str]:
             seen.add(entry.id)
             previous = max(entry.id, previous or "")
         else:
-            spelled = _spell_header(_check_header(fields), _unknown_fields(line, _HEADER_KEYS))
+            spelled = spell_header(check_header(fields), unknown_fields(line, HEADER_KEYS))
             if previous is None:
                 previous = ""
             else:

@@ -98,7 +98,9 @@ def lockfile_path(loaded: LoadedManifest, settings: LockfileSettings) -> Path:
     if settings.path is not None:
         return settings.path
     if loaded.path is None:
-        raise UsageError("a manifest from standard input has no lockfile of its own", "name one: --lockfile FILE")
+        raise UsageError(
+            "a manifest from standard input has no lockfile of its own", "name one: --lockfile FILE"
+        )
     stem = loaded.path.stem if loaded.alone else loaded.manifest.name
     target = f".{settings.target}" if settings.target else ""
     return loaded.path.with_name(f"{stem}{target}.lock.jsonl")
@@ -207,10 +209,18 @@ def apply_files(
         plans = []
         for loaded, path in zip(manifests, paths, strict=True):
             name = loaded.manifest.name
-            lockfile = load_lockfile(path, name, database.fingerprint) or new_lockfile(name, database.fingerprint)
+            lockfile = load_lockfile(path, name, database.fingerprint) or new_lockfile(
+                name, database.fingerprint
+            )
             plans.append(
                 _plan(
-                    database, loaded.manifest, lockfile, settings, options.overrides, options.chunk_size, on_change
+                    database,
+                    loaded.manifest,
+                    lockfile,
+                    settings,
+                    options.overrides,
+                    options.chunk_size,
+                    on_change,
                 )
             )
         on_plans(plans)
@@ -343,7 +353,7 @@ def wait_for_results(
     on_progress: Callable[[Following], None],
     stopped: Callable[[], bool],
 ) -> None:
-    """Follow every workflow of the applied manifests to its end, then note final statuses in the lockfiles."""
+    """Follow every workflow of the applied manifests to its end, and note that in the lockfiles."""
     give_up = None if timeout_s is None else time.monotonic() + timeout_s
 
     def pause() -> bool:

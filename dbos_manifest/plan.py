@@ -61,9 +61,7 @@ class Change(NamedTuple):
     reason: str | None = None
 
 
-def compare_spec(
-    spec: WorkflowSpec, row: SnapshotRow | None, *, locked: bool, holder: str | None
-) -> Change:
+def compare_spec(spec: WorkflowSpec, row: SnapshotRow | None, *, locked: bool, holder: str | None) -> Change:
     """What the database (and the lockfile, by `locked`) has of one workflow, against the manifest.
 
     Nothing is unpickled: a row that is not portable, or that a DBOS schedule made, is compared by identity.
@@ -74,17 +72,13 @@ def compare_spec(
     if others := tuple(_identity_differences(spec, row)):
         return Change(State.CONFLICT, spec.id, spec.workflow, spec.entry, row.status, others)
     if row.serialization != PORTABLE or row.schedule_name:
-        return Change(
-            State.UNCHANGED, spec.id, spec.workflow, spec.entry, row.status, comparable=False
-        )
+        return Change(State.UNCHANGED, spec.id, spec.workflow, spec.entry, row.status, comparable=False)
     differences, reason = _input_differences(spec, row.inputs)
     differences += _option_differences(spec, row)
     if _never_started(row):
         differences += _placement_differences(spec, row)
     state = State.DRIFTED if differences else State.UNCHANGED
-    return Change(
-        state, spec.id, spec.workflow, spec.entry, row.status, tuple(differences), reason=reason
-    )
+    return Change(state, spec.id, spec.workflow, spec.entry, row.status, tuple(differences), reason=reason)
 
 
 def _compare_missing(spec: WorkflowSpec, locked: bool, holder: str | None) -> Change:
@@ -197,9 +191,7 @@ def _placement_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Differe
     return differences
 
 
-def decide(
-    change: Change, *, allow_drift: bool, skip_conflicts: bool, recreate_vanished: bool
-) -> Decision:
+def decide(change: Change, *, allow_drift: bool, skip_conflicts: bool, recreate_vanished: bool) -> Decision:
     """What apply does about a change. Source: SPEC §3, third column."""
     if change.state is State.CREATE:
         return Decision.SEND

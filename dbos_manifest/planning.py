@@ -93,7 +93,7 @@ def make_manifest_plan(
         rows, holders = retry.call(partial(_read_rows, database, specs))
         for spec in specs:
             row = rows.get(spec.id)
-            holder = holders.get((spec.queue, spec.deduplication_id)) if row is None else None
+            holder = _holder(holders, spec) if row is None else None
             change = compare_spec(spec, row, locked=spec.id in lock, holder=holder)
             orphans.discard(spec.id)
             _take(plan, change, spec, row, overrides, database, check)
@@ -123,6 +123,12 @@ def _read_rows(
             if spec.deduplication_id is not None and spec.id not in rows
         ]
         return rows, read_deduplication_holders(connection, database, pairs) if pairs else {}
+
+
+def _holder(holders: dict[tuple[str, str], str], spec: WorkflowSpec) -> str | None:
+    if spec.deduplication_id is None:
+        return None
+    return holders.get((spec.queue, spec.deduplication_id))
 
 
 def _take(

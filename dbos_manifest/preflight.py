@@ -31,9 +31,7 @@ class _Seen:
 class QueueCheck:
     """Collects findings within bounds: one per queue or per entry, however many workflows share it."""
 
-    def __init__(
-        self, queues: Mapping[str, QueueRow], declared: Mapping[str, bool], *, now_ms: int
-    ) -> None:
+    def __init__(self, queues: Mapping[str, QueueRow], declared: Mapping[str, bool], *, now_ms: int) -> None:
         """`declared` says of the manifest's own `queues` whether they are partitioned; `now_ms` is the
         database's clock."""
         self._queues = queues

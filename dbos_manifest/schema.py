@@ -5,16 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jsonschema_rs
 
 from .canonical import canonical_json
 from .diagnostic import Diagnostic, Path, Target, make_diagnostic
 from .units import parse_duration, parse_timestamp
-
-if TYPE_CHECKING:
-    from jsonschema.exceptions import ValidationError
 
 _KINDS = {
     "string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false",
@@ -45,7 +42,7 @@ def check_schema(data: Any, schema: Schema) -> list[Diagnostic]:
     return [diagnostic for error in errors for diagnostic in _explain(error)]
 
 
-def _explain(error: ValidationError) -> Iterator[Diagnostic]:
+def _explain(error: Any) -> Iterator[Diagnostic]:
     path: Path = tuple(error.absolute_path)
     rule = error.validator
     if rule == "additionalProperties":
@@ -64,7 +61,7 @@ def _explain(error: ValidationError) -> Iterator[Diagnostic]:
         yield _invalid_value(error, path)
 
 
-def _unknown_keys(error: ValidationError, path: Path) -> Iterator[Diagnostic]:
+def _unknown_keys(error: Any, path: Path) -> Iterator[Diagnostic]:
     known = list(error.schema.get("properties", ()))
     for key in error.instance:
         if key not in known and not key.startswith("x-"):
@@ -74,7 +71,7 @@ def _unknown_keys(error: ValidationError, path: Path) -> Iterator[Diagnostic]:
             yield make_diagnostic("unknown-key", message, (*path, key), target=Target.KEY, help=help)
 
 
-def _wrong_type(error: ValidationError, path: Path) -> Diagnostic:
+def _wrong_type(error: Any, path: Path) -> Diagnostic:
     wanted = error.validator_value
     kinds = [wanted] if isinstance(wanted, str) else [kind for kind in wanted if kind != "null"]
     name = path[-1] if path else "the manifest"
@@ -92,7 +89,7 @@ def _wrong_type(error: ValidationError, path: Path) -> Diagnostic:
     return make_diagnostic("wrong-type", message, path, help=help)
 
 
-def _invalid_value(error: ValidationError, path: Path) -> Diagnostic:
+def _invalid_value(error: Any, path: Path) -> Diagnostic:
     name, value, limit = path[-1] if path else "", error.instance, error.validator_value
     help = None
     if error.validator == "enum":

@@ -37,7 +37,7 @@ _CONSTANTS: dict[str, Any] = {
 }  # fmt: skip
 _MAYBE_NUMBER = frozenset("0123456789+-.")
 _MAYBE_YAML11 = frozenset("yYnNoO0123456789+-.=")
-_resolve_yaml11 = yaml.resolver.Resolver().resolve
+_resolve_yaml11: Any = yaml.resolver.Resolver().resolve
 _VALUES_OF_ARGUMENTS = frozenset({"args", "kwargs", "attributes"})
 
 
@@ -153,9 +153,9 @@ class Builder:
             self._note("recursive-alias", f"`*{event.anchor}` is inside the value it stands for", event)
             return None
         if event.anchor not in self._anchors:
-            mark = event.start_mark
+            span = span_of(self._file, event)
             message = f"not YAML: there is no anchor `&{event.anchor}` before this alias"
-            raise Syntax(message, mark.line + 1, mark.column + 1)
+            raise Syntax(message, span.line, span.column)
         value, nodes = self._anchors[event.anchor]
         self._aliased += nodes
         if self._aliased > MAX_ALIASED_NODES:
@@ -314,7 +314,8 @@ class Builder:
             meaning = {"bool": "true or false", "int": "another number", "timestamp": "a date"}.get(tag, tag)
         self._note(
             "ambiguous-scalar",
-            f"`{text}` is {'text' if now == 'str' else f'the number {value}'} here, but {meaning} to YAML 1.1 tools",
+            f"`{text}` is {'text' if now == 'str' else f'the number {value}'} here, "
+            f"but {meaning} to YAML 1.1 tools",
             event,
             f'quote it to be clear: "{text}"' if now == "str" or octal else f"write {value}, or quote it",
         )
@@ -328,4 +329,3 @@ def _advice(words: str) -> str | None:
     if "did not find expected" in words or "could not find expected" in words:
         return "look at the indentation, and for a missing quote, bracket or `:` on the lines before"
     return None
-

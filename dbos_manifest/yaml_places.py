@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import yaml
@@ -32,10 +33,8 @@ def find_places(text: str, file: str, document: int, wanted: Collection[Path]) -
     What stands behind an alias is where the alias is.
     """
     finder = _Finder(text, file, wanted)
-    try:
+    with suppress(yaml.YAMLError, ValueError):  # broken further on: what was found stands
         finder.read(document)
-    except (yaml.YAMLError, ValueError):
-        pass  # the text is broken further on; what was found stands
     places = finder.places
     for path in wanted:
         near = path
@@ -73,7 +72,9 @@ class _Finder:
         if first.line == last.line:
             return Span(self._file, first.line + 1, first.column + 1, last.line + 1, last.column + 1)
         width = len(self._lines[first.line].rstrip()) if first.line < len(self._lines) else first.column
-        return Span(self._file, first.line + 1, first.column + 1, first.line + 1, max(width, first.column) + 1)
+        return Span(
+            self._file, first.line + 1, first.column + 1, first.line + 1, max(width, first.column) + 1
+        )
 
     def _node(self, event: Event, trie: dict[Any, Any] | None, path: Path, key: Event | None) -> None:
         end = event
@@ -100,6 +101,9 @@ class _Finder:
                 self._node(key, None, (), None)
             below = trie.get(name) if trie and name is not None else None
             self._node(
-                self._parser.get_event(), below, (*path, name) if below is not None and name is not None else (), key
+                self._parser.get_event(),
+                below,
+                (*path, name) if below is not None and name is not None else (),
+                key,
             )
         return key

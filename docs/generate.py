@@ -21,7 +21,9 @@ def manifest_reference() -> str:
     """docs/manifest.md: every key of the manifest schema."""
     schema = json.loads(read_schema("manifest.v1"))
     out = [NOTE, "# The manifest, key by key\n", schema["description"] + "\n"]
-    out.append("The published schema is `schemas/manifest.v1.schema.json`; `dbos-manifest schema` prints it.\n")
+    out.append(
+        "The published schema is `schemas/manifest.v1.schema.json`; `dbos-manifest schema` prints it.\n"
+    )
     out.append("## Top level\n")
     out += _properties(schema, schema)
     for title, key in (("defaults", "defaults"), ("workflows", "workflows")):
@@ -95,5 +97,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-
     main()

@@ -13,8 +13,8 @@ from ..operations import (
     Applied,
     ApplySettings,
     DatabaseSettings,
-    apply_files,
     LockfileSettings,
+    apply_files,
     read_rows,
     wait_for_results,
 )
@@ -74,9 +74,7 @@ apply_options = together(
 @override_options
 @apply_options
 @output_option("text", "json")
-def apply(
-    paths: tuple[str, ...], output: str, wait: bool, wait_timeout: float | None, **options: Any
-) -> int:
+def apply(paths: tuple[str, ...], output: str, wait: bool, wait_timeout: float | None, **options: Any) -> int:
     """Enqueue the workflows that are missing, and write the results lockfile.
 
     First compares the whole manifest and may refuse; nothing is sent then. Never updates or deletes a

@@ -50,14 +50,19 @@ def _report_bug(error: Exception) -> int:
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     name = f"crash-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
     log: Path | None = None
-    for folder in (Path(state) / "dbos-manifest", Path(tempfile.gettempdir()) / f"dbos-manifest-{os.getuid()}"):
+    for folder in (
+        Path(state) / "dbos-manifest",
+        Path(tempfile.gettempdir()) / f"dbos-manifest-{os.getuid()}",
+    ):
         try:
             log = write_crash_log(folder, name, text)
             break
         except OSError:
             continue
     where = f"its log is {log}" if log else "and no log could be written"
-    say_error(f"this is a bug in dbos-manifest ({type(error).__name__}); {where}", "please report it with the log")
+    say_error(
+        f"this is a bug in dbos-manifest ({type(error).__name__}); {where}", "please report it with the log"
+    )
     return 70
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks the running apply to stop after its chunk, the second stops it at once."""
+"""Ctrl-C and SIGTERM: the first asks a running apply to stop after its chunk, the second ends it."""
 
 from __future__ import annotations
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from ..units import parse_duration
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-Decorator = Callable[[Function], Function]
+Command = Callable[..., int]
+Decorator = Callable[[Command], Command]
 
 
 class Duration(click.ParamType):
@@ -30,7 +30,7 @@ class Duration(click.ParamType):
 DURATION = Duration()
 
 
-def option(*words: str, **settings: Any) -> Decorator[Function]:
+def option(*words: str, **settings: Any) -> Decorator:
     """A click option whose environment variable is DBOS_MANIFEST_ and its long name."""
     long_name = next(word for word in words if word.startswith("--")).split("/")[0]
     variable = f"DBOS_MANIFEST_{long_name[2:].replace('-', '_').upper()}"
@@ -38,12 +38,12 @@ def option(*words: str, **settings: Any) -> Decorator[Function]:
     return click.option(*words, show_envvar=settings["envvar"] == variable, **settings)
 
 
-def override(*words: str, **settings: Any) -> Decorator[Function]:
+def override(*words: str, **settings: Any) -> Decorator:
     """A safety override: said for this one call, never taken from the environment."""
     return click.option(*words, **settings)
 
 
-def output_option(*formats: str) -> Decorator[Function]:
+def output_option(*formats: str) -> Decorator:
     return option(
         "-o",
         "--output",
@@ -54,15 +54,15 @@ def output_option(*formats: str) -> Decorator[Function]:
     )
 
 
-def paths_argument(function: Function) -> Function:
+def paths_argument(function: Command) -> Command:
     """The manifests: files, folders, `-` for standard input."""
     return click.argument("paths", metavar="PATH...", nargs=-1, required=True)(function)
 
 
-def together(*decorators: Decorator[Any]) -> Decorator[Function]:
+def together(*decorators: Decorator) -> Decorator:
     """Several options as one decorator, shown in this order."""
 
-    def decorate(function: Function) -> Function:
+    def decorate(function: Command) -> Command:
         for decorator in reversed(decorators):
             function = decorator(function)
         return function

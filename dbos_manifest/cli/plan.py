@@ -29,7 +29,9 @@ from .plans import locate_findings, show_plans
 @lockfile_options
 @override_options
 @show_values_option
-@option("--exit-code", is_flag=True, help="Exit 10 when something would be enqueued, 6 when apply would refuse.")
+@option(
+    "--exit-code", is_flag=True, help="Exit 10 when something would be enqueued, 6 when apply would refuse."
+)
 @output_option("text", "json")
 def plan(
     paths: tuple[str, ...], output: str, show_values: bool | None, exit_code: bool, **options: Any

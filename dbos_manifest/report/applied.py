@@ -35,7 +35,8 @@ def applied_lines(applied: Applied, failures: Mapping[str, LiveRow], paint: Pain
     if len(outcome.faults) > _MOST_FAULTS:
         yield f"  … and {len(outcome.faults) - _MOST_FAULTS:,} more"
     written = "written" if applied.lock_written else "unchanged"
-    yield f"Applied {printable(applied.plan.manifest.name)}: {', '.join(parts)}; lockfile {applied.lock_path} {written}"
+    name = printable(applied.plan.manifest.name)
+    yield f"Applied {name}: {', '.join(parts)}; lockfile {applied.lock_path} {written}"
     if applied.wait is not None:
         yield from _wait_lines(applied, failures, paint)
 
@@ -85,7 +86,9 @@ def _manifest_json(
         "name": plan.manifest.name,
         "counts": plan.summary.as_json(),
         "refusals": [change_json(change, show_values=False) for change in plan.refusals],
-        "findings": [{"code": f.code, "severity": f.severity.value, "message": f.message} for f in plan.findings],
+        "findings": [
+            {"code": f.code, "severity": f.severity.value, "message": f.message} for f in plan.findings
+        ],
     }
     if applied is None:
         return out

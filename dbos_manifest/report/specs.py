@@ -1,4 +1,4 @@
-"""Expanded workflows as JSON lines or YAML, in the manifest's own words, so that they can be a manifest again."""
+"""Expanded workflows as JSON lines or YAML, in the manifest's own words: they can be one again."""
 
 from __future__ import annotations
 

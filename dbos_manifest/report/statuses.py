@@ -1,4 +1,4 @@
-"""The live status of workflows, as a person and a program read it. Outputs and errors are read as JSON only."""
+"""The live status of workflows, as a person and a program read it; results are read as JSON only."""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ def status_lines(statuses: Iterable[Status], paint: Paint = plain) -> Iterator[s
         detail = ""
         if status.row is not None and status.row.error is not None:
             detail = f"  {shorten(printable(error_message(status.row) or ''), 120)}"
-        elif status.row is not None and (output := read_portable(status.row, status.row.output)) is not _MISSING:
+        elif (
+            status.row is not None
+            and (output := read_portable(status.row, status.row.output)) is not _MISSING
+        ):
             detail = f"  {show_value(output)}"
         state = paint(_STYLES.get(status.status, "cyan"), f"{status.status:<12}")
         yield f"{state}  {printable(status.spec.id)}{detail}"

@@ -48,8 +48,8 @@ class Database:
         with self.engine.connect() as connection:
             if self.dialect == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-            with connection.begin():
-                yield connection
+            yield connection
+            connection.commit()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -100,7 +100,7 @@ def _open_sqlite(rest: str) -> Database:
     # sqlite:///relative, sqlite:////absolute (SQLAlchemy's form) and sqlite:/absolute (Go's)
     name = rest.partition("?")[0]
     path = Path(name[3:] if name.startswith("///") else name)
-    if not name.strip("/") or name.startswith("//") and not name.startswith("///"):
+    if not name.strip("/") or (name.startswith("//") and not name.startswith("///")):
         raise UsageError("the SQLite URL names no file", "write sqlite:///path/to/file.sqlite")
     if not path.is_file():
         raise DatabaseUnreachable(
@@ -108,9 +108,8 @@ def _open_sqlite(rest: str) -> Database:
         )
 
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000
-        )
+        uri = f"{path.resolve().as_uri()}?mode=rw"
+        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
 
@@ -128,7 +127,8 @@ def _open_postgresql(url: str, schema: str) -> Database:
         # libpq quotes the URL in its message, and with it the password
         reason = re.sub(r'"[^"]*"', "…", str(error)).strip()
         raise UsageError(
-            f"the PostgreSQL URL cannot be read: {reason}", "write postgresql://user:password@host:5432/database"
+            f"the PostgreSQL URL cannot be read: {reason}",
+            "write postgresql://user:password@host:5432/database",
         ) from None
     words.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
     words.setdefault("application_name", "dbos-manifest")
@@ -136,7 +136,7 @@ def _open_postgresql(url: str, schema: str) -> Database:
 
     def connect() -> psycopg.Connection[Any]:
         # no server-side prepared statements: a PgBouncer in transaction mode would lose them
-        return psycopg.connect(**words, prepare_threshold=None)  # type: ignore[arg-type]
+        return psycopg.connect(psycopg.conninfo.make_conninfo(**words), prepare_threshold=None)
 
     engine = create_engine(
         "postgresql+psycopg://", creator=connect, pool_size=2, pool_pre_ping=False, hide_parameters=True
@@ -153,7 +153,7 @@ def _fingerprint(connection: Connection, database: Database) -> str:
     Source: SPEC §5.
     """
     if database.dialect == "sqlite":
-        parts = ("sqlite", Path(database.label).name)
+        parts: tuple[str, ...] = ("sqlite", Path(database.label).name)
     else:
         # any role may call it; a replica and a restored base backup keep the identifier
         system = connection.execute(text("SELECT system_identifier FROM pg_control_system()")).scalar_one()
@@ -175,12 +175,16 @@ def check_writable(database: Database) -> None:
                 pass
         except Exception as error:
             if "readonly" in str(error):
-                raise DatabaseDenied(f"the SQLite database {path} is read-only", "make file and folder writable") from error
+                raise DatabaseDenied(
+                    f"the SQLite database {path} is read-only", "make file and folder writable"
+                ) from error
             raise
         return
     with database.reading() as connection:
         if connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on":
-            raise DatabaseDenied(f"the database {database.label} is read-only", "name the primary server, not a replica")
+            raise DatabaseDenied(
+                f"the database {database.label} is read-only", "name the primary server, not a replica"
+            )
         for table in ("workflow_status", "workflow_input"):
             if table not in database.layout.columns:
                 continue

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, text
@@ -40,7 +41,9 @@ def session_lock(database: Database, manifest: str, timeout_s: float) -> Iterato
         yield  # the lockfile's own lock does it
         return
     words = {**database.connect_words, "application_name": f"dbos-manifest apply {manifest}"[:63]}
-    with psycopg.connect(**words, autocommit=True, prepare_threshold=None) as connection:  # type: ignore[arg-type]
+    with psycopg.connect(
+        psycopg.conninfo.make_conninfo(**words), autocommit=True, prepare_threshold=None
+    ) as connection:
         _acquire(connection, lock_key(database, manifest), manifest, timeout_s)
         try:
             yield
@@ -49,7 +52,7 @@ def session_lock(database: Database, manifest: str, timeout_s: float) -> Iterato
                 connection.close()
 
 
-def _acquire(connection: psycopg.Connection, key: int, manifest: str, timeout_s: float) -> None:
+def _acquire(connection: psycopg.Connection[Any], key: int, manifest: str, timeout_s: float) -> None:
     give_up = time.monotonic() + timeout_s
     while True:
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
@@ -63,12 +66,13 @@ def _acquire(connection: psycopg.Connection, key: int, manifest: str, timeout_s:
         time.sleep(POLL_S)
 
 
-def _holder(connection: psycopg.Connection, key: int) -> str:
+def _holder(connection: psycopg.Connection[Any], key: int) -> str:
     row = connection.execute(
         "SELECT a.application_name, a.pid, coalesce(host(a.client_addr), 'local'), a.backend_start::text "
         "FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
         "WHERE l.locktype = 'advisory' AND l.granted "
-        "AND l.classid::bigint = (%s::bigint >> 32) & 4294967295 AND l.objid::bigint = %s::bigint & 4294967295",
+        "AND l.classid::bigint = (%s::bigint >> 32) & 4294967295 "
+        "AND l.objid::bigint = %s::bigint & 4294967295",
         (key, key),
     ).fetchone()
     if row is None:

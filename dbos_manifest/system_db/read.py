@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from ..snapshot import FINAL_STATUSES, LiveRow, QueueRow, SnapshotRow
 from .connect import Database
@@ -32,12 +32,12 @@ _PARTITION_LIMITS = (
 
 def read_snapshot(connection: Connection, database: Database, ids: Sequence[str]) -> dict[str, SnapshotRow]:
     """The rows of these ids, with their inputs as stored."""
-    return {row[0]: SnapshotRow._make(row) for row in _read(connection, database, ids, _SNAPSHOT)}
+    return {row[0]: SnapshotRow(*row) for row in _read(connection, database, ids, _SNAPSHOT)}
 
 
 def read_live(connection: Connection, database: Database, ids: Sequence[str]) -> dict[str, LiveRow]:
     """The live rows of these ids, with output and error as stored."""
-    return {row[0]: LiveRow._make(row) for row in _read(connection, database, ids, _LIVE)}
+    return {row[0]: LiveRow(*row) for row in _read(connection, database, ids, _LIVE)}
 
 
 def read_statuses(
@@ -50,7 +50,7 @@ def read_statuses(
 
 def _read(
     connection: Connection, database: Database, ids: Sequence[str], columns: Sequence[str]
-) -> Sequence[Row[Any]]:
+) -> Sequence[Any]:
     selected = ", ".join(f"{_column(database, name)} AS {name}" for name in columns)
     joins = ""
     if "inputs" in columns and database.layout.has_workflow_input:
@@ -115,9 +115,7 @@ def read_queues(connection: Connection, database: Database) -> dict[str, QueueRo
     newer = " OR ".join(f"{name} IS NOT NULL" for name in limits) or "NULL"
     owner = "application_name" if "application_name" in columns else "NULL"
     flag = "partition_queue" if "partition_queue" in columns else "NULL"
-    rows = connection.execute(
-        text(f"SELECT name, {owner}, {flag}, {newer} FROM {database.table('queues')}")
-    )
+    rows = connection.execute(text(f"SELECT name, {owner}, {flag}, {newer} FROM {database.table('queues')}"))
     return {row[0]: QueueRow(row[0], row[1], _partitioned(row[2], row[3])) for row in rows}
 
 

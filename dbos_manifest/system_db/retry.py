@@ -108,7 +108,8 @@ def to_tool_error(error: BaseException) -> DatabaseError:
     kind, words = classify(error), describe_error(error)
     if kind == "transient":
         return DatabaseUnreachable(
-            f"the system database does not answer: {words}", "check that it runs and that host and port are right"
+            f"the system database does not answer: {words}",
+            "check that it runs and that host and port are right",
         )
     if kind == "denied":
         return DatabaseDenied(

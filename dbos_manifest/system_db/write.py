@@ -126,7 +126,8 @@ def _insert_postgresql(
     # a jsonb array parameter would be parsed as JSON again: text goes in, jsonb comes of it
     arrays = ", ".join(f"%s::{'text' if kind == 'jsonb' else kind}[]" for kind in types)
     picked = ", ".join(
-        f"t.{name}::jsonb" if kind == "jsonb" else f"t.{name}" for name, kind in zip(columns, types, strict=True)
+        f"t.{name}::jsonb" if kind == "jsonb" else f"t.{name}"
+        for name, kind in zip(columns, types, strict=True)
     )
     names = ", ".join(columns)
     inserted = connection.exec_driver_sql(
