@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from .errors import Interrupted, Refused
-from .lockfile import LockEntry
+from .lock_lines import LockEntry
 from .plan import State, compare_spec
 from .planning import ManifestPlan, read_chunks, record_existing
 from .snapshot import SnapshotRow

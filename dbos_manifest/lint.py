@@ -85,6 +85,7 @@ def _blame(manifest: Manifest, diagnostic: Diagnostic) -> Diagnostic:
 def _origin(manifest: Manifest, path: Path) -> Path:
     """Where the option that `path` leads to is written; the whole entry when it is written nowhere."""
     _, index, option, *rest = path
+    assert isinstance(index, int)
     if option in manifest.entries[index]:
         return path
     if option in manifest.defaults:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from .errors import InvalidLockfile, UsageError
 from .files import LockfileSlot, read_lockfile
-from .lockfile import LockEntry, Lockfile, lock_problems, new_lockfile
+from .lock_lines import LockEntry
+from .lockfile import Lockfile, lock_problems, new_lockfile
 from .operations import (
     CHUNK_SIZES,
     DatabaseSettings,

@@ -10,7 +10,8 @@ from typing import NamedTuple, TypeVar
 
 from .diagnostic import Diagnostic, Severity
 from .errors import SchemaNotSupported
-from .lockfile import LockEntry, Lockfile
+from .lock_lines import LockEntry
+from .lockfile import Lockfile
 from .manifest import Manifest
 from .plan import Change, Decision, PlanSummary, State, compare_spec, decide
 from .preflight import QueueCheck

@@ -55,7 +55,8 @@ class Refused(Exception):
 
 def span_of(file: str, event: Event) -> Span:
     """The place of an event; a collection's is where it starts."""
-    start, end = event.start_mark, event.end_mark
+    start: Any = event.start_mark
+    end: Any = event.end_mark
     return Span(file, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 
 
@@ -72,7 +73,7 @@ class Builder:
         self._nodes = 0
         self._aliased = 0
         try:
-            self._parser = yaml.CBaseLoader(text)
+            self._parser: Any = yaml.CBaseLoader(text)
         except yaml.YAMLError as error:
             self._fail(error)
 
@@ -93,7 +94,7 @@ class Builder:
             elif isinstance(event, DocumentEndEvent):
                 self._document += 1
 
-    def _next(self) -> Event:
+    def _next(self) -> Any:
         try:
             return self._parser.get_event()
         except yaml.YAMLError as error:
@@ -126,7 +127,7 @@ class Builder:
         self._note("too-large", message, event)
         raise Refused
 
-    def _value(self, event: Event) -> Any:
+    def _value(self, event: Any) -> Any:
         self._nodes += 1
         if isinstance(event, ScalarEvent):
             value = self._scalar(event)

@@ -47,7 +47,7 @@ def find_places(text: str, file: str, document: int, wanted: Collection[Path]) -
 
 class _Finder:
     def __init__(self, text: str, file: str, wanted: Collection[Path]) -> None:
-        self._parser = yaml.CBaseLoader(text)
+        self._parser: Any = yaml.CBaseLoader(text)  # its marks and events are always there
         self._lines = text.split("\n")
         self._file = file
         self.places: dict[Path, Place] = {}
@@ -68,7 +68,8 @@ class _Finder:
 
     def _span(self, start: Event, end: Event) -> Span:
         """From start to end; what goes over several lines is shown by its first one."""
-        first, last = start.start_mark, end.end_mark
+        first: Any = start.start_mark
+        last: Any = end.end_mark
         if first.line == last.line:
             return Span(self._file, first.line + 1, first.column + 1, last.line + 1, last.column + 1)
         width = len(self._lines[first.line].rstrip()) if first.line < len(self._lines) else first.column
@@ -86,7 +87,7 @@ class _Finder:
             value = self._span(event, end)
             self.places[path] = Place(self._span(key, key) if key is not None else None, value)
 
-    def _list(self, trie: dict[Any, Any] | None, path: Path) -> Event:
+    def _list(self, trie: dict[Any, Any] | None, path: Path) -> Any:
         index = 0
         while not isinstance(event := self._parser.get_event(), SequenceEndEvent):
             below = trie.get(index) if trie else None
@@ -94,7 +95,7 @@ class _Finder:
             index += 1
         return event
 
-    def _map(self, trie: dict[Any, Any] | None, path: Path) -> Event:
+    def _map(self, trie: dict[Any, Any] | None, path: Path) -> Any:
         while not isinstance(key := self._parser.get_event(), MappingEndEvent):
             name = key.value if isinstance(key, ScalarEvent) else None
             if name is None and not isinstance(key, AliasEvent):
