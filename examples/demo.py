@@ -104,7 +104,7 @@ def demonstrate(database_url: str, folder: Path) -> None:
         run("plan", QUICKSTART, "--lockfile", str(lockfile), environment=environment)
         run("apply", QUICKSTART, "--lockfile", str(lockfile), "--wait", "--wait-timeout", "2m",
             environment=environment)  # fmt: skip
-        run("status", QUICKSTART, "--lockfile", str(lockfile), environment=environment)
+        run("status", QUICKSTART, environment=environment)
         show(lockfile)
         before = lockfile.read_bytes()
         again = run("apply", QUICKSTART, "--lockfile", str(lockfile), environment=environment)

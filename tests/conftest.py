@@ -47,7 +47,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a PostgreSQL server: the one of the environment, or one from the wheel, stopped at the end."""
+    """A PostgreSQL server's URL: the environment's, or one from the wheel, stopped at the end."""
     given = os.environ.get("DBOS_MANIFEST_TEST_DATABASE_URL")
     if given:
         yield given

@@ -33,7 +33,7 @@ from .database_options import (
 )
 from .inputs import load_manifests
 from .interrupts import stop_requests
-from .options import DURATION, option, output_option, paths_argument, together
+from .options import duration, option, output_option, paths_argument, together
 from .output import on_terminal, painter, progress_bar, screenful, write_line
 from .plans import show_plans
 
@@ -57,13 +57,13 @@ apply_options = together(
     option("--legacy-inputs", is_flag=True, help="Write inputs where workers older than the schema look."),
     option(
         "--lock-timeout",
-        type=DURATION,
+        type=duration,
         default="60s",
         show_default=True,
         help="How long to wait for another apply.",
     ),
     option("--wait", is_flag=True, help="Follow every workflow to its end."),
-    option("--wait-timeout", type=DURATION, help="Stop waiting after this long (exit 7)."),
+    option("--wait-timeout", type=duration, help="Stop waiting after this long (exit 7)."),
 )
 
 

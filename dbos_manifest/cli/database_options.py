@@ -11,7 +11,7 @@ from ..errors import UsageError
 from ..operations import DatabaseSettings, LockfileSettings
 from ..planning import Overrides
 from ..system_db.retry import RetryNotice
-from .options import DURATION, option, override, together
+from .options import duration, option, override, together
 from .output import say
 
 database_options = together(
@@ -25,7 +25,7 @@ database_options = together(
     option("--schema", default="dbos", show_default=True, help="Schema of the DBOS tables (PostgreSQL)."),
     option(
         "--retry-budget",
-        type=DURATION,
+        type=duration,
         default="120s",
         show_default=True,
         help="How long a lost connection or a conflict is retried.",

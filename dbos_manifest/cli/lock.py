@@ -24,11 +24,11 @@ from .database_options import (
     lockfile_settings,
 )
 from .inputs import load_manifests
-from .options import DURATION, option, output_option, paths_argument
+from .options import duration, option, output_option, paths_argument
 from .output import painter, write_line
 
 lock_timeout_option = option(
-    "--lock-timeout", type=DURATION, default="60s", show_default=True, help="How long to wait for an apply."
+    "--lock-timeout", type=duration, default="60s", show_default=True, help="How long to wait for an apply."
 )
 
 

@@ -13,21 +13,12 @@ Command = Callable[..., int]
 Decorator = Callable[[Command], Command]
 
 
-class Duration(click.ParamType):
-    """Text with a unit, as `90s`, given on as seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            return parse_duration(value) / 1000
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-DURATION = Duration()
+def duration(text: str) -> float:
+    """Text with a unit, as `90s`, in seconds."""
+    try:
+        return parse_duration(text) / 1000
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def option(*words: str, **settings: Any) -> Decorator:

@@ -41,7 +41,7 @@ class Retry:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: classify(error) == "transient"),
             stop=tenacity.stop_after_delay(self._budget_s),
-            wait=tenacity.wait_exponential_jitter(initial=0.1, max=10, jitter=0.3),
+            wait=tenacity.wait_exponential(multiplier=0.1, max=10) + tenacity.wait_random(0, 0.3),
             before_sleep=self._tell,
             reraise=True,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -198,7 +197,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 def changed(option: str, value: Callable[[dict[str, Any]], object]) -> dict[str, dict[str, Any]]:
-    workflows = copy.deepcopy(WORKFLOWS)
+    workflows = {workflow_id: dict(entry) for workflow_id, entry in WORKFLOWS.items()}
     for entry in workflows.values():
         entry[option] = value(entry)
         if option == "timeout":
