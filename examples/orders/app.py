@@ -73,11 +73,7 @@ def import_feed(seconds: float) -> str:
 @DBOS.workflow(name="show_identity")
 def show_identity() -> dict[str, object]:
     """Who this workflow runs for, as the enqueuer said it."""
-    return {
-        "user": DBOS.authenticated_user,
-        "roles": DBOS.authenticated_roles,
-        "assumed_role": DBOS.assumed_role,
-    }
+    return {"user": DBOS.authenticated_user, "roles": DBOS.authenticated_roles}
 
 
 @DBOS.required_roles(["admin"])

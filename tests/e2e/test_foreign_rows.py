@@ -190,7 +190,10 @@ def test_a_native_row_is_not_comparable(cli: Cli, client: DBOSClient, rows: Rows
     check_untouched(cli, rows, manifest, expect=6)
 
 
-def test_a_row_of_a_schedule_is_not_comparable(cli: Cli, client: DBOSClient, rows: Rows) -> None:
+def test_a_row_of_a_schedule_is_not_comparable(
+    cli: Cli, client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker]
+) -> None:
+    start_worker("nightly")  # registers the application version that a trigger asks for
     client.create_schedule(
         schedule_name="nightly-ingest", workflow_name="ingest_orders", schedule="0 3 * * *", queue_name="etl"
     )

@@ -1,0 +1,68 @@
+"""The command line in this process, on real files and real databases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from dbos_manifest.cli.boundary import run_guarded
+from dbos_manifest.cli.main import cli
+
+
+class Run(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Run]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Runs `dbos-manifest WORDS` in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_cli(*words: str) -> Run:
+        capsys.readouterr()
+        code = run_guarded(cli, list(words))
+        return Run(code, *capsys.readouterr())
+
+    return run_cli
+
+
+@pytest.fixture
+def run_db(run: Cli, database_url: str) -> Cli:
+    """The same with a migrated DBOS database of its own, on SQLite and on PostgreSQL."""
+
+    def run_cli(*words: str) -> Run:
+        return run(*words, "--database-url", database_url)
+
+    return run_cli
+
+
+JOBS = """\
+version: 1
+name: jobs
+defaults: {queue: etl}
+workflows:
+  - {id: a, workflow: ingest, args: [1]}
+  - {id: b, workflow: ingest, args: [2]}
+  - {id: c, workflow: ingest, args: [3]}
+"""
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Path:
+    """A manifest of three workflows."""
+    path = tmp_path / "jobs.yaml"
+    path.write_text(JOBS)
+    return path

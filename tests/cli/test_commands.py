@@ -1,0 +1,277 @@
+"""Each command as a user calls it: results, exit codes, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from cli_harness import Cli
+
+from dbos_manifest.system_db.connect import open_database
+from dbos_manifest.system_db.retry import Retry
+
+
+def execute(url: str, statement: str) -> None:
+    with open_database(url, retry=Retry(1, lambda notice: None)) as database:
+        table = database.table("workflow_status")
+        with database.transaction() as connection:
+            connection.execute(sa.text(statement.replace("workflow_status", table)))
+
+
+def test_the_main_job(run_db: Cli, jobs: Path) -> None:
+    assert run_db("plan", "jobs.yaml", "--exit-code").code == 10
+    first = run_db("apply", "jobs.yaml")
+    assert first.code == 0, first.err
+    assert "Applied jobs: 3 enqueued" in first.out
+    lock = jobs.with_name("jobs.lock.jsonl").read_bytes()
+    assert lock.count(b"\n") == 4
+    second = run_db("apply", "jobs.yaml")
+    assert (second.code, "0 to enqueue, 3 unchanged (3 ENQUEUED)" in second.out) == (0, True)
+    assert jobs.with_name("jobs.lock.jsonl").read_bytes() == lock
+    assert run_db("apply", "jobs.yaml", "--locked").code == 0
+    assert run_db("plan", "jobs.yaml", "--exit-code").code == 0
+    for words in (("check",), ("verify",)):
+        done = run_db("lock", *words, "jobs.yaml") if words == ("verify",) else None
+        assert done is None or done.code == 0, done.out
+
+
+def test_nothing_but_the_lockfile_is_left(run_db: Cli, jobs: Path) -> None:
+    before = {path.name for path in jobs.parent.iterdir()}
+    run_db("apply", "jobs.yaml")
+    assert {path.name for path in jobs.parent.iterdir()} - before == {"jobs.lock.jsonl"}
+
+
+def test_locked_sends_and_writes_nothing(run_db: Cli, jobs: Path) -> None:
+    assert run_db("apply", "jobs.yaml", "--locked").code == 6
+    assert not jobs.with_name("jobs.lock.jsonl").exists()
+    assert run_db("status", "jobs.yaml", "-o", "json").json["counts"] == {"NOT_ENQUEUED": 3}
+
+
+def test_drift_refuses_and_sends_nothing(run_db: Cli, jobs: Path, database_url: str) -> None:
+    run_db("apply", "jobs.yaml")
+    jobs.write_text(jobs.read_text().replace("[1]", "[10]") + "  - {id: d, workflow: ingest}\n")
+    refused = run_db("apply", "jobs.yaml")
+    assert refused.code == 6
+    assert "drifted" in refused.out
+    assert run_db("plan", "jobs.yaml", "--exit-code").code == 6
+    changes = run_db("plan", "jobs.yaml", "-o", "json").json["manifests"][0]["changes"]
+    assert changes[0]["differences"] == [{"field": "args"}]  # no stored value without --show-values
+    shown = run_db("plan", "jobs.yaml", "-o", "json", "--show-values").json["manifests"][0]["changes"]
+    assert shown[0]["differences"] == [{"field": "args", "database": [1], "manifest": [10]}]
+    assert run_db("status", "jobs.yaml", "--only", "NOT_ENQUEUED", "-o", "ids").out == "d\n"
+    lock_line = jobs.with_name("jobs.lock.jsonl").read_text().splitlines()[1]
+    assert run_db("apply", "jobs.yaml", "--allow-drift").code == 0
+    assert run_db("status", "jobs.yaml", "-o", "json").json["counts"] == {"ENQUEUED": 4}
+    assert jobs.with_name("jobs.lock.jsonl").read_text().splitlines()[1] == lock_line
+
+
+def test_a_vanished_workflow_is_not_sent_again(run_db: Cli, jobs: Path, database_url: str) -> None:
+    run_db("apply", "jobs.yaml")
+    execute(database_url, "DELETE FROM workflow_status WHERE workflow_uuid = 'b'")
+    again = run_db("apply", "jobs.yaml")
+    assert (again.code, "1 vanished" in again.out) == (0, True)
+    assert run_db("status", "jobs.yaml", "--only", "NOT_ENQUEUED", "-o", "ids").out == "b\n"
+    assert run_db("apply", "jobs.yaml", "--recreate-vanished").code == 0
+    assert run_db("status", "jobs.yaml", "--only", "NOT_ENQUEUED", "-o", "ids").out == ""
+
+
+def test_an_orphan_is_reported_and_pruned(run_db: Cli, run: Cli, jobs: Path) -> None:
+    run_db("apply", "jobs.yaml")
+    jobs.write_text("".join(line for line in jobs.read_text().splitlines(True) if "id: b" not in line))
+    assert "1 orphaned" in run_db("plan", "jobs.yaml").out
+    assert run("lock", "check", "jobs.yaml").code == 1
+    assert run("lock", "prune", "jobs.yaml").code == 0
+    assert run("lock", "check", "jobs.yaml").code == 0
+
+
+def test_a_row_at_fault_is_named_and_the_rest_goes_on(run_db: Cli, jobs: Path, database_url: str) -> None:
+    name = "z" * 300  # longer than the column that PostgreSQL is made to have here
+    jobs.write_text(jobs.read_text() + f"  - {{id: d, workflow: {name}}}\n")
+    if database_url.startswith("sqlite"):
+        execute(
+            database_url,
+            "CREATE TRIGGER t BEFORE INSERT ON workflow_status WHEN length(NEW.name) > 255 "
+            "BEGIN SELECT RAISE(ABORT, 'too long'); END",
+        )
+    else:
+        execute(database_url, "ALTER TABLE workflow_status ADD CHECK (length(name) <= 255)")
+    assert run_db("apply", "jobs.yaml", "--atomic").code == 6
+    assert run_db("status", "jobs.yaml", "-o", "json").json["counts"] == {"NOT_ENQUEUED": 4}
+    partly = run_db("apply", "jobs.yaml", "-o", "json")
+    assert partly.code == 5
+    assert [fault["id"] for fault in partly.json["manifests"][0]["failed"]] == ["d"]
+    assert run_db("status", "jobs.yaml", "-o", "json").json["counts"] == {"ENQUEUED": 3, "NOT_ENQUEUED": 1}
+
+
+def test_deduplication_conflict_and_return_existing(run_db: Cli, jobs: Path, tmp_path: Path) -> None:
+    text = "version: 1\nname: {}\nworkflows:\n  - {{id: {}, workflow: f, queue: q, deduplication_id: k{}}}\n"
+    (tmp_path / "one.yaml").write_text(text.format("one", "x1", ""))
+    (tmp_path / "two.yaml").write_text(text.format("two", "x2", ""))
+    (tmp_path / "three.yaml").write_text(text.format("three", "x3", ", duplication_policy: return-existing"))
+    assert run_db("apply", "one.yaml").code == 0
+    refused = run_db("apply", "two.yaml")
+    assert (refused.code, "held by x1" in refused.out) == (6, True)
+    assert run_db("apply", "two.yaml", "--skip-conflicts").code == 0
+    held = run_db("apply", "three.yaml")
+    assert (held.code, "1 held" in held.out) == (0, True)
+    assert run_db("status", "two.yaml", "three.yaml", "-o", "json").json["counts"] == {"NOT_ENQUEUED": 2}
+
+
+def test_rebuild_gives_the_lockfile_again(run_db: Cli, jobs: Path) -> None:
+    run_db("apply", "jobs.yaml")
+    lock = jobs.with_name("jobs.lock.jsonl")
+    lines = lock.read_text().splitlines()
+    lock.write_text("garbage\n")
+    assert run_db("plan", "jobs.yaml").code == 6
+    assert run_db("lock", "rebuild", "jobs.yaml").code == 0
+    rebuilt = [json.loads(line) for line in lock.read_text().splitlines()]
+    wanted = [json.loads(line) for line in lines]
+    assert [{**line, "outcome": "existing"} if "id" in line else line for line in wanted] == rebuilt
+
+
+def test_another_databases_lockfile_is_refused_until_rebound(run_db: Cli, jobs: Path) -> None:
+    run_db("apply", "jobs.yaml")
+    lock = jobs.with_name("jobs.lock.jsonl")
+    header = json.loads(lock.read_text().splitlines()[0])
+    lock.write_text(lock.read_text().replace(header["database"], "0" * 32))
+    refused = run_db("apply", "jobs.yaml")
+    assert (refused.code, "lock rebind" in refused.err) == (6, True)
+    assert run_db("lock", "rebind", "jobs.yaml").code == 0
+    assert run_db("apply", "jobs.yaml").code == 0
+
+
+def test_lockfile_names(run_db: Cli, jobs: Path, tmp_path: Path) -> None:
+    run_db("apply", "jobs.yaml", "--target", "prod")
+    assert (tmp_path / "jobs.prod.lock.jsonl").exists()
+    (tmp_path / "both.yaml").write_text(
+        jobs.read_text() + "---\n" + jobs.read_text().replace("name: jobs", "name: more")
+    )
+    assert run_db("validate", "both.yaml").code == 2  # no such option
+    two = "version: 1\nname: {0}\nworkflows: [{{id: {0}, workflow: f, queue: q}}]\n"
+    (tmp_path / "both.yaml").write_text(two.format("first") + "---\n" + two.format("second"))
+    assert run_db("apply", "both.yaml").code == 0
+    assert (tmp_path / "first.lock.jsonl").exists()
+    assert (tmp_path / "second.lock.jsonl").exists()
+
+
+def test_wait_times_out_without_a_worker(run_db: Cli, jobs: Path) -> None:
+    waited = run_db("apply", "jobs.yaml", "--wait", "--wait-timeout", "100ms")
+    assert waited.code == 7
+    assert "3 workflows not ended (3 ENQUEUED)" in waited.out
+
+
+def test_queue_checks(run_db: Cli, jobs: Path, database_url: str) -> None:
+    assert "queue-not-registered" in run_db("plan", "jobs.yaml").err
+    assert run_db("apply", "jobs.yaml", "--strict").code == 6
+    assert run_db("apply", "jobs.yaml", "--strict", "--allow", "queue-not-registered").code == 0
+
+
+def test_created_at_never_falls_in_manifest_order(run_db: Cli, tmp_path: Path, database_url: str) -> None:
+    entries = "".join(f"  - {{id: w{number:03}, workflow: f, queue: q}}\n" for number in range(250))
+    (tmp_path / "many.yaml").write_text(f"version: 1\nname: many\nworkflows:\n{entries}")
+    assert run_db("apply", "many.yaml", "--chunk-size", "7").code == 0
+    rows = run_db("status", "many.yaml", "-o", "json").json["workflows"]
+    times = [row["created_at"] for row in rows]
+    assert times == sorted(times)
+    assert len(set(times)) == 250
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("plan", "jobs.yaml"), 2, "no database given"),
+        (("plan", "jobs.yaml", "--database-url", "mysql://u:secret@h/d"), 2, "neither PostgreSQL nor SQLite"),
+        (
+            ("plan", "jobs.yaml", "--database-url", "sqlite:///missing.sqlite"),
+            3,
+            "there is no SQLite database",
+        ),
+        (("plan", "jobs.yaml", "--database-url", "sqlite:///other.sqlite"), 3, "no DBOS tables"),
+        (("plan", "jobs.yaml", "--database-url", "sqlite:///jobs.yaml"), 3, "not a database"),
+        (
+            (
+                "apply",
+                "jobs.yaml",
+                "--retry-budget",
+                "1s",
+                "--database-url",
+                "postgresql://u:secret@127.0.0.1:1/d",
+            ),
+            3,
+            "does not answer",
+        ),
+        (("plan", "missing.yaml"), 2, "no such file"),
+        (("validate", "."), 0, ""),
+        (("validate", "jobs.yaml", "--retry-budget", "3"), 2, "No such option"),
+        (("plan", "jobs.yaml", "--retry-budget", "3"), 2, "needs a unit"),
+        (("nonsense",), 2, "No such command"),
+    ],
+)
+def test_wrong_words_and_places(
+    run: Cli, jobs: Path, words: tuple[str, ...], code: int, message: str
+) -> None:
+    sqlite3.connect("other.sqlite").execute("CREATE TABLE t (x)").connection.close()
+    done = run(*words)
+    assert done.code == code, done
+    assert message in done.err
+    assert "secret" not in done.err + done.out
+    assert not jobs.with_name("jobs.lock.jsonl").exists()
+
+
+def test_no_privilege_and_read_only(run: Cli, jobs: Path, postgres_url: str) -> None:
+    execute(postgres_url, "CREATE ROLE reader LOGIN") if not _has_role(postgres_url) else None
+    execute(postgres_url, "GRANT USAGE ON SCHEMA dbos TO reader")
+    execute(postgres_url, "GRANT SELECT ON ALL TABLES IN SCHEMA dbos TO reader")
+    reader = postgres_url.replace("postgres:@", "reader:@").replace("//postgres@", "//reader@")
+    assert run("plan", "jobs.yaml", "--database-url", reader).code == 0
+    denied = run("apply", "jobs.yaml", "--database-url", reader)
+    assert (denied.code, "INSERT privilege" in denied.err) == (3, True)
+    join = "&" if "?" in postgres_url else "?"
+    read_only = f"{postgres_url}{join}options=-c%20default_transaction_read_only%3Don"
+    denied = run("apply", "jobs.yaml", "--database-url", read_only)
+    assert (denied.code, "read-only" in denied.err) == (3, True)
+    assert not jobs.with_name("jobs.lock.jsonl").exists()
+
+
+def _has_role(url: str) -> bool:
+    with (
+        open_database(url, retry=Retry(1, lambda notice: None)) as database,
+        database.reading() as connection,
+    ):
+        return bool(
+            connection.execute(sa.text("SELECT count(*) FROM pg_roles WHERE rolname = 'reader'")).scalar()
+        )
+
+
+def test_validate_json_and_annotations(run: Cli, jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs.write_text(jobs.read_text().replace("queue: etl", "queue: etl, tiemout: 3s"))
+    found = run("validate", "jobs.yaml", "-o", "json")
+    assert found.code == 1
+    assert [d["code"] for d in found.json["diagnostics"]] == ["unknown-key"]
+    assert found.json["diagnostics"][0]["span"]["line"] == 3
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert "::error file=jobs.yaml,line=3,col=23" in run("validate", "jobs.yaml").out
+
+
+def test_validate_loads_no_driver(run: Cli, jobs: Path) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from dbos_manifest.cli.main import cli; "
+        "cli.main(['validate', 'jobs.yaml'], standalone_mode=False); "
+        "assert not {'sqlalchemy', 'psycopg', 'rich', 'jsonschema'} & set(sys.modules), sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_expand_is_a_manifest_again(run: Cli, jobs: Path) -> None:
+    first = run("expand", "jobs.yaml")
+    again = run("expand", "jobs.yaml", "-o", "yaml")
+    (jobs.parent / "again.yaml").write_text(f"version: 1\nname: jobs\nworkflows:\n{again.out}")
+    assert run("expand", "again.yaml").out == first.out
+    assert run("expand", "jobs.yaml", "--count").out == "3 jobs\n"
+    assert json.loads(run("schema").out)["title"].startswith("dbos-manifest manifest")
