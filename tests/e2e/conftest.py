@@ -22,7 +22,7 @@ def start_worker(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Wo
 
     yield start
     for worker in workers:
-        worker.stop()
+        worker.crash()  # the database goes with it, so nothing is lost by haste
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ class Worker:
         self._close()
 
     def crash(self) -> None:
-        self.process.kill()
+        self.process.kill()  # does nothing to a process that has ended
         self.process.wait()
         self._close()
 

@@ -114,7 +114,6 @@ def test_the_python_examples_run_to_their_end(
     start_worker()
     for name, expected in PYTHON_EXAMPLES.items():
         shutil.copy(EXAMPLES / name, cli.folder)
-        cli("validate", name)
         first = cli("apply", name, "--wait", "--wait-timeout", "1m", expect=7 if expected.cancelled else 0)
         assert "enqueued" in first.out
         check_results(client, name, expected)

@@ -1,0 +1,43 @@
+"""Every file under tests/cases/invalid is blamed on the lines that say so, and on no others."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dbos_manifest.diagnostic import CODES
+from dbos_manifest.schema import check_schema
+from dbos_manifest.validation import manifest_schema, validate_files
+
+ROOT = Path(__file__).parent.parent.parent
+INVALID = sorted((ROOT / "tests" / "cases" / "invalid").iterdir())
+EXAMPLES = sorted((ROOT / "manifests" / "examples").iterdir())
+MARK = re.compile(r"# (ERROR|WARNING): ([a-z-]+)")
+
+
+@pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
+def test_is_blamed_on_the_right_line(path: Path) -> None:
+    expected = {
+        (number, mark[2], mark[1].lower())
+        for number, line in enumerate(path.read_bytes().decode("latin-1").split("\n"), 1)
+        for mark in MARK.finditer(line)
+    }
+    assert expected
+    found = validate_files([str(path)]).diagnostics
+    assert all(d.span is not None for d in found)
+    assert {(d.span.line if d.span else 0, d.code, d.severity.value) for d in found} == expected
+
+
+def test_every_code_of_the_files_has_a_case() -> None:
+    marks = {mark[2] for path in INVALID for mark in MARK.finditer(path.read_bytes().decode("latin-1"))}
+    assert marks == {code for code, info in CODES.items() if info.layer != "database"}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_examples_are_valid_for_the_editor_and_for_us(path: Path) -> None:
+    validation = validate_files([str(path)])
+    assert validation.diagnostics == []
+    for document in validation.documents.values():
+        assert check_schema(document.data, manifest_schema()) == []
