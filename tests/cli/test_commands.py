@@ -12,6 +12,7 @@ from cli_harness import Cli
 
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.retry import Retry
+from dbos_manifest.units import parse_timestamp
 
 
 def execute(url: str, statement: str) -> None:
@@ -175,7 +176,7 @@ def test_created_at_never_falls_in_manifest_order(run_db: Cli, tmp_path: Path, d
     (tmp_path / "many.yaml").write_text(f"version: 1\nname: many\nworkflows:\n{entries}")
     assert run_db("apply", "many.yaml", "--chunk-size", "7").code == 0
     rows = run_db("status", "many.yaml", "-o", "json").json["workflows"]
-    times = [row["created_at"] for row in rows]
+    times = [parse_timestamp(row["created_at"]) for row in rows]
     assert times == sorted(times)
     assert len(set(times)) == 250
 

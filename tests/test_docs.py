@@ -1,0 +1,45 @@
+"""What the documentation states is what the program does."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from dbos_manifest.cli.main import cli
+from dbos_manifest.diagnostic import CODES
+
+ROOT = Path(__file__).parent.parent
+PAGES = runpy.run_path(str(ROOT / "docs" / "generate.py"))["PAGES"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_generated_pages_are_current(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == PAGES[name]()
+
+
+def test_every_code_has_its_section() -> None:
+    text = (ROOT / "docs" / "diagnostics.md").read_text(encoding="utf-8")
+    assert re.findall(r"^### `(.+)`$", text, re.MULTILINE) == list(CODES)
+
+
+def test_the_first_screen_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The manifest with the typo is caught word by word as the README shows."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    manifest = re.search(r"```yaml\n(# jobs.yaml\n.*?)```", readme, re.DOTALL)
+    shown = re.search(r"\$ dbos-manifest validate jobs.yaml\n(.*?)```", readme, re.DOTALL)
+    assert manifest is not None
+    assert shown is not None
+    monkeypatch.chdir(tmp_path)
+    Path("jobs.yaml").write_text(manifest[1])
+    done = CliRunner().invoke(cli, ["validate", "jobs.yaml"])
+    assert done.stdout == shown[1]
+
+
+def test_hooks_name_what_exists() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    assert [hook["id"] for hook in hooks] == ["dbos-manifest-validate"]
