@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from dbos import DBOSClient
-from harness import Cli, Rows, Worker, write_manifest
+from harness import Cli, Done, Rows, Worker, write_manifest
 
 LONG_S = 600  # a workflow that never ends by itself in a test
 
@@ -138,14 +138,27 @@ def bring_to_every_status(client: DBOSClient, rows: Rows, start_worker: Callable
     rows.wait_for(STATUSES)
 
 
-def check_nothing_moves(cli: Cli, rows: Rows, manifest: Path, *words: str, expect: int = 0) -> str:
+def check_nothing_moves(cli: Cli, rows: Rows, manifest: Path, *words: str, expect: int = 0) -> Done:
     """Apply, and find the database and the folder byte for byte as before."""
     rows_before = rows.dump()
     files_before = {path: path.read_bytes() for path in cli.folder.iterdir()}
     done = cli("apply", manifest, *words, expect=expect)
     assert rows.dump() == rows_before
     assert {path: path.read_bytes() for path in cli.folder.iterdir()} == files_before
-    return done.out
+    return done
+
+
+def check_refused(
+    cli: Cli, rows: Rows, workflows: Mapping[str, Mapping[str, Any]]
+) -> dict[str, tuple[str, list[str]]]:
+    """Apply these workflows, which must be refused: why, as id -> state and fields."""
+    manifest = write_workflows(cli.folder / "life.json", workflows)
+    (refused,) = check_nothing_moves(cli, rows, manifest, "-o", "json", expect=6).json()["manifests"]
+    assert refused["counts"]["vanished"] == len(VANISHED)
+    return {
+        change["id"]: (change["state"], [difference["field"] for difference in change["differences"]])
+        for change in refused["refusals"]
+    }
 
 
 def test_every_dbos_status(
@@ -163,7 +176,7 @@ def test_every_dbos_status(
     }
     assert {i: c["status"] for i, c in changes.items() if i not in VANISHED} == STATUSES
     assert all(change["comparable"] for change in changes.values())
-    assert "0 to enqueue" in check_nothing_moves(cli, rows, manifest)
+    assert "Plan: 0 to enqueue" in check_nothing_moves(cli, rows, manifest).out
     check_nothing_moves(cli, rows, manifest, "--locked")
 
     check_argument_changes_are_drift(cli, rows)
@@ -207,15 +220,9 @@ def changed(option: str, value: Callable[[dict[str, Any]], object]) -> dict[str,
 
 def check_argument_changes_are_drift(cli: Cli, rows: Rows) -> None:
     for option, value in CHANGES.items():
-        manifest = write_workflows(cli.folder / "life.json", changed(option, value))
-        changes = cli.plan(manifest).changes()
-        for workflow_id in STATUSES:
-            change = changes[workflow_id]
-            assert change["state"] == "drifted", (option, change)
-            assert [difference["field"] for difference in change["differences"]] == [option], change
-        assert all(changes[workflow_id]["state"] == "vanished" for workflow_id in VANISHED)
-        check_nothing_moves(cli, rows, manifest, expect=6)
-    check_nothing_moves(cli, rows, manifest, "--allow-drift")
+        found = check_refused(cli, rows, changed(option, value))
+        assert found == dict.fromkeys(STATUSES, ("drifted", [option]))
+    check_nothing_moves(cli, rows, cli.folder / "life.json", "--allow-drift")
 
 
 PLACEMENT: dict[str, object] = {
@@ -233,29 +240,17 @@ def check_placement_changes_are_drift_before_the_start(cli: Cli, rows: Rows) -> 
         if option == "deduplication_id":
             for workflow_id, entry in workflows.items():
                 entry[option] = f"another-{workflow_id}"
-        manifest = write_workflows(cli.folder / "life.json", workflows)
-        changes = cli.plan(manifest).changes()
-        for workflow_id in STATUSES:
-            change = changes[workflow_id]
-            drifted = workflow_id in NEVER_STARTED
-            assert change["state"] == ("drifted" if drifted else "unchanged"), (option, change)
-            if drifted:
-                assert [difference["field"] for difference in change["differences"]] == [option], change
-        check_nothing_moves(cli, rows, manifest, expect=6)
+        found = check_refused(cli, rows, workflows)
+        assert found == dict.fromkeys(NEVER_STARTED, ("drifted", [option]))
+
+
+IDENTITY = {"workflow": "another", "class_name": "Another", "application": "another-application"}
 
 
 def check_another_identity_is_a_conflict(cli: Cli, rows: Rows) -> None:
-    for option, value in {
-        "workflow": "another_workflow",
-        "class_name": "AnotherClass",
-        "application": "another-application",
-    }.items():
-        workflows = changed(option, lambda entry, value=value: value)
-        manifest = write_workflows(cli.folder / "life.json", workflows)
-        changes = cli.plan(manifest).changes()
-        for workflow_id in STATUSES:
-            assert changes[workflow_id]["state"] == "conflict", (option, changes[workflow_id])
-        check_nothing_moves(cli, rows, manifest, expect=6)
+    for option, value in IDENTITY.items():
+        found = check_refused(cli, rows, changed(option, lambda entry, value=value: value))
+        assert found == dict.fromkeys(STATUSES, ("conflict", [option]))
 
 
 @pytest.mark.parametrize("changed_by", ["the manifest", "an operator"])
