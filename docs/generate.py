@@ -83,7 +83,13 @@ def cli_reference() -> str:
 
 
 def _help(command: click.Command, words: list[str]) -> str:
-    context = click.Context(command, info_name=" ".join(words), terminal_width=100, max_content_width=100)
+    context = click.Context(
+        command,
+        info_name=" ".join(words),
+        terminal_width=100,
+        max_content_width=100,
+        help_option_names=["-h", "--help"],
+    )
     return f"```\n{command.get_help(context)}\n```\n"
 
 

@@ -58,16 +58,21 @@ def check_totals(expected: int, actual: int) -> str:
 @DBOS.workflow(name="export_orders")
 def export_orders(seconds: float) -> str:
     """Take its time; between two naps it can be cancelled, or be stopped by its timeout."""
-    nap_s = 0.1
-    for _ in range(round(seconds / nap_s)):
-        DBOS.sleep(nap_s)
+    take_naps(seconds)
     return "exported"
 
 
 @DBOS.workflow(name="import_feed", max_recovery_attempts=0)
 def import_feed(seconds: float) -> str:
     """Never start twice: a crash in the middle leaves it for a person to look at."""
-    return export_orders(seconds)
+    take_naps(seconds)
+    return "imported"
+
+
+def take_naps(seconds: float) -> None:
+    nap_s = 0.1
+    for _ in range(round(seconds / nap_s)):
+        DBOS.sleep(nap_s)
 
 
 @DBOS.workflow(name="show_identity")

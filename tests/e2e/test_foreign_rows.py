@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import pickle
 import time
 import uuid
 from collections.abc import Callable
@@ -209,9 +211,6 @@ def test_a_row_of_a_schedule_is_not_comparable(
 
 def test_nothing_is_unpickled(cli: Cli, rows: Rows) -> None:
     """A pickle that would leave a mark, in every place where a pickle can be."""
-    import base64
-    import pickle
-
     mark = cli.folder / "mark"
 
     class Bomb:
