@@ -201,7 +201,7 @@ def apply_files(
     with ExitStack() as held:
         database = held.enter_context(connect(settings))
         if not options.locked:
-            check_writable(database)
+            settings.retry().call(partial(check_writable, database))
             for loaded in sorted(manifests, key=lambda loaded: loaded.manifest.name):
                 lock = session_lock(database, loaded.manifest.name, options.lock_timeout_s)
                 held.enter_context(lock)
@@ -392,20 +392,20 @@ def read_live_rows(
         retry = settings.retry()
         for loaded in manifests:
             for specs in read_chunks(specs_of(loaded.manifest), CHUNK_SIZES[database.dialect]):
-                rows = retry.call(partial(_read_live, database, specs))
+                rows = retry.call(partial(_read_live, database, [spec.id for spec in specs]))
                 for spec in specs:
                     yield loaded.manifest, spec, rows.get(spec.id)
 
 
 def read_rows(ids: Sequence[str], settings: DatabaseSettings) -> dict[str, LiveRow]:
     """The live rows of some workflows."""
-    with connect(settings) as database, database.reading() as connection:
-        return read_live(connection, database, ids)
+    with connect(settings) as database:
+        return settings.retry().call(partial(_read_live, database, ids))
 
 
-def _read_live(database: Database, specs: list[WorkflowSpec]) -> dict[str, LiveRow]:
+def _read_live(database: Database, ids: Sequence[str]) -> dict[str, LiveRow]:
     with database.reading() as connection:
-        return read_live(connection, database, [spec.id for spec in specs])
+        return read_live(connection, database, ids)
 
 
 __all__ = [

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from ..errors import Refused
 from .connect import Database
+from .retry import to_tool_error
 
 POLL_S = 0.2
 
@@ -41,15 +42,18 @@ def session_lock(database: Database, manifest: str, timeout_s: float) -> Iterato
         yield  # the lockfile's own lock does it
         return
     words = {**database.connect_words, "application_name": f"dbos-manifest apply {manifest}"[:63]}
-    with psycopg.connect(
-        psycopg.conninfo.make_conninfo(**words), autocommit=True, prepare_threshold=None
-    ) as connection:
+    try:
+        connection = psycopg.connect(
+            psycopg.conninfo.make_conninfo(**words), autocommit=True, prepare_threshold=None
+        )
         _acquire(connection, lock_key(database, manifest), manifest, timeout_s)
-        try:
-            yield
-        finally:
-            with suppress(psycopg.Error):
-                connection.close()
+    except psycopg.Error as error:
+        raise to_tool_error(error) from error
+    try:
+        yield
+    finally:
+        with suppress(psycopg.Error):
+            connection.close()
 
 
 def _acquire(connection: psycopg.Connection[Any], key: int, manifest: str, timeout_s: float) -> None:

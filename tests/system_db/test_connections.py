@@ -1,0 +1,108 @@
+"""Locks, retries and logins on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from dbos_manifest.errors import DatabaseDenied, Refused, SchemaNotSupported
+from dbos_manifest.files import LockfileSlot
+from dbos_manifest.system_db.connect import open_database
+from dbos_manifest.system_db.lock import session_lock
+from dbos_manifest.system_db.retry import Retry, RetryNotice
+
+
+def retry() -> Retry:
+    return Retry(1, lambda notice: None)
+
+
+def test_two_applies_of_one_manifest(postgres_url: str) -> None:
+    with open_database(postgres_url, retry=retry()) as database:
+        with session_lock(database, "jobs", 0):
+            with (
+                pytest.raises(Refused, match="dbos-manifest apply jobs, process"),
+                session_lock(database, "jobs", 0),
+            ):
+                pass
+            with session_lock(database, "others", 0):
+                pass
+        with session_lock(database, "jobs", 5):
+            pass
+
+
+def test_two_writers_of_one_lockfile(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.lock.jsonl"
+    with LockfileSlot(path, 0) as slot:
+        with pytest.raises(Refused, match="another apply holds"):
+            LockfileSlot(path, 0)
+        slot.replace(["one\n"])
+    with LockfileSlot(path, 0):
+        pass
+    assert [found.name for found in tmp_path.iterdir()] == ["jobs.lock.jsonl"]
+
+
+def test_a_cut_connection_is_tried_again(postgres_url: str) -> None:
+    notices: list[RetryNotice] = []
+    attempts = []
+    with open_database(postgres_url, retry=retry()) as database:
+
+        def work() -> int:
+            attempts.append(1)
+            with database.transaction() as connection:
+                if len(attempts) == 1:
+                    connection.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
+                return int(connection.execute(sa.text("SELECT 7")).scalar_one())
+
+        assert Retry(10, notices.append).call(work) == 7
+    assert len(notices) == 1
+    assert "terminating connection" in notices[0].reason
+
+
+def test_a_wrong_password_is_refused_at_once(postgres_url: str) -> None:
+    role = f"locked_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        row = connection.execute("SHOW hba_file").fetchone()
+        assert row is not None
+        rules = Path(row[0])
+        if not rules.exists():
+            pytest.skip("the server given by the environment is on another machine")
+        before = rules.read_text()
+        connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'right'")
+        rules.write_text(f"local all {role} scram-sha-256\n{before}")
+        connection.execute("SELECT pg_reload_conf()")
+        try:
+            url = postgres_url.replace("//postgres:@", f"//{role}:hunter2@").replace(
+                "//postgres@", f"//{role}:hunter2@"
+            )
+            connection.execute("SELECT pg_sleep(0.2)")
+            with pytest.raises(DatabaseDenied) as denied:
+                open_database(url, retry=Retry(60, lambda notice: None))
+            assert "password authentication failed" in denied.value.message
+            assert "hunter2" not in f"{denied.value} {denied.value.__cause__} {denied.value.hint}"
+        finally:
+            rules.write_text(before)
+            connection.execute("SELECT pg_reload_conf()")
+
+
+def test_layouts_that_are_refused(postgres_url: str, sqlite_url: str) -> None:
+    with pytest.raises(SchemaNotSupported, match="no DBOS tables in schema `other`"):
+        open_database(postgres_url, schema="other", retry=retry())
+    for url, statement, message in (
+        (postgres_url, "ALTER TABLE dbos.workflow_status ADD shard_key text", "sharded"),
+        (sqlite_url, "ALTER TABLE workflow_status DROP COLUMN serialization", "too old"),
+    ):
+        with open_database(url, retry=retry()) as database, database.transaction() as connection:
+            connection.execute(sa.text(statement))
+        with pytest.raises(SchemaNotSupported, match=message):
+            open_database(url, retry=retry())
+
+
+def test_a_schema_with_quotes_and_capitals(postgres_url: str) -> None:
+    with open_database(postgres_url, retry=retry()) as database, database.transaction() as connection:
+        connection.execute(sa.text('ALTER SCHEMA dbos RENAME TO "My ""odd"" schema"'))
+    with open_database(postgres_url, schema='My "odd" schema', retry=retry()) as database:
+        assert database.layout.has_workflow_input

@@ -1,0 +1,147 @@
+"""The comparison rules: the same in any spelling is unchanged, a real change is drift, never the reverse."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbos_manifest.plan import Decision, State, compare_spec, decide
+from dbos_manifest.snapshot import INTERNAL_QUEUE, SnapshotRow
+from dbos_manifest.spec import WorkflowSpec
+
+SPEC = WorkflowSpec(
+    "a", "f", "q", [1, "x", None], {"k": 1.5}, class_name="C", instance_name="i", application="app",
+    queue_partition_key="p", priority=3, timeout_ms=1000, deduplication_id="d", application_version="v",
+    authenticated_user="u", authenticated_roles=["r"], assumed_role="r",
+)  # fmt: skip
+BARE = WorkflowSpec("a", "f", "q", [], {})
+
+
+def row_of(spec: WorkflowSpec, **changed: Any) -> SnapshotRow:
+    roles = spec.authenticated_roles
+    row = SnapshotRow(
+        id=spec.id, status="ENQUEUED", workflow=spec.workflow, class_name=spec.class_name,
+        instance_name=spec.instance_name, application=spec.application, queue=spec.queue,
+        queue_partition_key=spec.queue_partition_key, deduplication_id=spec.deduplication_id,
+        application_version=spec.application_version, priority=spec.priority, timeout_ms=spec.timeout_ms,
+        deadline_ms=spec.deadline_ms, delay_until_ms=spec.not_before_ms,
+        authenticated_user=spec.authenticated_user,
+        authenticated_roles=None if roles is None else json.dumps(roles), assumed_role=spec.assumed_role,
+        serialization="portable_json",
+        inputs=json.dumps({"positionalArgs": spec.args, "namedArgs": spec.kwargs}),
+        schedule_name=None, executor_id=None, recovery_attempts=0, started_at_ms=None, created_at_ms=1,
+        completed_at_ms=None, creator_xid=None,
+    )  # fmt: skip
+    return row._replace(**changed)
+
+
+def compare(
+    spec: WorkflowSpec, row: SnapshotRow | None, locked: bool = False, holder: str | None = None
+) -> Any:
+    return compare_spec(spec, row, locked=locked, holder=holder)
+
+
+def test_the_states() -> None:
+    assert compare(SPEC, None).state is State.CREATE
+    assert compare(SPEC, None, locked=True).state is State.VANISHED
+    assert compare(SPEC, row_of(SPEC)).state is State.UNCHANGED
+    assert compare(SPEC, row_of(SPEC, priority=4)).state is State.DRIFTED
+    assert compare(SPEC, row_of(SPEC, workflow="g")).state is State.CONFLICT
+    held = compare(SPEC, None, holder="other")
+    assert (held.state, held.held_by) == (State.CONFLICT, "other")
+
+
+@given(
+    st.sampled_from([None, ""]),
+    st.sampled_from([None, "", "null", "[]"]),
+    st.sampled_from([None, 0]),
+    st.sampled_from(
+        ["{}", '{"positionalArgs":null}', '{"namedArgs":{},"positionalArgs":[]}', '{"namedArgs":null}']
+    ),
+    st.sampled_from(["ENQUEUED", "SUCCESS", "PENDING"]),
+)
+def test_every_spelling_of_nothing(
+    text: str | None, roles: str | None, number: int | None, inputs: str, status: str
+) -> None:
+    row = row_of(
+        BARE, status=status, class_name=text, instance_name=text, application=text, queue_partition_key=text,
+        deduplication_id=text, application_version=text, authenticated_user=text, assumed_role=text,
+        authenticated_roles=roles, priority=number, recovery_attempts=number, executor_id=text, inputs=inputs,
+    )  # fmt: skip
+    change = compare(BARE, row)
+    assert (change.state, change.differences) == (State.UNCHANGED, ())
+
+
+ALWAYS = {
+    "args": [2], "kwargs": {"k": 2}, "timeout_ms": 5, "priority": 9, "authenticated_user": "w",
+    "authenticated_roles": ["s"], "assumed_role": "s",
+}  # fmt: skip
+WHILE_QUEUED = {
+    "queue": "z", "queue_partition_key": "z", "deduplication_id": "z", "application_version": "z",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("status", ["ENQUEUED", "PENDING", "SUCCESS", "ERROR", "CANCELLED"])
+@pytest.mark.parametrize("field", ALWAYS)
+def test_a_real_change_is_drift_in_every_status(field: str, status: str) -> None:
+    changed = SPEC._replace(**{field: ALWAYS[field]})
+    assert compare(changed, row_of(SPEC, status=status)).state is State.DRIFTED
+
+
+@pytest.mark.parametrize("field", WHILE_QUEUED)
+def test_where_it_runs_is_compared_until_it_starts(field: str) -> None:
+    changed = SPEC._replace(**{field: WHILE_QUEUED[field]})
+    assert compare(changed, row_of(SPEC)).state is State.DRIFTED
+    for started in (
+        {"status": "PENDING"},
+        {"status": "SUCCESS"},
+        {"recovery_attempts": 1},
+        {"executor_id": "e"},
+        {"started_at_ms": 5},
+        {"queue": INTERNAL_QUEUE},
+    ):
+        assert compare(changed, row_of(SPEC, **started)).state is State.UNCHANGED, started
+
+
+def test_not_before_only_while_delayed() -> None:
+    spec = BARE._replace(not_before_ms=5)
+    assert compare(spec, row_of(BARE, status="DELAYED", delay_until_ms=6)).state is State.DRIFTED
+    assert compare(spec, row_of(BARE, status="ENQUEUED", delay_until_ms=6)).state is State.UNCHANGED
+
+
+def test_json_values() -> None:
+    assert compare(BARE._replace(args=[1]), row_of(BARE._replace(args=[1.0]))).state is State.UNCHANGED
+    assert compare(BARE._replace(args=[1]), row_of(BARE._replace(args=[True]))).state is State.DRIFTED
+    assert compare(BARE, row_of(BARE, inputs="no json")).state is State.DRIFTED
+
+
+@pytest.mark.parametrize("change", [{"serialization": "py_pickle"}, {"schedule_name": "s"}])
+def test_what_is_not_comparable(change: dict[str, str]) -> None:
+    found = compare(BARE._replace(args=[1]), row_of(BARE, **change))
+    assert (found.state, found.comparable) == (State.UNCHANGED, False)
+
+
+def test_application_counts_only_where_both_name_one() -> None:
+    assert compare(SPEC, row_of(SPEC, application=None)).state is State.UNCHANGED
+    assert compare(SPEC._replace(application=None), row_of(SPEC)).state is State.UNCHANGED
+    assert compare(SPEC, row_of(SPEC, application="other")).state is State.CONFLICT
+
+
+def test_decisions() -> None:
+    def decision(change: Any, **allowed: bool) -> Decision:
+        words = {"allow_drift": False, "skip_conflicts": False, "recreate_vanished": False}
+        return decide(change, **{**words, **allowed})
+
+    drifted, conflict = compare(SPEC, row_of(SPEC, priority=4)), compare(SPEC, row_of(SPEC, workflow="g"))
+    vanished = compare(SPEC, None, locked=True)
+    returning = compare(SPEC._replace(duplication_policy="return-existing"), None, holder="other")
+    assert decision(compare(SPEC, None)) is Decision.SEND
+    assert decision(compare(SPEC, row_of(SPEC))) is Decision.SKIP
+    assert (decision(drifted), decision(drifted, allow_drift=True)) == (Decision.REFUSE, Decision.SKIP)
+    assert (decision(conflict), decision(conflict, skip_conflicts=True)) == (Decision.REFUSE, Decision.SKIP)
+    assert (decision(vanished), decision(vanished, recreate_vanished=True)) == (Decision.SKIP, Decision.SEND)
+    assert decision(returning) is Decision.SKIP
