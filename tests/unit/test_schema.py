@@ -1,0 +1,60 @@
+"""The published schemas are complete, and their examples are good."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from jsonschema import Draft202012Validator
+
+from dbos_manifest.files import SCHEMAS, read_schema
+from dbos_manifest.schema import Schema, check_schema
+
+
+def properties(node: Any, path: str = "$") -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(node, dict):
+        for name, prop in (
+            node.get("properties", {}).items() if isinstance(node.get("properties"), dict) else ()
+        ):
+            yield f"{path}.{name}", prop
+        for key, value in node.items():
+            if key not in ("examples", "const", "enum"):
+                yield from properties(value, f"{path}/{key}")
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_property_is_described_and_its_examples_are_good(name: str) -> None:
+    schema = json.loads(read_schema(name))
+    Draft202012Validator.check_schema(schema)
+    found = list(properties(schema))
+    assert len(found) > 8
+    for path, prop in found:
+        assert prop["description"], path
+        assert prop["examples"], path
+        validator = jsonschema_rs.validator_for({**prop, "$defs": schema.get("$defs", {})})
+        assert all(validator.is_valid(example) for example in prop["examples"]), path
+
+
+@pytest.mark.parametrize(
+    ("entry", "code", "help"),
+    [
+        ({"timeout": 30}, "wrong-type", "write `30s` for seconds"),
+        ({"timeout": "30"}, "invalid-value", "write `30s` for seconds"),
+        ({"deadline": "2026-01-01"}, None, ""),  # a date-time's finer points are lint's
+        ({"args": {"a": 1}}, "wrong-type", "named ones go to `kwargs`"),
+        ({"authenticated_roles": "admin"}, "wrong-type", "[`admin`]"),
+        ({"runtime": "pyhton"}, "invalid-value", "did you mean `python`?"),
+        ({"priorty": 1}, "unknown-key", "did you mean `priority`?"),
+        ({"priority": True}, "wrong-type", None),
+        ({"x-note": 1, "timeout": None}, None, ""),
+    ],
+)
+def test_explanations(entry: dict[str, Any], code: str | None, help: str | None) -> None:
+    data = {"version": 1, "name": "n", "workflows": [{"workflow": "f", "queue": "q", **entry}]}
+    found = check_schema(data, Schema(read_schema("manifest.v1")))
+    assert [diagnostic.code for diagnostic in found] == ([code] if code else [])
+    if help and found:
+        assert help in (found[0].help or "")
