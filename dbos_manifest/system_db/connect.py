@@ -1,269 +1,197 @@
-"""A database URL in; out: an open `Database`, or one clear reason why not, without the password."""
+"""A database URL in, an open DBOS system database out, its layout known; no secret in any message."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import NullPool
 
-from ..errors import DatabaseDenied, DatabaseUnreachable, ManifestToolError, SchemaNotSupported
-from .address import PostgresAddress, SqliteAddress, parse_url
+from ..errors import DatabaseDenied, DatabaseUnreachable, UsageError
 from .layout import Layout, read_layout
-from .retry import Retry, classify, describe_error, to_tool_error
+from .retry import Retry
 
-APPLICATION_NAME = "dbos-manifest"
-SQLITE_BUSY_TIMEOUT_MS = 5_000
-_KEEPALIVES = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+CONNECT_TIMEOUT_S = 10
+BUSY_TIMEOUT_MS = 30_000
 
 
-@dataclass(frozen=True, slots=True)
 class Database:
-    """An open DBOS system database. A context manager that closes it."""
+    """An open system database. Every piece of work is a transaction of its own."""
 
-    engine: Engine
-    layout: Layout
-    fingerprint: str
-    label: str  # host and database, or the file; never user or password
+    def __init__(self, engine: Engine, schema: str, label: str) -> None:
+        self.engine = engine
+        self.dialect = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
+        self.schema = schema
+        self.label = label  # for messages: never a user or password
+        self.layout: Layout
+        self.fingerprint: str
+        self.connect_words: dict[str, str] = {}
 
-    @property
-    def dialect(self) -> str:
-        """`postgresql` or `sqlite`."""
-        return self.engine.dialect.name
-
-    @property
-    def schema(self) -> str:
-        return self.layout.schema
+    def table(self, name: str) -> str:
+        """A DBOS table's name, quoted, for a statement."""
+        if self.dialect == "sqlite":
+            return name
+        schema = self.schema.replace('"', '""')
+        return f'"{schema}"."{name}"'
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A transaction that may write, committed after the block; on SQLite it has the write lock."""
-        with self.engine.begin() as connection:
+        """For writing: committed at the end, rolled back by an exception. On SQLite the only writer."""
+        with self.engine.connect() as connection:
             if self.dialect == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
+            connection.commit()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection whose every statement sees what is committed by then; it holds no locks."""
-        with _reading(self.engine) as connection:
+        """For reading: takes no write lock."""
+        with self.engine.connect() as connection:
             yield connection
 
     def __enter__(self) -> Database:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.engine.dispose()
 
 
-@contextmanager
-def _reading(engine: Engine) -> Iterator[Connection]:
-    with engine.connect() as connection:
-        # SQLite connections are in autocommit anyway, see _open_sqlite
-        if engine.dialect.name == "postgresql":
-            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-        yield connection
+def open_database(url: str, *, schema: str = "dbos", retry: Retry) -> Database:
+    """Connect and find the layout.
 
-
-def open_database(url: str, *, schema: str = "dbos", retry: Retry, connect_timeout_s: int = 10) -> Database:
-    """Connect and look at the tables; the retry budget counts from now.
-
-    Raises: UsageError for an unusable URL; DatabaseUnreachable; DatabaseDenied; SchemaNotSupported.
+    Raises: UsageError for an unusable URL, DatabaseUnreachable, DatabaseDenied, SchemaNotSupported.
     """
-    address = parse_url(url)
-    translate: Callable[[DBAPIError], ManifestToolError]
-    if isinstance(address, SqliteAddress):
-        engine = _sqlite_engine(address)
-        translate = partial(_sqlite_refusal, address)
+    scheme, _, rest = url.partition(":")
+    kind = scheme.partition("+")[0]
+    if kind == "sqlite":
+        database = _open_sqlite(rest)
+    elif kind in ("postgresql", "postgres"):
+        database = _open_postgresql(f"postgresql:{rest}", schema)
     else:
-        engine = _postgres_engine(address, connect_timeout_s)
-        translate = partial(_postgres_refusal, address)
-    try:
-        layout, fingerprint = retry.call(
-            lambda: _look(engine, address, schema), since_start=True, translate=translate
+        raise UsageError(
+            "the database URL is neither PostgreSQL nor SQLite",
+            "write postgresql://user@host/database or sqlite:///path/to/file.sqlite",
         )
+    try:
+        retry.call(lambda: _look_around(database))
     except BaseException:
-        engine.dispose()
+        database.engine.dispose()
         raise
-    return Database(engine, layout, fingerprint, address.label)
+    return database
 
 
-def _look(engine: Engine, address: PostgresAddress | SqliteAddress, schema: str) -> tuple[Layout, str]:
-    with _reading(engine) as connection:
-        layout = read_layout(connection, schema)
-        if isinstance(address, SqliteAddress):
-            return layout, _digest("sqlite", Path(address.path).name)
-        return layout, _postgres_fingerprint(connection, schema)
+def _look_around(database: Database) -> None:
+    with database.reading() as connection:
+        database.layout = read_layout(connection, database.schema)
+        database.fingerprint = _fingerprint(connection, database)
 
 
-def _postgres_engine(address: PostgresAddress, connect_timeout_s: int) -> Engine:
-    parameters: dict[str, Any] = {
-        "application_name": APPLICATION_NAME,
-        "connect_timeout": connect_timeout_s,
-        **_KEEPALIVES,
-        **address.parameters,
-        "client_encoding": "UTF8",
-    }
+def _open_sqlite(rest: str) -> Database:
+    # sqlite:///relative, sqlite:////absolute (SQLAlchemy's form) and sqlite:/absolute (Go's)
+    name = rest.partition("?")[0]
+    path = Path(name[3:] if name.startswith("///") else name)
+    if not name.strip("/") or (name.startswith("//") and not name.startswith("///")):
+        raise UsageError("the SQLite URL names no file", "write sqlite:///path/to/file.sqlite")
+    if not path.is_file():
+        raise DatabaseUnreachable(
+            f"there is no SQLite database {path}", "start the DBOS application once; it is never created here"
+        )
+
+    def connect() -> sqlite3.Connection:
+        uri = f"{path.resolve().as_uri()}?mode=rw"
+        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    return Database(engine, "", str(path))
+
+
+def _open_postgresql(url: str, schema: str) -> Database:
+    try:
+        words = {key: str(value) for key, value in psycopg.conninfo.conninfo_to_dict(url).items()}
+    except psycopg.ProgrammingError as error:
+        # libpq quotes the URL in its message, and with it the password
+        reason = re.sub(r'"[^"]*"', "…", str(error)).strip()
+        raise UsageError(
+            f"the PostgreSQL URL cannot be read: {reason}",
+            "write postgresql://user:password@host:5432/database",
+        ) from None
+    words.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
+    words.setdefault("application_name", "dbos-manifest")
+    words["client_encoding"] = "UTF8"
 
     def connect() -> psycopg.Connection[Any]:
-        # no prepared statements: poolers as PgBouncer may run the next one on another connection
-        connection = psycopg.connect(**parameters, prepare_threshold=None)
-        if connection.info.parameter_status("crdb_version"):
-            connection.close()
-            raise SchemaNotSupported("CockroachDB is not supported yet", "use PostgreSQL or SQLite")
-        return connection
+        # no server-side prepared statements: a PgBouncer in transaction mode would lose them
+        return psycopg.connect(psycopg.conninfo.make_conninfo(**words), prepare_threshold=None)
 
-    return create_engine(
-        "postgresql+psycopg://",
-        creator=connect,  # psycopg reads the URL itself, so that libpq's rules hold
-        isolation_level="READ COMMITTED",
-        pool_size=1,
-        max_overflow=2,
-        pool_pre_ping=True,
-        hide_parameters=True,
+    engine = create_engine(
+        "postgresql+psycopg://", creator=connect, pool_size=2, pool_pre_ping=False, hide_parameters=True
     )
+    host = f"{words.get('host', 'localhost')}:{words.get('port', '5432')}"
+    database = Database(engine, schema, f"{words.get('dbname', '?')} on {host}")
+    database.connect_words = words
+    return database
 
 
-def _sqlite_engine(address: SqliteAddress) -> Engine:
-    return create_engine(
-        "sqlite://", creator=partial(_open_sqlite, address.path), poolclass=NullPool, hide_parameters=True
-    )
+def _fingerprint(connection: Connection, database: Database) -> str:
+    """Which database this is, over changes of host, user and password.
 
-
-def _open_sqlite(path: str) -> sqlite3.Connection:
-    file = Path(path)
-    if not file.exists():
-        raise DatabaseUnreachable(
-            f"there is no SQLite file {path}",
-            "check the path; the DBOS application makes the file when it starts",
-        )
-    if not file.is_file():
-        raise SchemaNotSupported(f"{path} is not a file")
-    # no isolation level: transactions begin and end where we say so
-    connection = sqlite3.connect(
-        f"file:{quote(str(file))}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
-    )
-    connection.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}")
-    connection.execute("PRAGMA foreign_keys = ON")
-    return connection
-
-
-def _postgres_fingerprint(connection: Connection, schema: str) -> str:
-    """Source: SPEC §5. pg_control_system() is open to every role unless a provider closed it; then the
-    database's own number stands in, which a restored dump does not keep either."""
-    database, number, readable = connection.execute(
-        text(
-            """
-            SELECT current_database(), CAST(oid AS text),
-                   has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
-            FROM pg_catalog.pg_database WHERE datname = current_database()
-            """
-        )
-    ).one()
-    if readable:
-        system = connection.scalar(
-            text("SELECT CAST(system_identifier AS text) FROM pg_catalog.pg_control_system()")
-        )
+    Source: SPEC §5.
+    """
+    if database.dialect == "sqlite":
+        parts: tuple[str, ...] = ("sqlite", Path(database.label).name)
     else:
-        system = f"database {number}"
-    return _digest("postgresql", system, database, schema)
-
-
-def _digest(*parts: str) -> str:
+        # any role may call it; a replica and a restored base backup keep the identifier
+        system = connection.execute(text("SELECT system_identifier FROM pg_control_system()")).scalar_one()
+        name = connection.execute(text("SELECT current_database()")).scalar_one()
+        parts = ("postgresql", str(system), str(name), database.schema)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def _postgres_refusal(address: PostgresAddress, error: DBAPIError) -> ManifestToolError:
-    reason = describe_error(error)
-    for secret in address.secrets:
-        reason = reason.replace(secret, "***")
-    if classify(error) == "transient":
-        return DatabaseUnreachable(
-            f"cannot reach the database {address.label}: {reason}",
-            "check host and port, and that the server runs and can be reached from here",
-        )
-    if isinstance(error.orig, psycopg.Error) and error.orig.sqlstate:
-        return to_tool_error(error)
-    return DatabaseDenied(
-        f"the database {address.label} refused the connection: {reason}",
-        "check user, password, the name of the database and the TLS settings of the URL",
-    )
-
-
-def _sqlite_refusal(address: SqliteAddress, error: DBAPIError) -> ManifestToolError:
-    found = to_tool_error(error)
-    return type(found)(f"{address.label}: {found.message}", found.hint)
-
-
 def check_writable(database: Database) -> None:
-    """Make sure that rows could be inserted, without inserting one.
+    """Make sure, before anything is compared, that rows could be inserted.
 
-    Raises: DatabaseDenied for a read-only server or file, or a role that lacks a privilege.
+    Raises: DatabaseDenied with the reason.
     """
-    try:
-        if database.dialect == "sqlite":
-            _check_sqlite_writable(database)
-        else:
-            _check_postgres_writable(database)
-    except DBAPIError as error:
-        raise to_tool_error(error) from error
-
-
-def _check_sqlite_writable(database: Database) -> None:
-    try:
-        with database.engine.connect() as connection:
-            version = connection.exec_driver_sql("PRAGMA user_version").scalar()
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            # writes a page, so that the journal must be made; taken back with the connection
-            connection.exec_driver_sql(f"PRAGMA user_version = {version}")
-            connection.exec_driver_sql("ROLLBACK")
-    except DBAPIError as error:
-        if classify(error) != "transient":  # who is kept waiting by another writer may write
+    hint = "apply needs SELECT and INSERT on workflow_status and workflow_input"
+    if database.dialect == "sqlite":
+        path = Path(database.label)
+        try:
+            with database.transaction():
+                pass
+        except Exception as error:
+            if "readonly" in str(error):
+                raise DatabaseDenied(
+                    f"the SQLite database {path} is read-only", "make file and folder writable"
+                ) from error
             raise
-
-
-def _check_postgres_writable(database: Database) -> None:
+        return
     with database.reading() as connection:
-        if connection.scalar(text("SELECT current_setting('transaction_read_only')")) == "on":
+        if connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on":
             raise DatabaseDenied(
-                f"the database {database.label} is read-only",
-                "use the primary server, not a replica, and a role without default_transaction_read_only",
+                f"the database {database.label} is read-only", "name the primary server, not a replica"
             )
-        tables = ["workflow_status", *(["workflow_input"] if database.layout.has_workflow_input else [])]
-        rows = connection.execute(
-            text(
-                """
-                SELECT class.relname, current_user,
-                       has_schema_privilege(namespace.oid, 'USAGE')
-                       AND (has_table_privilege(class.oid, 'INSERT')
-                            OR has_any_column_privilege(class.oid, 'INSERT'))
-                FROM pg_catalog.pg_class AS class
-                JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
-                WHERE namespace.nspname = :schema AND class.relname = ANY(CAST(:tables AS text[]))
-                """
-            ),
-            {"schema": database.schema, "tables": tables},
-        ).all()
-    missing = sorted(table for table, _, allowed in rows if not allowed)
-    if missing:
-        role = rows[0][1]
-        raise DatabaseDenied(
-            f"the role `{role}` may not insert into {' and '.join(missing)} of schema `{database.schema}`",
-            f"a role that may: GRANT INSERT ON those tables TO {role}, or `dbos migrate --app-role {role}`",
-        )
+        for table in ("workflow_status", "workflow_input"):
+            if table not in database.layout.columns:
+                continue
+            for privilege in ("SELECT", "INSERT"):
+                allowed = connection.execute(
+                    text("SELECT has_table_privilege(:table, :privilege)"),
+                    {"table": database.table(table), "privilege": privilege},
+                ).scalar_one()
+                if not allowed:
+                    raise DatabaseDenied(f"the database role has no {privilege} privilege on {table}", hint)

@@ -1,4 +1,4 @@
-"""A manifest's name in; a lock in the database out, so that two applies of it do not go side by side."""
+"""Advisory locks by manifest name. Safety rests on the primary key; these only keep applies apart."""
 
 from __future__ import annotations
 
@@ -6,113 +6,79 @@ import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
 
 from ..errors import Refused
-from .connect import APPLICATION_NAME, Database
+from .connect import Database
+from .retry import to_tool_error
 
-POLL_S = 0.25
-# longer than a chunk takes; then the wait counts as a failed attempt and the retry budget decides
-LONGEST_CHUNK = "30s"
+POLL_S = 0.2
 
 
-def transaction_lock(connection: Connection, database: Database, manifest_name: str) -> None:
-    """Wait until no other apply of the manifest is in a transaction; held to the end of this one.
+def lock_key(database: Database, manifest: str) -> int:
+    """The advisory lock's number, 64 bits, signed."""
+    raw = hashlib.sha256("\0".join(("dbos-manifest", database.schema, manifest)).encode()).digest()[:8]
+    return int.from_bytes(raw, "big", signed=True)
 
-    On SQLite every transaction has the whole file's write lock already.
-    """
-    if database.dialect == "postgresql":
+
+def transaction_lock(connection: Connection, database: Database, manifest: str) -> None:
+    """Held until the transaction ends. SQLite's transaction is already the only writer."""
+    if database.dialect != "sqlite":
         connection.execute(
-            text("SELECT set_config('lock_timeout', :timeout, true), pg_advisory_xact_lock(:key)"),
-            {"timeout": LONGEST_CHUNK, "key": _key("dbos-manifest", database.schema, manifest_name)},
+            text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key(database, manifest) ^ 1}
         )
 
 
 @contextmanager
-def session_lock(database: Database, manifest_name: str, timeout_s: float) -> Iterator[None]:
-    """Hold the manifest's apply lock over the block, on a connection of its own; nothing on SQLite.
+def session_lock(database: Database, manifest: str, timeout_s: float) -> Iterator[None]:
+    """Held for a whole apply, on a connection of its own; its loss is no error.
 
-    A courtesy: what it protects is safe without it, so a connection that cannot be had, or is lost
-    on the way, is no error.
-    Raises: Refused naming the holder when it is not free within `timeout_s`.
+    Raises: Refused naming the holder when the time is up.
     """
-    if database.dialect != "postgresql":
-        yield
+    if database.dialect == "sqlite":
+        yield  # the lockfile's own lock does it
         return
-    # an open transaction holds it, not the session: behind a pooler a session is anybody's
-    connection = _take(database, manifest_name, timeout_s)
+    words = {**database.connect_words, "application_name": f"dbos-manifest apply {manifest}"[:63]}
+    try:
+        connection = psycopg.connect(
+            psycopg.conninfo.make_conninfo(**words), autocommit=True, prepare_threshold=None
+        )
+        _acquire(connection, lock_key(database, manifest), manifest, timeout_s)
+    except psycopg.Error as error:
+        raise to_tool_error(error) from error
     try:
         yield
     finally:
-        if connection is not None:
-            _close(connection)
+        with suppress(psycopg.Error):
+            connection.close()
 
 
-def _take(database: Database, manifest_name: str, timeout_s: float) -> Connection | None:
-    key = _key("dbos-manifest apply", database.schema, manifest_name)
-    connection: Connection | None = None
-    try:
-        connection = database.engine.connect()
-        connection.execute(
-            text(
-                """
-                SELECT set_config('application_name', :name, true),
-                       set_config('idle_in_transaction_session_timeout', '0', true)
-                """
-            ),
-            {"name": f"{APPLICATION_NAME} apply {manifest_name}"},
-        )
-        give_up_at = time.monotonic() + timeout_s
-        while not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": key}):
-            if time.monotonic() >= give_up_at:
-                raise _held(connection, key, manifest_name)
-            time.sleep(POLL_S)
-        return connection
-    except DBAPIError:
-        if connection is not None:
-            _close(connection)
-        return None
-    except BaseException:
-        if connection is not None:
-            _close(connection)
-        raise
+def _acquire(connection: psycopg.Connection[Any], key: int, manifest: str, timeout_s: float) -> None:
+    give_up = time.monotonic() + timeout_s
+    while True:
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
+        if row is not None and row[0]:
+            return
+        if time.monotonic() >= give_up:
+            raise Refused(
+                f"another apply of `{manifest}` is running: {_holder(connection, key)}",
+                "wait for it to end, or give it longer with --lock-timeout",
+            )
+        time.sleep(POLL_S)
 
 
-def _close(connection: Connection) -> None:
-    with suppress(DBAPIError):  # it was lost on the way, and the lock with it
-        connection.close()
-
-
-def _held(connection: Connection, key: int, manifest_name: str) -> Refused:
-    high, low = (key >> 32) & 0xFFFFFFFF, key & 0xFFFFFFFF
-    holder = connection.execute(
-        text(
-            """
-            SELECT activity.application_name, locks.pid, host(activity.client_addr),
-                   to_char(activity.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24\\:MI\\:SS"Z"')
-            FROM pg_catalog.pg_locks AS locks
-            JOIN pg_catalog.pg_database AS here
-              ON here.oid = locks.database AND here.datname = current_database()
-            LEFT JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = locks.pid
-            WHERE locks.locktype = 'advisory' AND locks.granted AND locks.objsubid = 1
-              AND locks.classid = CAST(:high AS oid) AND locks.objid = CAST(:low AS oid)
-            """
-        ),
-        {"high": str(high), "low": str(low)},
-    ).first()
-    who = "another process"
-    if holder is not None:
-        name, pid, address, since = holder
-        who = f"`{name or 'unknown'}` (server process {pid}"
-        who += f", from {address}" if address else ""
-        who += f", since {since})" if since else ")"
-    return Refused(
-        f"another apply of `{manifest_name}` is running: {who} holds its lock",
-        "wait for it to end, or wait longer with --lock-timeout",
-    )
-
-
-def _key(*parts: str) -> int:
-    return int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:8], "big", signed=True)
+def _holder(connection: psycopg.Connection[Any], key: int) -> str:
+    row = connection.execute(
+        "SELECT a.application_name, a.pid, coalesce(host(a.client_addr), 'local'), a.backend_start::text "
+        "FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
+        "WHERE l.locktype = 'advisory' AND l.granted "
+        "AND l.classid::bigint = (%s::bigint >> 32) & 4294967295 "
+        "AND l.objid::bigint = %s::bigint & 4294967295",
+        (key, key),
+    ).fetchone()
+    if row is None:
+        return "its session cannot be seen"
+    return f"{row[0]}, process {row[1]}, from {row[2]}, since {row[3]}"

@@ -1,4 +1,4 @@
-"""Driver errors in; out: whether trying again helps, another try, or an error with a message for people."""
+"""Driver errors in, what they mean out: to be retried, a row's fault, or the end."""
 
 from __future__ import annotations
 
@@ -7,192 +7,112 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple, TypeVar
 
 import psycopg
+import tenacity
 from sqlalchemy.exc import DBAPIError
-from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from ..errors import DatabaseDenied, DatabaseError, DatabaseUnreachable, ManifestToolError, SchemaNotSupported
+from ..errors import DatabaseDenied, DatabaseError, DatabaseUnreachable
 
-Kind = Literal["transient", "data", "fatal"]
 Result = TypeVar("Result")
+Kind = Literal["transient", "denied", "data", "fatal"]
 
-LONGEST_WAIT_S = 5.0
 _TRANSIENT = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300"}
-_CONNECTION_CLASS = "08"
-_DATA_CLASSES = ("22", "23", "54")
-_DENIED = {"42501", "25006"}
-_DENIED_CLASS = "28"
-_OTHER_TABLES = {"42P01", "42703", "3F000", "42704"}
-
-# libpq gives no SQLSTATE for a connection that failed, only text. What the server says there begins with
-# FATAL, in the server's language, and is a refusal, but for a few answers that pass by themselves:
-_BUSY_SERVER = (
-    "too many clients", "too many connections", "connection slots", "starting up", "shutting down",
-    "not yet accepting", "recovery mode", "terminating connection", "cannot connect to server",
-    "query_wait_timeout", "server closed the connection",
-)  # fmt: skip
-# what libpq says itself is mostly the network's fault, but for these:
-_REFUSED = (
-    "FATAL", "authentication failed", "authentication method", "no password supplied", "certificate",
-    "does not support SSL", "ermission denied", "read-only", "hot standby",
-)  # fmt: skip
+_DENIED = {"28000", "28P01", "42501", "25006", "3D000"}
 
 
 class RetryNotice(NamedTuple):
-    attempt: int  # the one that failed, from 1
+    attempt: int
     reason: str
-    wait_s: float  # until the next
+    wait_s: float
 
 
 class Retry:
-    """Calls something again while its errors pass by themselves and the budget lasts."""
+    """Calls again what failed for a passing reason, with growing pauses, within a budget per call."""
 
     def __init__(self, budget_s: float, on_retry: Callable[[RetryNotice], None]) -> None:
-        self.budget_s = budget_s
-        self.on_retry = on_retry
+        self._budget_s = budget_s
+        self._on_retry = on_retry
 
-    def call(
-        self,
-        fn: Callable[[], Result],
-        *,
-        since_start: bool = False,
-        translate: Callable[[DBAPIError], ManifestToolError] | None = None,
-    ) -> Result:
-        """`fn`'s result. Each call has the whole budget, counted from its first failure or its start.
+    def call(self, function: Callable[[], Result]) -> Result:
+        """The function's result.
 
-        Raises: ManifestToolError for a driver's error that is left; whatever else `fn` raises.
-        Source: SPEC §4, Retries.
+        Raises: DatabaseUnreachable when the budget ends, DatabaseDenied and DatabaseError for what no
+                retry mends. A row's fault (SQLSTATE 22, 23, 54) comes through as the driver's error.
         """
-        first_failure_s: list[float] = []
-
-        def left_s(state: RetryCallState) -> float:
-            assert state.outcome_timestamp is not None
-            first_failure_s.append(state.start_time if since_start else state.outcome_timestamp)
-            return self.budget_s - (state.outcome_timestamp - first_failure_s[0])
-
-        backoff = wait_random_exponential(multiplier=0.2, max=LONGEST_WAIT_S)
-        retrying = Retrying(
-            retry=retry_if_exception(lambda error: classify(error) == "transient"),
-            stop=lambda state: left_s(state) <= 0,
-            wait=lambda state: max(0.0, min(backoff(state), left_s(state))),
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: classify(error) == "transient"),
+            stop=tenacity.stop_after_delay(self._budget_s),
+            wait=tenacity.wait_exponential(multiplier=0.1, max=10) + tenacity.wait_random(0, 0.3),
             before_sleep=self._tell,
             reraise=True,
         )
         try:
-            return retrying(fn)
-        except DBAPIError as error:
-            raise (translate or to_tool_error)(error) from error
+            return retrying(function)
+        except (DBAPIError, psycopg.Error, sqlite3.Error) as error:
+            if classify(error) == "data":
+                raise
+            raise to_tool_error(error) from error
 
-    def _tell(self, state: RetryCallState) -> None:
-        assert state.outcome is not None and state.next_action is not None
-        error = state.outcome.exception()
-        assert error is not None
-        self.on_retry(RetryNotice(state.attempt_number, describe_error(error), state.next_action.sleep))
+    def _tell(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        wait_s = state.next_action.sleep if state.next_action else 0.0
+        self._on_retry(RetryNotice(state.attempt_number, describe_error(error), wait_s))
+
+
+def _driver_error(error: BaseException | None) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error
 
 
 def classify(error: BaseException) -> Kind:
-    """Whether an error passes by itself, is the rows' fault, or neither.
+    """What to do about an error.
 
-    Source: SPEC §4, Retries.
+    Source: SPEC §4, Retries; PostgreSQL error codes; SQLite result codes.
     """
-    if isinstance(error, DBAPIError):
-        if error.connection_invalidated:
+    driver = _driver_error(error)
+    if isinstance(driver, sqlite3.Error):
+        return _classify_sqlite(driver)
+    if isinstance(driver, psycopg.Error):
+        state = driver.sqlstate
+        if state is None:
+            text = str(driver)
+            if "authentication failed" in text or "no pg_hba.conf entry" in text or "does not exist" in text:
+                return "denied"
+            return "transient" if isinstance(driver, psycopg.OperationalError) else "fatal"
+        if state in _TRANSIENT or state[:2] == "08":
             return "transient"
-        error = error.orig or error
-    if isinstance(error, psycopg.Error):
-        return _classify_postgres(error)
-    if isinstance(error, sqlite3.Error):
-        return _classify_sqlite(error)
+        if state in _DENIED:
+            return "denied"
+        return "data" if state[:2] in ("22", "23", "54") else "fatal"
     return "fatal"
 
 
-def _classify_postgres(error: psycopg.Error) -> Kind:
-    state = error.sqlstate
-    if state is None:
-        if isinstance(error, psycopg.DataError):  # found by the client, as a NUL character
-            return "data"
-        text = str(error)
-        refused = any(word in text for word in _REFUSED) and not any(word in text for word in _BUSY_SERVER)
-        return "transient" if isinstance(error, psycopg.OperationalError) and not refused else "fatal"
-    if state in _TRANSIENT or state.startswith(_CONNECTION_CLASS):
-        return "transient"
-    return "data" if state.startswith(_DATA_CLASSES) else "fatal"
-
-
 def _classify_sqlite(error: sqlite3.Error) -> Kind:
-    if isinstance(error, (sqlite3.IntegrityError, sqlite3.DataError)):
-        return "data"
-    # by its text: the error codes are only there since Python 3.11
-    return "transient" if isinstance(error, sqlite3.OperationalError) and "locked" in str(error) else "fatal"
-
-
-def describe_error(error: BaseException) -> str:
-    """What the driver says, on one line, without the statement and without the row."""
-    if isinstance(error, DBAPIError):
-        error = error.orig or error
     text = str(error)
-    if isinstance(error, psycopg.Error) and error.diag.message_primary:
-        text = error.diag.message_primary
-    return " ".join(text.split())
+    if "locked" in text or "busy" in text:
+        return "transient"
+    if "readonly" in text or "unable to open" in text or "not authorized" in text:
+        return "denied"
+    return "data" if isinstance(error, (sqlite3.IntegrityError, sqlite3.DataError)) else "fatal"
 
 
-def to_tool_error(error: DBAPIError) -> ManifestToolError:
-    """The driver's error as one of ours, by what its reader can do about it."""
-    reason = describe_error(error)
-    cause = error.orig
-    if isinstance(cause, psycopg.Error) and cause.sqlstate:
-        return _from_postgres(cause.sqlstate, reason)
-    if isinstance(cause, sqlite3.Error):
-        return _from_sqlite(reason)
-    if classify(error) == "transient":
-        return _lost_connection(reason)
-    return DatabaseError(f"the database driver failed: {reason}")
+def describe_error(error: BaseException | None) -> str:
+    """The driver's message on one line, without the statement and its parameters."""
+    driver = _driver_error(error)
+    if isinstance(driver, psycopg.Error) and driver.diag.message_primary:
+        detail = driver.diag.message_detail
+        return driver.diag.message_primary + (f" ({detail})" if detail else "")
+    return " ".join(str(driver).split())
 
 
-def _from_postgres(state: str, reason: str) -> ManifestToolError:
-    if state in _DENIED or state.startswith(_DENIED_CLASS):
-        return DatabaseDenied(
-            f"the database refused: {reason}",
-            "give the role what enqueueing needs: USAGE on the schema, SELECT and INSERT on "
-            "workflow_status and workflow_input, SELECT on the other DBOS tables",
-        )
-    if state in _OTHER_TABLES:
-        return SchemaNotSupported(
-            f"the DBOS tables changed while in use: {reason}",
-            "run the command again when the migration is done",
-        )
-    if state.startswith((_CONNECTION_CLASS, "57P")):
-        return _lost_connection(reason)
-    if state in _TRANSIENT:
+def to_tool_error(error: BaseException) -> DatabaseError:
+    """A driver's error as one of ours: message, way out, exit code 3."""
+    kind, words = classify(error), describe_error(error)
+    if kind == "transient":
         return DatabaseUnreachable(
-            f"the database stayed too busy: {reason}", "try again later, or with a longer --retry-budget"
+            f"the system database does not answer: {words}",
+            "check that it runs and that host and port are right",
         )
-    return DatabaseError(f"the database failed: {reason} (SQLSTATE {state})")
-
-
-def _from_sqlite(reason: str) -> ManifestToolError:
-    if "locked" in reason:
-        return DatabaseUnreachable(
-            f"another process keeps the SQLite file locked: {reason}",
-            "try again later, or with a longer --retry-budget",
-        )
-    if "readonly" in reason:
+    if kind == "denied":
         return DatabaseDenied(
-            f"the SQLite file cannot be written: {reason}",
-            "the file, and its folder for the journal, must be writable for this user",
+            f"the system database refuses: {words}", "check user, password, database name and privileges"
         )
-    if "unable to open" in reason:
-        return DatabaseDenied(
-            f"the SQLite file cannot be opened: {reason}", "check the permissions of file and folder"
-        )
-    if "not a database" in reason or "malformed" in reason:
-        return SchemaNotSupported(f"the file is not a sound SQLite database: {reason}")
-    if reason.startswith("no such"):
-        return SchemaNotSupported(f"the DBOS tables changed while in use: {reason}", "run the command again")
-    return DatabaseError(f"the database failed: {reason}")
-
-
-def _lost_connection(reason: str) -> DatabaseUnreachable:
-    return DatabaseUnreachable(
-        f"the connection to the database was lost: {reason}",
-        "run the same command again: it goes on from there",
-    )
+    return DatabaseError(f"the system database reports: {words}")

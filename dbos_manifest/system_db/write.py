@@ -1,4 +1,4 @@
-"""Specs in; rows of workflow_status and workflow_input out, as the official DBOS client writes them."""
+"""Specs in, rows in the DBOS tables out: the rows that the official client would have written."""
 
 from __future__ import annotations
 
@@ -6,26 +6,20 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from ..spec import WorkflowSpec
 from .connect import Database
 from .layout import Layout
-from .read import read_existing_ids
 
-_OPTION_COLUMNS = {
-    "application": "application_name",
-    "queue_partition_key": "queue_partition_key",
-    "not_before_ms": "delay_until_epoch_ms",
-    "delay_ms": "delay_until_epoch_ms",
-    "attributes": "attributes",
-}  # the options whose columns DBOS added after `serialization`, and queue_partition_key
-_OPTION_NAMES = {"not_before_ms": "not_before", "delay_ms": "delay"}
-_encode_inputs = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 class NewRow(NamedTuple):
-    """What an enqueue writes, by DBOS's column names."""
+    """A row of workflow_status, by its columns, and its inputs.
+
+    Source: DBOSClient.enqueue of dbos 3.4.0, `_enqueue_options.py` and `_sys_db.py`.
+    """
 
     workflow_uuid: str
     status: str
@@ -33,35 +27,42 @@ class NewRow(NamedTuple):
     class_name: str | None
     config_name: str | None
     queue_name: str
-    queue_partition_key: str | None
-    deduplication_id: str | None
     application_version: str | None
     application_name: str | None
     authenticated_user: str | None
-    authenticated_roles: str | None  # JSON text
+    authenticated_roles: str | None
     assumed_role: str | None
     priority: int
+    created_at: int
     workflow_timeout_ms: int | None
     workflow_deadline_epoch_ms: int | None
+    deduplication_id: str | None
+    queue_partition_key: str | None
     delay_until_epoch_ms: int | None
-    attributes: str | None  # JSON text
-    creator_xid: str | None
-    created_at: int  # epoch ms; updated_at is the same
-    inputs: str  # JSON text
+    attributes: str | None
+    creator_xid: str
+    inputs: str
 
 
-_BIGINTS = {"workflow_timeout_ms", "workflow_deadline_epoch_ms", "delay_until_epoch_ms", "created_at"}
-_POSTGRES_TYPES = dict.fromkeys(_BIGINTS, "bigint") | {"priority": "integer"}
-# the same in every row we write; `inputs` goes to its own table where there is one
-_CONSTANTS = {"updated_at": "row.created_at", "recovery_attempts": "0", "serialization": "'portable_json'"}
+_PG_TYPES = {
+    "priority": "int4", "created_at": "int8", "workflow_timeout_ms": "int8",
+    "workflow_deadline_epoch_ms": "int8", "delay_until_epoch_ms": "int8", "attributes": "jsonb",
+}  # fmt: skip
+_OPTION_COLUMNS = (
+    ("application", "application_name", "application"),
+    ("queue_partition_key", "queue_partition_key", "queue_partition_key"),
+    ("delay_ms", "delay_until_epoch_ms", "delay"),
+    ("not_before_ms", "delay_until_epoch_ms", "not_before"),
+    ("attributes", "attributes", "attributes"),
+)
 
 
 def option_columns_missing(layout: Layout, spec: WorkflowSpec) -> list[str]:
-    """The options that a spec sets and this schema has no column for."""
+    """The options that the workflow sets and this schema has no column for."""
     return [
-        _OPTION_NAMES.get(option, option)
-        for option, column in _OPTION_COLUMNS.items()
-        if column not in layout.columns and getattr(spec, option) is not None
+        option
+        for field, column, option in _OPTION_COLUMNS
+        if column not in layout.status and getattr(spec, field) is not None
     ]
 
 
@@ -71,12 +72,9 @@ def make_row(
     created_at_ms: int,
     now_ms: int,
     attributes: dict[str, Any] | None,
-    creator_xid: str | None,
+    creator_xid: str,
 ) -> NewRow:
-    """The row of a spec; a delay counts from `now_ms`, `attributes` stand for the spec's own.
-
-    Source: dbos 3.4.0 `_enqueue_options.py`, `_serialization.py`.
-    """
+    """The row of a workflow. `delay` counts from `now_ms`."""
     delay_until_ms = spec.not_before_ms if spec.delay_ms is None else now_ms + spec.delay_ms
     return NewRow(
         workflow_uuid=spec.id,
@@ -85,112 +83,97 @@ def make_row(
         class_name=spec.class_name,
         config_name=spec.instance_name,
         queue_name=spec.queue,
-        queue_partition_key=spec.queue_partition_key,
-        deduplication_id=spec.deduplication_id,
         application_version=spec.application_version,
         application_name=spec.application,
         authenticated_user=spec.authenticated_user,
         authenticated_roles=json.dumps(spec.authenticated_roles) if spec.authenticated_roles else None,
         assumed_role=spec.assumed_role,
         priority=spec.priority,
+        created_at=created_at_ms,
         workflow_timeout_ms=spec.timeout_ms,
         workflow_deadline_epoch_ms=spec.deadline_ms,
+        deduplication_id=spec.deduplication_id,
+        queue_partition_key=spec.queue_partition_key,
         delay_until_epoch_ms=delay_until_ms,
-        attributes=None if attributes is None else json.dumps(attributes),
+        attributes=None if attributes is None else _dumps(attributes),
         creator_xid=creator_xid,
-        created_at=created_at_ms,
-        inputs=_encode_inputs({"namedArgs": spec.kwargs, "positionalArgs": spec.args}),
+        inputs=_dumps({"namedArgs": spec.kwargs, "positionalArgs": spec.args}),
     )
 
 
 def insert_rows(
-    connection: Connection, database: Database, rows: Sequence[NewRow], legacy_inputs: bool = False
+    connection: Connection, database: Database, rows: Sequence[NewRow], *, legacy_inputs: bool = False
 ) -> set[str]:
-    """Enqueue the rows whose id the database does not have, and say which those were.
+    """Insert the rows whose id is not there yet, and give the ids that were inserted.
 
-    A row that exists is not touched, nor is its input: its writer may have kept that in
-    workflow_status, where a new row of workflow_input would hide it.
-    Raises: sqlalchemy.exc.DBAPIError, the transaction being unusable then on PostgreSQL.
-    Source: DBOS.md §0, §4.
+    Inputs go only to rows that were really inserted: an input row beside an older workflow would
+    replace its arguments.
     """
-    layout = database.layout
-    columns = [name for name in NewRow._fields if name in layout.columns and name != "inputs"]
-    if legacy_inputs or not layout.has_workflow_input:
+    if not rows:
+        return set()
+    in_status = legacy_inputs or not database.layout.has_workflow_input
+    columns = [name for name in NewRow._fields if name in database.layout.status and name != "inputs"]
+    if in_status:
         columns.append("inputs")
-    insert = _insert_postgres if database.dialect == "postgresql" else _insert_sqlite
-    return insert(connection, database, rows, columns)
+    write = _insert_sqlite if database.dialect == "sqlite" else _insert_postgresql
+    return write(connection, database, rows, columns)
 
 
-def _insert_postgres(
-    connection: Connection, database: Database, rows: Sequence[NewRow], columns: Sequence[str]
+def _insert_postgresql(
+    connection: Connection, database: Database, rows: Sequence[NewRow], columns: list[str]
 ) -> set[str]:
-    layout = database.layout
-    statement = text(
-        f"""
-        INSERT INTO {layout.table("workflow_status")} ({", ".join([*columns, *_CONSTANTS])})
-        SELECT {", ".join([*map(_from_row, columns), *_CONSTANTS.values()])} FROM {_unnested(columns)}
-        ON CONFLICT (workflow_uuid) DO NOTHING RETURNING workflow_uuid
-        """
+    types = [_PG_TYPES.get(name, "text") for name in columns]
+    # a jsonb array parameter would be parsed as JSON again: text goes in, jsonb comes of it
+    arrays = ", ".join(f"%s::{'text' if kind == 'jsonb' else kind}[]" for kind in types)
+    picked = ", ".join(
+        f"t.{name}::jsonb" if kind == "jsonb" else f"t.{name}"
+        for name, kind in zip(columns, types, strict=True)
     )
-    inserted = set(connection.scalars(statement, _columns_of(rows, columns)))
-    if layout.has_workflow_input and inserted:
-        new = [row for row in rows if row.workflow_uuid in inserted]
-        wanted = ("workflow_uuid", "inputs", "created_at")
-        connection.execute(
-            text(
-                f"""
-                INSERT INTO {layout.table("workflow_input")} (workflow_uuid, inputs, retention_timestamp)
-                SELECT row.workflow_uuid, row.inputs, row.created_at FROM {_unnested(wanted)}
-                ON CONFLICT (workflow_uuid) DO NOTHING
-                """
-            ),
-            _columns_of(new, wanted),
+    names = ", ".join(columns)
+    inserted = connection.exec_driver_sql(
+        f"INSERT INTO {database.table('workflow_status')} "
+        f"({names}, updated_at, recovery_attempts, serialization) "
+        f"SELECT {picked}, t.created_at, 0, 'portable_json' FROM unnest({arrays}) AS t({names}) "
+        "ON CONFLICT (workflow_uuid) DO NOTHING RETURNING workflow_uuid",
+        tuple([getattr(row, name) for row in rows] for name in columns),
+    ).scalars()
+    ids = set(inserted)
+    if database.layout.has_workflow_input and ids:
+        new = [row for row in rows if row.workflow_uuid in ids]
+        connection.exec_driver_sql(
+            f"INSERT INTO {database.table('workflow_input')} (workflow_uuid, inputs) "
+            "SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT (workflow_uuid) DO NOTHING",
+            ([row.workflow_uuid for row in new], [row.inputs for row in new]),
         )
-    return inserted
-
-
-def _from_row(column: str) -> str:
-    return "CAST(row.attributes AS jsonb)" if column == "attributes" else f"row.{column}"
-
-
-def _unnested(columns: Sequence[str]) -> str:
-    arrays = ", ".join(f"CAST(:{name} AS {_POSTGRES_TYPES.get(name, 'text')}[])" for name in columns)
-    return f"unnest({arrays}) AS row({', '.join(columns)})"
-
-
-def _columns_of(rows: Sequence[NewRow], columns: Sequence[str]) -> dict[str, list[Any]]:
-    by_column = dict(zip(NewRow._fields, map(list, zip(*rows, strict=True)), strict=True))
-    return {name: by_column[name] for name in columns}
+    return ids
 
 
 def _insert_sqlite(
-    connection: Connection, database: Database, rows: Sequence[NewRow], columns: Sequence[str]
+    connection: Connection, database: Database, rows: Sequence[NewRow], columns: list[str]
 ) -> set[str]:
-    layout = database.layout
-    # the transaction holds the write lock, so what is missing now stays missing
-    existing = read_existing_ids(connection, database, [row.workflow_uuid for row in rows])
-    new = [row._asdict() for row in rows if row.workflow_uuid not in existing]
+    # the transaction is the only writer, so what is missing now stays missing until the insert
+    present = set(
+        connection.exec_driver_sql(
+            "SELECT workflow_uuid FROM workflow_status "
+            "WHERE workflow_uuid IN (SELECT value FROM json_each(?))",
+            (json.dumps([row.workflow_uuid for row in rows]),),
+        ).scalars()
+    )
+    new = [row for row in rows if row.workflow_uuid not in present]
     if not new:
         return set()
-    constants = {**_CONSTANTS, "updated_at": ":created_at"}
-    connection.execute(
-        text(
-            f"""
-            INSERT INTO {layout.table("workflow_status")} ({", ".join([*columns, *constants])})
-            VALUES ({", ".join([*(f":{name}" for name in columns), *constants.values()])})
-            """
-        ),
-        new,
+    names = ", ".join(columns)
+    marks = ", ".join("?" * len(columns))
+    connection.exec_driver_sql(
+        f"INSERT INTO workflow_status ({names}, updated_at, recovery_attempts, serialization) "
+        f"VALUES ({marks}, ?, 0, 'portable_json')",
+        [(*(getattr(row, name) for name in columns), row.created_at) for row in new],
     )
-    if layout.has_workflow_input:
-        connection.execute(
-            text(
-                f"""
-                INSERT INTO {layout.table("workflow_input")} (workflow_uuid, inputs, retention_timestamp)
-                VALUES (:workflow_uuid, :inputs, :created_at)
-                ON CONFLICT (workflow_uuid) DO NOTHING
-                """
-            ),
-            new,
+    if database.layout.has_workflow_input:
+        # a row left by a removed workflow would give ours its arguments
+        connection.exec_driver_sql(
+            "INSERT INTO workflow_input (workflow_uuid, inputs) VALUES (?, ?) "
+            "ON CONFLICT (workflow_uuid) DO UPDATE SET inputs = excluded.inputs",
+            [(row.workflow_uuid, row.inputs) for row in new],
         )
-    return {row["workflow_uuid"] for row in new}
+    return {row.workflow_uuid for row in new}
