@@ -27,7 +27,7 @@ _MOST_IN_FULL = 20  # drifted, conflicting and vanished workflows shown one by o
 
 @dataclass(slots=True)
 class _Group:
-    """Workflows of one entry and state, told in one line."""
+    """Workflows of one name, state and status, told in one line."""
 
     first: Change
     last: Change
@@ -37,7 +37,7 @@ class _Group:
 @dataclass(slots=True)
 class _Shown:
     lines: list[Change] = field(default_factory=list)  # in full, up to a screenful
-    groups: dict[tuple[int | None, State, str | None], _Group] = field(default_factory=dict)
+    groups: dict[tuple[str | None, State, str | None], _Group] = field(default_factory=dict)
     singled_out: list[Change] = field(default_factory=list)
     count: int = 0
 
@@ -56,9 +56,10 @@ class PlanText:
         shown.count += 1
         if len(shown.lines) < self._screenful:
             shown.lines.append(change)
-        group = shown.groups.get((change.entry, change.state, change.status))
+        kind = (change.workflow, change.state, change.status)
+        group = shown.groups.get(kind)
         if group is None:
-            shown.groups[change.entry, change.state, change.status] = _Group(change, change)
+            shown.groups[kind] = _Group(change, change)
         else:
             group.last = change
             group.count += 1

@@ -277,3 +277,13 @@ def test_expand_is_a_manifest_again(run: Cli, jobs: Path) -> None:
     assert run("expand", "again.yaml").out == first.out
     assert run("expand", "jobs.yaml", "--count").out == "3 jobs\n"
     assert json.loads(run("schema").out)["title"].startswith("dbos-manifest manifest")
+
+
+def test_a_large_plan_fits_a_screen(run_db: Cli, tmp_path: Path) -> None:
+    entries = "".join(f"  - {{id: w{number:03}, workflow: f, queue: q}}\n" for number in range(250))
+    (tmp_path / "many.yaml").write_text(f"version: 1\nname: many\nworkflows:\n{entries}")
+    lines = run_db("plan", "many.yaml").out.splitlines()
+    assert lines[1:] == [
+        "  + w000 … w249  250 × create, f",
+        "Plan: 250 to enqueue, 0 unchanged, 0 drifted, 0 conflicts",
+    ]
