@@ -161,7 +161,8 @@ def _never_started(row: SnapshotRow) -> bool:
     """Whether no worker has had it, so that its place in the queue is still what the enqueuer wrote.
 
     A claim sets version, executor and start time; recovery and resume keep the executor; resume and
-    rewind without a queue move the row to DBOS's internal one.
+    rewind without a queue move the row to DBOS's internal one. A resume onto a named queue leaves only
+    ENQUEUED and a later `updated_at`, as a change of attributes does; a delay that elapses does not.
     Source: dbos 3.4.0 `_sys_db.py`: start_queued_workflows, reenqueue_for_recovery, resume_workflows.
     """
     return (
@@ -170,6 +171,7 @@ def _never_started(row: SnapshotRow) -> bool:
         and not row.executor_id
         and row.started_at_ms is None
         and row.queue != INTERNAL_QUEUE
+        and (row.status == "DELAYED" or row.updated_at_ms == row.created_at_ms)
     )
 
 

@@ -37,6 +37,7 @@ class SnapshotRow(NamedTuple):
     recovery_attempts: int | None
     started_at_ms: int | None
     created_at_ms: int
+    updated_at_ms: int | None
     completed_at_ms: int | None  # completed_at; updated_at of a final row where that column is missing
     creator_xid: str | None
 

@@ -16,7 +16,7 @@ _SNAPSHOT = (
     "queue_partition_key", "deduplication_id", "application_version", "priority", "workflow_timeout_ms",
     "workflow_deadline_epoch_ms", "delay_until_epoch_ms", "authenticated_user", "authenticated_roles",
     "assumed_role", "serialization", "inputs", "schedule_name", "executor_id", "recovery_attempts",
-    "started_at_epoch_ms", "created_at", "completed_at", "creator_xid",
+    "started_at_epoch_ms", "created_at", "updated_at", "completed_at", "creator_xid",
 )  # fmt: skip
 _LIVE = (
     "workflow_uuid", "status", "name", "queue_name", "created_at", "started_at_epoch_ms", "completed_at",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from cli_harness import Cli
+from dbos import DBOSClient
 
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.retry import Retry
@@ -287,3 +288,17 @@ def test_a_large_plan_fits_a_screen(run_db: Cli, tmp_path: Path) -> None:
         "  + w000 … w249  250 × create, f",
         "Plan: 250 to enqueue, 0 unchanged, 0 drifted, 0 conflicts",
     ]
+
+
+def test_a_resume_onto_a_named_queue_is_no_drift(run_db: Cli, tmp_path: Path, database_url: str) -> None:
+    (tmp_path / "one.yaml").write_text(
+        "version: 1\nname: one\nworkflows: [{id: a, workflow: f, queue: q, deduplication_id: d}]\n"
+    )
+    assert run_db("apply", "one.yaml").code == 0
+    client = DBOSClient(system_database_url=database_url)
+    try:
+        client.resume_workflow("a", queue_name="other")
+    finally:
+        client.destroy()
+    again = run_db("apply", "one.yaml")
+    assert (again.code, "1 unchanged (1 ENQUEUED)" in again.out) == (0, True)

@@ -95,7 +95,7 @@ STATUSES = {
 }
 VANISHED = {"deleted-by-retention", "deleted-while-enqueued"}
 NEVER_STARTED = {
-    "enqueued", "attributes-changed", "delayed", "not-before", "delay-changed", "resumed-on-a-queue",
+    "enqueued", "delayed", "not-before", "delay-changed",
 }  # fmt: skip
 """Rows that wait on a queue of the application, so that every option is still as it was written."""
 
