@@ -21,6 +21,13 @@ from .retry import Retry
 
 CONNECT_TIMEOUT_S = 10
 BUSY_TIMEOUT_MS = 30_000
+# a peer that has gone silently is found out within a minute, not after the system's two hours
+KEEPALIVES = {
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+}
 
 
 class Database:
@@ -83,7 +90,7 @@ def open_database(url: str, *, schema: str = "dbos", retry: Retry) -> Database:
             "write postgresql://user@host/database or sqlite:///path/to/file.sqlite",
         )
     try:
-        retry.call(lambda: _look_around(database))
+        retry.call(lambda: _look_around(database), since_start=True)
     except BaseException:
         database.engine.dispose()
         raise
@@ -130,7 +137,18 @@ def _open_postgresql(url: str, schema: str) -> Database:
             f"the PostgreSQL URL cannot be read: {reason}",
             "write postgresql://user:password@host:5432/database",
         ) from None
+    # a special character left bare moves a part of the password into these, so they are not repeated
+    ports = words.get("port", "").split(",")
+    if any("@" in words.get(key, "") for key in ("host", "dbname")) or not all(
+        port == "" or port.isdecimal() for port in ports
+    ):
+        raise UsageError(
+            "the PostgreSQL URL cannot be read: a character in host, port or database is out of place",
+            "percent-encode special characters of user and password: @ is %40, / is %2F, : is %3A, ? is %3F",
+        )
     words.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
+    for key, value in KEEPALIVES.items():
+        words.setdefault(key, value)
     words.setdefault("application_name", "dbos-manifest")
     words["client_encoding"] = "UTF8"
 
@@ -155,10 +173,19 @@ def _fingerprint(connection: Connection, database: Database) -> str:
     if database.dialect == "sqlite":
         parts: tuple[str, ...] = ("sqlite", Path(database.label).name)
     else:
-        # any role may call it; a replica and a restored base backup keep the identifier
-        system = connection.execute(text("SELECT system_identifier FROM pg_control_system()")).scalar_one()
-        name = connection.execute(text("SELECT current_database()")).scalar_one()
-        parts = ("postgresql", str(system), str(name), database.schema)
+        name, number, open_to_us = connection.execute(
+            text(
+                "SELECT datname, oid, has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') "
+                "FROM pg_catalog.pg_database WHERE datname = current_database()"
+            )
+        ).one()
+        # a replica and a restored base backup keep the identifier; a provider may close the function,
+        # then the number of the database in its server stands in
+        system = f"database {number}"
+        if open_to_us:
+            identifier = text("SELECT system_identifier FROM pg_catalog.pg_control_system()")
+            system = str(connection.execute(identifier).scalar_one())
+        parts = ("postgresql", system, str(name), database.schema)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -171,8 +198,11 @@ def check_writable(database: Database) -> None:
     if database.dialect == "sqlite":
         path = Path(database.label)
         try:
-            with database.transaction():
-                pass
+            with database.transaction() as connection:
+                # the same value: a page to write, so that the journal must be made, and nothing changed
+                version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+                connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+                connection.rollback()
         except Exception as error:
             if "readonly" in str(error):
                 raise DatabaseDenied(

@@ -53,11 +53,7 @@ def read_layout(connection: Connection, schema: str) -> Layout:
     sqlite = connection.dialect.name == "sqlite"
     columns = _read_sqlite(connection) if sqlite else _read_postgresql(connection, schema)
     if "workflow_status" not in columns:
-        where = "this file" if sqlite else f"schema `{schema}`"
-        raise SchemaNotSupported(
-            f"there are no DBOS tables in {where}",
-            "start the DBOS application once, or run `dbos migrate`; another schema is named with --schema",
-        )
+        raise _no_tables(connection, None if sqlite else schema)
     status = columns["workflow_status"]
     if "shard_key" in status:
         raise SchemaNotSupported(
@@ -72,6 +68,23 @@ def read_layout(connection: Connection, schema: str) -> Layout:
             "upgrade DBOS (Python 2.14, TypeScript 4.9, Go 0.12, Java 0.8 or newer) and migrate",
         )
     return Layout(columns)
+
+
+def _no_tables(connection: Connection, schema: str | None) -> SchemaNotSupported:
+    hint = "start the DBOS application once, or run `dbos migrate`"
+    if schema is None:
+        return SchemaNotSupported("there are no DBOS tables in this file", hint)
+    others = connection.scalars(
+        text(
+            "SELECT n.nspname FROM pg_catalog.pg_class c "
+            "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE c.relname = 'workflow_status' AND c.relkind IN ('r', 'p') ORDER BY 1"
+        )
+    ).all()
+    if others:
+        names = ", ".join(f"`{name}`" for name in others)
+        hint = f"name the schema with --schema; those with such tables are: {names}"
+    return SchemaNotSupported(f"there are no DBOS tables in schema `{schema}`", hint)
 
 
 def _read_sqlite(connection: Connection) -> dict[str, frozenset[str]]:

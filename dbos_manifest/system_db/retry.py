@@ -15,8 +15,21 @@ from ..errors import DatabaseDenied, DatabaseError, DatabaseUnreachable
 Result = TypeVar("Result")
 Kind = Literal["transient", "denied", "data", "fatal"]
 
+UNIQUE_VIOLATION = "23505"
 _TRANSIENT = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300"}
 _DENIED = {"28000", "28P01", "42501", "25006", "3D000"}
+
+# A connection that failed has no SQLSTATE, only text. What the server says in it begins with FATAL, in any
+# language a refusal, but for the answers that pass by themselves:
+_BUSY = (
+    "too many clients", "too many connections", "connection slots", "starting up", "shutting down",
+    "not yet accepting", "recovery mode", "terminating connection", "cannot connect to server",
+    "query_wait_timeout",
+)  # fmt: skip
+_REFUSED = (
+    "FATAL", "authentication failed", "no pg_hba.conf entry", "does not exist", "no password supplied",
+    "certificate", "does not support SSL", "ermission denied",
+)  # fmt: skip
 
 
 class RetryNotice(NamedTuple):
@@ -32,15 +45,24 @@ class Retry:
         self._budget_s = budget_s
         self._on_retry = on_retry
 
-    def call(self, function: Callable[[], Result]) -> Result:
-        """The function's result.
+    def call(self, function: Callable[[], Result], *, since_start: bool = False) -> Result:
+        """The function's result; the budget counts from its first failure, or from the start.
 
         Raises: DatabaseUnreachable when the budget ends, DatabaseDenied and DatabaseError for what no
                 retry mends. A row's fault (SQLSTATE 22, 23, 54) comes through as the driver's error.
         """
+        counted_from_s: list[float] = []
+
+        def spent(state: tenacity.RetryCallState) -> bool:
+            # from the first failure: a long transaction that is cut at its end has the whole budget left
+            assert state.outcome_timestamp is not None
+            if not counted_from_s:
+                counted_from_s.append(state.start_time if since_start else state.outcome_timestamp)
+            return state.outcome_timestamp - counted_from_s[0] >= self._budget_s
+
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: classify(error) == "transient"),
-            stop=tenacity.stop_after_delay(self._budget_s),
+            stop=spent,
             wait=tenacity.wait_exponential(multiplier=0.1, max=10) + tenacity.wait_random(0, 0.3),
             before_sleep=self._tell,
             reraise=True,
@@ -73,16 +95,22 @@ def classify(error: BaseException) -> Kind:
     if isinstance(driver, psycopg.Error):
         state = driver.sqlstate
         if state is None:
-            text = str(driver)
-            if "authentication failed" in text or "no pg_hba.conf entry" in text or "does not exist" in text:
-                return "denied"
-            return "transient" if isinstance(driver, psycopg.OperationalError) else "fatal"
+            return _classify_unnumbered(driver)
         if state in _TRANSIENT or state[:2] == "08":
             return "transient"
         if state in _DENIED:
             return "denied"
         return "data" if state[:2] in ("22", "23", "54") else "fatal"
     return "fatal"
+
+
+def _classify_unnumbered(error: psycopg.Error) -> Kind:
+    text = str(error)
+    if isinstance(error, psycopg.DataError):  # found by the client, as a NUL character
+        return "data"
+    if any(words in text for words in _REFUSED) and not any(words in text for words in _BUSY):
+        return "denied"
+    return "transient" if isinstance(error, psycopg.OperationalError) else "fatal"
 
 
 def _classify_sqlite(error: sqlite3.Error) -> Kind:
@@ -98,7 +126,8 @@ def describe_error(error: BaseException | None) -> str:
     """The driver's message on one line, without the statement and its parameters."""
     driver = _driver_error(error)
     if isinstance(driver, psycopg.Error) and driver.diag.message_primary:
-        detail = driver.diag.message_detail
+        # the detail of other errors may quote the whole row
+        detail = driver.diag.message_detail if driver.sqlstate == UNIQUE_VIOLATION else None
         return driver.diag.message_primary + (f" ({detail})" if detail else "")
     return " ".join(str(driver).split())
 

@@ -131,7 +131,7 @@ def _insert_postgresql(
     )
     names = ", ".join(columns)
     inserted = connection.exec_driver_sql(
-        f"INSERT INTO {database.table('workflow_status')} "
+        f"INSERT INTO {_driver_name(database, 'workflow_status')} "
         f"({names}, updated_at, recovery_attempts, serialization) "
         f"SELECT {picked}, t.created_at, 0, 'portable_json' FROM unnest({arrays}) AS t({names}) "
         "ON CONFLICT (workflow_uuid) DO NOTHING RETURNING workflow_uuid",
@@ -140,12 +140,36 @@ def _insert_postgresql(
     ids = set(inserted)
     if database.layout.has_workflow_input and ids:
         new = [row for row in rows if row.workflow_uuid in ids]
-        connection.exec_driver_sql(
-            f"INSERT INTO {database.table('workflow_input')} (workflow_uuid, inputs) "
-            "SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT (workflow_uuid) DO NOTHING",
-            ([row.workflow_uuid for row in new], [row.inputs for row in new]),
-        )
+        _insert_inputs(connection, database, new)
     return ids
+
+
+def _insert_inputs(connection: Connection, database: Database, rows: Sequence[NewRow]) -> None:
+    table = _driver_name(database, "workflow_input")
+    source = "unnest(%s::text[], %s::text[], %s::int8[]) AS t(id, inputs, at)"
+    values = (
+        [row.workflow_uuid for row in rows],
+        [row.inputs for row in rows],
+        [row.created_at for row in rows],
+    )
+    written = connection.exec_driver_sql(
+        f"INSERT INTO {table} (workflow_uuid, inputs, retention_timestamp) "
+        f"SELECT t.id, t.inputs, t.at FROM {source} ON CONFLICT (workflow_uuid) DO NOTHING",
+        values,
+    )
+    if written.rowcount < len(rows):
+        # a row left by a removed workflow would give ours its arguments; not ON CONFLICT DO UPDATE,
+        # which would ask every enqueuer for the privilege to update
+        connection.exec_driver_sql(
+            f"UPDATE {table} AS w SET inputs = t.inputs, retention_timestamp = t.at FROM {source} "
+            "WHERE w.workflow_uuid = t.id AND w.inputs IS DISTINCT FROM t.inputs",
+            values,
+        )
+
+
+def _driver_name(database: Database, table: str) -> str:
+    """The table's name where the driver, not SQLAlchemy, reads the placeholders."""
+    return database.table(table).replace("%", "%%")
 
 
 def _insert_sqlite(
@@ -172,8 +196,9 @@ def _insert_sqlite(
     if database.layout.has_workflow_input:
         # a row left by a removed workflow would give ours its arguments
         connection.exec_driver_sql(
-            "INSERT INTO workflow_input (workflow_uuid, inputs) VALUES (?, ?) "
-            "ON CONFLICT (workflow_uuid) DO UPDATE SET inputs = excluded.inputs",
-            [(row.workflow_uuid, row.inputs) for row in new],
+            "INSERT INTO workflow_input (workflow_uuid, inputs, retention_timestamp) VALUES (?, ?, ?) "
+            "ON CONFLICT (workflow_uuid) DO UPDATE SET inputs = excluded.inputs, "
+            "retention_timestamp = excluded.retention_timestamp",
+            [(row.workflow_uuid, row.inputs, row.created_at) for row in new],
         )
     return {row.workflow_uuid for row in new}

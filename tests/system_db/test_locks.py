@@ -1,0 +1,85 @@
+"""Two applies at once, on connections of their own."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+import sqlalchemy as sa
+
+from dbos_manifest.errors import Refused
+from dbos_manifest.system_db.connect import Database, open_database
+from dbos_manifest.system_db.lock import session_lock, transaction_lock
+from dbos_manifest.system_db.retry import Retry
+
+HELD = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database "
+HELD += "WHERE datname = current_database())"
+
+
+def opened(url: str) -> Database:
+    return open_database(url, retry=Retry(1, lambda notice: None))
+
+
+def test_chunks_of_one_manifest_follow_each_other(postgres_url: str) -> None:
+    order: list[str] = []
+    started = threading.Event()
+    with opened(postgres_url) as database:
+
+        def second_chunk() -> None:
+            started.set()
+            with database.transaction() as connection:
+                transaction_lock(connection, database, "jobs")
+                order.append("second")
+
+        thread = threading.Thread(target=second_chunk)
+        with database.transaction() as connection:
+            transaction_lock(connection, database, "jobs")
+            thread.start()
+            started.wait(30)
+            with database.transaction() as other:  # another manifest goes on
+                transaction_lock(other, database, "others")
+            give_up = time.monotonic() + 30
+            while not connection.execute(sa.text(f"{HELD} AND NOT granted")).all():
+                assert time.monotonic() < give_up
+            order.append("first")
+        thread.join(30)
+    assert order == ["first", "second"]
+
+
+def test_an_apply_does_not_wait_for_itself(database_url: str) -> None:
+    with (
+        opened(database_url) as database,
+        session_lock(database, "jobs", 0),
+        database.transaction() as connection,
+    ):
+        if database.dialect == "postgresql":
+            connection.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
+        transaction_lock(connection, database, "jobs")
+
+
+def test_a_lost_lock_is_no_error(postgres_url: str) -> None:
+    with opened(postgres_url) as database, session_lock(database, "jobs", 0):
+        with database.transaction() as connection:
+            pid = connection.execute(sa.text(HELD)).scalar_one()
+            connection.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        with database.transaction() as connection:
+            assert connection.execute(sa.text("SELECT 1")).scalar_one() == 1
+
+
+def test_a_lock_is_given_back_when_the_apply_fails(postgres_url: str) -> None:
+    with opened(postgres_url) as database:
+        with pytest.raises(KeyError), session_lock(database, "jobs", 0):
+            raise KeyError
+        with session_lock(database, "jobs", 5), database.reading() as connection:
+            assert connection.execute(sa.text(HELD)).scalars().all()
+
+
+def test_the_holder_is_named_and_the_password_is_not(postgres_url: str) -> None:
+    with opened(postgres_url) as database, session_lock(database, "jobs", 0):
+        with pytest.raises(Refused) as refused, session_lock(database, "jobs", 0.3):
+            pass
+        with database.reading() as connection:
+            pid = connection.execute(sa.text(HELD)).scalar_one()
+    assert f"process {pid}" in refused.value.message
+    assert "--lock-timeout" in (refused.value.hint or "")

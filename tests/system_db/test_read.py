@@ -1,0 +1,189 @@
+"""What is read back of the rows, on every layout."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from dbos_manifest.snapshot import QueueRow
+from dbos_manifest.spec import WorkflowSpec
+from dbos_manifest.system_db.connect import Database, open_database
+from dbos_manifest.system_db.read import (
+    read_clock_ms,
+    read_deduplication_holders,
+    read_live,
+    read_queues,
+    read_snapshot,
+    read_statuses,
+)
+from dbos_manifest.system_db.retry import Retry
+from dbos_manifest.system_db.write import insert_rows, make_row, option_columns_missing
+
+HARD = "a'b\"c\\d\te\nf\\N{},é😀\u202eשלום%s:x$1"
+
+
+def opened(url: str) -> Database:
+    return open_database(url, retry=Retry(1, lambda notice: None))
+
+
+def insert(database: Database, *specs: WorkflowSpec) -> set[str]:
+    rows = [
+        make_row(spec, created_at_ms=10 + position, now_ms=0, attributes=None, creator_xid="x")
+        for position, spec in enumerate(specs)
+    ]
+    with database.transaction() as connection:
+        return insert_rows(connection, database, rows)
+
+
+def execute(database: Database, statement: str, **parameters: Any) -> None:
+    with database.transaction() as connection:
+        connection.execute(sa.text(statement), parameters)
+
+
+def test_every_option_comes_back(database_url: str) -> None:
+    spec = WorkflowSpec(
+        HARD, "f", "q", [1, HARD], {"k": HARD}, class_name="C", instance_name="i", application="app",
+        queue_partition_key="p", priority=3, timeout_ms=4, deadline_ms=5, not_before_ms=6,
+        deduplication_id="d", application_version="v", authenticated_user="u",
+        authenticated_roles=["r"], assumed_role="r",
+    )  # fmt: skip
+    with opened(database_url) as database:
+        insert(database, spec)
+        with database.reading() as connection:
+            row = read_snapshot(connection, database, ["other", HARD])[HARD]
+    assert json.loads(row.inputs or "") == {"positionalArgs": [1, HARD], "namedArgs": {"k": HARD}}
+    assert {**row._asdict(), "inputs": None} == {
+        "id": HARD, "status": "DELAYED", "workflow": "f", "class_name": "C", "instance_name": "i",
+        "application": "app", "queue": "q", "queue_partition_key": "p", "deduplication_id": "d",
+        "application_version": "v", "priority": 3, "timeout_ms": 4, "deadline_ms": 5, "delay_until_ms": 6,
+        "authenticated_user": "u", "authenticated_roles": '["r"]', "assumed_role": "r",
+        "serialization": "portable_json", "inputs": None, "schedule_name": None, "executor_id": None,
+        "recovery_attempts": 0, "started_at_ms": None, "created_at_ms": 10, "updated_at_ms": 10,
+        "completed_at_ms": None, "creator_xid": "x",
+    }  # fmt: skip
+
+
+def test_more_ids_than_a_statement_has_variables(database_url: str) -> None:
+    ids = [f"w-{number}" for number in range(12_000)]
+    with opened(database_url) as database:
+        assert insert(database, *(WorkflowSpec(name, "f", "q", [], {}) for name in ids)) == set(ids)
+        with database.reading() as connection:
+            assert read_snapshot(connection, database, ids).keys() == set(ids)
+            assert read_snapshot(connection, database, []) == {}
+
+
+def test_results_of_either_table(database_url: str) -> None:
+    with opened(database_url) as database:
+        status, output = database.table("workflow_status"), database.table("workflow_output")
+        insert(database, *(WorkflowSpec(name, "f", "q", [], {}) for name in ("new", "old", "queued")))
+        execute(database, f"INSERT INTO {output} (workflow_uuid, output) VALUES ('new', '1')")
+        execute(database, f"UPDATE {status} SET status='SUCCESS', completed_at=50 WHERE workflow_uuid='new'")
+        # as an older SDK ends a workflow: everything in one table, no completed_at
+        execute(
+            database,
+            f"UPDATE {status} SET status='ERROR', error='2', updated_at=60 WHERE workflow_uuid='old'",
+        )
+        with database.reading() as connection:
+            rows = read_live(connection, database, ["new", "old", "queued"])
+            assert read_statuses(connection, database, ["new", "old", "queued", "none"]) == {
+                "new": ("SUCCESS", 50), "old": ("ERROR", 60), "queued": ("ENQUEUED", None),
+            }  # fmt: skip
+    assert (rows["new"].output, rows["new"].error) == ("1", None)
+    assert (rows["old"].output, rows["old"].error) == (None, "2")
+
+
+def test_holders_are_found_by_queue_and_id(database_url: str) -> None:
+    with opened(database_url) as database:
+        insert(
+            database,
+            WorkflowSpec("a", "f", "q1", [], {}, deduplication_id="d"),
+            WorkflowSpec("b", "f", "q2", [], {}, deduplication_id="d"),
+            WorkflowSpec("c", "f", "q3", [], {}, deduplication_id=HARD),
+        )
+        with database.reading() as connection:
+            found = read_deduplication_holders(
+                connection, database, [("q1", "d"), ("q3", HARD), ("q2", "none")]
+            )
+    assert found == {("q1", "d"): "a", ("q3", HARD): "c"}
+
+
+@pytest.mark.parametrize(
+    ("flag", "limit", "partitioned"),
+    [(False, None, False), (True, 2, True), (True, None, None), (False, 2, None)],
+)
+def test_a_queue_is_partitioned_when_both_signs_agree(
+    database_url: str, flag: bool, limit: int | None, partitioned: bool | None
+) -> None:
+    with opened(database_url) as database:
+        execute(
+            database,
+            f"INSERT INTO {database.table('queues')} (queue_id, name, partition_queue, "
+            "partition_concurrency, application_name, created_at, updated_at) "
+            "VALUES ('1', 'q', :flag, :limit, 'app', 1, 1)",
+            flag=flag,
+            limit=limit,
+        )
+        with database.reading() as connection:
+            assert read_queues(connection, database) == {"q": QueueRow("q", "app", partitioned)}
+
+
+def test_the_clock_is_in_milliseconds(database_url: str) -> None:
+    with opened(database_url) as database, database.reading() as connection:
+        assert abs(read_clock_ms(connection) - time.time() * 1000) < 60_000
+
+
+def test_an_older_layout_is_read_and_written(database_url: str) -> None:
+    """As before DBOS had payload tables, attributes, applications and creator ids."""
+    with opened(database_url) as database:
+        for table in ("workflow_input", "workflow_output", "queues"):
+            execute(database, f"DROP TABLE {database.table(table)}")
+        if database.dialect == "sqlite":  # which drops no column that an index has
+            with database.reading() as connection:
+                indexes = sa.text("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+                names = connection.execute(indexes).scalars().all()
+            for name in names:
+                execute(database, f'DROP INDEX "{name}"')
+        for column in ("application_name", "attributes", "creator_xid", "completed_at"):
+            execute(database, f"ALTER TABLE {database.table('workflow_status')} DROP COLUMN {column}")
+    with opened(database_url) as database:
+        insert(database, WorkflowSpec("a", "f", "q", [1], {}))
+        with database.reading() as connection:
+            row = read_snapshot(connection, database, ["a"])["a"]
+            assert json.loads(row.inputs or "")["positionalArgs"] == [1]
+            assert (row.application, row.creator_xid, row.completed_at_ms) == (None, None, None)
+            assert read_queues(connection, database) == {}
+        spec = WorkflowSpec("b", "f", "q", [], {}, application="app", attributes={"k": 1}, delay_ms=1)
+        assert option_columns_missing(database.layout, spec) == ["application", "attributes"]
+
+
+def test_an_input_left_by_a_removed_workflow_is_not_ours(database_url: str) -> None:
+    """Retention removes the row first and its input later; between, the id is free again."""
+    with opened(database_url) as database:
+        insert(database, WorkflowSpec("a", "f", "q", ["theirs"], {}))
+        execute(database, f"DELETE FROM {database.table('workflow_status')}")
+        assert insert(database, WorkflowSpec("a", "f", "q", ["ours"], {})) == {"a"}
+        with database.reading() as connection:
+            row = read_snapshot(connection, database, ["a"])["a"]
+    assert json.loads(row.inputs or "")["positionalArgs"] == ["ours"]
+
+
+def test_times_are_written_and_not_left_to_defaults(database_url: str) -> None:
+    with opened(database_url) as database:
+        insert(database, WorkflowSpec("a", "f", "q", [], {}))
+        with database.reading() as connection:
+            status = database.table("workflow_status")
+            times = connection.execute(sa.text(f"SELECT created_at, updated_at FROM {status}")).one()
+            inputs = database.table("workflow_input")
+            retention = connection.execute(sa.text(f"SELECT retention_timestamp FROM {inputs}")).scalar_one()
+    assert (*times, retention) == (10, 10, 10)
+
+
+def test_a_schema_with_a_percent_sign(postgres_url: str) -> None:
+    with opened(postgres_url) as database:
+        execute(database, 'ALTER SCHEMA dbos RENAME TO "100%s"')
+    with open_database(postgres_url, schema="100%s", retry=Retry(1, lambda notice: None)) as database:
+        assert insert(database, WorkflowSpec("a", "f", "q", [], {})) == {"a"}

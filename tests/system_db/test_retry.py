@@ -1,0 +1,191 @@
+"""What an error means, for errors that real databases gave."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import uuid
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from dbos_manifest.errors import DatabaseDenied, DatabaseUnreachable
+from dbos_manifest.spec import WorkflowSpec
+from dbos_manifest.system_db.connect import Database, open_database
+from dbos_manifest.system_db.retry import Retry, RetryNotice, classify, describe_error
+from dbos_manifest.system_db.write import NewRow, insert_rows, make_row
+
+
+def opened(url: str) -> Database:
+    return open_database(url, retry=Retry(1, lambda notice: None))
+
+
+def row(workflow_id: str = "a", **options: object) -> NewRow:
+    spec = WorkflowSpec(workflow_id, "f", "q", [], {})._replace(**options)
+    return make_row(spec, created_at_ms=1, now_ms=0, attributes=None, creator_xid=str(uuid.uuid4()))
+
+
+def caught(work: Callable[[], object]) -> DBAPIError:
+    with pytest.raises(DBAPIError) as error:
+        work()
+    return error.value
+
+
+def insert(database: Database, *rows: NewRow) -> set[str]:
+    with database.transaction() as connection:
+        return insert_rows(connection, database, rows)
+
+
+def test_a_taken_deduplication_id_is_the_rows_fault(database_url: str) -> None:
+    with opened(database_url) as database:
+        insert(database, row("a", deduplication_id="d"))
+        error = caught(lambda: insert(database, row("b", deduplication_id="d")))
+    assert classify(error) == "data"
+
+
+def test_a_class_name_too_long_is_the_rows_fault(postgres_url: str) -> None:
+    with opened(postgres_url) as database:
+        error = caught(lambda: insert(database, row(class_name="c" * 256)))
+    assert classify(error) == "data"
+
+
+def test_an_id_too_long_for_the_index_is_the_rows_fault(postgres_url: str) -> None:
+    # text that does not compress
+    long = "".join(uuid.uuid4().hex for _ in range(300))
+    with opened(postgres_url) as database:
+        assert classify(caught(lambda: insert(database, row(long)))) == "data"
+
+
+def test_a_nul_character_is_the_rows_fault(postgres_url: str) -> None:
+    with opened(postgres_url) as database:
+        assert classify(caught(lambda: insert(database, row("a\0b")))) == "data"
+
+
+def test_a_serialization_failure_passes(postgres_url: str) -> None:
+    with opened(postgres_url) as database:
+        insert(database, row("a"))
+        update = sa.text("UPDATE dbos.workflow_status SET priority = priority + 1")
+        isolated = database.engine.execution_options(isolation_level="REPEATABLE READ")
+        with isolated.connect() as first:
+            first.execute(sa.text("SELECT 1 FROM dbos.workflow_status")).all()
+            with database.transaction() as second:
+                second.execute(update)
+            error = caught(lambda: first.execute(update))
+    assert classify(error) == "transient"
+
+
+def test_a_deadlock_passes(postgres_url: str) -> None:
+    met = threading.Barrier(2)
+    errors: list[DBAPIError] = []
+    with opened(postgres_url) as database:
+        insert(database, row("a"), row("b"))
+
+        def lock_both(first: str, second: str) -> None:
+            try:
+                with database.transaction() as connection:
+                    for position, workflow_id in enumerate((first, second)):
+                        connection.execute(
+                            sa.text(
+                                "SELECT 1 FROM dbos.workflow_status WHERE workflow_uuid = :id FOR UPDATE"
+                            ),
+                            {"id": workflow_id},
+                        )
+                        if position == 0:
+                            met.wait(30)
+            except DBAPIError as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=lock_both, args=pair) for pair in (("a", "b"), ("b", "a"))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert [classify(error) for error in errors] == ["transient"]
+
+
+def test_a_full_server_passes_by(postgres_url: str) -> None:
+    role = f"one_{uuid.uuid4().hex[:8]}"
+    user_url = postgres_url.replace("//postgres:@", f"//{role}@").replace("//postgres@", f"//{role}@")
+    notices: list[RetryNotice] = []
+    with opened(postgres_url) as admin, admin.transaction() as connection:
+        connection.execute(sa.text(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 0"))
+    try:
+        with pytest.raises(DatabaseUnreachable, match="too many connections"):
+            open_database(user_url, retry=Retry(0.5, notices.append))
+        assert notices
+    finally:
+        with opened(postgres_url) as admin, admin.transaction() as connection:
+            connection.execute(sa.text(f"DROP ROLE {role}"))
+
+
+def test_a_locked_sqlite_file_passes(sqlite_url: str) -> None:
+    blocker = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    with opened(sqlite_url) as database, database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+        error = caught(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    blocker.close()
+    assert classify(error) == "transient"
+
+
+def test_a_missing_table_is_the_end(database_url: str) -> None:
+    with opened(database_url) as database, database.reading() as connection:
+        error = caught(lambda: connection.execute(sa.text("SELECT * FROM no_such_table")))
+    assert classify(error) == "fatal"
+
+
+def test_a_missing_privilege_is_denied_at_once(postgres_url: str) -> None:
+    notices: list[RetryNotice] = []
+    role = f"role_{uuid.uuid4().hex[:8]}"
+    with opened(postgres_url) as database:
+        with database.transaction() as connection:
+            connection.execute(sa.text(f"CREATE ROLE {role}"))
+
+        def read() -> None:
+            with database.transaction() as connection:
+                connection.execute(sa.text(f"SET LOCAL ROLE {role}"))
+                connection.execute(sa.text("SELECT * FROM dbos.workflow_status"))
+
+        with pytest.raises(DatabaseDenied, match="permission denied"):
+            Retry(60, notices.append).call(read)
+        with database.transaction() as connection:
+            connection.execute(sa.text(f"DROP ROLE {role}"))
+    assert notices == []
+
+
+def test_the_budget_counts_from_the_first_failure() -> None:
+    """A long transaction that is cut at its end has the whole budget left."""
+    attempts: list[int] = []
+
+    def work() -> str:
+        attempts.append(1)
+        if len(attempts) == 1:
+            threading.Event().wait(0.6)
+            raise sqlite3.OperationalError("database is locked")
+        return "done"
+
+    assert Retry(0.5, lambda notice: None).call(work) == "done"
+
+
+def test_a_spent_budget_ends_in_one_message() -> None:
+    def work() -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    notices: list[RetryNotice] = []
+    with pytest.raises(DatabaseUnreachable, match="locked"):
+        Retry(0.4, notices.append).call(work)
+    assert notices
+    assert [notice.attempt for notice in notices] == list(range(1, len(notices) + 1))
+
+
+def test_a_description_holds_no_row(postgres_url: str) -> None:
+    with opened(postgres_url) as database:
+        with database.transaction() as connection:
+            connection.execute(
+                sa.text("ALTER TABLE dbos.workflow_status ADD CONSTRAINT plain CHECK (priority < 9)")
+            )
+        error = caught(lambda: insert(database, row(priority=9, authenticated_user="a private value")))
+    assert "plain" in describe_error(error)
+    assert "private" not in describe_error(error)
