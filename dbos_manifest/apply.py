@@ -147,7 +147,7 @@ class _Sender:
 
     def chunks(self) -> Iterator[list[Sending]]:
         steps = created_at_steps(self.now_ms, self.plan.newest_queued_ms, self.plan.to_send)
-        specs = specs_of(self.plan.manifest)
+        specs = specs_of(self.plan.loaded)
         wanted = (spec for spec, send in zip(specs, self.plan.decisions, strict=True) if send)
         for chunk in read_chunks(wanted, self.options.chunk_size):
             yield [Sending(spec, self._make_row(spec, next(steps))) for spec in chunk]

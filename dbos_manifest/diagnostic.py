@@ -32,6 +32,15 @@ class Target(str, Enum):
     VALUE = "value"
 
 
+class Fragment(NamedTuple):
+    """A part of a scalar: offsets in its text, and which `${{` of it they belong to, from 0."""
+
+    expression: int
+    mark: int  # offset of that `${{`
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Related:
     """A second place that a diagnostic shows, as the other use of a doubled id."""
@@ -57,6 +66,8 @@ class Diagnostic:
     span: Span | None = None
     file: str | None = None
     document: int = 0  # which of the file's YAML documents, from 0
+    fragment: Fragment | None = None  # the part of the scalar at `path` that is meant
+    note: str | None = None  # which of an entry's workflows it is about
 
     def at(self, span: Span | None) -> Diagnostic:
         return replace(self, span=span)
@@ -91,7 +102,23 @@ CODES: dict[str, CodeInfo] = {
     "wrong-type": CodeInfo("schema", E, "a value of another type than the key takes"),
     "invalid-value": CodeInfo("schema", E, "a value outside what the key takes"),
     # 3. the meaning
-    "unsupported-expression": CodeInfo("meaning", E, "`${{ }}` is reserved"),
+    "expression-syntax": CodeInfo("meaning", E, "a `${{ }}` that cannot be read"),
+    "expression-value": CodeInfo("meaning", E, "an expression that has no value here, or not a fitting one"),
+    "unknown-name": CodeInfo("meaning", E, "a name that is no axis and no variable"),
+    "unknown-filter": CodeInfo("meaning", E, "a filter that does not exist"),
+    "misplaced-expression": CodeInfo("meaning", E, "`${{ }}` where it is not read"),
+    "invalid-axis": CodeInfo("meaning", E, "an axis of a matrix that makes no sense"),
+    "empty-axis": CodeInfo("meaning", E, "an axis without values"),
+    "axis-file": CodeInfo("meaning", E, "a file of rows that cannot be read"),
+    "outside-tree": CodeInfo("meaning", E, "a file outside the manifest's folder"),
+    "remote-ref": CodeInfo("meaning", E, "a reference that is no path of a file"),
+    "axis-not-in-id": CodeInfo("meaning", E, "an axis that the id does not name, so that ids collide"),
+    "unused-exclude": CodeInfo("meaning", W, "an exclude that matches no combination"),
+    "too-many-workflows": CodeInfo("meaning", E, "more workflows than `limits.max_workflows`"),
+    "input-too-large": CodeInfo("meaning", E, "arguments longer than `limits.max_input_bytes`"),
+    "catalog-schema": CodeInfo("meaning", E, "a contract of the catalog that is no JSON Schema"),
+    "catalog-arguments": CodeInfo("meaning", E, "arguments that break the workflow's contract"),
+    "unknown-workflow": CodeInfo("meaning", W, "a workflow whose name is nearly one of the catalog's"),
     "duplicate-name": CodeInfo("meaning", E, "two manifests of one call have the same name"),
     "duplicate-id": CodeInfo("meaning", E, "two workflows have the same id"),
     "duplicate-deduplication-id": CodeInfo("meaning", E, "two workflows share queue and deduplication id"),
@@ -130,13 +157,16 @@ def make_diagnostic(
     span: Span | None = None,
     file: str | None = None,
     document: int = 0,
+    fragment: Fragment | None = None,
 ) -> Diagnostic:
     """A diagnostic of a known code, with that code's usual severity unless one is given.
 
     Raises: KeyError for a code that the table does not have.
     """
     usual = CODES[code].severity
-    return Diagnostic(code, message, path, target, severity or usual, help, related, span, file, document)
+    return Diagnostic(
+        code, message, path, target, severity or usual, help, related, span, file, document, fragment
+    )
 
 
 def format_path(path: Path) -> str:

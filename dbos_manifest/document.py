@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .diagnostic import Diagnostic, Path, Related, Span, Target, make_diagnostic
+from .diagnostic import Diagnostic, Fragment, Path, Related, Span, Target, make_diagnostic
+from .json_text import read_json
 from .yaml_builder import Builder, Refused, Syntax
-from .yaml_places import find_places
+from .yaml_places import find_fragment, find_places
 
 MAX_FILE_BYTES = 256 * 2**20
 
@@ -68,46 +69,14 @@ def _parse_yaml(text: str, file: str) -> tuple[list[Document], list[Diagnostic]]
 
 
 def _parse_json(text: str, file: str) -> tuple[list[Document], list[Diagnostic]]:
-    problems: list[tuple[str, str]] = []
-
-    def take_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        out = dict(pairs)
-        if len(out) != len(pairs):
-            seen: set[str] = set()
-            for key, _ in pairs:
-                if key in seen:
-                    problems.append(("duplicate-key", f"`{key}` is written twice in one map"))
-                seen.add(key)
-        return out
-
-    def refuse_constant(name: str) -> None:
-        problems.append(("not-portable", f"`{name}` is not a JSON value"))
-
     try:
-        data = json.loads(text, object_pairs_hook=take_object, parse_constant=refuse_constant)
-        json.dumps(data, allow_nan=False, ensure_ascii=False).encode()
+        data, problems = read_json(text)
     except json.JSONDecodeError as error:
         span = Span(file, error.lineno, error.colno, error.lineno, error.colno + 1)
         return [], [make_diagnostic("yaml-syntax", f"not JSON: {error.msg}", span=span, file=file)]
-    except RecursionError:
-        return [], [make_diagnostic("too-large", "values are nested too deeply", file=file)]
-    except UnicodeEncodeError:
-        return [], [make_diagnostic("not-portable", "a text has a lone surrogate", file=file)]
-    except ValueError as error:  # an integer of thousands of digits, or a float beyond 1e308
-        return [], [make_diagnostic("not-portable", f"a number is out of range: {error}", file=file)]
-    if "\\u0000" in text and _has_nul(data):
-        problems.append(("not-portable", "a text has a NUL character"))
     if problems:
         return [], [make_diagnostic(code, message, file=file) for code, message in problems]
     return ([] if data is None else [Document(file, 0, text, "json", data)]), []
-
-
-def _has_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any("\0" in key or _has_nul(item) for key, item in value.items())
-    return isinstance(value, list) and any(map(_has_nul, value))
 
 
 def locate_diagnostics(document: Document, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
@@ -117,10 +86,12 @@ def locate_diagnostics(document: Document, diagnostics: Iterable[Diagnostic]) ->
     wanted |= {r.path for d in found for r in d.related if r.file in (None, document.file)}
     places = find_places(document.text, document.file, document.index, wanted)
 
-    def place(path: Path, target: Target) -> Span | None:
+    def place(path: Path, target: Target, fragment: Fragment | None = None) -> Span | None:
         at = places.get(path)
         if at is None:
             return None
+        if fragment is not None and at.exact:
+            return find_fragment(document.text, document.file, at, fragment)
         return at.key if target is Target.KEY and at.key is not None else at.value
 
     def relate(related: Related) -> Related:
@@ -130,7 +101,7 @@ def locate_diagnostics(document: Document, diagnostics: Iterable[Diagnostic]) ->
     return [
         replace(
             d,
-            span=d.span or place(d.path, d.target),
+            span=d.span or place(d.path, d.target, d.fragment),
             file=document.file,
             document=document.index,
             related=tuple(map(relate, d.related)),

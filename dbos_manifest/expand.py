@@ -2,78 +2,359 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod
+from typing import Any
 
+from .axes import Axis, AxisError, make_axis
+from .catalog import Catalog
 from .diagnostic import Diagnostic, Path, Target, make_diagnostic
+from .expression import MARK, ExpressionError, did_you_mean, parse_template
+from .findings import Findings
 from .manifest import Manifest
+from .matrix import Matrix
+from .options import OPTIONS, PLAIN_OPTIONS, REQUIRED_OPTIONS, TIME_OPTIONS
 from .spec import WorkflowSpec, default_id
-from .units import parse_duration, parse_timestamp
+from .template import (
+    CheckOption,
+    EntryTemplate,
+    Option,
+    Report,
+    Unfit,
+    compile_value,
+    contains_mark,
+    label_binding,
+    missing_option,
+    relocate,
+    resolve_constants,
+)
 
-EXPRESSION_MARK = "${{"
-REQUIRED_OPTIONS = ("workflow", "queue")
-_UNIT_FREE_OPTIONS = frozenset(WorkflowSpec._fields) - {
-    "entry", "timeout_ms", "deadline_ms", "not_before_ms", "delay_ms",
-}  # fmt: skip
-
-Report = Callable[[Diagnostic], None]
-
-
-def _parse_positive_duration(text: object) -> int:
-    milliseconds = parse_duration(text)
-    if milliseconds == 0:
-        raise ValueError(f"`{text}` is not above zero: write a longer one, or leave the option out")
-    return milliseconds
-
-
-class _TimeOption(NamedTuple):
-    field: str  # of WorkflowSpec
-    parse: Callable[[object], int]
-    code: str  # when the text cannot be read
+_RULES = ("exclude", "include")
+_INHERITED = ("application", "runtime")  # what the manifest says for all its workflows
 
 
-_TIME_OPTIONS = {
-    "timeout": _TimeOption("timeout_ms", _parse_positive_duration, "invalid-duration"),
-    "delay": _TimeOption("delay_ms", _parse_positive_duration, "invalid-duration"),
-    "deadline": _TimeOption("deadline_ms", parse_timestamp, "invalid-timestamp"),
-    "not_before": _TimeOption("not_before_ms", parse_timestamp, "invalid-timestamp"),
-}
+class Expansion:
+    """A manifest made ready to expand: as often as wanted, always the same.
 
-
-def expand_manifest(manifest: Manifest, report: Report) -> Iterator[WorkflowSpec]:
-    """Every workflow the manifest asks for; what is wrong with one is reported and never hides the next.
-
-    An entry's option stands over the defaults' and these over the manifest's: a map replaces, null unsets.
-    Shape:  an unreadable duration or date-time is reported and left unset, so that the rest of its entry
-            can still be checked; an entry without `workflow` or `queue`, or with an expression, is
-            reported and yields nothing. So after a report the specs are for checking only.
-    Units:  "30s" becomes `timeout_ms` 30000; instants are epoch milliseconds, UTC.
+    What can be said without expanding is in `findings`. With an error there, `specs` is for checking only.
     """
-    readable = not _report_expressions(manifest.defaults, ("defaults",), report)
-    base = {"application": manifest.application, "runtime": manifest.runtime}
-    if readable:
-        base |= _read_options(manifest.defaults, ("defaults",), report)
-    for index, entry in enumerate(manifest.entries):
-        path = ("workflows", index)
-        if _report_expressions(entry, path, report) or not readable:
-            continue
-        options = base | _read_options(entry, path, report)
+
+    def __init__(self, manifest: Manifest, check_option: CheckOption) -> None:
+        self.manifest = manifest
+        self.findings = Findings()
+        self.catalog = Catalog(manifest.catalog, manifest.tree)
+        self.unchecked: dict[int, frozenset[str]] = {}  # entries that need variables which were not given
+        self._check = check_option
+        self._templates: dict[int, EntryTemplate | _ByWorkflow] = {}
+        self._broken: set[int] = set()
+        for problem in self.catalog.problems:
+            self.findings.add(problem)
+        self._report_misplaced()
+        self._defaults = self._resolve_defaults()
+        self._shared = _fields_of(self._defaults, ("defaults",), self.findings.add)
+        self._defaults_vary = contains_mark(self._defaults)
+        for index, entry in enumerate(manifest.entries):
+            if self._defaults_vary or "matrix" in entry or contains_mark(entry):
+                self._compile(index, entry)
+        self.too_many = self._count_workflows()
+
+    @property
+    def count(self) -> int:
+        """How many workflows there are, by arithmetic."""
+        return sum(self.entry_count(index) for index in range(len(self.manifest.entries)))
+
+    def entry_count(self, index: int) -> int:
+        if index in self._broken or index in self.unchecked:
+            return 0
+        template = self._templates.get(index)
+        return template.count if template is not None else 1
+
+    def matrix_of(self, index: int) -> Matrix | None:
+        template = self._templates.get(index)
+        return template.matrix if template is not None else None
+
+    def names_of(self, index: int) -> tuple[str, ...]:
+        """The names that the bindings of an entry's specs have cells for."""
+        matrix = self.matrix_of(index)
+        return matrix.names if matrix is not None else ()
+
+    def varying(self, index: int) -> frozenset[str] | None:
+        """The options in which an entry's workflows may differ; None for an entry that is one workflow."""
+        template = self._templates.get(index)
+        if template is None or template.matrix is None:
+            return None
+        return frozenset(template.names)
+
+    def label(self, spec: WorkflowSpec) -> str:
+        """Which of its entry's workflows a spec is: `day=2026-01-01 region=eu`."""
+        return label_binding(self.names_of(spec.entry), spec.binding)
+
+    def specs(self, report: Report) -> Iterator[WorkflowSpec]:
+        """Every workflow that can be made, in manifest order; what is wrong with the others is reported.
+
+        Shape:  an entry with axes of sizes m and n yields m*n specs, first axis slowest.
+        Units:  "30s" becomes `timeout_ms` 30000; instants are epoch milliseconds, UTC.
+        """
+        for index in range(len(self.manifest.entries)):
+            yield from self.entry_specs(index, report)
+
+    def entry_specs(self, index: int, report: Report) -> Iterator[WorkflowSpec]:
+        if index in self._broken or index in self.unchecked:
+            return
+        template = self._templates.get(index)
+        if template is not None:
+            yield from template.specs(report)
+        else:
+            yield from self._plain(index, report)
+
+    def _plain(self, index: int, report: Report) -> Iterator[WorkflowSpec]:
+        """The one workflow of an entry without expressions, which a manifest may have very many of."""
+        entry = self.manifest.entries[index]
+        own = _fields_of(entry, ("workflows", index), lambda found: report(found, None))
+        workflow = own["workflow"] if "workflow" in own else self._shared.get("workflow")
+        options = {key: getattr(self.manifest, key) for key in _INHERITED}
+        options |= self._shared
+        if self.manifest.catalog:
+            listed = self.catalog.options(workflow)
+            options |= _fields_of(listed, ("catalog", str(workflow)), lambda found: report(found, None))
+        options |= own
         fields = {name: value for name, value in options.items() if value is not None}
         missing = [option for option in REQUIRED_OPTIONS if option not in fields]
         for option in missing:
-            report(_missing_option(option, entry, path))
+            path: Path = ("workflows", index, option) if option in entry else ("workflows", index)
+            report(missing_option(option, path), None)
         if not missing:
-            yield _make_spec(manifest, index, fields)
+            spec = WorkflowSpec(**{"id": "", "args": [], "kwargs": {}, **fields, "entry": index})
+            yield spec if "id" in fields else spec._replace(id=default_id(self.manifest.name, spec))
+
+    def _report_misplaced(self) -> None:
+        data = self.manifest.document.data
+        for key, value in data.items():
+            if key not in ("defaults", "workflows", "description") and not key.startswith("x-"):
+                if key == "catalog":  # a pattern or an example of a schema is no place of ours
+                    value = {name: self.catalog.options(name) for name in self.manifest.catalog}
+                for path, target in _find_marks(value, (key,)):
+                    self.findings.add(
+                        make_diagnostic(
+                            "misplaced-expression",
+                            "`${{ }}` is read under `defaults` and `workflows` only",
+                            path,
+                            target=target,
+                            help="write the value itself; in a text that stays, write `$${{`",
+                        )
+                    )
+
+    def _resolve_defaults(self) -> dict[str, Any]:
+        """The defaults, those that name variables only being resolved."""
+        out = dict(self.manifest.defaults)
+        for option, raw in self.manifest.defaults.items():
+            if option in OPTIONS and contains_mark(raw) and not self._missing_in(raw):
+                path = ("defaults", option)
+                try:
+                    value = compile_value(raw, path)
+                    if value is not None and value.names <= {"vars"}:
+                        out[option] = resolve_constants(raw, path, self.manifest.variables.values)
+                        for problem in self._check(option, out[option]):
+                            self.findings.add(relocate(problem, path))
+                            out[option] = None
+                except Unfit as unfit:
+                    self._take(unfit)
+                    out[option] = None
+        return out
+
+    def _take(self, unfit: Unfit) -> None:
+        for diagnostic in unfit.diagnostics:
+            self.findings.add(diagnostic)
+
+    def _missing_in(self, raw: Any) -> frozenset[str]:
+        """The variables without a value that a value needs."""
+        if not self.manifest.variables.missing:
+            return frozenset()
+        return variables_of(raw) & self.manifest.variables.missing
+
+    def _options_of(self, index: int, entry: Mapping[str, Any], workflow: str | None) -> dict[str, Option]:
+        """Entry over catalog over defaults over the manifest, each with its place."""
+        out = {key: Option(key, getattr(self.manifest, key), (key,)) for key in _INHERITED}
+        for options, path in (
+            (self._defaults, ("defaults",)),
+            (self.catalog.options(workflow), ("catalog", str(workflow))),
+            (entry, ("workflows", index)),
+        ):
+            for name, value in options.items():
+                if name in OPTIONS:
+                    out[name] = Option(name, value, (*path, name))
+        return out
+
+    def _compile(self, index: int, entry: Mapping[str, Any]) -> None:
+        workflow = entry.get("workflow", self._defaults.get("workflow"))
+        dynamic = isinstance(workflow, str) and MARK in workflow
+        options = self._options_of(index, entry, None if dynamic else workflow)
+        needed = [option.value for option in options.values()] + [entry.get("matrix")]
+        if missing := self._missing_in(needed):
+            self.unchecked[index] = missing
+            return
+        try:
+            matrix = self._make_matrix(index, entry["matrix"]) if entry.get("matrix") is not None else None
+            if dynamic and self.catalog.has_options:
+                self._templates[index] = self._by_workflow(index, entry, matrix)
+            else:
+                self._templates[index] = self._template(index, options, matrix)
+        except Unfit as unfit:
+            self._broken.add(index)
+            self._take(unfit)
+
+    def _template(
+        self, index: int, options: Mapping[str, Option], matrix: Matrix | None, *, hoist: bool = True
+    ) -> EntryTemplate:
+        manifest = self.manifest
+        values = manifest.variables.values
+        return EntryTemplate(manifest.name, index, options, matrix, values, self._check, hoist=hoist)
+
+    def _by_workflow(self, index: int, entry: Mapping[str, Any], matrix: Matrix | None) -> _ByWorkflow:
+        def make(workflow: str | None) -> EntryTemplate:
+            options = self._options_of(index, entry, workflow)
+            return self._template(index, options, matrix, hoist=False)
+
+        return _ByWorkflow(make, self.manifest.catalog)
+
+    def _make_matrix(self, index: int, raw: Mapping[str, Any]) -> Matrix:
+        path: Path = ("workflows", index, "matrix")
+        found = resolve_constants(raw, path, self.manifest.variables.values)
+        if found is not raw and (problems := self._check("matrix", found)):
+            raise Unfit([relocate(problem, path) for problem in problems])
+        axes: list[Axis] = []
+        problems = []
+        for name, source in found.items():
+            if name in _RULES or name.startswith("x-"):
+                continue
+            try:
+                axes.append(make_axis(name, source, self.manifest.tree, self.manifest.max_workflows))
+            except AxisError as error:
+                problems.append(
+                    make_diagnostic(error.code, error.message, (*path, name, *error.path), help=error.help)
+                )
+        rules = {rule: found.get(rule) or [] for rule in _RULES}
+        for position, exclude in enumerate(rules["exclude"]):
+            for name in exclude:
+                if name not in found or name in _RULES:
+                    names = [axis for axis in found if axis not in _RULES]
+                    problems.append(
+                        make_diagnostic(
+                            "unknown-name",
+                            f"there is no axis `{name}`",
+                            (*path, "exclude", position, name),
+                            target=Target.KEY,
+                            help=did_you_mean(name, names),
+                        )
+                    )
+        if problems:
+            raise Unfit(problems)
+        return Matrix(tuple(axes), tuple(rules["exclude"]), tuple(rules["include"]))
+
+    def _count_workflows(self) -> bool:
+        """Whether there are more workflows than allowed; the counts that can be wrong are reported."""
+        limit = self.manifest.max_workflows
+        for index, template in self._templates.items():
+            matrix = template.matrix
+            if matrix is None:
+                continue
+            path: Path = ("workflows", index, "matrix")
+            if any(axis.count > limit for axis in matrix.axes):
+                return self._report_too_many(index, matrix.product, matrix)
+            try:
+                count = matrix.count
+            except AxisError as error:
+                self._broken.add(index)
+                self.findings.add(make_diagnostic(error.code, error.message, path))
+                continue
+            if count > limit:
+                return self._report_too_many(index, count, matrix)
+            if not count:
+                self.findings.add(make_diagnostic("empty-axis", "`exclude` leaves no combination", path))
+            for position in matrix.unused_excludes():
+                self.findings.add(
+                    make_diagnostic(
+                        "unused-exclude",
+                        "this `exclude` matches no combination",
+                        (*path, "exclude", position),
+                        help='look at the kind of its values: a date is text, "2026-01-31"',
+                    )
+                )
+            self._report_colliding(index, template)
+        total = self.count
+        return total > limit and self._report_too_many(None, total, None)
+
+    def _report_too_many(self, index: int | None, count: int, matrix: Matrix | None) -> bool:
+        limit = self.manifest.max_workflows
+        set_here = "max_workflows" in (self.manifest.document.data.get("limits") or {})
+        axes = " × ".join(f"{axis.name} {axis.count:,}" for axis in matrix.axes) if matrix else ""
+        least = "at least " if matrix and any(axis.count == limit + 1 for axis in matrix.axes) else ""
+        path: Path = ("workflows",) if index is None else ("workflows", index, "matrix")
+        self.findings.add(
+            make_diagnostic(
+                "too-many-workflows",
+                f"{least}{count:,} workflows{f' ({axes})' if axes else ''} are more than the {limit:,} "
+                "that are allowed",
+                ("limits", "max_workflows") if set_here else path,
+                help=f"narrow an axis, or write `limits: {{max_workflows: {count}}}`",
+            )
+        )
+        return True
+
+    def _report_colliding(self, index: int, template: EntryTemplate | _ByWorkflow) -> None:
+        matrix = template.matrix
+        lost = template.colliding_axes()
+        if matrix is None or not lost:
+            return
+        ids = prod(axis.count for axis in matrix.axes if axis.name not in lost)
+        self._broken.add(index)  # every collision would only say it again
+        own = "id" in self.manifest.entries[index]
+        names = " and ".join(f"`{name}`" for name in lost)
+        what = "the id does not name" if own else "the id made of workflow and arguments does not depend on"
+        self.findings.add(
+            make_diagnostic(
+                "axis-not-in-id",
+                f"{what} {names}: {matrix.count:,} workflows would share {ids:,} id{'s' if ids > 1 else ''}",
+                ("workflows", index, "id") if own else ("workflows", index),
+                help=f"put `${{{{ {lost[0]} }}}}` into {'it' if own else 'an `id`'}",
+            )
+        )
 
 
-def _read_options(options: Mapping[str, Any], path: Path, report: Report) -> dict[str, Any]:
-    """The options under the names and in the units of WorkflowSpec; `x-…` keys are the user's own."""
+class _ByWorkflow:
+    """An entry whose workflow is an expression, and a catalog that has other defaults for each."""
+
+    def __init__(self, make: Callable[[str | None], EntryTemplate], names: Mapping[str, Any]) -> None:
+        self._base = make(None)
+        self._others = {name: make(name) for name in names}
+        self.matrix = self._base.matrix
+        self.names = self._base.names
+        self.count = self._base.count
+
+    def colliding_axes(self) -> tuple[str, ...]:
+        return self._base.colliding_axes()
+
+    def specs(self, report: Report) -> Iterator[WorkflowSpec]:
+        combinations = self.matrix.combinations({}) if self.matrix is not None else iter([()])
+        for combination in combinations:
+            try:
+                workflow = self._base.value("workflow", combination)
+            except Unfit:
+                yield from self._base.make(combination, report)
+                continue
+            yield from self._others.get(workflow, self._base).make(combination, report)
+
+
+def _fields_of(
+    options: Mapping[str, Any], path: Path, report: Callable[[Diagnostic], None]
+) -> dict[str, Any]:
+    """Options under the names and in the units of WorkflowSpec, as far as they are no expressions."""
     fields: dict[str, Any] = {}
     for option, value in options.items():
-        if option in _UNIT_FREE_OPTIONS:
+        if option in PLAIN_OPTIONS:
             fields[option] = value
-        elif option in _TIME_OPTIONS:
-            field, parse, code = _TIME_OPTIONS[option]
+        elif option in TIME_OPTIONS and not (isinstance(value, str) and MARK in value):
+            field, parse, code = TIME_OPTIONS[option]
             fields[field] = None
             if value is not None:
                 try:
@@ -83,48 +364,30 @@ def _read_options(options: Mapping[str, Any], path: Path, report: Report) -> dic
     return fields
 
 
-def _make_spec(manifest: Manifest, index: int, fields: dict[str, Any]) -> WorkflowSpec:
-    spec = WorkflowSpec(**{"id": "", "args": [], "kwargs": {}, **fields, "entry": index})
-    return spec if "id" in fields else spec._replace(id=default_id(manifest.name, spec))
-
-
-def _missing_option(option: str, entry: Mapping[str, Any], path: Path) -> Diagnostic:
-    return make_diagnostic(
-        "missing-option",
-        f"the workflow has no `{option}`",
-        (*path, option) if option in entry else path,
-        help=f"write `{option}: …` in the entry or under `defaults`",
+def variables_of(raw: Any) -> frozenset[str]:
+    """The variables that a value's expressions name; one that cannot be read names none."""
+    if isinstance(raw, str):
+        if MARK not in raw:
+            return frozenset()
+        try:
+            return frozenset(e.variable for e in parse_template(raw).expressions if e.variable is not None)
+        except ExpressionError:
+            return frozenset()
+    parts: Sequence[Any] = (
+        list(raw.values()) if isinstance(raw, dict) else raw if isinstance(raw, list) else ()
     )
+    return frozenset[str]().union(*map(variables_of, parts))
 
 
-def _report_expressions(options: Mapping[str, Any], path: Path, report: Report) -> bool:
-    """Whether there are any. Their meaning comes with a later version, so they are no plain text now."""
-    if EXPRESSION_MARK not in repr(options):  # exact, and at C speed: no JSON syntax has a `$`
-        return False
-    own = {key: value for key, value in options.items() if not key.startswith("x-")}
-    places = list(_find_expressions(own, path))
-    for place, target in places:
-        report(
-            make_diagnostic(
-                "unsupported-expression",
-                "`${{ … }}` is reserved: this version has no expressions",
-                place,
-                target=target,
-                help="write the value itself",
-            )
-        )
-    return bool(places)
-
-
-def _find_expressions(value: Any, path: Path) -> Iterator[tuple[Path, Target]]:
+def _find_marks(value: Any, path: Path) -> Iterator[tuple[Path, Target]]:
     if isinstance(value, str):
-        if EXPRESSION_MARK in value:
+        if MARK in value:
             yield path, Target.VALUE
     elif isinstance(value, dict):
         for key, item in value.items():
-            if EXPRESSION_MARK in key:
+            if MARK in key:
                 yield (*path, key), Target.KEY
-            yield from _find_expressions(item, (*path, key))
+            yield from _find_marks(item, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _find_expressions(item, (*path, index))
+            yield from _find_marks(item, (*path, index))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import chain
+from functools import partial
 from typing import Any, NamedTuple
 
+from .canonical import canonical_json
 from .diagnostic import Diagnostic, Path, Related, Severity, Target, make_diagnostic
-from .expand import expand_manifest
-from .manifest import Manifest
+from .expand import Expansion
+from .options import FIELDS, POSITIONS
 from .spec import WorkflowSpec
+from .template import contains_mark
+from .uniqueness import Uniqueness
+
+Chosen = Callable[[Expansion, WorkflowSpec], bool]
 
 PROVENANCE_KEY = "dbos_manifest"
 RESERVED_QUEUE_PREFIX = "_dbos_"
@@ -45,113 +50,122 @@ _RUNTIMES = {
 }
 
 
-def check_manifest(manifest: Manifest, uniqueness: Uniqueness) -> list[Diagnostic]:
-    """Every problem of the manifest's meaning, its clashes with the manifests checked before included.
+def check_expansion(expansion: Expansion, chosen: Chosen, uniqueness: Uniqueness) -> list[Diagnostic]:
+    """Every problem of the manifest's meaning but ids that clash, which `uniqueness` tells of at the end.
 
     What is wrong with a default is blamed on the default, once, however many workflows take it.
     """
-    found = list(uniqueness.add_manifest(manifest))
-    blamed_defaults = set()
-    for diagnostic in _lint_values(manifest.defaults, ("defaults",)):
-        blamed_defaults.add((diagnostic.code, diagnostic.path))
-        found.append(diagnostic)
-    for spec in expand_manifest(manifest, found.append):
-        for diagnostic in chain(lint_spec(spec), uniqueness.add_spec(manifest, spec)):
-            blamed = _blame(manifest, diagnostic)
-            if blamed.path[0] != "workflows":
-                key = (blamed.code, blamed.path)
-                if key in blamed_defaults:
-                    continue
-                blamed_defaults.add(key)
-            found.append(blamed)
-    return found
+    manifest, found = expansion.manifest, expansion.findings
+    for diagnostic in uniqueness.add_manifest(manifest):
+        found.add(diagnostic)
+    constants = {option: value for option, value in manifest.defaults.items() if not contains_mark(value)}
+    for diagnostic in _lint_values(constants, ("defaults",)):
+        found.add(diagnostic)
+    if not expansion.too_many:
+        for index in range(len(manifest.entries)):
+            linter = _EntryLinter(expansion, index)
+            for spec in expansion.entry_specs(index, found.add):
+                uniqueness.add_spec(spec)
+                if chosen(expansion, spec):
+                    linter.lint(spec)
+        uniqueness.add_expansion(expansion)
+    return found.diagnostics()
 
 
-def _blame(manifest: Manifest, diagnostic: Diagnostic) -> Diagnostic:
-    """The diagnostic at the place where its option is written: the entry, the defaults or the manifest.
+class _EntryLinter:
+    """Lints one entry's workflows: those that differ only in what no rule looks at are linted once."""
+
+    def __init__(self, expansion: Expansion, index: int) -> None:
+        self._expansion = expansion
+        self._catalog = expansion.catalog
+        self._limit = expansion.manifest.max_input_bytes
+        self._one = (varying := expansion.varying(index)) is None
+        options = sorted(varying or ())
+        self._signs = [(POSITIONS[FIELDS[o]], _SIGNS.get(o, _sign_value)) for o in options]
+        self._inputs_vary = not {"args", "kwargs", "workflow"}.isdisjoint(options)
+        self._good: set[tuple[Any, ...]] = set()
+
+    def lint(self, spec: WorkflowSpec) -> None:
+        signature = tuple([sign(spec[position]) for position, sign in self._signs])
+        known = signature in self._good
+        if not known:
+            problems = [*lint_spec(spec), *self._catalog.check_name(spec)]
+            if not problems:
+                self._good.add(signature)
+            self._tell(spec, problems)
+        if not known or self._inputs_vary:
+            if 6 * (len(repr(spec.args)) + len(repr(spec.kwargs))) > self._limit:  # no JSON is longer
+                self._tell(spec, _lint_size(spec, self._limit))
+            if self._catalog.has_contract(spec.workflow):
+                self._tell(spec, self._catalog.check(spec))
+
+    def _tell(self, spec: WorkflowSpec, problems: Iterable[Diagnostic]) -> None:
+        label = None if self._one else partial(self._expansion.label, spec)
+        for problem in problems:
+            blamed = _blame(self._expansion, spec, problem)
+            self._expansion.findings.add(blamed, label if blamed.path[0] == "workflows" else None)
+
+
+def _sign_text(value: Any) -> Any:
+    """0 unset, 1 fine; a text that a rule may find fault with stands for itself."""
+    if value is None:
+        return 0
+    return 1 if value and len(value) < MAX_NAME_CHARACTERS and not value.isspace() else value
+
+
+def _sign_value(value: Any) -> Any:
+    return repr(value)
+
+
+_SIGNS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("id", "queue_partition_key", "deduplication_id", "application_version"), _sign_text),
+    **dict.fromkeys(("authenticated_user", "assumed_role", "application", "instance_name"), _sign_text),
+    "args": len,
+    "kwargs": bool,
+}
+
+
+def _lint_size(spec: WorkflowSpec, limit: int) -> Iterator[Diagnostic]:
+    size = len(canonical_json({"positionalArgs": spec.args, "namedArgs": spec.kwargs}).encode())
+    if size > limit:
+        option = "kwargs" if len(repr(spec.kwargs)) > len(repr(spec.args)) else "args"
+        yield make_diagnostic(
+            "input-too-large",
+            f"the arguments are {size:,} bytes of JSON, more than the {limit:,} that are allowed",
+            ("workflows", spec.entry, option),
+            help="pass where the data is, not the data; or raise `limits: {max_input_bytes: …}`",
+        )
+
+
+def _blame(expansion: Expansion, spec: WorkflowSpec, diagnostic: Diagnostic) -> Diagnostic:
+    """The diagnostic at the place where its option is written: entry, catalog, defaults or manifest.
 
     Of two options at odds, the entry's own is the one to blame.
     """
-    path = _origin(manifest, diagnostic.path)
+    path = _origin(expansion, spec, diagnostic.path)
     related = diagnostic.related
     if related and related[0].file is None:  # another option of the same workflow
-        other = _origin(manifest, related[0].path)
-        if path[0] == "defaults" and other[0] == "workflows":
+        other = _origin(expansion, spec, related[0].path)
+        if path[0] != "workflows" and other[0] == "workflows":
             path, other = other, path
-        related = (_here(other, manifest.document.index),)
+        related = (_here(other, expansion.manifest.document.index),)
     return replace(diagnostic, path=path, related=related)
 
 
-def _origin(manifest: Manifest, path: Path) -> Path:
+def _origin(expansion: Expansion, spec: WorkflowSpec, path: Path) -> Path:
     """Where the option that `path` leads to is written; the whole entry when it is written nowhere."""
+    manifest = expansion.manifest
     _, index, option, *rest = path
     assert isinstance(index, int)
     if option in manifest.entries[index]:
         return path
+    if option in expansion.catalog.options(spec.workflow):
+        return ("catalog", spec.workflow, option, *rest)
     if option in manifest.defaults:
         return ("defaults", option, *rest)
     if option in ("application", "runtime"):
         return (option,)
     return path[:2]
-
-
-class Uniqueness:
-    """What may occur only once in all files of one call: manifest names, ids, deduplication ids."""
-
-    def __init__(self) -> None:
-        self._names: dict[str, Manifest] = {}
-        self._ids: dict[str, tuple[Manifest, int]] = {}
-        self._deduplication_ids: dict[tuple[str, str], tuple[Manifest, int]] = {}
-
-    def add_manifest(self, manifest: Manifest) -> Iterator[Diagnostic]:
-        first = self._names.setdefault(manifest.name, manifest)
-        if first is not manifest:
-            yield make_diagnostic(
-                "duplicate-name",
-                f"another manifest is named `{manifest.name}` too",
-                ("name",),
-                help="a name stands for one batch, its lock and its ids: choose another",
-                related=(_elsewhere("the first use of the name", first, ("name",)),),
-            )
-
-    def add_spec(self, manifest: Manifest, spec: WorkflowSpec) -> Iterator[Diagnostic]:
-        place = (manifest, spec.entry)
-        first = self._ids.setdefault(spec.id, place)
-        if first is not place:
-            yield _duplicate_id(manifest, spec, first)
-        if spec.deduplication_id is not None:
-            first = self._deduplication_ids.setdefault((spec.queue, spec.deduplication_id), place)
-            if first is not place:
-                yield _duplicate_deduplication_id(spec, first)
-
-
-def _duplicate_id(manifest: Manifest, spec: WorkflowSpec, first: tuple[Manifest, int]) -> Diagnostic:
-    other, entry = first
-    path = ("workflows", spec.entry, "id")
-    if len(_origin(manifest, path)) > 2:
-        message, help = f"the id `{spec.id}` is taken", "every workflow needs an id of its own"
-    else:
-        message = f"the id made for this workflow, `{spec.id}`, is taken"
-        help = "the same workflow with the same arguments twice: give it an `id`, or leave it out"
-    related = _elsewhere("the first workflow with it", other, ("workflows", entry, "id"))
-    return make_diagnostic("duplicate-id", message, path, help=help, related=(related,))
-
-
-def _duplicate_deduplication_id(spec: WorkflowSpec, first: tuple[Manifest, int]) -> Diagnostic:
-    manifest, entry = first
-    path = ("workflows", entry, "deduplication_id")
-    return make_diagnostic(
-        "duplicate-deduplication-id",
-        f"the deduplication id `{spec.deduplication_id}` is taken on the queue `{spec.queue}`",
-        ("workflows", spec.entry, "deduplication_id"),
-        help="DBOS accepts one workflow of a deduplication id at a time: use another",
-        related=(_elsewhere("the first workflow with it", manifest, path),),
-    )
-
-
-def _elsewhere(message: str, manifest: Manifest, path: Path) -> Related:
-    path = _origin(manifest, path) if path[0] == "workflows" else path
-    return Related(message, path, file=manifest.document.file, document=manifest.document.index)
 
 
 def _here(path: Path, document: int = 0) -> Related:
@@ -176,7 +190,7 @@ def _lint_values(options: Mapping[str, Any], path: Path) -> Iterator[Diagnostic]
     """The rules that need to see one option only."""
     for option in _TEXTS:
         text = options.get(option)
-        if text is not None and (problem := _text_problem(option, text)):
+        if isinstance(text, str) and (problem := _text_problem(option, text)):
             yield make_diagnostic("invalid-text", f"`{option}` {problem}", (*path, option))
     queue = options.get("queue")
     if queue is not None and queue.startswith(RESERVED_QUEUE_PREFIX):

@@ -47,7 +47,7 @@ def check_lockfiles(manifests: Sequence[LoadedManifest], settings: LockfileSetti
             reports.append(LockReport(path, ["there is no such lockfile"], []))
             continue
         load_lockfile(path, loaded.manifest.name, None)
-        problems = lock_problems(content, str(path), specs_of(loaded.manifest))
+        problems = lock_problems(content, str(path), specs_of(loaded))
         reports.append(LockReport(path, list(problems), []))
     return reports
 
@@ -129,7 +129,7 @@ def _rebuild(database: Database, retry: Retry, loaded: LoadedManifest, old: Lock
             entry = old.entry(workflow_id)
             assert entry is not None
             lock.record(entry)
-    for specs in read_chunks(specs_of(loaded.manifest), CHUNK_SIZES[database.dialect]):
+    for specs in read_chunks(specs_of(loaded), CHUNK_SIZES[database.dialect]):
         rows = retry.call(partial(_read, database, [spec.id for spec in specs]))
         for spec in specs:
             row = rows.get(spec.id)
@@ -181,7 +181,7 @@ def prune_lockfiles(
             if lock is None:
                 raise UsageError(f"there is no lockfile {path}")
             orphans = set(lock.ids())
-            orphans.difference_update(spec.id for spec in specs_of(loaded.manifest))
+            orphans.difference_update(spec.id for spec in specs_of(loaded))
             for orphan in orphans:
                 lock.remove(orphan)
             if lock.changed:

@@ -151,7 +151,7 @@ def plan_files(
             name = loaded.manifest.name
             lock = load_lockfile(paths[position], name, database.fingerprint) if paths else None
             lock = lock or new_lockfile(name, database.fingerprint)
-            plans.append(_plan(database, loaded.manifest, lock, settings, overrides, None, on_change))
+            plans.append(_plan(database, loaded, lock, settings, overrides, None, on_change))
         return plans
 
 
@@ -161,7 +161,7 @@ def _from_stdin(manifests: Sequence[LoadedManifest]) -> bool:
 
 def _plan(
     database: Database,
-    manifest: Manifest,
+    loaded: LoadedManifest,
     lock: Lockfile,
     settings: DatabaseSettings,
     overrides: Overrides,
@@ -170,12 +170,12 @@ def _plan(
 ) -> ManifestPlan:
     return make_manifest_plan(
         database,
-        manifest,
+        loaded,
         lock,
         retry=settings.retry(),
         overrides=overrides,
         chunk_size=chunk_size or CHUNK_SIZES[database.dialect],
-        on_change=lambda change: on_change(manifest, change),
+        on_change=lambda change: on_change(loaded.manifest, change),
     )
 
 
@@ -215,7 +215,7 @@ def apply_files(
             plans.append(
                 _plan(
                     database,
-                    loaded.manifest,
+                    loaded,
                     lockfile,
                     settings,
                     options.overrides,
@@ -365,7 +365,7 @@ def wait_for_results(
     with connect(settings) as database:
         for applied in results:
             left_alone = applied.plan.left_alone
-            ids = (spec.id for spec in specs_of(applied.plan.manifest) if spec.id not in left_alone)
+            ids = (spec.id for spec in specs_of(applied.plan.loaded) if spec.id not in left_alone)
             applied.wait = wait_for_workflows(
                 database, ids, retry=settings.retry(), pause=pause, on_progress=on_progress
             )
@@ -391,7 +391,7 @@ def read_live_rows(
     with connect(settings) as database:
         retry = settings.retry()
         for loaded in manifests:
-            for specs in read_chunks(specs_of(loaded.manifest), CHUNK_SIZES[database.dialect]):
+            for specs in read_chunks(specs_of(loaded), CHUNK_SIZES[database.dialect]):
                 rows = retry.call(partial(_read_live, database, [spec.id for spec in specs]))
                 for spec in specs:
                     yield loaded.manifest, spec, rows.get(spec.id)

@@ -21,7 +21,7 @@ from .system_db.connect import Database
 from .system_db.read import read_clock_ms, read_deduplication_holders, read_queues, read_snapshot
 from .system_db.retry import Retry
 from .system_db.write import option_columns_missing
-from .validation import specs_of
+from .validation import LoadedManifest, specs_of
 
 Item = TypeVar("Item")
 QUEUED = ("ENQUEUED", "DELAYED")
@@ -45,7 +45,7 @@ class ManifestPlan:
             workflows are a megabyte and the second pass, expanding again, knows what to send.
     """
 
-    manifest: Manifest
+    loaded: LoadedManifest
     lock: Lockfile
     summary: PlanSummary = field(default_factory=PlanSummary)
     decisions: bytearray = field(default_factory=bytearray)
@@ -54,6 +54,10 @@ class ManifestPlan:
     refused: int = 0
     newest_queued_ms: int = 0
     left_alone: set[str] = field(default_factory=set)  # neither sent nor as the manifest says
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.loaded.manifest
 
     @property
     def to_send(self) -> int:
@@ -73,7 +77,7 @@ def read_chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 def make_manifest_plan(
     database: Database,
-    manifest: Manifest,
+    loaded: LoadedManifest,
     lock: Lockfile,
     *,
     retry: Retry,
@@ -86,11 +90,13 @@ def make_manifest_plan(
     Raises: SchemaNotSupported naming the entry when a workflow to send sets an option that this
             database has no column for.
     """
-    plan = ManifestPlan(manifest, lock)
-    orphans = set(lock.ids())
+    plan, manifest = ManifestPlan(loaded, lock), loaded.manifest
+    orphans = (
+        set(lock.ids()) if loaded.selection is None else set[str]()
+    )  # what is not looked at is no orphan
     queues, now_ms = retry.call(lambda: _read_surroundings(database))
     check = QueueCheck(queues, manifest.queues, now_ms=now_ms)
-    for specs in read_chunks(specs_of(manifest), chunk_size):
+    for specs in read_chunks(specs_of(loaded), chunk_size):
         rows, holders = retry.call(partial(_read_rows, database, specs))
         for spec in specs:
             row = rows.get(spec.id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,21 +10,41 @@ import jsonschema_rs
 
 from .canonical import canonical_json
 from .diagnostic import Diagnostic, Path, Target, make_diagnostic
+from .expression import MARK
 from .units import parse_duration, parse_timestamp
 
 _KINDS = {
     "string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false",
     "object": "a map", "array": "a list", "null": "null",
 }  # fmt: skip
+_NAMES_HELP = "use ASCII letters, digits, `_` and, in the middle, `-`; no digit first"
+_EXPRESSION = {"$ref": "#/$defs/expression"}
 _DURATIONS, _TIMESTAMPS = ("timeout", "delay"), ("deadline", "not_before")
 
 
 class Schema:
-    """A compiled JSON Schema (2020-12)."""
+    """A compiled JSON Schema (2020-12). Explained is what holds beside expressions, which it accepts too."""
 
-    def __init__(self, text: str) -> None:
-        self.content: dict[str, Any] = json.loads(text)
-        self.accepts = jsonschema_rs.validator_for(self.content).is_valid
+    def __init__(self, content: dict[str, Any]) -> None:
+        self.content = content
+        self.plain: dict[str, Any] = _without_expressions(content)
+        self.accepts = jsonschema_rs.validator_for(content).is_valid
+
+    def of_option(self, option: str) -> Schema:
+        """The schema of a map with this one option of a workflow, its expressions evaluated."""
+        properties = {option: self.plain["$defs"]["workflow"]["properties"][option]}
+        return Schema({"type": "object", "properties": properties, "$defs": self.plain["$defs"]})
+
+
+def _without_expressions(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_without_expressions(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if _EXPRESSION in schema.get("anyOf", ()):
+        kept = {key: value for key, value in schema.items() if key != "anyOf"}
+        schema = {**kept, **schema["anyOf"][0]}
+    return {key: _without_expressions(value) for key, value in schema.items()}
 
 
 def check_schema(data: Any, schema: Schema) -> list[Diagnostic]:
@@ -38,8 +57,9 @@ def check_schema(data: Any, schema: Schema) -> list[Diagnostic]:
         return []
     from jsonschema import Draft202012Validator  # slow to import, and only a bad file needs it
 
-    errors = Draft202012Validator(schema.content).iter_errors(data)
-    return [diagnostic for error in errors for diagnostic in _explain(error)]
+    errors = list(Draft202012Validator(schema.plain).iter_errors(data))
+    real = [error for error in errors if not (isinstance(error.instance, str) and MARK in error.instance)]
+    return [diagnostic for error in real or errors for diagnostic in _explain(error)]
 
 
 def _explain(error: Any) -> Iterator[Diagnostic]:
@@ -57,6 +77,11 @@ def _explain(error: Any) -> Iterator[Diagnostic]:
         yield make_diagnostic("unsupported-version", message, path, help="write `version: 1`")
     elif rule == "type":
         yield _wrong_type(error, path)
+    elif rule == "maxProperties":
+        names = ", ".join(f"`{name}`" for name in error.schema["properties"])
+        yield make_diagnostic("invalid-value", f"`{path[-1]}` is more than one of {names}", path)
+    elif rule == "minProperties":
+        yield make_diagnostic("invalid-value", f"`{path[-1] if path else 'the map'}` is empty", path)
     else:
         yield _invalid_value(error, path)
 
@@ -98,6 +123,21 @@ def _invalid_value(error: Any, path: Path) -> Diagnostic:
         help = f"did you mean `{close[0]}`?" if close else f"write one of {', '.join(choices)}"
     elif name in (*_DURATIONS, *_TIMESTAMPS):
         help = _advice(parse_duration if name in _DURATIONS else parse_timestamp, value)
+    elif "propertyNames" in error.absolute_schema_path:
+        message = f"`{value}` is no name that an expression can write"
+        return make_diagnostic("invalid-value", message, (*path, value), target=Target.KEY, help=_NAMES_HELP)
+    elif error.validator == "not":
+        return make_diagnostic(
+            "invalid-value",
+            f"`{name}` is not free as a name",
+            path,
+            target=Target.KEY,
+            help="take another name",
+        )
+    elif name == "step":
+        help = "write one number and one unit: `15m`, `1h`, `1d`, `1w`, `1mo` or `1y`"
+    elif name == "max_input_bytes":
+        help = "write a size with its unit: `64KiB`, `1MiB`"
     elif error.validator == "pattern":
         help = "use letters, digits, `.`, `_` and `-`, a letter or digit first and last"
     elif error.validator in ("minimum", "maximum"):

@@ -36,6 +36,7 @@ class WorkflowSpec(NamedTuple):
     runtime: str | None = None
     name: str | None = None  # the entry's label, for messages and --entry
     entry: int = 0  # index in `workflows`, from 0
+    binding: tuple[tuple[Any, ...], ...] = ()  # one cell for each name of the entry's matrix, its value first
 
 
 _DIGESTED = (

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .diagnostic import Diagnostic, Related, Severity, make_diagnostic
 from .document import MAX_FILE_BYTES, Document, locate_diagnostics, parse_documents
-from .errors import UsageError
-from .expand import expand_manifest
-from .files import find_manifests, read_manifest, read_schema
-from .lint import Uniqueness, check_manifest
+from .errors import InvalidManifest, UsageError
+from .expand import Expansion
+from .files import FolderTree, find_manifests, read_manifest, read_schema
+from .lint import check_expansion
 from .manifest import Manifest, parse_manifest
 from .schema import Schema, check_schema
+from .selection import Selection
 from .spec import WorkflowSpec
+from .uniqueness import Uniqueness
+from .variables import Given, check_given
 
 STDIN = "-"
 _TOP_LEVEL = re.compile(rb"""^["']?(version|workflows)["']?[ \t]*:""", re.MULTILINE)
@@ -33,13 +37,20 @@ class Source(NamedTuple):
 
 
 class LoadedManifest(NamedTuple):
-    manifest: Manifest
+    """A manifest that was read, ready to expand, and what of it this call is about."""
+
+    expansion: Expansion
     path: Path | None  # None: standard input
     alone: bool  # the only manifest of its file
+    selection: Selection | None = None
 
     @property
-    def workflows(self) -> int:
-        return len(self.manifest.entries)
+    def manifest(self) -> Manifest:
+        return self.expansion.manifest
+
+    @property
+    def name(self) -> str:
+        return self.expansion.manifest.name
 
 
 @dataclass(slots=True)
@@ -51,10 +62,21 @@ class Validation:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     documents: dict[tuple[str, int], Document] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)  # by file, for showing the line
+    notes: list[str] = field(default_factory=list)  # what was not checked, or not used
+    selected: int = 0  # workflows that the selection chooses; all without one
 
     @property
     def workflows(self) -> int:
-        return sum(loaded.workflows for loaded in self.manifests)
+        return sum(loaded.expansion.count for loaded in self.manifests)
+
+    @property
+    def unchecked(self) -> dict[str, frozenset[str]]:
+        """The variables that were not given though entries need them, by manifest."""
+        return {
+            loaded.name: frozenset[str]().union(*loaded.expansion.unchecked.values())
+            for loaded in self.manifests
+            if loaded.expansion.unchecked
+        }
 
     @property
     def errors(self) -> int:
@@ -65,22 +87,48 @@ class Validation:
         return len(self.diagnostics) - self.errors
 
 
-def validate_files(paths: Sequence[str], stdin: bytes = b"") -> Validation:
+def validate_files(
+    paths: Sequence[str],
+    stdin: bytes = b"",
+    given: Given = Given(),  # noqa: B008 - it has nothing that could change
+    selection: Selection | None = None,
+) -> Validation:
     """Read and check every manifest that the paths stand for: files, folders, `-` for `stdin`.
 
-    Raises: UsageError when a path cannot be read or no manifest is found.
+    Shape:  of a workflow that the selection leaves out, only what its id and expressions need is checked.
+    Raises: UsageError when a path cannot be read, no manifest is found, a variable is unknown, or the
+            selection chooses nothing.
     """
-    validation = Validation()
-    uniqueness = Uniqueness()
+    reading = _Reading(given, selection)
     for source in _read_sources(paths, stdin):
-        _validate_source(source, validation, uniqueness)
+        reading.read(source)
+    validation = reading.validation
     if not validation.files:
         raise UsageError(
             f"no manifest found in {', '.join(paths)}",
             "a manifest is a YAML file with `version` and `workflows` at its top level",
         )
+    validation.diagnostics += reading.uniqueness.diagnostics()
     validation.diagnostics = locate(validation.documents, validation.diagnostics)
+    for name, missing in validation.unchecked.items():
+        what = f"`{name}` was checked by schema only where it needs {', '.join(sorted(missing))}"
+        validation.notes.append(f"{what}: give --var {min(missing)}=…")
+    if not validation.errors:
+        _check_use(validation, given, selection)
     return validation
+
+
+def _check_use(validation: Validation, given: Given, selection: Selection | None) -> None:
+    """What was given beside the files is used by them, all of it."""
+    declared = {name for loaded in validation.manifests for name in _declared(loaded.manifest)}
+    if unused := check_given(given, declared):
+        validation.notes.append(f"no manifest has the variables {', '.join(unused)} of the variables file")
+    if selection is not None:
+        selection.check([loaded.expansion for loaded in validation.manifests], validation.selected)
+
+
+def _declared(manifest: Manifest) -> set[str]:
+    return {*manifest.variables.values, *manifest.variables.missing}
 
 
 def _read_sources(paths: Sequence[str], stdin: bytes) -> Iterable[Source]:
@@ -96,42 +144,63 @@ def _read_sources(paths: Sequence[str], stdin: bytes) -> Iterable[Source]:
                 yield Source(str(path), path, read_manifest(path, MAX_FILE_BYTES), chosen)
 
 
-def _validate_source(source: Source, validation: Validation, uniqueness: Uniqueness) -> None:
-    if not source.chosen and {found.lower() for found in _TOP_LEVEL.findall(source.content)} != {
-        b"version",
-        b"workflows",
-    }:
-        return
-    documents, diagnostics = parse_documents(source.content, source.name)
-    if not source.chosen and not diagnostics:
-        documents = [document for document in documents if _is_manifest(document)]
-        if not documents:
+class _Reading:
+    """One call of validate_files."""
+
+    def __init__(self, given: Given, selection: Selection | None) -> None:
+        self.validation = Validation()
+        self.uniqueness = Uniqueness()
+        self._given = given
+        self._selection = selection
+
+    def read(self, source: Source) -> None:
+        if not source.chosen and {found.lower() for found in _TOP_LEVEL.findall(source.content)} != {
+            b"version",
+            b"workflows",
+        }:
             return
-    validation.files += 1
-    validation.diagnostics += diagnostics
-    if diagnostics:  # a broken file may have no document to take the lines from
-        validation.texts[source.name] = source.content.decode("utf-8", "replace")
-    if not documents and not diagnostics:
-        validation.diagnostics.append(
-            make_diagnostic(
-                "not-a-manifest",
-                "the file is empty",
-                file=source.name,
-                help="a manifest starts with `version: 1`, `name: …` and `workflows:`",
+        documents, diagnostics = parse_documents(source.content, source.name)
+        if not source.chosen and not diagnostics:
+            documents = [document for document in documents if _is_manifest(document)]
+            if not documents:
+                return
+        validation = self.validation
+        validation.files += 1
+        validation.diagnostics += diagnostics
+        if diagnostics:  # a broken file may have no document to take the lines from
+            validation.texts[source.name] = source.content.decode("utf-8", "replace")
+        if not documents and not diagnostics:
+            validation.diagnostics.append(
+                make_diagnostic(
+                    "not-a-manifest",
+                    "the file is empty",
+                    file=source.name,
+                    help="a manifest starts with `version: 1`, `name: …` and `workflows:`",
+                )
             )
-        )
-    for document in documents:
+        for document in documents:
+            self._check(source, document, len(documents) == 1)
+
+    def _check(self, source: Source, document: Document, alone: bool) -> None:
+        validation = self.validation
         validation.documents[source.name, document.index] = document
         validation.texts.setdefault(source.name, document.text)
         found = check_schema(document.data, manifest_schema())
         if not any(diagnostic.severity is Severity.ERROR for diagnostic in found):
-            manifest = parse_manifest(document)
-            found += check_manifest(manifest, uniqueness)
-            validation.manifests.append(LoadedManifest(manifest, source.path, len(documents) == 1))
+            tree = FolderTree(source.path.parent if source.path is not None else Path())
+            manifest = parse_manifest(document, tree, self._given)
+            loaded = LoadedManifest(Expansion(manifest, check_option), source.path, alone, self._selection)
+            found += check_expansion(loaded.expansion, self._choose, self.uniqueness)
+            validation.manifests.append(loaded)
         validation.diagnostics += (
             replace(diagnostic, file=diagnostic.file or source.name, document=document.index)
             for diagnostic in found
         )
+
+    def _choose(self, expansion: Expansion, spec: WorkflowSpec) -> bool:
+        chosen = self._selection is None or self._selection.matches(expansion, spec)
+        self.validation.selected += chosen
+        return chosen
 
 
 def _is_manifest(document: Document) -> bool:
@@ -140,7 +209,20 @@ def _is_manifest(document: Document) -> bool:
 
 @cache
 def manifest_schema() -> Schema:
-    return Schema(read_schema("manifest.v1"))
+    return Schema(json.loads(read_schema("manifest.v1")))
+
+
+@cache
+def _option_schema(option: str) -> Schema:
+    return manifest_schema().of_option(option)
+
+
+def check_option(option: str, value: Any) -> list[Diagnostic]:
+    """The value that an expression gave an option, beside the manifest schema."""
+    found = check_schema({option: value}, _option_schema(option))
+    if option == "id" and isinstance(value, (int, float)):
+        return [replace(diagnostic, help="write `| str` behind it") for diagnostic in found]
+    return found
 
 
 def locate(documents: dict[tuple[str, int], Document], diagnostics: list[Diagnostic]) -> list[Diagnostic]:
@@ -173,10 +255,14 @@ def _place(documents: dict[tuple[str, int], Document], diagnostic: Diagnostic, r
     return replace(related, span=locate_diagnostics(document, [asked])[0].span)
 
 
-def specs_of(manifest: Manifest) -> Iterator[WorkflowSpec]:
-    """The workflows of a manifest that validation has accepted, in manifest order."""
-    return expand_manifest(manifest, report=_not_expected)
+def specs_of(loaded: LoadedManifest) -> Iterator[WorkflowSpec]:
+    """The workflows of a validated manifest that the selection chooses, in manifest order."""
+    expansion, selection = loaded.expansion, loaded.selection
+    specs = expansion.specs(_not_expected)
+    if selection is None:
+        return specs
+    return (spec for spec in specs if selection.matches(expansion, spec))
 
 
-def _not_expected(diagnostic: Diagnostic) -> None:
-    raise AssertionError(f"a validated manifest did not expand: {diagnostic}")
+def _not_expected(diagnostic: Diagnostic, label: object) -> None:
+    raise InvalidManifest([diagnostic])  # a file changed since it was validated

@@ -19,12 +19,15 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from .diagnostic import Path, Span
+from .diagnostic import Fragment, Path, Span
 
 
 class Place(NamedTuple):
     key: Span | None  # None for what is no map's value
     value: Span
+    start: int = 0  # offsets of the value in the text
+    end: int = 0
+    exact: bool = True  # False: of its nearest ancestor
 
 
 def find_places(text: str, file: str, document: int, wanted: Collection[Path]) -> dict[Path, Place]:
@@ -41,8 +44,22 @@ def find_places(text: str, file: str, document: int, wanted: Collection[Path]) -
         while near and near not in places:
             near = near[:-1]
         if near in places:
-            places[path] = places[near]
+            places[path] = places[near]._replace(exact=near == path)
     return places
+
+
+def find_fragment(text: str, file: str, place: Place, fragment: Fragment) -> Span:
+    """The place of a part of a scalar: as far from its `${{` in the text as in the scalar."""
+    at = place.start
+    for _ in range(fragment.expression + 1):
+        at = text.find("${{", at, place.end)
+        if at < 0:
+            return place.value
+        at += 1
+    start = min(at - 1 + fragment.start - fragment.mark, place.end)
+    line = text.count("\n", 0, start) + 1
+    column = start - text.rfind("\n", 0, start)
+    return Span(file, line, column, line, column + max(1, fragment.end - fragment.start))
 
 
 class _Finder:
@@ -85,7 +102,10 @@ class _Finder:
             end = self._list(trie, path)
         if trie is not None:
             value = self._span(event, end)
-            self.places[path] = Place(self._span(key, key) if key is not None else None, value)
+            start: Any = event.start_mark
+            stop: Any = end.end_mark
+            key_span = self._span(key, key) if key is not None else None
+            self.places[path] = Place(key_span, value, start.index, stop.index)
 
     def _list(self, trie: dict[Any, Any] | None, path: Path) -> Any:
         index = 0

@@ -15,8 +15,10 @@ PACKAGE = Path(__file__).parent.parent / "dbos_manifest"
 # Law 1: a module imports only from above it. A folder is one layer.
 LAYERS = [
     "diagnostic", "canonical", "units", "errors",
+    "dates", "filters", "expression", "json_text", "tree", "variables",
     "yaml_builder", "yaml_places", "document", "schema", "manifest",
-    "spec", "expand", "lint", "snapshot", "lock_lines", "lockfile", "plan", "preflight",
+    "spec", "options", "axis_files", "axes", "matrix", "catalog", "template", "findings", "expand",
+    "selection", "uniqueness", "lint", "snapshot", "lock_lines", "lockfile", "plan", "preflight",
     "files", "validation", "system_db",
     "planning", "apply", "wait", "operations", "lock_operations",
     "report", "__init__", "cli", "__main__",
@@ -25,6 +27,8 @@ THIRD_PARTY = {
     "yaml_builder": {"yaml"},
     "yaml_places": {"yaml"},
     "schema": {"jsonschema", "jsonschema_rs"},
+    "axes": {"croniter"},
+    "catalog": {"jsonschema_rs"},
     "system_db": {"sqlalchemy", "psycopg", "tenacity"},
     "apply": {"sqlalchemy"},
     "report": {"yaml"},

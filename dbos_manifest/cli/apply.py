@@ -31,7 +31,7 @@ from .database_options import (
     override_options,
     overrides,
 )
-from .inputs import load_manifests
+from .inputs import load_manifests, manifest_options
 from .interrupts import stop_requests
 from .options import duration, option, output_option, paths_argument, together
 from .output import on_terminal, painter, progress_bar, screenful, write_line
@@ -69,6 +69,7 @@ apply_options = together(
 
 @click.command()
 @paths_argument
+@manifest_options
 @database_options
 @lockfile_options
 @override_options
@@ -80,7 +81,7 @@ def apply(paths: tuple[str, ...], output: str, wait: bool, wait_timeout: float |
     First compares the whole manifest and may refuse; nothing is sent then. Never updates or deletes a
     workflow, never asks.
     """
-    validation = load_manifests(paths)
+    validation = load_manifests(paths, options)
     settings, lockfiles = database_settings(options), lockfile_settings(options)
     wanted = ApplySettings(
         overrides=overrides(options),

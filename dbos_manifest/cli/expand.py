@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 import click
 
-from ..report.specs import spec_json_line, spec_yaml
+from ..report.specs import FORMATTERS, count_lines
 from ..validation import specs_of
-from .inputs import load_manifests
+from .inputs import load_manifests, manifest_options
 from .options import option, output_option, paths_argument
 from .output import write, write_line
 
 
 @click.command()
 @paths_argument
+@manifest_options
 @option("--limit", type=click.IntRange(min=1), help="Only the first ones.")
-@option("--count", is_flag=True, help="Only how many there are.")
-@output_option("jsonl", "yaml", "ids")
-def expand(paths: tuple[str, ...], output: str, limit: int | None, count: bool) -> int:
+@option("--count", is_flag=True, help="Only how many there are, by entry and axis.")
+@output_option(*FORMATTERS)
+def expand(paths: tuple[str, ...], output: str, limit: int | None, count: bool, **options: Any) -> int:
     """Print the workflows that the manifests stand for, every option resolved, in manifest order."""
-    validation = load_manifests(paths)
+    validation = load_manifests(paths, options)
     if count:
         for loaded in validation.manifests:
-            write_line(f"{loaded.workflows} {loaded.manifest.name}")
+            selected = sum(1 for _ in specs_of(loaded)) if loaded.selection is not None else None
+            for line in count_lines(loaded.expansion, selected):
+                write_line(line)
         return 0
-    specs = (spec for loaded in validation.manifests for spec in specs_of(loaded.manifest))
+    format_spec = FORMATTERS[output]
+    specs = (spec for loaded in validation.manifests for spec in specs_of(loaded))
     for spec in islice(specs, limit):
-        if output == "ids":
-            write_line(spec.id)
-        elif output == "yaml":
-            write(spec_yaml(spec))
-        else:
-            write_line(spec_json_line(spec))
+        write(format_spec(spec))
     return 0

@@ -23,7 +23,7 @@ from .database_options import (
     lockfile_options,
     lockfile_settings,
 )
-from .inputs import load_manifests
+from .inputs import load_manifests, variable_options
 from .options import duration, option, output_option, paths_argument
 from .output import painter, write_line
 
@@ -39,6 +39,7 @@ def lock() -> None:
 
 @lock.command()
 @paths_argument
+@variable_options
 @lockfile_options
 @output_option("text", "json")
 def check(paths: tuple[str, ...], output: str, **options: Any) -> int:
@@ -46,7 +47,7 @@ def check(paths: tuple[str, ...], output: str, **options: Any) -> int:
 
     Exits 1 when it is not.
     """
-    manifests = load_manifests(paths).manifests
+    manifests = load_manifests(paths, options).manifests
     reports = check_lockfiles(manifests, lockfile_settings(options))
     _show(reports, output)
     return 1 if any(report.problems for report in reports) else 0
@@ -54,12 +55,13 @@ def check(paths: tuple[str, ...], output: str, **options: Any) -> int:
 
 @lock.command()
 @paths_argument
+@variable_options
 @database_options
 @lockfile_options
 @output_option("text", "json")
 def verify(paths: tuple[str, ...], output: str, **options: Any) -> int:
     """Does the database hold what the lockfile says? Exits 6 when it contradicts."""
-    manifests = load_manifests(paths).manifests
+    manifests = load_manifests(paths, options).manifests
     reports = verify_lockfiles(manifests, database_settings(options), lockfile_settings(options))
     _show(reports, output)
     return 6 if any(report.problems for report in reports) else 0
@@ -67,13 +69,14 @@ def verify(paths: tuple[str, ...], output: str, **options: Any) -> int:
 
 @lock.command()
 @paths_argument
+@variable_options
 @database_options
 @lockfile_options
 @lock_timeout_option
 @output_option("text", "json")
 def rebuild(paths: tuple[str, ...], output: str, lock_timeout: float, **options: Any) -> int:
     """Make the lockfile anew from the database. Entries whose row is gone are kept."""
-    manifests = load_manifests(paths).manifests
+    manifests = load_manifests(paths, options).manifests
     settings, lockfiles = database_settings(options), lockfile_settings(options)
     _show(rebuild_lockfiles(manifests, settings, lockfiles, lock_timeout), output)
     return 0
@@ -81,13 +84,14 @@ def rebuild(paths: tuple[str, ...], output: str, lock_timeout: float, **options:
 
 @lock.command()
 @paths_argument
+@variable_options
 @database_options
 @lockfile_options
 @lock_timeout_option
 @output_option("text", "json")
 def rebind(paths: tuple[str, ...], output: str, lock_timeout: float, **options: Any) -> int:
     """Accept this database as the lockfile's own, after it was moved or restored."""
-    manifests = load_manifests(paths).manifests
+    manifests = load_manifests(paths, options).manifests
     settings, lockfiles = database_settings(options), lockfile_settings(options)
     _show(rebind_lockfiles(manifests, settings, lockfiles, lock_timeout), output)
     return 0
@@ -95,12 +99,13 @@ def rebind(paths: tuple[str, ...], output: str, lock_timeout: float, **options: 
 
 @lock.command()
 @paths_argument
+@variable_options
 @lockfile_options
 @lock_timeout_option
 @output_option("text", "json")
 def prune(paths: tuple[str, ...], output: str, lock_timeout: float, **options: Any) -> int:
     """Remove the entries of workflows that the manifest no longer has."""
-    manifests = load_manifests(paths).manifests
+    manifests = load_manifests(paths, options).manifests
     _show(prune_lockfiles(manifests, lockfile_settings(options), lock_timeout), output)
     return 0
 

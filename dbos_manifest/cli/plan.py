@@ -17,7 +17,7 @@ from .database_options import (
     overrides,
     show_values_option,
 )
-from .inputs import load_manifests
+from .inputs import load_manifests, manifest_options
 from .options import option, output_option, paths_argument
 from .output import on_terminal, painter, screenful, write
 from .plans import locate_findings, show_plans
@@ -25,6 +25,7 @@ from .plans import locate_findings, show_plans
 
 @click.command()
 @paths_argument
+@manifest_options
 @database_options
 @lockfile_options
 @override_options
@@ -37,7 +38,7 @@ def plan(
     paths: tuple[str, ...], output: str, show_values: bool | None, exit_code: bool, **options: Any
 ) -> int:
     """Compare manifests with the DBOS system database and the lockfile; changes nothing."""
-    validation = load_manifests(paths)
+    validation = load_manifests(paths, options)
     settings, lockfiles, overriding = (
         database_settings(options),
         lockfile_settings(options),

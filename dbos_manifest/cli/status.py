@@ -9,13 +9,14 @@ import click
 from ..operations import read_live_rows
 from ..report.statuses import Status, status_lines, statuses_json
 from .database_options import database_options, database_settings
-from .inputs import load_manifests
+from .inputs import load_manifests, manifest_options
 from .options import option, output_option, paths_argument
 from .output import painter, write, write_line
 
 
 @click.command()
 @paths_argument
+@manifest_options
 @database_options
 @option("--only", multiple=True, metavar="STATUS", help="Only workflows in this status; repeatable.")
 @output_option("text", "json", "ids")
@@ -24,7 +25,7 @@ def status(paths: tuple[str, ...], output: str, only: tuple[str, ...], **options
 
     A workflow that the database does not have is NOT_ENQUEUED.
     """
-    validation = load_manifests(paths)
+    validation = load_manifests(paths, options)
     wanted = {name.upper() for name in only}
     rows = read_live_rows(validation.manifests, database_settings(options))
     statuses = (found for found in map(Status._make, rows) if not wanted or found.status in wanted)

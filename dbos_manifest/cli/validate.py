@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from ..report.diagnostics import (
@@ -11,22 +13,25 @@ from ..report.diagnostics import (
     validation_json,
 )
 from ..validation import Validation
-from .inputs import read_paths
+from .inputs import manifest_options, read_paths
 from .options import option, output_option, paths_argument
 from .output import in_github_actions, painter, say, write, write_line
 
 
 @click.command()
 @paths_argument
+@manifest_options
 @output_option("text", "json", "github")
 @option("--strict", is_flag=True, help="Treat warnings as errors.")
 @click.pass_context
-def validate(ctx: click.Context, paths: tuple[str, ...], output: str, strict: bool) -> int:
+def validate(ctx: click.Context, /, paths: tuple[str, ...], output: str, strict: bool, **options: Any) -> int:
     """Check manifests: YAML, schema, meaning. Needs no database and no network.
 
     PATH is a file, a folder (its *.yaml and *.yml files that are manifests) or - for standard input.
     """
-    validation = read_paths(paths)
+    validation = read_paths(paths, options)
+    for note in validation.notes:
+        say(f"note: {note}")
     source = ctx.get_parameter_source("output")
     if source is click.core.ParameterSource.DEFAULT and in_github_actions():
         output = "github"

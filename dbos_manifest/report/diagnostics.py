@@ -40,6 +40,8 @@ def _format(diagnostic: Diagnostic, lines: Sequence[str], paint: Paint) -> Itera
         yield f"  --> {_place(span)}  {path}".rstrip()
         if 0 < span.line <= len(lines):
             yield from _frame(span, lines[span.line - 1].rstrip("\r"), style, paint)
+    if diagnostic.note:
+        yield f"  {paint('cyan', 'note')}: {printable(diagnostic.note)}"
     for related in diagnostic.related:
         place = _place(related.span) if related.span else printable(related.file or diagnostic.file or "?")
         yield f"  {paint('cyan', 'note')}: {printable(related.message)}: {place}"
@@ -79,6 +81,7 @@ def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Any]:
         "severity": diagnostic.severity.value,
         "message": diagnostic.message,
         "help": diagnostic.help,
+        "note": diagnostic.note,
         "file": diagnostic.span.file if diagnostic.span else diagnostic.file,
         "path": format_path(diagnostic.path),
         "span": _span_json(diagnostic.span),
@@ -122,7 +125,8 @@ def github_annotation(diagnostic: Diagnostic) -> str:
         if span.end_line == span.line:
             where["endColumn"] = str(max(span.end_column, span.column))
     where["title"] = diagnostic.code
-    message = printable(diagnostic.message) + (f"\n{printable(diagnostic.help)}" if diagnostic.help else "")
+    parts = (diagnostic.message, diagnostic.note, diagnostic.help)
+    message = "\n".join(printable(part) for part in parts if part)
     properties = ",".join(f"{key}={_github_property(value)}" for key, value in where.items())
     return f"::{diagnostic.severity.value} {properties}::{_github_data(message)}"
 

@@ -11,7 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dbos_manifest.files import SCHEMAS, read_schema
-from dbos_manifest.schema import Schema, check_schema
+from dbos_manifest.schema import check_schema
+from dbos_manifest.validation import manifest_schema
 
 
 def properties(node: Any, path: str = "$") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -54,7 +55,7 @@ def test_every_property_is_described_and_its_examples_are_good(name: str) -> Non
 )
 def test_explanations(entry: dict[str, Any], code: str | None, help: str | None) -> None:
     data = {"version": 1, "name": "n", "workflows": [{"workflow": "f", "queue": "q", **entry}]}
-    found = check_schema(data, Schema(read_schema("manifest.v1")))
+    found = check_schema(data, manifest_schema())
     assert [diagnostic.code for diagnostic in found] == ([code] if code else [])
     if help and found:
         assert help in (found[0].help or "")

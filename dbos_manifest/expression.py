@@ -1,0 +1,342 @@
+"""The text of a scalar in, its `${{ … }}` as functions of a combination's values out.
+
+    expression = path { "|" filter }        path = name { "." name | "[" index-or-text "]" }
+    filter     = name [ "(" [ constant { "," constant } ] ")" ]
+
+There is no other syntax: no loops, no operators, no environment, no attributes of Python objects.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, NoReturn
+
+from .filters import FILTERS, MAX_DIGITS, MAX_TEXT, UNSET, Function, text_of
+
+MARK = "${{"
+MAX_EXPRESSION = 2000  # characters
+MAX_FILTERS = 20
+Getter = Callable[[Any], Any]
+"""A function of a combination, which this module never looks into."""
+
+_SPACE = re.compile(r"\s*")
+_NAME = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?", re.ASCII)
+_TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", re.DOTALL)
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?", re.ASCII)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
+_CONSTANTS = {"true": True, "false": False, "null": None}
+
+
+class ExpressionError(Exception):
+    """What is wrong with an expression, and where: offsets from the start of its scalar."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        start: int,
+        end: int,
+        number: int,
+        mark: int,
+        help: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code, self.message, self.help = code, message, help
+        self.start, self.end = start, end
+        self.number, self.mark = number, mark  # which `${{` of the scalar, and its offset
+
+
+class _Part(NamedTuple):
+    value: Any  # a key or index of the path, or a filter's function
+    name: str  # as written
+    start: int
+    end: int
+
+
+class Expression(NamedTuple):
+    """One `${{ … }}`; all offsets count from the start of its scalar."""
+
+    number: int  # which `${{` of the scalar, from 0
+    start: int  # of the `${{`
+    path: tuple[_Part, ...]
+    filters: tuple[_Part, ...]
+
+    @property
+    def root(self) -> str:
+        return self.path[0].name
+
+    @property
+    def variable(self) -> str | None:
+        """The `x` of `vars.x`."""
+        return str(self.path[1].value) if self.root == "vars" and len(self.path) > 1 else None
+
+    def error(self, code: str, message: str, part: _Part, help: str | None = None) -> ExpressionError:
+        return ExpressionError(code, message, part.start, part.end, self.number, self.start, help)
+
+
+class Template(NamedTuple):
+    """A scalar's texts and expressions, in order."""
+
+    pieces: tuple[str | Expression, ...]
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        return tuple(piece for piece in self.pieces if isinstance(piece, Expression))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What it depends on, known without evaluating it."""
+        return frozenset(expression.root for expression in self.expressions)
+
+
+def parse_template(text: str) -> Template:
+    """The pieces of a scalar; `$${{` is a literal `${{`.
+
+    Raises: ExpressionError at the place of the first thing that cannot be read.
+    """
+    pieces: list[str | Expression] = []
+    literal, at, number = "", 0, 0
+    while (mark := text.find(MARK, at)) >= 0:
+        if mark > at and text[mark - 1] == "$":
+            literal += text[at : mark - 1] + MARK
+            at = mark + len(MARK)
+        else:
+            literal += text[at:mark]
+            expression, at = _Parser(text, mark, number).read()
+            pieces += [literal, expression] if literal else [expression]
+            literal = ""
+        number += 1
+    literal += text[at:]
+    return Template((*pieces, literal) if literal else tuple(pieces))
+
+
+class _Parser:
+    def __init__(self, text: str, mark: int, number: int) -> None:
+        self._text = text
+        self._mark = mark
+        self._at = mark + len(MARK)
+        self._number = number
+
+    def read(self) -> tuple[Expression, int]:
+        path = self._path()
+        filters: list[_Part] = []
+        while self._take("|"):
+            filters.append(self._filter())
+        if not self._take("}}"):
+            self._fail(
+                "expected `|` or `}}` here", "an expression is a path and filters: `${{ day | upper }}`"
+            )
+        if self._at - self._mark > MAX_EXPRESSION or len(filters) > MAX_FILTERS:
+            message = f"an expression has at most {MAX_EXPRESSION} characters and {MAX_FILTERS} filters"
+            self._raise("expression-syntax", message, self._mark, self._at)
+        return Expression(self._number, self._mark, tuple(path), tuple(filters)), self._at
+
+    def _fail(self, message: str, help: str | None = None) -> NoReturn:
+        if "}}" not in self._text[self._mark :]:
+            message, help = "this `${{` has no `}}`", "write `$${{` for a literal `${{`"
+            self._raise("expression-syntax", message, self._mark, self._mark + len(MARK), help)
+        self._raise("expression-syntax", message, self._at, min(self._at + 1, len(self._text)), help)
+
+    def _raise(self, code: str, message: str, start: int, end: int, help: str | None = None) -> NoReturn:
+        raise ExpressionError(code, message, start, end, self._number, self._mark, help)
+
+    def _skip(self) -> None:
+        match = _SPACE.match(self._text, self._at)
+        assert match is not None
+        self._at = match.end()
+
+    def _take(self, sign: str) -> bool:
+        self._skip()
+        found = self._text.startswith(sign, self._at)
+        self._at += len(sign) if found else 0
+        return found
+
+    def _name(self, what: str) -> _Part:
+        self._skip()
+        match = _NAME.match(self._text, self._at)
+        if match is None:
+            self._fail(f"expected {what} here")
+        self._at = match.end()
+        return _Part(match[0], match[0], match.start(), match.end())
+
+    def _path(self) -> list[_Part]:
+        path = [self._name("a name")]
+        while True:
+            if self._take("."):
+                path.append(self._name("a name"))
+            elif self._take("["):
+                self._skip()
+                start = self._at
+                value = self._constant()
+                if isinstance(value, bool) or not isinstance(value, (int, str)):
+                    self._at = start
+                    self._fail("expected an index or a text in quotes here")
+                path.append(_Part(value, self._text[start : self._at], start, self._at))
+                if not self._take("]"):
+                    self._fail("expected `]` here")
+            else:
+                return path
+
+    def _constant(self) -> Any:
+        self._skip()
+        if match := _TEXT.match(self._text, self._at):
+            raw = match[1] if match[1] is not None else match[2]
+            value: Any = _ESCAPE.sub(lambda found: _ESCAPES.get(found[1], found[0]), raw)
+        elif match := _NUMBER.match(self._text, self._at):
+            if len(match[0]) > MAX_DIGITS:
+                self._fail("the number is too long")
+            value = int(match[0]) if re.fullmatch(r"-?[0-9]+", match[0]) else float(match[0])
+        elif (match := _NAME.match(self._text, self._at)) and match[0] in _CONSTANTS:
+            value = _CONSTANTS[match[0]]
+        else:
+            self._fail("expected a constant here", "a text in quotes, a number, true, false or null")
+        self._at = match.end()
+        return value
+
+    def _filter(self) -> _Part:
+        name = self._name("a filter")
+        arguments: list[Any] = []
+        if self._take("("):
+            while not self._take(")"):
+                if arguments and not self._take(","):
+                    self._fail("expected `,` or `)` here")
+                arguments.append(self._constant())
+        known = FILTERS.get(name.name)
+        if known is None:
+            message = f"there is no filter `{name.name}`"
+            self._raise("unknown-filter", message, name.start, name.end, did_you_mean(name.name, FILTERS))
+        least = sum(not parameter.endswith("?") for parameter in known.parameters)
+        try:
+            if not least <= len(arguments) <= len(known.parameters):
+                wanted = ", ".join(known.parameters) or "nothing"
+                raise ValueError(f"{name.name} takes {wanted} in brackets")
+            function = known.make(*arguments)
+        except ValueError as error:
+            self._raise("expression-syntax", str(error), name.start, self._at)
+        return _Part(function, name.name, name.start, self._at)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The way out for a name that nobody knows."""
+    choices = list(known)
+    close = difflib.get_close_matches(name, choices, 1)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return f"known here: {', '.join(choices)}" if choices else "there are none here"
+
+
+def bind_template(template: Template, getters: Mapping[str, Getter]) -> Getter:
+    """A template as a function of a combination: one expression keeps its type, else all become one text.
+
+    Raises: ExpressionError, at once for a name without a getter, when called for a value that does not fit.
+    """
+    if len(template.pieces) == 1 and isinstance(template.pieces[0], Expression):
+        return _bind(template.pieces[0], getters)
+    pieces = [piece if isinstance(piece, str) else _as_text(piece, getters) for piece in template.pieces]
+
+    def join(combination: Any) -> str:
+        text = "".join([piece if isinstance(piece, str) else piece(combination) for piece in pieces])
+        if len(text) > MAX_TEXT:
+            last = template.expressions[-1]
+            raise last.error(
+                "expression-value", f"the text has more than {MAX_TEXT:,} characters", last.path[0]
+            )
+        return text
+
+    return join
+
+
+def _as_text(expression: Expression, getters: Mapping[str, Getter]) -> Getter:
+    value_of = _bind(expression, getters)
+
+    def text(combination: Any) -> str:
+        value = value_of(combination)
+        if value.__class__ is str:
+            return value
+        try:
+            return text_of(value)
+        except ValueError as error:
+            last = (expression.filters or expression.path)[-1]
+            raise expression.error("expression-value", str(error), last) from None
+
+    return text
+
+
+def _bind(expression: Expression, getters: Mapping[str, Getter]) -> Getter:
+    root, *steps = expression.path
+    getter = getters.get(root.name)
+    if getter is None:
+        message = f"there is no `{root.name}` here"
+        raise expression.error("unknown-name", message, root, did_you_mean(root.name, getters))
+    if root.name == "vars":
+        _check_variable(expression, getter(None))
+    if not steps and not expression.filters:
+        return _set_only(getter, expression)
+
+    def evaluate(combination: Any) -> Any:
+        value = getter(combination)
+        for step in steps:
+            value = _step_into(value, step, expression)
+        return _filtered(value, expression)
+
+    return evaluate
+
+
+def _check_variable(expression: Expression, variables: Mapping[str, Any]) -> None:
+    if expression.variable not in variables:
+        part = expression.path[-1 if len(expression.path) == 1 else 1]
+        name = expression.variable
+        message = "`vars` needs a name: `vars.start`" if name is None else f"there is no variable `{name}`"
+        raise expression.error("unknown-name", message, part, did_you_mean(name or "", variables))
+
+
+def _set_only(getter: Getter, expression: Expression) -> Getter:
+    def value_of(combination: Any) -> Any:
+        value = getter(combination)
+        if value is UNSET:
+            raise _not_set(expression)
+        return value
+
+    return value_of
+
+
+def _not_set(expression: Expression) -> ExpressionError:
+    name = ".".join(part.name for part in expression.path)
+    last = expression.path[-1]
+    return expression.error(
+        "expression-value", f"`{name}` is not set here", last, "write `| default(…)` for where it is not"
+    )
+
+
+def _step_into(value: Any, step: _Part, expression: Expression) -> Any:
+    if value is UNSET:
+        return UNSET
+    if isinstance(value, dict) and isinstance(step.value, str):
+        return value.get(step.value, UNSET)
+    if isinstance(value, list) and isinstance(step.value, int):
+        return value[step.value] if -len(value) <= step.value < len(value) else UNSET
+    what = "a list" if isinstance(value, list) else "a map" if isinstance(value, dict) else "a single value"
+    raise expression.error("expression-value", f"{what} has no `{step.name}`", step)
+
+
+def _filtered(value: Any, expression: Expression) -> Any:
+    if value is UNSET and not (expression.filters and expression.filters[0].name == "default"):
+        raise _not_set(expression)
+    for part in expression.filters:
+        function: Function = part.value
+        try:
+            if value is None and part.name not in ("default", "json"):
+                raise ValueError(f"{part.name} takes a value, and this is null: put `default(…)` before it")
+            value = function(value)
+        except ValueError as error:
+            raise expression.error("expression-value", str(error), part) from None
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            raise expression.error(
+                "expression-value", f"the text has more than {MAX_TEXT:,} characters", part
+            )
+        if isinstance(value, float) and value - value != 0:
+            raise expression.error("expression-value", "the number is out of range", part)
+    return value

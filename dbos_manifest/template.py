@@ -1,0 +1,375 @@
+"""One entry with its expressions and its matrix in, a stream of specs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from .canonical import canonical_json
+from .diagnostic import Diagnostic, Fragment, Path, make_diagnostic
+from .expression import MARK, ExpressionError, Getter, bind_template, parse_template
+from .filters import UNSET
+from .matrix import Column, Combination, Matrix
+from .options import EMPTY, FIELDS, POSITIONS, REQUIRED_OPTIONS, TIME_OPTIONS
+from .spec import WorkflowSpec, default_id
+
+CheckOption = Callable[[str, Any], list[Diagnostic]]
+"""An option's value beside the manifest schema; the paths of what it finds start at the option."""
+
+Report = Callable[[Diagnostic, Callable[[], str] | None], None]
+"""Takes a finding, and a function that says which combination it is about."""
+
+_DEFAULTS = WorkflowSpec(id="", workflow="", queue="", args=[], kwargs={})
+
+
+class Unfit(Exception):
+    """Values for which an option cannot be made, with what to say about it."""
+
+    def __init__(self, diagnostics: list[Diagnostic]) -> None:
+        super().__init__(diagnostics)
+        self.diagnostics = diagnostics
+
+
+class Value(NamedTuple):
+    """A value with expressions in it. `bind` makes it a function of whatever the getters are functions of."""
+
+    names: frozenset[str]
+    bind: Callable[[Mapping[str, Getter]], Getter]
+
+
+class Option(NamedTuple):
+    """An option as written, and where."""
+
+    name: str
+    value: Any
+    path: Path
+
+
+def contains_mark(value: Any) -> bool:
+    """Whether there may be an expression in it; exact but for keys, and at C speed."""
+    return MARK in (value if isinstance(value, str) else repr(value))
+
+
+def compile_value(raw: Any, path: Path) -> Value | None:
+    """A value's expressions, None for a value without any.
+
+    Raises: Unfit with every expression that cannot be read.
+    """
+    found: list[Diagnostic] = []
+    value = _compile(raw, path, found)
+    if found:
+        raise Unfit(found)
+    return value
+
+
+def _compile(raw: Any, path: Path, found: list[Diagnostic]) -> Value | None:
+    if isinstance(raw, str):
+        return _compile_text(raw, path, found) if MARK in raw else None
+    if isinstance(raw, list):
+        items = [_compile(item, (*path, index), found) for index, item in enumerate(raw)]
+        return _compile_list(raw, items) if any(items) else None
+    if isinstance(raw, dict):
+        for key in raw:
+            if MARK in key:
+                found.append(
+                    make_diagnostic(
+                        "misplaced-expression",
+                        "`${{ }}` is not read in a key",
+                        (*path, key),
+                        help="write the key itself, and the expression as a value",
+                    )
+                )
+        values = {key: _compile(item, (*path, key), found) for key, item in raw.items()}
+        return _compile_map(raw, values) if any(values.values()) else None
+    return None
+
+
+def _compile_text(raw: str, path: Path, found: list[Diagnostic]) -> Value | None:
+    try:
+        template = parse_template(raw)
+    except ExpressionError as error:
+        found.append(explain(error, path))
+        return None
+
+    def bind(getters: Mapping[str, Getter]) -> Getter:
+        try:
+            value_of = bind_template(template, getters)
+        except ExpressionError as error:
+            raise Unfit([explain(error, path)]) from None
+
+        def value(combination: Any) -> Any:
+            try:
+                return value_of(combination)
+            except ExpressionError as error:
+                raise Unfit([explain(error, path)]) from None
+
+        return value
+
+    return Value(template.names, bind)
+
+
+def explain(error: ExpressionError, path: Path) -> Diagnostic:
+    """An expression's error as a diagnostic at its own column."""
+    start = error.start
+    return make_diagnostic(
+        error.code,
+        error.message,
+        path,
+        help=error.help,
+        fragment=Fragment(error.number, error.mark, start, max(error.end, start + 1)),
+    )
+
+
+def _compile_list(raw: list[Any], items: list[Value | None]) -> Value:
+    def bind(getters: Mapping[str, Getter]) -> Getter:
+        parts = [_getter(value, item, getters) for item, value in zip(raw, items, strict=True)]
+        return lambda combination: [part(combination) for part in parts]
+
+    return Value(frozenset[str]().union(*(value.names for value in items if value)), bind)
+
+
+def _compile_map(raw: dict[str, Any], values: dict[str, Value | None]) -> Value:
+    def bind(getters: Mapping[str, Getter]) -> Getter:
+        parts = [(key, _getter(values[key], item, getters)) for key, item in raw.items()]
+        return lambda combination: {key: part(combination) for key, part in parts}
+
+    return Value(frozenset[str]().union(*(value.names for value in values.values() if value)), bind)
+
+
+def _getter(value: Value | None, raw: Any, getters: Mapping[str, Getter]) -> Getter:
+    return value.bind(getters) if value else lambda combination: raw
+
+
+def resolve_constants(raw: Any, path: Path, variables: Mapping[str, Any]) -> Any:
+    """A value whose expressions may name variables only.
+
+    Raises: Unfit for others, and for a variable that has no value.
+    """
+    value = compile_value(raw, path) if contains_mark(raw) else None
+    if value is None:
+        return raw
+    return value.bind({"vars": lambda _: variables})(None)
+
+
+class _Failed(NamedTuple):
+    """In a column: why there is no value."""
+
+    unfit: Unfit
+
+
+class EntryTemplate:
+    """An entry, compiled once. What it reports beforehand it reports when made."""
+
+    def __init__(
+        self,
+        manifest: str,
+        entry: int,
+        options: Mapping[str, Option],
+        matrix: Matrix | None,
+        variables: Mapping[str, Any],
+        check: CheckOption,
+        *,
+        hoist: bool = True,
+    ) -> None:
+        """Raises: Unfit with every option that cannot be compiled."""
+        self.matrix = matrix
+        self.entry = entry
+        self._manifest = manifest
+        self._check = check
+        self._hoist = hoist
+        self._variables = variables
+        self._columns: dict[str, list[Column]] = {}
+        self._base: list[Any] = list(_DEFAULTS)
+        self._base[POSITIONS["entry"]] = entry
+        self._dynamic: list[tuple[int, str, Getter]] = []
+        self.names: dict[str, frozenset[str]] = {}  # what each option that varies depends on
+        self._options = options
+        problems: list[Diagnostic] = []
+        for option in options.values():
+            try:
+                self._add(option)
+            except Unfit as unfit:
+                problems += unfit.diagnostics
+        if problems:
+            raise Unfit(problems)
+
+    @property
+    def count(self) -> int:
+        return self.matrix.count if self.matrix is not None else 1
+
+    def _add(self, option: Option) -> None:
+        value = compile_value(option.value, option.path) if contains_mark(option.value) else None
+        position = POSITIONS[FIELDS[option.name]]
+        if value is not None and value.names <= {"vars"}:
+            constant = value.bind(self._getters({}))(None)
+            for problem in self._check(option.name, constant):
+                raise Unfit([relocate(problem, option.path)])
+            self._base[position] = self._read(option, constant)
+        elif value is None:
+            self._base[position] = self._read(option, option.value)
+        else:
+            self.names[option.name] = value.names
+            self._dynamic.append((position, option.name, self._place(option, value)))
+
+    def _getters(self, names: Mapping[str, Getter]) -> dict[str, Getter]:
+        return {**names, "vars": lambda _: self._variables}
+
+    def _place(self, option: Option, value: Value) -> Getter:
+        """As a column of its axis when it depends on one only, else as a function of the combination."""
+        names = self.matrix.names if self.matrix is not None else ()
+        axes = value.names - {"vars"}
+        if (
+            self._hoist
+            and len(axes) == 1
+            and (axis := next(iter(axes))) in (self.matrix.axis_names if self.matrix else ())
+        ):
+            made = self._reader(option, value.bind(self._getters({axis: lambda cell: cell})))
+            columns = self._columns.setdefault(axis, [])
+            columns.append(_keeping_failures(made))
+            return _column_getter(names.index(axis), len(columns) + 1)
+        getters = {name: _cell_getter(position) for position, name in enumerate(names)}
+        return self._reader(option, value.bind(self._getters(getters)))
+
+    def _reader(self, option: Option, value_of: Getter) -> Getter:
+        if option.name in ("args", "kwargs") and not isinstance(option.value, str):
+            return value_of  # its shape is as written, and any JSON value fits inside
+
+        def read(combination: Any) -> Any:
+            value = value_of(combination)
+            if problems := self._check(option.name, value):
+                raise Unfit([relocate(problem, option.path) for problem in problems])
+            return self._read(option, value)
+
+        return read
+
+    def _read(self, option: Option, value: Any) -> Any:
+        if value is None:
+            return EMPTY.get(option.name, _DEFAULTS[POSITIONS[FIELDS[option.name]]])
+        if (time := TIME_OPTIONS.get(option.name)) is None:
+            return value
+        try:
+            return time.parse(value)
+        except ValueError as error:
+            message = f"`{option.name}`: {error}"
+            raise Unfit([make_diagnostic(time.code, message, option.path)]) from None
+
+    def value(self, option: str, combination: Combination) -> Any:
+        """One option of a combination.
+
+        Raises: Unfit.
+        """
+        for _, name, getter in self._dynamic:
+            if name == option:
+                return getter(combination)
+        return self._base[POSITIONS[FIELDS[option]]]
+
+    def colliding_axes(self) -> tuple[str, ...]:
+        """Axes of two or more values that the id does not depend on: it must occur more than once."""
+        if self.matrix is None or self.matrix.excludes:
+            return ()
+        own = "id" in self._options and self._options["id"].value is not None
+        options = ("id",) if own else ("workflow", "class_name", "instance_name", "args", "kwargs")
+        named = frozenset[str]().union(*(self.names.get(option, frozenset()) for option in options))
+        return tuple(axis.name for axis in self.matrix.axes if axis.count > 1 and axis.name not in named)
+
+    def specs(self, report: Report) -> Iterator[WorkflowSpec]:
+        """The entry's workflows; one that cannot be made is reported and left out."""
+        if self.matrix is None:
+            yield from self.make((), report)
+            return
+        dynamic = [(position, getter) for position, _, getter in self._dynamic]
+        base, make, binding = self._base, WorkflowSpec._make, POSITIONS["binding"]
+        required = all(
+            self._base[POSITIONS[name]] and name not in self.names for name in REQUIRED_OPTIONS
+        )  # fmt: skip
+        for combination in self.matrix.combinations(self._columns):
+            values = base.copy()
+            try:
+                for position, getter in dynamic:
+                    values[position] = getter(combination)
+            except Unfit:
+                yield from self.make(combination, report)
+                continue
+            values[binding] = combination
+            if required and values[0]:  # the id
+                yield make(values)
+            else:
+                yield from self._complete(values, combination, report)
+
+    def make(self, combination: Combination, report: Report) -> Iterator[WorkflowSpec]:
+        """The workflow of one combination; made slowly, to tell all that is wrong."""
+        values = self._base.copy()
+        fits = True
+        for position, _, getter in self._dynamic:
+            try:
+                values[position] = getter(combination)
+            except Unfit as unfit:
+                fits = False
+                for diagnostic in unfit.diagnostics:
+                    report(diagnostic, lambda: self.label(combination))
+        values[POSITIONS["binding"]] = combination
+        if fits:
+            yield from self._complete(values, combination, report)
+
+    def _complete(
+        self, values: list[Any], combination: Combination, report: Report
+    ) -> Iterator[WorkflowSpec]:
+        spec = WorkflowSpec._make(values)
+        missing = [option for option in REQUIRED_OPTIONS if not getattr(spec, option)]
+        for option in missing:
+            path = self._options[option].path if option in self._options else ("workflows", self.entry)
+            report(missing_option(option, path), lambda: self.label(combination))
+        if not missing:
+            yield spec if spec.id else spec._replace(id=default_id(self._manifest, spec))
+
+    def label(self, combination: Combination) -> str:
+        return label_binding(self.matrix.names if self.matrix else (), combination)
+
+
+def label_binding(names: tuple[str, ...], combination: Combination) -> str:
+    """`day=2026-01-01 region=eu`."""
+    shown = []
+    for name, cell in zip(names, combination, strict=False):
+        if cell[0] is not UNSET:
+            text = cell[0] if isinstance(cell[0], str) else canonical_json(cell[0])
+            shown.append(f"{name}={text if len(text) <= 60 else text[:59] + '…'}")
+    return " ".join(shown)
+
+
+def missing_option(option: str, path: Path) -> Diagnostic:
+    return make_diagnostic(
+        "missing-option",
+        f"the workflow has no `{option}`",
+        path,
+        help=f"write `{option}: …` in the entry or under `defaults`",
+    )
+
+
+def relocate(problem: Diagnostic, path: Path) -> Diagnostic:
+    """What was found of an option's value, where the option is written."""
+    return replace(problem, path=(*path, *problem.path[1:]))
+
+
+def _cell_getter(position: int) -> Getter:
+    return lambda combination: combination[position][0]
+
+
+def _column_getter(position: int, column: int) -> Getter:
+    def value_of(combination: Combination) -> Any:
+        value = combination[position][column]
+        if value.__class__ is _Failed:
+            raise value.unfit
+        return value
+
+    return value_of
+
+
+def _keeping_failures(made: Getter) -> Column:
+    def column(value: Any) -> Any:
+        try:
+            return made(value)
+        except Unfit as unfit:
+            return _Failed(unfit)
+
+    return column
