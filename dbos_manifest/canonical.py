@@ -8,6 +8,9 @@ import json
 from json.encoder import encode_basestring
 from typing import Any
 
+import orjson
+
+_plain_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 
 
@@ -19,6 +22,14 @@ def canonical_json(value: Any) -> str:
     Source: RFC 8785 §3.2; SPEC §5 for the integers.
     """
     return _dumps(value) if _stdlib_agrees(value) else _encode(value)
+
+
+def encode_json(value: Any) -> bytes:
+    """Any JSON value as compact JSON in UTF-8, keys in their own order."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # an integer beyond 64 bits
+        return _plain_dumps(value).encode()
 
 
 def digest_text(text: str) -> str:

@@ -50,6 +50,8 @@ class Expansion:
         for problem in self.catalog.problems:
             self.findings.add(problem)
         self._report_misplaced()
+        inherited = {key: getattr(manifest, key) for key in _INHERITED}
+        self._inherited = {key: None if contains_mark(text) else text for key, text in inherited.items()}
         self._defaults = self._resolve_defaults()
         self._shared = _fields_of(self._defaults, ("defaults",), self.findings.add)
         self._defaults_vary = contains_mark(self._defaults)
@@ -112,8 +114,7 @@ class Expansion:
         entry = self.manifest.entries[index]
         own = _fields_of(entry, ("workflows", index), lambda found: report(found, None))
         workflow = own["workflow"] if "workflow" in own else self._shared.get("workflow")
-        options = {key: getattr(self.manifest, key) for key in _INHERITED}
-        options |= self._shared
+        options = self._inherited | self._shared
         if self.manifest.catalog:
             listed = self.catalog.options(workflow)
             options |= _fields_of(listed, ("catalog", str(workflow)), lambda found: report(found, None))
@@ -174,7 +175,7 @@ class Expansion:
 
     def _options_of(self, index: int, entry: Mapping[str, Any], workflow: str | None) -> dict[str, Option]:
         """Entry over catalog over defaults over the manifest, each with its place."""
-        out = {key: Option(key, getattr(self.manifest, key), (key,)) for key in _INHERITED}
+        out = {key: Option(key, self._inherited[key], (key,)) for key in _INHERITED}
         for options, path in (
             (self._defaults, ("defaults",)),
             (self.catalog.options(workflow), ("catalog", str(workflow))),

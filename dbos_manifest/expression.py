@@ -228,12 +228,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"known here: {', '.join(choices)}" if choices else "there are none here"
 
 
-def bind_template(template: Template, getters: Mapping[str, Getter]) -> Getter:
+def bind_template(template: Template, getters: Mapping[str, Getter], *, text: bool = False) -> Getter:
     """A template as a function of a combination: one expression keeps its type, else all become one text.
+
+    With `text`, a single expression becomes text too.
 
     Raises: ExpressionError, at once for a name without a getter, when called for a value that does not fit.
     """
-    if len(template.pieces) == 1 and isinstance(template.pieces[0], Expression):
+    if len(template.pieces) == 1 and isinstance(template.pieces[0], Expression) and not text:
         return _bind(template.pieces[0], getters)
     pieces = [piece if isinstance(piece, str) else _as_text(piece, getters) for piece in template.pieces]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from .canonical import canonical_json
+from .canonical import encode_json
 from .diagnostic import Diagnostic, Path, Related, Severity, Target, make_diagnostic
 from .expand import Expansion
 from .options import FIELDS, POSITIONS
@@ -16,7 +16,10 @@ from .template import contains_mark
 from .uniqueness import Uniqueness
 
 Chosen = Callable[[Expansion, WorkflowSpec], bool]
+"""Whether a call is about a workflow; the others are only looked at for their ids."""
 
+
+_ENVELOPE = b'{"positionalArgs":,"namedArgs":}'
 PROVENANCE_KEY = "dbos_manifest"
 RESERVED_QUEUE_PREFIX = "_dbos_"
 
@@ -50,7 +53,7 @@ _RUNTIMES = {
 }
 
 
-def check_expansion(expansion: Expansion, chosen: Chosen, uniqueness: Uniqueness) -> list[Diagnostic]:
+def check_expansion(expansion: Expansion, chosen: Chosen | None, uniqueness: Uniqueness) -> list[Diagnostic]:
     """Every problem of the manifest's meaning but ids that clash, which `uniqueness` tells of at the end.
 
     What is wrong with a default is blamed on the default, once, however many workflows take it.
@@ -66,7 +69,7 @@ def check_expansion(expansion: Expansion, chosen: Chosen, uniqueness: Uniqueness
             linter = _EntryLinter(expansion, index)
             for spec in expansion.entry_specs(index, found.add):
                 uniqueness.add_spec(spec)
-                if chosen(expansion, spec):
+                if chosen is None or chosen(expansion, spec):
                     linter.lint(spec)
         uniqueness.add_expansion(expansion)
     return found.diagnostics()
@@ -94,8 +97,8 @@ class _EntryLinter:
                 self._good.add(signature)
             self._tell(spec, problems)
         if not known or self._inputs_vary:
-            if 6 * (len(repr(spec.args)) + len(repr(spec.kwargs))) > self._limit:  # no JSON is longer
-                self._tell(spec, _lint_size(spec, self._limit))
+            if input_size(spec) > self._limit:
+                self._tell(spec, [_too_large(spec, self._limit)])
             if self._catalog.has_contract(spec.workflow):
                 self._tell(spec, self._catalog.check(spec))
 
@@ -125,16 +128,19 @@ _SIGNS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _lint_size(spec: WorkflowSpec, limit: int) -> Iterator[Diagnostic]:
-    size = len(canonical_json({"positionalArgs": spec.args, "namedArgs": spec.kwargs}).encode())
-    if size > limit:
-        option = "kwargs" if len(repr(spec.kwargs)) > len(repr(spec.args)) else "args"
-        yield make_diagnostic(
-            "input-too-large",
-            f"the arguments are {size:,} bytes of JSON, more than the {limit:,} that are allowed",
-            ("workflows", spec.entry, option),
-            help="pass where the data is, not the data; or raise `limits: {max_input_bytes: …}`",
-        )
+def input_size(spec: WorkflowSpec) -> int:
+    """The bytes of the arguments as DBOS stores them."""
+    return len(encode_json(spec.args)) + len(encode_json(spec.kwargs)) + len(_ENVELOPE)
+
+
+def _too_large(spec: WorkflowSpec, limit: int) -> Diagnostic:
+    option = "kwargs" if len(encode_json(spec.kwargs)) > len(encode_json(spec.args)) else "args"
+    return make_diagnostic(
+        "input-too-large",
+        f"the arguments are {input_size(spec):,} bytes of JSON, more than the {limit:,} that are allowed",
+        ("workflows", spec.entry, option),
+        help="pass where the data is, not the data; or raise `limits: {max_input_bytes: …}`",
+    )
 
 
 def _blame(expansion: Expansion, spec: WorkflowSpec, diagnostic: Diagnostic) -> Diagnostic:

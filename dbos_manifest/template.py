@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from .canonical import canonical_json
 from .diagnostic import Diagnostic, Fragment, Path, make_diagnostic
-from .expression import MARK, ExpressionError, Getter, bind_template, parse_template
+from .expression import MARK, ExpressionError, Getter, Template, bind_template, parse_template
 from .filters import UNSET
 from .matrix import Column, Combination, Matrix
 from .options import EMPTY, FIELDS, POSITIONS, REQUIRED_OPTIONS, TIME_OPTIONS
@@ -31,11 +31,26 @@ class Unfit(Exception):
         self.diagnostics = diagnostics
 
 
+class Scope:
+    """What names mean for a value that is bound: functions of whatever the result is to be a function of."""
+
+    def __init__(self, getters: Mapping[str, Getter], variables: Mapping[str, Any]) -> None:
+        self.getters = {**getters, "vars": lambda _: variables}
+
+    def hoist(self, value: Value) -> Getter | None:
+        """A cheaper way to the same value, if this scope knows one."""
+        return None
+
+
 class Value(NamedTuple):
-    """A value with expressions in it. `bind` makes it a function of whatever the getters are functions of."""
+    """A value with expressions in it."""
 
     names: frozenset[str]
-    bind: Callable[[Mapping[str, Getter]], Getter]
+    make: Callable[[Scope], Getter]
+
+    def bind(self, scope: Scope) -> Getter:
+        """The value as a function. Raises: Unfit for a name that the scope does not have."""
+        return scope.hoist(self) or self.make(scope)
 
 
 class Option(NamedTuple):
@@ -48,7 +63,7 @@ class Option(NamedTuple):
 
 def contains_mark(value: Any) -> bool:
     """Whether there may be an expression in it; exact but for keys, and at C speed."""
-    return MARK in (value if isinstance(value, str) else repr(value))
+    return MARK in (value if isinstance(value, str) else repr(value)) if value is not None else False
 
 
 def compile_value(raw: Any, path: Path) -> Value | None:
@@ -91,10 +106,21 @@ def _compile_text(raw: str, path: Path, found: list[Diagnostic]) -> Value | None
     except ExpressionError as error:
         found.append(explain(error, path))
         return None
+    if len(template.pieces) == 1 or not template.names:
+        return _scalar(template, path)
+    parts: list[Template] = []  # each expression with the text behind it; the text before goes to the first
+    for piece in template.pieces:
+        if parts and (isinstance(piece, str) or not parts[-1].names):
+            parts[-1] = Template((*parts[-1].pieces, piece))
+        else:
+            parts.append(Template((piece,)))
+    return _concatenation([_scalar(part, path, text=True) for part in parts])
 
-    def bind(getters: Mapping[str, Getter]) -> Getter:
+
+def _scalar(template: Template, path: Path, *, text: bool = False) -> Value:
+    def make(scope: Scope) -> Getter:
         try:
-            value_of = bind_template(template, getters)
+            value_of = bind_template(template, scope.getters, text=text)
         except ExpressionError as error:
             raise Unfit([explain(error, path)]) from None
 
@@ -106,7 +132,18 @@ def _compile_text(raw: str, path: Path, found: list[Diagnostic]) -> Value | None
 
         return value
 
-    return Value(template.names, bind)
+    return Value(template.names, make)
+
+
+def _concatenation(parts: list[Value]) -> Value:
+    def make(scope: Scope) -> Getter:
+        getters = [part.bind(scope) for part in parts]
+        if len(getters) == 2:
+            first, second = getters
+            return lambda combination: first(combination) + second(combination)
+        return lambda combination: "".join([getter(combination) for getter in getters])
+
+    return Value(frozenset[str]().union(*(part.names for part in parts)), make)
 
 
 def explain(error: ExpressionError, path: Path) -> Diagnostic:
@@ -122,23 +159,27 @@ def explain(error: ExpressionError, path: Path) -> Diagnostic:
 
 
 def _compile_list(raw: list[Any], items: list[Value | None]) -> Value:
-    def bind(getters: Mapping[str, Getter]) -> Getter:
-        parts = [_getter(value, item, getters) for item, value in zip(raw, items, strict=True)]
-        return lambda combination: [part(combination) for part in parts]
-
-    return Value(frozenset[str]().union(*(value.names for value in items if value)), bind)
+    varying = [(index, value) for index, value in enumerate(items) if value is not None]
+    return _collection(raw, varying)
 
 
 def _compile_map(raw: dict[str, Any], values: dict[str, Value | None]) -> Value:
-    def bind(getters: Mapping[str, Getter]) -> Getter:
-        parts = [(key, _getter(values[key], item, getters)) for key, item in raw.items()]
-        return lambda combination: {key: part(combination) for key, part in parts}
-
-    return Value(frozenset[str]().union(*(value.names for value in values.values() if value)), bind)
+    return _collection(raw, [(key, value) for key, value in values.items() if value is not None])
 
 
-def _getter(value: Value | None, raw: Any, getters: Mapping[str, Getter]) -> Getter:
-    return value.bind(getters) if value else lambda combination: raw
+def _collection(raw: Any, varying: Sequence[tuple[Any, Value]]) -> Value:
+    def make(scope: Scope) -> Getter:
+        parts = [(key, value.bind(scope)) for key, value in varying]
+
+        def fill(combination: Any) -> Any:
+            out = raw.copy()
+            for key, part in parts:
+                out[key] = part(combination)
+            return out
+
+        return fill
+
+    return Value(frozenset[str]().union(*(value.names for _, value in varying)), make)
 
 
 def resolve_constants(raw: Any, path: Path, variables: Mapping[str, Any]) -> Any:
@@ -149,7 +190,21 @@ def resolve_constants(raw: Any, path: Path, variables: Mapping[str, Any]) -> Any
     value = compile_value(raw, path) if contains_mark(raw) else None
     if value is None:
         return raw
-    return value.bind({"vars": lambda _: variables})(None)
+    return value.bind(Scope({}, variables))(None)
+
+
+class _CombinationScope(Scope):
+    """Names are cells of a combination; what depends on one axis only becomes a column of it."""
+
+    def __init__(self, template: EntryTemplate) -> None:
+        names = template.matrix.names if template.matrix is not None else ()
+        super().__init__(
+            {name: _cell_getter(position) for position, name in enumerate(names)}, template.variables
+        )
+        self._template = template
+
+    def hoist(self, value: Value) -> Getter | None:
+        return self._template.column_of(value)
 
 
 class _Failed(NamedTuple):
@@ -178,7 +233,7 @@ class EntryTemplate:
         self._manifest = manifest
         self._check = check
         self._hoist = hoist
-        self._variables = variables
+        self.variables = variables
         self._columns: dict[str, list[Column]] = {}
         self._base: list[Any] = list(_DEFAULTS)
         self._base[POSITIONS["entry"]] = entry
@@ -202,7 +257,7 @@ class EntryTemplate:
         value = compile_value(option.value, option.path) if contains_mark(option.value) else None
         position = POSITIONS[FIELDS[option.name]]
         if value is not None and value.names <= {"vars"}:
-            constant = value.bind(self._getters({}))(None)
+            constant = value.bind(Scope({}, self.variables))(None)
             for problem in self._check(option.name, constant):
                 raise Unfit([relocate(problem, option.path)])
             self._base[position] = self._read(option, constant)
@@ -212,24 +267,31 @@ class EntryTemplate:
             self.names[option.name] = value.names
             self._dynamic.append((position, option.name, self._place(option, value)))
 
-    def _getters(self, names: Mapping[str, Getter]) -> dict[str, Getter]:
-        return {**names, "vars": lambda _: self._variables}
-
     def _place(self, option: Option, value: Value) -> Getter:
         """As a column of its axis when it depends on one only, else as a function of the combination."""
-        names = self.matrix.names if self.matrix is not None else ()
-        axes = value.names - {"vars"}
-        if (
-            self._hoist
-            and len(axes) == 1
-            and (axis := next(iter(axes))) in (self.matrix.axis_names if self.matrix else ())
-        ):
-            made = self._reader(option, value.bind(self._getters({axis: lambda cell: cell})))
-            columns = self._columns.setdefault(axis, [])
-            columns.append(_keeping_failures(made))
-            return _column_getter(names.index(axis), len(columns) + 1)
-        getters = {name: _cell_getter(position) for position, name in enumerate(names)}
-        return self._reader(option, value.bind(self._getters(getters)))
+        axis = self._only_axis(value)
+        if axis is None:
+            return self._reader(option, value.bind(_CombinationScope(self)))
+        made = self._reader(option, value.bind(Scope({axis: lambda cell: cell}, self.variables)))
+        return self.add_column(axis, made)
+
+    def _only_axis(self, value: Value) -> str | None:
+        names = value.names - {"vars"}
+        axes = self.matrix.axis_names if self.matrix is not None and self._hoist else ()
+        return next(iter(names)) if len(names) == 1 and names.issubset(axes) else None
+
+    def add_column(self, axis: str, made: Getter) -> Getter:
+        assert self.matrix is not None
+        columns = self._columns.setdefault(axis, [])
+        columns.append(_keeping_failures(made))
+        return _column_getter(self.matrix.names.index(axis), len(columns) + 1)
+
+    def column_of(self, value: Value) -> Getter | None:
+        """A part of an option as a column, if it depends on one axis only."""
+        axis = self._only_axis(value)
+        if axis is None:
+            return None
+        return self.add_column(axis, value.make(Scope({axis: lambda cell: cell}, self.variables)))
 
     def _reader(self, option: Option, value_of: Getter) -> Getter:
         if option.name in ("args", "kwargs") and not isinstance(option.value, str):

@@ -32,7 +32,8 @@ class Uniqueness:
     def __init__(self) -> None:
         self._names: dict[str, Manifest] = {}
         self._expansions: list[Expansion] = []
-        self._seen: dict[str, set[int]] = {"id": set(), "deduplication_id": set()}
+        self._ids: set[int] = set()
+        self._pairs: set[int] = set()  # of queue and deduplication id
         self._suspects: dict[str, set[int]] = {"id": set(), "deduplication_id": set()}
 
     def add_manifest(self, manifest: Manifest) -> Iterator[Diagnostic]:
@@ -50,16 +51,17 @@ class Uniqueness:
         self._expansions.append(expansion)
 
     def add_spec(self, spec: WorkflowSpec) -> None:
-        self._add("id", hash(spec.id) & _BITS)
-        if spec.deduplication_id is not None:
-            self._add("deduplication_id", hash((spec.queue, spec.deduplication_id)) & _BITS)
-
-    def _add(self, option: str, key: int) -> None:
-        seen = self._seen[option]
-        if key in seen:
-            self._suspects[option].add(key)
+        key = hash(spec.id) & _BITS
+        if key in self._ids:
+            self._suspects["id"].add(key)
         else:
-            seen.add(key)
+            self._ids.add(key)
+        if spec.deduplication_id is not None:
+            key = hash((spec.queue, spec.deduplication_id)) & _BITS
+            if key in self._pairs:
+                self._suspects["deduplication_id"].add(key)
+            else:
+                self._pairs.add(key)
 
     def diagnostics(self) -> list[Diagnostic]:
         """Every workflow whose id or deduplication id another one has, each with its file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _DURATION = re.compile(
@@ -48,6 +49,7 @@ def parse_duration(text: object) -> int:
     return total
 
 
+@lru_cache(1024)
 def format_duration(milliseconds: int) -> str:
     """The shortest text that `parse_duration` reads back: 5400000 → `1h30m`."""
     out = ""

@@ -63,7 +63,7 @@ class Validation:
     documents: dict[tuple[str, int], Document] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)  # by file, for showing the line
     notes: list[str] = field(default_factory=list)  # what was not checked, or not used
-    selected: int = 0  # workflows that the selection chooses; all without one
+    selected: int = 0  # workflows that the selection chooses, if there is one
 
     @property
     def workflows(self) -> int:
@@ -190,7 +190,9 @@ class _Reading:
             tree = FolderTree(source.path.parent if source.path is not None else Path())
             manifest = parse_manifest(document, tree, self._given)
             loaded = LoadedManifest(Expansion(manifest, check_option), source.path, alone, self._selection)
-            found += check_expansion(loaded.expansion, self._choose, self.uniqueness)
+            found += check_expansion(
+                loaded.expansion, self._choose if self._selection is not None else None, self.uniqueness
+            )
             validation.manifests.append(loaded)
         validation.diagnostics += (
             replace(diagnostic, file=diagnostic.file or source.name, document=document.index)
@@ -198,7 +200,8 @@ class _Reading:
         )
 
     def _choose(self, expansion: Expansion, spec: WorkflowSpec) -> bool:
-        chosen = self._selection is None or self._selection.matches(expansion, spec)
+        assert self._selection is not None
+        chosen = self._selection.matches(expansion, spec)
         self.validation.selected += chosen
         return chosen
 

@@ -24,6 +24,7 @@ LAYERS = [
     "report", "__init__", "cli", "__main__",
 ]  # fmt: skip
 THIRD_PARTY = {
+    "canonical": {"orjson"},
     "yaml_builder": {"yaml"},
     "yaml_places": {"yaml"},
     "schema": {"jsonschema", "jsonschema_rs"},

@@ -13,6 +13,8 @@ from .inputs import load_manifests, manifest_options
 from .options import option, output_option, paths_argument
 from .output import write, write_line
 
+LINES_AT_ONCE = 100
+
 
 @click.command()
 @paths_argument
@@ -31,6 +33,7 @@ def expand(paths: tuple[str, ...], output: str, limit: int | None, count: bool, 
         return 0
     format_spec = FORMATTERS[output]
     specs = (spec for loaded in validation.manifests for spec in specs_of(loaded))
-    for spec in islice(specs, limit):
-        write(format_spec(spec))
+    lines = map(format_spec, islice(specs, limit))
+    while text := "".join(islice(lines, LINES_AT_ONCE)):
+        write(text)
     return 0

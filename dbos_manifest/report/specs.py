@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
+from itertools import compress
+from operator import is_not
 from typing import Any
 
 import yaml
 
+from ..canonical import encode_json
 from ..expand import Expansion
 from ..spec import WorkflowSpec
 from ..units import format_duration, format_timestamp
 from .text import count_of, printable
 
-_encode = json.JSONEncoder(ensure_ascii=False).encode
-
 
 def spec_json_line(spec: WorkflowSpec) -> str:
-    return f"{_encode(spec_entry(spec))}\n"
+    return f"{encode_json(spec_entry(spec)).decode()}\n"
 
 
 def spec_yaml(spec: WorkflowSpec) -> str:
@@ -56,36 +56,23 @@ def count_lines(expansion: Expansion, selected: int | None) -> Iterator[str]:
         yield f"  selected: {selected:,}"
 
 
+_DEFAULTS = WorkflowSpec(id="", workflow="", queue="", args=[], kwargs={})
+_KEYS = [key.removesuffix("_ms") for key in WorkflowSpec._fields if key not in ("entry", "binding")]
+assert len(_KEYS) == WorkflowSpec._fields.index("entry"), "zip stops before the fields that are not options"
+
+
 def spec_entry(spec: WorkflowSpec) -> dict[str, Any]:
     """A workflow as the manifest entry that says every option; unset ones are left out."""
-    entry: dict[str, Any] = {"id": spec.id, "workflow": spec.workflow, "queue": spec.queue}
-    if spec.name is not None:
-        entry["name"] = spec.name
-    entry |= {key: getattr(spec, key) for key in ("args", "kwargs", "priority") if getattr(spec, key)}
-    for key, value in (("timeout", spec.timeout_ms), ("delay", spec.delay_ms)):
-        if value is not None:
-            entry[key] = format_duration(value)
-    for key, value in (("deadline", spec.deadline_ms), ("not_before", spec.not_before_ms)):
-        if value is not None:
-            entry[key] = format_timestamp(value)
-    if spec.deduplication_id is not None:
-        entry["deduplication_id"] = spec.deduplication_id
-        entry["duplication_policy"] = spec.duplication_policy
-    for key in _TEXTS:
-        if getattr(spec, key) is not None:
-            entry[key] = getattr(spec, key)
+    entry = dict(compress(zip(_KEYS, spec, strict=False), map(is_not, spec, _DEFAULTS)))
+    for key in ("args", "kwargs", "priority"):
+        if not entry.get(key, True):
+            del entry[key]
+    if spec.timeout_ms is not None:
+        entry["timeout"] = format_duration(spec.timeout_ms)
+    if spec.delay_ms is not None:
+        entry["delay"] = format_duration(spec.delay_ms)
+    if spec.deadline_ms is not None:
+        entry["deadline"] = format_timestamp(spec.deadline_ms)
+    if spec.not_before_ms is not None:
+        entry["not_before"] = format_timestamp(spec.not_before_ms)
     return entry
-
-
-_TEXTS = (
-    "class_name",
-    "instance_name",
-    "application",
-    "application_version",
-    "queue_partition_key",
-    "authenticated_user",
-    "authenticated_roles",
-    "assumed_role",
-    "attributes",
-    "runtime",
-)

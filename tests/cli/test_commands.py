@@ -276,7 +276,7 @@ def test_expand_is_a_manifest_again(run: Cli, jobs: Path) -> None:
     again = run("expand", "jobs.yaml", "-o", "yaml")
     (jobs.parent / "again.yaml").write_text(f"version: 1\nname: jobs\nworkflows:\n{again.out}")
     assert run("expand", "again.yaml").out == first.out
-    assert run("expand", "jobs.yaml", "--count").out == "3 jobs\n"
+    assert run("expand", "jobs.yaml", "--count").out == "jobs: 3 workflows\n"
     assert json.loads(run("schema").out)["title"].startswith("dbos-manifest manifest")
 
 

@@ -33,10 +33,11 @@ def test_every_property_is_described_and_its_examples_are_good(name: str) -> Non
     found = list(properties(schema))
     assert len(found) > 8
     for path, prop in found:
-        assert prop["description"], path
-        assert prop["examples"], path
+        prop = {**(schema["$defs"][prop["$ref"].rpartition("/")[2]] if "$ref" in prop else {}), **prop}
+        assert prop.get("description"), path
+        assert prop.get("examples") or prop.get("not") == {}, path
         validator = jsonschema_rs.validator_for({**prop, "$defs": schema.get("$defs", {})})
-        assert all(validator.is_valid(example) for example in prop["examples"]), path
+        assert all(validator.is_valid(example) for example in prop.get("examples", [])), path
 
 
 @pytest.mark.parametrize(

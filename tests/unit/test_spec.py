@@ -35,7 +35,7 @@ FULL = WorkflowSpec(
     name="label",
     entry=3,
 )
-NOT_DIGESTED = {"id", "duplication_policy", "attributes", "runtime", "name", "entry"}
+NOT_DIGESTED = {"id", "duplication_policy", "attributes", "runtime", "name", "entry", "binding"}
 CHANGED: dict[type, Any] = {str: "other", int: 7, list: ["other"], dict: {"other": 1}}
 
 
