@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
+from fractions import Fraction
 from functools import partial
 from itertools import islice
+from math import ceil
 from typing import Any
 
 from croniter import CroniterError, croniter
@@ -29,6 +31,8 @@ from .tree import Tree, TreeError
 
 MAX_CRON_YEARS = 100
 KEPT_TICKS = 100_000
+TICKS_WORTH_A_GUESS = 20  # a day
+ROWS_READ = 1_000_000  # of a file with `select`, or ten for each workflow that is allowed
 
 
 class AxisError(Exception):
@@ -82,10 +86,8 @@ def _range(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Ax
         count = max(0, -((start - stop) // step))
         values: Callable[[], Iterator[Any]] = partial(iter, whole)
     else:
-        first, last, by = (Decimal(repr(number)) for number in (start, stop, step))
-        count = max(0, int(-((first - last) // by)))
-        while first + count * by < last if by > 0 else first + count * by > last:
-            count += 1
+        first, last, by = (Fraction(Decimal(repr(number))) for number in (start, stop, step))
+        count = max(0, ceil((last - first) / by))
 
         def values() -> Iterator[float]:
             return (float(first + k * by) for k in range(count))
@@ -221,7 +223,7 @@ def _cron(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axi
         message = f"a cron axis spans at most {MAX_CRON_YEARS} years"
         raise AxisError("invalid-axis", message, ("end",))
     ticks = partial(_ticks, schedule, start.astimezone(zone), end)
-    if (least := _least_ticks(schedule, start, end)) > limit:
+    if (least := _least_ticks(schedule, start, end, limit)) > limit:
         return Axis(name, least, ticks)
     found = list(islice(ticks(), limit + 1))
     if not found:
@@ -258,16 +260,20 @@ def _ticks(schedule: str, start: datetime, end: datetime) -> Iterator[str]:
         yield tick.isoformat()
 
 
-def _least_ticks(schedule: str, start: datetime, end: datetime) -> int:
-    """How many there are at least, where every day has the same ones: spares counting what is too many."""
+def _least_ticks(schedule: str, start: datetime, end: datetime, limit: int) -> int:
+    """How many there are at least, by whole days, where a day has many: spares counting what is too many."""
     fields = croniter.expand(schedule, second_at_beginning=True)[0]
-    if any(field != ["*"] for field in fields[2:5]) or len(fields) > 6:
-        return 0
     sizes = (60, 24, 1, 1, 1, 60)
     per_day = 1
     for field, size in zip(fields, sizes, strict=False):
         per_day *= size if field == ["*"] else len(field)
-    return int(max(0, (end - start).days - 2) * per_day)
+    if all(field == ["*"] for field in fields[2:5]) and len(fields) <= len(sizes):
+        return max(0, (end - start).days - 2) * per_day
+    words = schedule.split()
+    if per_day < TICKS_WORTH_A_GUESS or len(words) not in (5, 6):
+        return 0
+    days = _ticks(f"0 0 {' '.join(words[-3:])}", start + timedelta(days=1), end - timedelta(days=1))
+    return sum(1 for _ in islice(days, limit // per_day + 2)) * per_day
 
 
 def _file(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axis:
@@ -276,7 +282,7 @@ def _file(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axi
         message = f"the name `{path}` does not say what it holds"
         raise AxisError("invalid-axis", message, ("path",), f"add `format: {'`, `'.join(FORMATS)}`")
     select = settings.get("select") or {}
-    rows = partial(read_rows, tree, path, format, select)
+    rows = partial(read_rows, tree, path, format, select, max(ROWS_READ, 10 * limit))
     try:
         count = sum(1 for _ in islice(rows(), limit + 1))
     except TreeError as error:

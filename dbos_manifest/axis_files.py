@@ -25,7 +25,7 @@ def format_of(path: str) -> str | None:
     return ending if ending in FORMATS else "jsonl" if ending == "ndjson" else None
 
 
-def read_rows(tree: Tree, path: str, format: str, select: Mapping[str, Any]) -> Iterator[Any]:
+def read_rows(tree: Tree, path: str, format: str, select: Mapping[str, Any], most: int) -> Iterator[Any]:
     """The rows of a file that `select` names, in the file's order.
 
     Shape:  a CSV row is a map of texts by the names in its first line; a line of JSONL and an item of a
@@ -39,7 +39,13 @@ def read_rows(tree: Tree, path: str, format: str, select: Mapping[str, Any]) -> 
         for column, values in select.items()
     }
     with tree.stream(path, limit) as stream:
-        for line, row in readers[format](stream, path):
+        for number, (line, row) in enumerate(readers[format](stream, path)):
+            if number >= most:
+                raise TreeError(
+                    "too-large",
+                    f"{path} has more than {most:,} rows",
+                    "cut it up, or raise `limits.max_workflows`: ten rows are read for each of them",
+                )
             if not wanted or _selected(row, wanted, format, f"{path}:{line}"):
                 yield row
 

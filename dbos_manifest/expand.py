@@ -29,6 +29,7 @@ from .template import (
     resolve_constants,
 )
 
+MAX_EVALUATIONS = 200_000_000  # a million workflows of two hundred expressions
 _RULES = ("exclude", "include")
 _INHERITED = ("application", "runtime")  # what the manifest says for all its workflows
 
@@ -270,6 +271,10 @@ class Expansion:
                 continue
             if count > limit:
                 return self._report_too_many(index, count, matrix)
+            if count * template.size > MAX_EVALUATIONS:
+                self._broken.add(index)
+                message = f"{count:,} workflows of {template.size:,} expressions each are too much work"
+                self.findings.add(make_diagnostic("too-large", message, path, help="pass lists as values"))
             if not count:
                 self.findings.add(make_diagnostic("empty-axis", "`exclude` leaves no combination", path))
             for position in matrix.unused_excludes():
@@ -288,16 +293,17 @@ class Expansion:
     def _report_too_many(self, index: int | None, count: int, matrix: Matrix | None) -> bool:
         limit = self.manifest.max_workflows
         set_here = "max_workflows" in (self.manifest.document.data.get("limits") or {})
-        axes = " × ".join(f"{axis.name} {axis.count:,}" for axis in matrix.axes) if matrix else ""
+        axes = " × ".join(f"{axis.name} {_show(axis.count)}" for axis in matrix.axes) if matrix else ""
         least = "at least " if matrix and any(axis.count == limit + 1 for axis in matrix.axes) else ""
         path: Path = ("workflows",) if index is None else ("workflows", index, "matrix")
         self.findings.add(
             make_diagnostic(
                 "too-many-workflows",
-                f"{least}{count:,} workflows{f' ({axes})' if axes else ''} are more than the {limit:,} "
+                f"{least}{_show(count)} workflows{f' ({axes})' if axes else ''} are more than the {limit:,} "
                 "that are allowed",
                 ("limits", "max_workflows") if set_here else path,
-                help=f"narrow an axis, or write `limits: {{max_workflows: {count}}}`",
+                help="narrow an axis"
+                + (f", or write `limits: {{max_workflows: {count}}}`" if count <= 10**9 else ""),
             )
         )
         return True
@@ -331,6 +337,7 @@ class _ByWorkflow:
         self.matrix = self._base.matrix
         self.names = self._base.names
         self.count = self._base.count
+        self.size = self._base.size
 
     def colliding_axes(self) -> tuple[str, ...]:
         return self._base.colliding_axes()
@@ -344,6 +351,10 @@ class _ByWorkflow:
                 yield from self._base.make(combination, report)
                 continue
             yield from self._others.get(workflow, self._base).make(combination, report)
+
+
+def _show(count: int) -> str:
+    return f"{count:,}" if count < 10**15 else f"about 10^{len(str(count)) - 1}"
 
 
 def _fields_of(

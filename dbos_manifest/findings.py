@@ -8,6 +8,11 @@ from dataclasses import replace
 from .diagnostic import Diagnostic
 
 SHOWN = 3
+ENOUGH = 20_000  # workflows with something wrong, of one manifest
+
+
+class Enough(Exception):
+    """So much is wrong that looking on would only take time."""
 
 
 class Findings:
@@ -17,9 +22,13 @@ class Findings:
         self._found: dict[object, Diagnostic] = {}
         self._labels: dict[object, list[str]] = {}
         self._counts: dict[object, int] = {}
+        self._total = 0
 
     def add(self, diagnostic: Diagnostic, label: Callable[[], str] | None = None) -> None:
-        """`label` says which of the entry's workflows it is, when the entry stands for several."""
+        """`label` says which of the entry's workflows it is, when the entry stands for several.
+
+        Raises: Enough, the diagnostic being noted.
+        """
         key: object = (
             diagnostic.code, diagnostic.path, diagnostic.target, diagnostic.fragment, diagnostic.file,
             diagnostic.document, label is None and diagnostic.message,
@@ -30,6 +39,9 @@ class Findings:
             labels = self._labels.setdefault(key, [])
             if len(labels) < SHOWN and (text := label()):
                 labels.append(text)
+            self._total += 1
+            if self._total >= ENOUGH:
+                raise Enough
 
     def __contains__(self, code: str) -> bool:
         return any(diagnostic.code == code for diagnostic in self._found.values())
@@ -47,4 +59,5 @@ class Findings:
         if count == 1:
             return f"in the workflow {labels[0]}"
         more = f"; and {count - len(labels):,} more" if count > len(labels) else ""
-        return f"in {count:,} workflows: {'; '.join(labels)}{more}"
+        least = "at least " if self._total >= ENOUGH else ""
+        return f"in {least}{count:,} workflows: {'; '.join(labels)}{more}"

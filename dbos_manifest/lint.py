@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 from .canonical import encode_json
 from .diagnostic import Diagnostic, Path, Related, Severity, Target, make_diagnostic
 from .expand import Expansion
+from .findings import Enough
 from .options import FIELDS, POSITIONS
 from .spec import WorkflowSpec
 from .template import contains_mark
@@ -65,14 +67,19 @@ def check_expansion(expansion: Expansion, chosen: Chosen | None, uniqueness: Uni
     for diagnostic in _lint_values(constants, ("defaults",)):
         found.add(diagnostic)
     if not expansion.too_many:
-        for index in range(len(manifest.entries)):
-            linter = _EntryLinter(expansion, index)
-            for spec in expansion.entry_specs(index, found.add):
-                uniqueness.add_spec(spec)
-                if chosen is None or chosen(expansion, spec):
-                    linter.lint(spec)
+        with suppress(Enough):
+            _lint_workflows(expansion, chosen, uniqueness)
         uniqueness.add_expansion(expansion)
     return found.diagnostics()
+
+
+def _lint_workflows(expansion: Expansion, chosen: Chosen | None, uniqueness: Uniqueness) -> None:
+    for index in range(len(expansion.manifest.entries)):
+        linter = _EntryLinter(expansion, index)
+        for spec in expansion.entry_specs(index, expansion.findings.add):
+            uniqueness.add_spec(spec)
+            if chosen is None or chosen(expansion, spec):
+                linter.lint(spec)
 
 
 class _EntryLinter:

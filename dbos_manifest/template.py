@@ -43,8 +43,9 @@ class Scope:
 
 
 class Value(NamedTuple):
-    """A value with expressions in it."""
+    """A value with expressions in it, `size` of them."""
 
+    size: int
     names: frozenset[str]
     make: Callable[[Scope], Getter]
 
@@ -132,7 +133,7 @@ def _scalar(template: Template, path: Path, *, text: bool = False) -> Value:
 
         return value
 
-    return Value(template.names, make)
+    return Value(max(1, len(template.expressions)), template.names, make)
 
 
 def _concatenation(parts: list[Value]) -> Value:
@@ -143,7 +144,8 @@ def _concatenation(parts: list[Value]) -> Value:
             return lambda combination: first(combination) + second(combination)
         return lambda combination: "".join([getter(combination) for getter in getters])
 
-    return Value(frozenset[str]().union(*(part.names for part in parts)), make)
+    names = frozenset[str]().union(*(part.names for part in parts))
+    return Value(sum(part.size for part in parts), names, make)
 
 
 def explain(error: ExpressionError, path: Path) -> Diagnostic:
@@ -179,7 +181,8 @@ def _collection(raw: Any, varying: Sequence[tuple[Any, Value]]) -> Value:
 
         return fill
 
-    return Value(frozenset[str]().union(*(value.names for _, value in varying)), make)
+    names = frozenset[str]().union(*(value.names for _, value in varying))
+    return Value(sum(value.size for _, value in varying), names, make)
 
 
 def resolve_constants(raw: Any, path: Path, variables: Mapping[str, Any]) -> Any:
@@ -234,6 +237,7 @@ class EntryTemplate:
         self._check = check
         self._hoist = hoist
         self.variables = variables
+        self.size = 0  # expressions of one workflow
         self._columns: dict[str, list[Column]] = {}
         self._base: list[Any] = list(_DEFAULTS)
         self._base[POSITIONS["entry"]] = entry
@@ -264,6 +268,7 @@ class EntryTemplate:
         elif value is None:
             self._base[position] = self._read(option, option.value)
         else:
+            self.size += value.size
             self.names[option.name] = value.names
             self._dynamic.append((position, option.name, self._place(option, value)))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from .diagnostic import Diagnostic, Path, Related, make_diagnostic
 from .expand import Expansion
-from .findings import Findings
+from .findings import Enough, Findings
 from .manifest import Manifest
 from .spec import WorkflowSpec
 
@@ -66,9 +67,14 @@ class Uniqueness:
     def diagnostics(self) -> list[Diagnostic]:
         """Every workflow whose id or deduplication id another one has, each with its file."""
         findings = Findings()
-        ids, pairs = self._suspects["id"], self._suspects["deduplication_id"]
-        if not ids and not pairs:
+        if not any(self._suspects.values()):
             return []
+        with suppress(Enough):
+            self._compare_all(findings)
+        return findings.diagnostics()
+
+    def _compare_all(self, findings: Findings) -> None:
+        ids, pairs = self._suspects["id"], self._suspects["deduplication_id"]
         first: dict[Any, _Use] = {}
         for expansion in self._expansions:
             for spec in expansion.specs(lambda diagnostic, label: None):
@@ -78,7 +84,6 @@ class Uniqueness:
                 pair = (spec.queue, spec.deduplication_id)
                 if spec.deduplication_id is not None and hash(pair) & _BITS in pairs:
                     _compare(use, first.setdefault(pair, use), "deduplication_id", findings)
-        return findings.diagnostics()
 
 
 def _compare(use: _Use, first: _Use, option: str, findings: Findings) -> None:

@@ -1,0 +1,51 @@
+"""A command in, what it cost as a whole process out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+
+class Cost(NamedTuple):
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+
+    def row(self, name: str, against: Cost) -> str:
+        ratio = self.wall_s / against.wall_s
+        return f"| {name} | {self.wall_s:.2f} | {self.cpu_s:.2f} | {self.peak_mib:.0f} | {ratio:.2f} |"
+
+
+HEADER = "| command | wall s | CPU s | peak MiB | over the first |\n|---|---|---|---|---|"
+
+
+def run(command: Sequence[str | Path], output: Path) -> Cost:
+    """One run, its result written to a file.
+
+    Raises: RuntimeError when it fails.
+    """
+    with output.open("wb") as file:
+        start = time.perf_counter()
+        process = subprocess.Popen([str(word) for word in command], stdout=file)
+        _, status, used = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{command} ended with {process.returncode}")
+    return Cost(wall_s, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+
+
+def compare(sides: dict[str, Callable[[], Cost]], rounds: int) -> str:
+    """A table of medians; the sides take turns, so that whatever else the machine does meets all alike."""
+    costs: dict[str, list[Cost]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, side in sides.items():
+            costs[name].append(side())
+    medians = {name: Cost(*map(median, zip(*found, strict=True))) for name, found in costs.items()}
+    first = next(iter(medians.values()))
+    return "\n".join([HEADER, *(cost.row(name, first) for name, cost in medians.items())])

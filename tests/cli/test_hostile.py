@@ -1,0 +1,219 @@
+"""Manifests made to harm: each is refused in the end, in little time and memory, and touches nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MAX_MB = 200
+MAX_CPU_S = 20  # a net for what would never end; how long it takes is for the benchmarks
+
+# Runs the program and notes what it opened and whom it called; Python tells its audit hooks of both.
+WATCHED = """
+import json, sys
+CALLS = ("socket.connect", "socket.getaddrinfo", "subprocess", "os.system", "os.exec", "pickle")
+opened, called = set(), []
+def watch(event, arguments):
+    if event == "open" and isinstance(arguments[0], (str, bytes)):
+        opened.add(str(arguments[0]))
+    elif event.startswith(CALLS):
+        called.append(event)
+from dbos_manifest.cli.boundary import run_guarded
+from dbos_manifest.cli.main import cli
+sys.addaudithook(watch)
+code = run_guarded(cli, ["validate", "-o", "json", "jobs.yaml"])
+sys.stderr.write("\\n" + json.dumps({"opened": sorted(opened), "called": called}))
+raise SystemExit(code)
+"""
+
+
+class Verdict:
+    def __init__(self, folder: Path) -> None:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        done = subprocess.run(
+            [sys.executable, "-c", WATCHED],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_S, MAX_CPU_S)),
+            check=False,
+        )
+        assert done.returncode in (0, 1), done.stderr
+        self.codes = {found["code"] for found in json.loads(done.stdout)["diagnostics"]}
+        seen = json.loads(done.stderr.splitlines()[-1])
+        self.called: list[str] = seen["called"]
+        inside = (str(folder), sys.prefix, sys.base_prefix, str(Path(__file__).parent.parent.parent))
+        self.opened = [
+            path
+            for path in seen["opened"]
+            if Path(path).is_absolute() and not path.startswith(inside) and "zoneinfo" not in path
+        ]
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        self.peak_mb = peak // 1024 if peak > before else 0
+
+
+def judge(folder: Path, manifest: str) -> Verdict:
+    head = "version: 1\nname: hostile\ndefaults: {queue: q, workflow: f}\n"
+    (folder / "jobs.yaml").write_text(head + manifest)
+    verdict = Verdict(folder)
+    assert verdict.called == []
+    assert verdict.opened == []
+    assert verdict.peak_mb < MAX_MB
+    return verdict
+
+
+def axis(source: str) -> str:
+    return f"workflows:\n- id: '${{{{ a | str }}}}'\n  matrix: {{a: {source}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "code"),
+    [
+        (
+            "workflows:\n- id: '${{ a }}-${{ b }}-${{ c }}'\n  matrix: {a: {range: {stop: 1000}}, "
+            "b: {range: {stop: 1000}}, c: {range: {stop: 1000}}}\n",
+            "too-many-workflows",
+        ),
+        (axis("{range: {stop: 1000000000000000000000}}"), "too-many-workflows"),
+        (axis("{range: {stop: 1.0e300, step: 1.0e-300}}"), "too-many-workflows"),
+        (
+            axis("{date_range: {start: '0001-01-01T00:00:00Z', end: '9999-12-31T00:00:00Z', step: 1s}}"),
+            "too-many-workflows",
+        ),
+        (
+            axis("{cron: {schedule: '* * * * * *', start: '2000-01-01', end: '2099-01-01'}}"),
+            "too-many-workflows",
+        ),
+        (
+            axis("{cron: {schedule: '* * * * 1', start: '2000-01-01', end: '2099-01-01'}}"),
+            "too-many-workflows",
+        ),
+        (axis("{cron: {schedule: '0 0 31 2 *', start: '2000-01-01', end: '2099-01-01'}}"), "empty-axis"),
+        (axis("{cron: {schedule: '0 0 * * *', start: '0001-01-01', end: '9999-01-01'}}"), "invalid-axis"),
+        ("workflows:\n- id: '" + "${{ " * 50_000 + "'\n", "expression-syntax"),
+        ("workflows:\n- id: '${{ a" + "[0]" * 900 + " }}'\n", "expression-syntax"),
+        ("workflows:\n- id: '${{ a | " + "(" * 100_000 + " }}'\n", "expression-syntax"),
+        (
+            "workflows:\n- id: \"${{ a | replace('0', '"
+            + "0" * 60
+            + "') | replace('0', '"
+            + "0" * 60
+            + "') | replace('00', '"
+            + "0" * 999
+            + "') }}\"\n  matrix: {a: ['00']}\n",
+            "expression-value",
+        ),
+        (
+            "workflows:\n- id: '${{ a }}'\n  args: [" + "'${{ a }}'," * 20_000 + "]\n"
+            "  matrix: {a: {range: {stop: 99999}}}\n",
+            "too-large",
+        ),
+        (
+            "catalog: {f: {args: {items: {pattern: '^(a|a)*(a|a)*(a|a)*$'}}}}\nworkflows:\n"
+            f"- {{id: x, args: [{'a' * 100_000}b]}}\n",
+            "catalog-arguments",
+        ),
+        ("catalog: {f: {args: {pattern: '(a{1000}){1000}'}}}\nworkflows: [{id: x}]\n", "catalog-schema"),
+        (
+            "catalog: {f: {args: {$ref: 'loop/loop/args.json'}}}\nworkflows: [{id: x}]\n",
+            "axis-file",
+        ),
+        ("catalog: {f: {args: {$ref: '../args.json'}}}\nworkflows: [{id: x}]\n", "outside-tree"),
+        ("catalog: {f: {args: {$ref: 'file:///etc/passwd'}}}\nworkflows: [{id: x}]\n", "remote-ref"),
+        (
+            "catalog: {f: {args: {$id: 'file:///etc/', $ref: 'passwd'}}}\nworkflows: [{id: x}]\n",
+            "remote-ref",
+        ),
+        (axis("{file: {path: ../../../../../../etc/passwd, format: csv}}"), "outside-tree"),
+        (axis("{file: {path: /etc/passwd, format: csv}}"), "outside-tree"),
+        (axis("{file: {path: /proc/self/environ, format: csv}}"), "outside-tree"),
+    ],
+)
+def test_is_refused(tmp_path: Path, manifest: str, code: str) -> None:
+    assert code in judge(tmp_path, manifest).codes
+
+
+def fill(path: Path, head: bytes, size: int) -> None:
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(size)
+
+
+@pytest.mark.parametrize(
+    ("content", "size", "code"),
+    [
+        (b"id\n", 10 * 2**30, "too-large"),
+        (b"id\n", 200 * 2**20, "axis-file"),
+        (b"id\n" + b"1\n" * 1_000_001, 0, "too-large"),
+        (b"id\na\0b\n", 0, "axis-file"),
+        (b"id,name\n1\n", 0, "axis-file"),
+        (b"id,id\n1,2\n", 0, "axis-file"),
+        (b'id\n"1\n2', 0, "axis-file"),
+        ("id\nZürich\n".encode("latin-1"), 0, "axis-file"),
+        ("id\nZürich\n".encode("utf-16"), 0, "axis-file"),
+        (b'id\n"' + b"x\n" * 200_000 + b'"\n', 0, "axis-file"),
+    ],
+)
+def test_a_file_of_rows_is_refused(tmp_path: Path, content: bytes, size: int, code: str) -> None:
+    fill(tmp_path / "rows.csv", content, size or len(content))
+    rows = (
+        "{file: {path: rows.csv, select: {id: x}}}"
+        if content.count(b"\n") > 10**6
+        else "{file: {path: rows.csv}}"
+    )
+    assert code in judge(tmp_path, axis(rows)).codes
+
+
+def test_links_and_pipes(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "rows.csv").write_text("id\nsecret\n")
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    (folder / "link.csv").symlink_to(tmp_path / "outside" / "rows.csv")
+    (folder / "folder").symlink_to(tmp_path / "outside")
+    (folder / "loop").symlink_to(folder)
+    os.mkfifo(folder / "pipe.csv")
+    for path, code in (
+        ("link.csv", "outside-tree"),
+        ("folder/rows.csv", "outside-tree"),
+        ("pipe.csv", "axis-file"),
+    ):
+        assert code in judge(folder, axis(f"{{file: {{path: {path}}}}}")).codes
+    (folder / "args.json").write_text(json.dumps({"allOf": [{"$ref": "loop/args.json"}]}))
+    assert (
+        "too-large" in judge(folder, "catalog: {f: {args: {$ref: args.json}}}\nworkflows: [{id: x}]\n").codes
+    )
+
+
+def test_no_reference_is_fetched(tmp_path: Path) -> None:
+    """A server that would answer is not even called, and a schema outside is not read."""
+    (tmp_path / "outside.json").write_text("true")
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.01)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/args.json"
+        contracts: list[dict[str, Any]] = [
+            {"$ref": url},
+            {"$schema": url},
+            {"$id": url, "$ref": "other.json"},
+            {"$dynamicRef": url},
+            {"items": {"anyOf": [{"$ref": url.replace("http:", "")}]}},
+            {"$ref": (tmp_path / "outside.json").as_uri()},
+            {"$ref": str(tmp_path / "outside.json")},
+            {"$ref": "../outside.json"},
+        ]
+        for contract in contracts:
+            manifest = f"catalog: {json.dumps({'f': {'args': contract}})}\nworkflows: [{{id: x}}]\n"
+            codes = judge(folder, manifest).codes
+            assert codes & {"remote-ref", "outside-tree", "catalog-schema"}, contract
+        with pytest.raises(TimeoutError):
+            server.accept()
