@@ -1,0 +1,133 @@
+"""Variables and selection on the command line, through every command that takes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_harness import Cli
+
+MANIFEST = """\
+version: 1
+name: orders
+vars: {start: "2026-01-01", days: 2, region: null}
+defaults: {queue: etl}
+workflows:
+  - {id: smoke, workflow: check, name: smoke}
+  - workflow: ingest
+    name: daily
+    id: "orders-${{ day }}-${{ size.name }}"
+    matrix:
+      day: {date_range: {start: "${{ vars.start }}", end: "2026-01-03"}}
+      size: [{name: small, gb: 5}, {name: large, gb: 12}]
+    priority: "${{ size.gb }}"
+    args: ["${{ day }}", "${{ vars.region }}"]
+"""
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> Path:
+    path = tmp_path / "orders.yaml"
+    path.write_text(MANIFEST)
+    return path
+
+
+def ids(run: Cli, *words: str) -> list[str]:
+    done = run("expand", "orders.yaml", "-o", "ids", "--var", "region=eu", *words)
+    assert done.code == 0, done.err
+    return done.out.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), 7),
+        (("--select", "day>=2026-01-02"), 4),
+        (("--select", "day>2026-01-02 size.name=small"), 1),
+        (("--select", "day>2026-01-02", "--select", "size.name=small"), 1),
+        (("--select", "size.gb>5"), 3),
+        (("--select", "size.gb<=12"), 6),
+        (("--select", "size.name=small,large"), 6),
+        (("--select", "size.name!=small"), 3),
+        (("--select", "priority=5"), 3),
+        (("--select", "workflow=check"), 1),
+        (("--select", "id='smoke'"), 1),
+        (("--entry", "smoke"), 1),
+        (("--entry", "smoke", "--entry", "daily"), 7),
+        (("--var", "start=2026-01-03"), 3),
+        (("--limit", "3"), 3),
+    ],
+)
+def test_selected(run: Cli, orders: Path, words: tuple[str, ...], expected: int) -> None:
+    assert len(ids(run, *words)) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--select", "dya=2026-01-01"), "did you mean `day`?"),
+        (("--select", "day"), "write comparisons"),
+        (("--select", "day>=2026-01-01,2026-01-02"), "more than one value"),
+        (("--select", "day=2027-01-01"), "chooses none of the 7 workflows"),
+        (("--select", "size>3"), "which has no order"),
+        (("--select", "size.gb>many"), "`size.gb` is a number"),
+        (("--entry", "smok"), "did you mean `smoke`?"),
+        (("--var", "start"), "this is no NAME=VALUE"),
+        (("--var", "strt=1"), "did you mean `start`?"),
+        (("--var", "days=many"), "`days` is a number"),
+        (("--vars-file", "none.yaml"), "none.yaml"),
+    ],
+)
+def test_refused(run: Cli, orders: Path, words: tuple[str, ...], said: str) -> None:
+    done = run("expand", "orders.yaml", "--var", "region=eu", *words)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
+def test_a_variable_that_must_be_given(run: Cli, orders: Path) -> None:
+    checked = run("validate", "orders.yaml")
+    assert checked.code == 0
+    assert "checked by schema only where it needs region" in checked.err
+    refused = run("expand", "orders.yaml")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--var region=…" in refused.err
+
+
+def test_a_variables_file(run: Cli, orders: Path) -> None:
+    (orders.parent / "prod.yaml").write_text('region: us\nstart: "2026-01-03"\n')
+    done = run("expand", "orders.yaml", "--vars-file", "prod.yaml", "--select", "day=2026-01-03 size.gb=5")
+    assert '"args":["2026-01-03","us"]' in done.out
+    over = run("expand", "orders.yaml", "--vars-file", "prod.yaml", "--var", "region=eu")
+    assert '"us"' not in over.out
+    (orders.parent / "prod.yaml").write_text("region: us\nstart: 3\n")
+    assert "write it as the manifest does" in run("expand", "orders.yaml", "--vars-file", "prod.yaml").err
+    (orders.parent / "prod.yaml").write_text("region: us\nelse: 3\n")
+    assert (
+        "no manifest has the variables else" in run("validate", "orders.yaml", "--vars-file", "prod.yaml").err
+    )
+
+
+def test_counts_by_axis(run: Cli, orders: Path) -> None:
+    done = run("expand", "orders.yaml", "--count", "--var", "region=eu", "--select", "size.gb=5")
+    assert done.out == "orders: 7 workflows\n  workflows[1] (daily): 6 = day 3 × size 2\n  selected: 3\n"
+
+
+def test_the_rest_is_sent_later(run_db: Cli, orders: Path) -> None:
+    """A selection plans, sends and shows its workflows, and says nothing of the others."""
+    given = ("orders.yaml", "--var", "region=eu")
+    assert "Plan: 3 to enqueue, 0 unchanged" in run_db("plan", *given, "--select", "size.name=small").out
+    assert "3 enqueued" in run_db("apply", *given, "--select", "size.name=small").out
+    assert "Status: 3 ENQUEUED" in run_db("status", *given, "--select", "size.name=small").out
+    assert "Plan: 4 to enqueue, 3 unchanged" in run_db("plan", *given).out
+    again = run_db("plan", *given, "--entry", "smoke")
+    assert again.out.endswith("Plan: 1 to enqueue, 0 unchanged, 0 drifted, 0 conflicts\n")
+    missing = run_db("status", *given, "--only", "NOT_ENQUEUED", "-o", "ids")
+    (orders.parent / "ids.txt").write_text(missing.out)
+    assert "4 enqueued" in run_db("apply", *given, "--ids-from", "ids.txt").out
+    (orders.parent / "ids.txt").write_text("smoke\nsmoky\n")
+    refused = run_db("apply", *given, "--ids-from", "ids.txt")
+    assert (refused.code, "no workflow smoky" in refused.err) == (2, True)
+
+
+def test_lock_commands_take_no_selection(run: Cli, orders: Path) -> None:
+    assert run("lock", "check", "orders.yaml", "--select", "day=2026-01-01").code == 2
