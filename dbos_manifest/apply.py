@@ -20,7 +20,6 @@ from .system_db.lock import transaction_lock
 from .system_db.read import read_clock_ms, read_deduplication_holders, read_snapshot
 from .system_db.retry import Retry, classify, describe_error
 from .system_db.write import NewRow, insert_rows, make_row
-from .validation import specs_of
 
 BATCH_SPREAD_MS = 10_000
 PROVENANCE_KEY = "dbos_manifest"
@@ -110,7 +109,7 @@ def send_manifest(
     sender = _Sender(database, plan, run, options, retry, outcome)
     if options.atomic:
         sender.send_all()
-        on_progress(Progress(plan.manifest.name, plan.to_send, plan.to_send))
+        on_progress(Progress(plan.name, plan.to_send, plan.to_send))
         return
     done = 0
     for chunk in sender.chunks():
@@ -118,7 +117,7 @@ def send_manifest(
             raise Interrupted(f"stopped after {outcome.enqueued} of {plan.to_send} workflows")
         sender.send_chunk(chunk)
         done += len(chunk)
-        on_progress(Progress(plan.manifest.name, done, plan.to_send))
+        on_progress(Progress(plan.name, done, plan.to_send))
         if options.fail_fast and outcome.faults:
             break
 
@@ -147,7 +146,7 @@ class _Sender:
 
     def chunks(self) -> Iterator[list[Sending]]:
         steps = created_at_steps(self.now_ms, self.plan.newest_queued_ms, self.plan.to_send)
-        specs = specs_of(self.plan.loaded)
+        specs = self.plan.batch.specs()
         wanted = (spec for spec, send in zip(specs, self.plan.decisions, strict=True) if send)
         for chunk in read_chunks(wanted, self.options.chunk_size):
             yield [Sending(spec, self._make_row(spec, next(steps))) for spec in chunk]
@@ -155,7 +154,7 @@ class _Sender:
     def _make_row(self, spec: WorkflowSpec, created_at_ms: int) -> NewRow:
         attributes = spec.attributes
         if self.run.provenance is not None and self.database.layout.has_attributes:
-            mark = {"manifest": self.plan.manifest.name, **self.run.provenance}
+            mark = {"manifest": self.plan.name, **self.run.provenance}
             attributes = {**(attributes or {}), PROVENANCE_KEY: mark}
         return make_row(
             spec,
@@ -178,7 +177,7 @@ class _Sender:
     def _transact(self, chunks: Iterable[list[Sending]]) -> _Sent:
         sent = _Sent()
         with self.database.transaction() as connection:
-            transaction_lock(connection, self.database, self.plan.manifest.name)
+            transaction_lock(connection, self.database, self.plan.name)
             for chunk in chunks:
                 self._insert(connection, chunk, sent)
             if self.options.atomic and sent.faults:
@@ -254,6 +253,6 @@ def _refuse_atomic(plan: ManifestPlan, faults: list[RowFault]) -> Refused:
     shown = "; ".join(f"{fault.spec.id}: {fault.reason}" for fault in faults[:3])
     more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
     return Refused(
-        f"`{plan.manifest.name}` is atomic and nothing of it was sent: {shown}{more}",
+        f"`{plan.name}` is atomic and nothing of it was sent: {shown}{more}",
         "mend those workflows, or apply without --atomic",
     )

@@ -141,6 +141,12 @@ CODES: dict[str, CodeInfo] = {
     "missing-partition-key": CodeInfo("database", E, "a partitioned queue never runs a row without a key"),
     "unused-partition-key": CodeInfo("database", W, "a plain queue ignores the partition key"),
     "deduplication-on-partitioned-queue": CodeInfo("database", W, "deduplication is queue-wide"),
+    "application-version-unknown": CodeInfo("database", W, "no worker has registered this version"),
+    "workflow-never-seen": CodeInfo("database", W, "this database has never seen the workflow's name"),
+    "drifted": CodeInfo("database", E, "an enqueued workflow is not what the manifest says"),
+    "conflict": CodeInfo("database", E, "another workflow has the id or the deduplication id"),
+    "not-enqueued": CodeInfo("database", E, "a workflow that apply could not enqueue"),
+    "vanished": CodeInfo("database", W, "the database no longer has a workflow of the lockfile"),
     "deadline-passed": CodeInfo("database", W, "the deadline has passed: a worker cancels the workflow"),
 }
 

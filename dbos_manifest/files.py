@@ -8,7 +8,8 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from typing import BinaryIO
 from .errors import LockfileNotWritable, Refused, UsageError
 from .tree import TreeError
 
-SCHEMAS = ("manifest.v1", "lockfile.v1")
+SCHEMAS = ("manifest.v1", "lockfile.v1", "plan.v1")
 _MANIFEST_SUFFIXES = {".yaml", ".yml"}
 
 
@@ -123,6 +124,58 @@ class FolderTree:
 
 def printable_path(path: str) -> str:
     return path.replace("\0", "\\0")
+
+
+class FileReader:
+    """A file that is read more than once and may not change meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._version: tuple[int, int, int] | None = None
+
+    def exists(self) -> bool:
+        return self._path.is_file()
+
+    def begins_with(self, first: bytes) -> bool:
+        with self.stream() as file:
+            return file.read(len(first)) == first
+
+    def stream(self) -> BinaryIO:
+        """Raises: UsageError when it cannot be read, or is not what it was the first time."""
+        try:
+            file = self._path.open("rb")
+        except OSError as error:
+            raise UsageError(f"cannot read {self._path}: {error.strerror}") from error
+        found = os.fstat(file.fileno())
+        version = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if self._version not in (None, version):
+            file.close()
+            raise UsageError(f"{self._path} changed while it was read", "run the command again")
+        self._version = version
+        return file
+
+
+@contextmanager
+def replace_file(path: Path) -> Iterator[Callable[[str], object]]:
+    """A function that writes text into a file, which takes its place when all went well, and only then.
+
+    Raises: UsageError when it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        file = temporary.open("w", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        with file:
+            yield file.write
+        temporary.replace(path)
+    except OSError as error:
+        if error.filename not in (None, str(temporary), str(path)):
+            raise
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_ids(path: Path) -> bytes:

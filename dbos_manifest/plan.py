@@ -38,8 +38,22 @@ class Decision(str, Enum):
     REFUSE = "refuse"
 
 
+class _Missing:
+    """A value that one side does not have at all, which is not the same as null."""
+
+    def __repr__(self) -> str:
+        return "(not there)"
+
+
+MISSING = _Missing()
+MAX_DIFFERENCES = 50  # of one workflow's arguments
+
+
 class Difference(NamedTuple):
-    """A field in the manifest's words and units; both values in normal form, None for unset."""
+    """A field in the manifest's words and units; both values in normal form, None for unset.
+
+    An argument that one side does not have is MISSING there.
+    """
 
     field: str
     manifest: Any
@@ -59,6 +73,7 @@ class Change(NamedTuple):
     held_by: str | None = None  # the live workflow that has its deduplication id
     held: bool = False  # with return-existing: `held_by` stands in for it, which is no conflict
     reason: str | None = None
+    spec: WorkflowSpec | None = None  # None for an orphan
 
 
 def compare_spec(spec: WorkflowSpec, row: SnapshotRow | None, *, locked: bool, holder: str | None) -> Change:
@@ -70,22 +85,26 @@ def compare_spec(spec: WorkflowSpec, row: SnapshotRow | None, *, locked: bool, h
     if row is None:
         return _compare_missing(spec, locked, holder)
     if others := tuple(_identity_differences(spec, row)):
-        return Change(State.CONFLICT, spec.id, spec.workflow, spec.entry, row.status, others)
+        return _change(State.CONFLICT, spec, row.status, differences=others)
     if row.serialization != PORTABLE or row.schedule_name:
-        return Change(State.UNCHANGED, spec.id, spec.workflow, spec.entry, row.status, comparable=False)
+        return _change(State.UNCHANGED, spec, row.status, comparable=False)
     differences, reason = _input_differences(spec, row.inputs)
     differences += _option_differences(spec, row)
     if _never_started(row):
         differences += _placement_differences(spec, row)
     state = State.DRIFTED if differences else State.UNCHANGED
-    return Change(state, spec.id, spec.workflow, spec.entry, row.status, tuple(differences), reason=reason)
+    return _change(state, spec, row.status, differences=tuple(differences), reason=reason)
+
+
+def _change(state: State, spec: WorkflowSpec, status: str | None, **facts: Any) -> Change:
+    return Change(state, spec.id, spec.workflow, spec.entry, status, spec=spec, **facts)
 
 
 def _compare_missing(spec: WorkflowSpec, locked: bool, holder: str | None) -> Change:
     held = holder is not None and spec.duplication_policy == "return-existing"
     missing = State.CREATE if holder is None else State.CONFLICT
     state = State.VANISHED if locked else missing
-    return Change(state, spec.id, spec.workflow, spec.entry, None, held_by=holder, held=held)
+    return _change(state, spec, None, held_by=holder, held=held)
 
 
 def _identity_differences(spec: WorkflowSpec, row: SnapshotRow) -> Iterator[Difference]:
@@ -108,14 +127,29 @@ def _input_differences(spec: WorkflowSpec, inputs: str | None) -> tuple[list[Dif
         if envelope is not None and not isinstance(envelope, dict):
             return [Difference("args", spec.args, inputs)], "its stored arguments are not a JSON object"
         args, kwargs = _stored(envelope, "positionalArgs", []), _stored(envelope, "namedArgs", {})
-        differences = []
-        if canonical_json(spec.args) != canonical_json(args):
-            differences.append(Difference("args", spec.args, args))
-        if canonical_json(spec.kwargs) != canonical_json(kwargs):
-            differences.append(Difference("kwargs", spec.kwargs, kwargs))
-        return differences, None
+        differences = [
+            *compare_values("args", spec.args, args),
+            *compare_values("kwargs", spec.kwargs, kwargs),
+        ]
+        return differences[:MAX_DIFFERENCES], None
     except (ValueError, RecursionError):  # not JSON, NaN, an infinity, or nested without end
         return [Difference("args", spec.args, inputs)], "its stored arguments are not JSON"
+
+
+def compare_values(field: str, wanted: Any, stored: Any) -> Iterator[Difference]:
+    """The places below `field` where two JSON values differ: `kwargs.region`, `args[0].days`."""
+    if isinstance(wanted, dict) and isinstance(stored, dict):
+        for key in [*wanted, *(key for key in stored if key not in wanted)]:
+            name = f"{field}.{key}" if key.isidentifier() else f"{field}[{canonical_json(key)}]"
+            yield from compare_values(name, wanted.get(key, MISSING), stored.get(key, MISSING))
+    elif isinstance(wanted, list) and isinstance(stored, list):
+        for index in range(max(len(wanted), len(stored))):
+            ours, theirs = (v[index] if index < len(v) else MISSING for v in (wanted, stored))
+            yield from compare_values(f"{field}[{index}]", ours, theirs)
+    elif (
+        wanted is MISSING or stored is MISSING or canonical_json(wanted) != canonical_json(stored)
+    ) and wanted is not stored:
+        yield Difference(field, wanted, stored)
 
 
 def _stored(envelope: dict[str, Any] | None, key: str, empty: Any) -> Any:

@@ -8,20 +8,27 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
+from .batch import Batch
 from .diagnostic import Diagnostic, Severity
 from .errors import SchemaNotSupported
 from .lock_lines import LockEntry
 from .lockfile import Lockfile
-from .manifest import Manifest
 from .plan import Change, Decision, PlanSummary, State, compare_spec, decide
-from .preflight import QueueCheck
+from .preflight import QueueCheck, Surroundings
 from .snapshot import QueueRow, SnapshotRow
 from .spec import WorkflowSpec, digest_spec
 from .system_db.connect import Database
-from .system_db.read import read_clock_ms, read_deduplication_holders, read_queues, read_snapshot
+from .system_db.read import (
+    read_application_versions,
+    read_clock_ms,
+    read_deduplication_holders,
+    read_known_names,
+    read_queues,
+    read_snapshot,
+    read_waiting_behind,
+)
 from .system_db.retry import Retry
 from .system_db.write import option_columns_missing
-from .validation import LoadedManifest, specs_of
 
 Item = TypeVar("Item")
 QUEUED = ("ENQUEUED", "DELAYED")
@@ -45,7 +52,7 @@ class ManifestPlan:
             workflows are a megabyte and the second pass, expanding again, knows what to send.
     """
 
-    loaded: LoadedManifest
+    batch: Batch
     lock: Lockfile
     summary: PlanSummary = field(default_factory=PlanSummary)
     decisions: bytearray = field(default_factory=bytearray)
@@ -54,10 +61,15 @@ class ManifestPlan:
     refused: int = 0
     newest_queued_ms: int = 0
     left_alone: set[str] = field(default_factory=set)  # neither sent nor as the manifest says
+    waiting_behind: dict[str, int] = field(default_factory=dict)  # queue -> rows there that start later
 
     @property
-    def manifest(self) -> Manifest:
-        return self.loaded.manifest
+    def name(self) -> str:
+        return self.batch.name
+
+    @property
+    def file(self) -> str:
+        return self.batch.file
 
     @property
     def to_send(self) -> int:
@@ -77,7 +89,7 @@ def read_chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 def make_manifest_plan(
     database: Database,
-    loaded: LoadedManifest,
+    batch: Batch,
     lock: Lockfile,
     *,
     retry: Retry,
@@ -90,13 +102,11 @@ def make_manifest_plan(
     Raises: SchemaNotSupported naming the entry when a workflow to send sets an option that this
             database has no column for.
     """
-    plan, manifest = ManifestPlan(loaded, lock), loaded.manifest
-    orphans = (
-        set(lock.ids()) if loaded.selection is None else set[str]()
-    )  # what is not looked at is no orphan
+    plan = ManifestPlan(batch, lock)
+    orphans = set(lock.ids()) if batch.complete else set[str]()  # what is not looked at is no orphan
     queues, now_ms = retry.call(lambda: _read_surroundings(database))
-    check = QueueCheck(queues, manifest.queues, now_ms=now_ms)
-    for specs in read_chunks(specs_of(loaded), chunk_size):
+    check = QueueCheck(queues, batch.queues, now_ms=now_ms)
+    for specs in read_chunks(batch.specs(), chunk_size):
         rows, holders = retry.call(partial(_read_rows, database, specs))
         for spec in specs:
             row = rows.get(spec.id)
@@ -110,8 +120,21 @@ def make_manifest_plan(
         change = Change(State.ORPHANED, orphan, entry.workflow if entry else None, None, None)
         plan.summary.add(change)
         on_change(change)
-    plan.findings = [finding for finding in check.findings() if finding.code not in overrides.allow]
+    seen = retry.call(partial(_read_around, database, check))
+    plan.waiting_behind = seen.waiting_behind
+    findings = check.findings(seen)
+    plan.findings = [finding for finding in findings if finding.code not in overrides.allow]
     return plan
+
+
+def _read_around(database: Database, check: QueueCheck) -> Surroundings:
+    """What the database has beside the workflows themselves, asked once they are known."""
+    with database.reading() as connection:
+        return Surroundings(
+            names=read_known_names(connection, database, check.workflows),
+            versions=read_application_versions(connection, database),
+            waiting_behind=read_waiting_behind(connection, database, check.lowest_priorities),
+        )
 
 
 def _read_surroundings(database: Database) -> tuple[dict[str, QueueRow], int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NamedTuple
@@ -28,6 +28,14 @@ class _Seen:
     count: int = 0
 
 
+class Surroundings(NamedTuple):
+    """What the database has beside the workflows themselves."""
+
+    names: frozenset[str]  # of workflows that it has rows or schedules of; empty: it has none at all
+    versions: frozenset[str] | None  # registered application versions; None: not known
+    waiting_behind: dict[str, int]  # queue -> queued rows that would start after ours
+
+
 class QueueCheck:
     """Collects findings within bounds: one per queue or per entry, however many workflows share it."""
 
@@ -38,16 +46,55 @@ class QueueCheck:
         self._declared = declared
         self._now_ms = now_ms
         self._found: dict[_Finding, _Seen] = {}
+        self._first_of_name: dict[str, WorkflowSpec] = {}
+        self._first_of_version: dict[str, WorkflowSpec] = {}
+        self.lowest_priorities: dict[str, int] = {}  # by queue: of what would be sent
+
+    @property
+    def workflows(self) -> Collection[str]:
+        """The names of the workflows that would be sent."""
+        return self._first_of_name.keys()
 
     def add(self, spec: WorkflowSpec) -> None:
         """Look at a workflow that would be sent."""
+        self._first_of_name.setdefault(spec.workflow, spec)
+        if spec.application_version is not None:
+            self._first_of_version.setdefault(spec.application_version, spec)
+        if spec.priority <= self.lowest_priorities.get(spec.queue, spec.priority):
+            self.lowest_priorities[spec.queue] = spec.priority
         for finding in self._check(spec):
             self._found.setdefault(finding, _Seen(spec)).count += 1
 
-    def findings(self) -> list[Diagnostic]:
+    def findings(self, seen: Surroundings) -> list[Diagnostic]:
         """What was found, in the order of the manifest's entries."""
         ordered = sorted(self._found.items(), key=lambda item: item[1].first.entry)
-        return [self._describe(finding, seen) for finding, seen in ordered]
+        found = [self._describe(finding, seen) for finding, seen in ordered]
+        return [*found, *self._unknown_names(seen.names), *self._unknown_versions(seen.versions)]
+
+    def _unknown_names(self, names: frozenset[str]) -> Iterator[Diagnostic]:
+        """In a database without any workflow every name is new, which says nothing."""
+        for name, spec in self._first_of_name.items():
+            if names and name not in names:
+                close = get_close_matches(name, names, n=1, cutoff=0.75)
+                hint = f"did you mean `{close[0]}`? " if close else ""
+                yield make_diagnostic(
+                    "workflow-never-seen",
+                    f"this database has never seen a workflow `{name}`",
+                    ("workflows", spec.entry, "workflow"),
+                    help=f"{hint}a worker that does not know it leaves it PENDING, in the others' way",
+                )
+
+    def _unknown_versions(self, versions: frozenset[str] | None) -> Iterator[Diagnostic]:
+        for version, spec in self._first_of_version.items():
+            if versions is not None and version not in versions:
+                close = get_close_matches(version, versions, n=1, cutoff=0.6)
+                hint = f"did you mean `{close[0]}`? " if close else ""
+                yield make_diagnostic(
+                    "application-version-unknown",
+                    f"no worker has registered the application version `{version}`",
+                    ("workflows", spec.entry, "application_version"),
+                    help=f"{hint}the workflow stays ENQUEUED until a worker of just this version runs",
+                )
 
     def _check(self, spec: WorkflowSpec) -> Iterator[_Finding]:
         queue = self._queues.get(spec.queue)

@@ -17,6 +17,7 @@ from .expand import Expansion
 from .files import FolderTree, find_manifests, read_manifest, read_schema
 from .lint import check_expansion
 from .manifest import Manifest, parse_manifest
+from .matrix import Matrix
 from .schema import Schema, check_schema
 from .selection import Selection
 from .spec import WorkflowSpec
@@ -51,6 +52,30 @@ class LoadedManifest(NamedTuple):
     @property
     def name(self) -> str:
         return self.expansion.manifest.name
+
+    @property
+    def file(self) -> str:
+        """As the user wrote it."""
+        return self.expansion.manifest.document.file
+
+    @property
+    def document(self) -> int:
+        return self.expansion.manifest.document.index
+
+    @property
+    def queues(self) -> dict[str, bool]:
+        return self.expansion.manifest.queues
+
+    @property
+    def complete(self) -> bool:
+        """Whether `specs` are all of the manifest's."""
+        return self.selection is None
+
+    def specs(self) -> Iterator[WorkflowSpec]:
+        return specs_of(self)
+
+    def matrix_of(self, entry: int) -> Matrix | None:
+        return self.expansion.matrix_of(entry)
 
 
 @dataclass(slots=True)

@@ -18,9 +18,10 @@ LAYERS = [
     "dates", "filters", "expression", "json_text", "tree", "variables",
     "yaml_builder", "yaml_places", "document", "schema", "manifest",
     "spec", "options", "axis_files", "axes", "matrix", "catalog", "template", "findings", "expand",
-    "selection", "uniqueness", "lint", "snapshot", "lock_lines", "lockfile", "plan", "preflight",
+    "selection", "uniqueness", "lint", "snapshot", "lock_lines", "lockfile", "plan", "batch", "preflight",
     "files", "validation", "system_db",
-    "planning", "apply", "wait", "operations", "lock_operations",
+    "planning", "offline", "saved_plan", "apply", "wait", "operations", "apply_operations", "plan_operations",
+    "lock_operations",
     "report", "__init__", "cli", "__main__",
 ]  # fmt: skip
 THIRD_PARTY = {
@@ -30,6 +31,7 @@ THIRD_PARTY = {
     "schema": {"jsonschema", "jsonschema_rs"},
     "axes": {"croniter"},
     "catalog": {"jsonschema_rs"},
+    "saved_plan": {"jsonschema_rs"},
     "system_db": {"sqlalchemy", "psycopg", "tenacity"},
     "apply": {"sqlalchemy"},
     "report": {"yaml"},

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
-from ..errors import Interrupted, ManifestToolError, WaitFailed
-from ..operations import (
+from ..apply import Progress
+from ..apply_operations import (
     Applied,
     ApplySettings,
-    DatabaseSettings,
-    LockfileSettings,
-    apply_files,
-    read_rows,
+    ApplyTarget,
+    apply_targets,
+    find_targets,
     wait_for_results,
 )
+from ..batch import Batch
+from ..errors import Interrupted, ManifestToolError, UsageError, WaitFailed
+from ..operations import DatabaseSettings, read_rows
+from ..plan import Change
+from ..plan_operations import PlannedApply, is_saved_plan
 from ..planning import ManifestPlan
-from ..report.applied import applied_json, applied_lines
-from ..report.changes import PlanText
 from ..snapshot import LiveRow
+from ..system_db.retry import RetryNotice
 from ..validation import Validation
+from .apply_views import APPLY_FORMATS, ApplyViews
+from .commits import commit_of_pipeline
 from .database_options import (
     database_options,
     database_settings,
@@ -30,23 +35,23 @@ from .database_options import (
     lockfile_settings,
     override_options,
     overrides,
+    say_retry,
 )
 from .inputs import load_manifests, manifest_options
 from .interrupts import stop_requests
-from .options import duration, option, output_option, paths_argument, together
-from .output import on_terminal, painter, progress_bar, screenful, write_line
-from .plans import show_plans
+from .options import Output, duration, option, outputs_option, paths_argument, together
+from .output import progress_bar
+from .outputs import open_outputs
+from .plans import locate_findings, say_findings
 
 POLL_S = 0.5
 MOST_SHOWN = 20
-_COMMIT_VARIABLES = (
-    "GITHUB_SHA",
-    "CI_COMMIT_SHA",
-    "BITBUCKET_COMMIT",
-    "BUILD_SOURCEVERSION",
-    "CIRCLE_SHA1",
-    "GIT_COMMIT",
-)
+_FIXED_BY_A_PLAN = {
+    "var": "--var", "vars_file": "--vars-file", "select": "--select", "ids_from": "--ids-from",
+    "entry": "--entry", "lockfile": "--lockfile", "target": "--target", "allow_drift": "--allow-drift",
+    "skip_conflicts": "--skip-conflicts", "recreate_vanished": "--recreate-vanished", "allow": "--allow",
+    "strict": "--strict", "locked": "--locked",
+}  # fmt: skip
 
 apply_options = together(
     option("--chunk-size", type=click.IntRange(1, 100_000), help="Workflows per transaction."),
@@ -74,72 +79,155 @@ apply_options = together(
 @lockfile_options
 @override_options
 @apply_options
-@output_option("text", "json")
-def apply(paths: tuple[str, ...], output: str, wait: bool, wait_timeout: float | None, **options: Any) -> int:
+@outputs_option(*APPLY_FORMATS)
+def apply(
+    paths: tuple[str, ...],
+    outputs: tuple[Output, ...],
+    wait: bool,
+    wait_timeout: float | None,
+    **options: Any,
+) -> int:
     """Enqueue the workflows that are missing, and write the results lockfile.
 
-    First compares the whole manifest and may refuse; nothing is sent then. Never updates or deletes a
-    workflow, never asks.
+    PATH is a manifest, a folder, - for standard input, or one saved plan (plan --out). First compares
+    everything and may refuse; nothing is sent then. Never updates or deletes a workflow, never asks.
     """
-    validation = load_manifests(paths, options)
-    settings, lockfiles = database_settings(options), lockfile_settings(options)
-    wanted = ApplySettings(
-        overrides=overrides(options),
-        commit=next((os.environ[name] for name in _COMMIT_VARIABLES if os.environ.get(name)), None),
-        lock_timeout_s=options.pop("lock_timeout"),
-        **options,
-    )
-    text = PlanText(screenful(), on_terminal(), painter())
-    plans: list[ManifestPlan] = []
-    results: list[Applied] = []
-
-    def take_plans(made: list[ManifestPlan]) -> None:
-        plans.extend(made)
-        if output == "text":
-            show_plans(validation, text, made)
-
-    failure: ManifestToolError | None = None
-    with stop_requests() as stopped:
-        try:
-            _send(validation, settings, lockfiles, wanted, text, take_plans, stopped, results)
-            if wait:
-                _wait(results, settings, wait_timeout, wanted.lock_timeout_s, stopped)
-        except ManifestToolError as error:
-            failure = error
-        failed = _read_failed(results, settings)
-    if output == "json":
-        write_line(applied_json(plans, results, failed, failure))
-    else:
-        for applied in results:
-            for line in applied_lines(applied, failed, painter()):
-                write_line(line)
+    with open_outputs(outputs, "text") as sinks:
+        job = (
+            _SavedPlanJob(paths, options)
+            if any(is_saved_plan(Path(p)) for p in paths)
+            else _Job(paths, options)
+        )
+        views = ApplyViews(sinks, job.validation)
+        failure = job.run(views, wait=wait, wait_timeout=wait_timeout)
+        views.finish(job.results, job.failed, failure)
     if failure is not None:
         raise failure
     return 0
 
 
-def _send(
-    validation: Validation,
-    settings: DatabaseSettings,
-    lockfiles: LockfileSettings,
-    wanted: ApplySettings,
-    text: PlanText,
-    take_plans: Callable[[list[ManifestPlan]], None],
-    stopped: Callable[[], bool],
-    results: list[Applied],
-) -> None:
-    with progress_bar("enqueued") as bar:
-        apply_files(
-            validation.manifests,
-            settings,
-            lockfiles,
-            wanted,
-            on_change=text.add,
-            on_plans=take_plans,
-            on_progress=lambda progress: bar(progress.sent, progress.total),
-            stopped=stopped,
-            results=results,
+class _Job:
+    """One call of apply on manifests."""
+
+    def __init__(self, paths: Sequence[str], options: dict[str, Any]) -> None:
+        self.validation = self._load(paths, options)
+        self.results: list[Applied] = []
+        self.failed: dict[str, LiveRow] = {}
+        self._database = database_settings(options)
+        self._targets = self._find_targets(options)
+        self._settings = ApplySettings(
+            overrides=overrides(options), lock_timeout_s=options.pop("lock_timeout"), **options
         )
+
+    def _load(self, paths: Sequence[str], options: dict[str, Any]) -> Validation:
+        return load_manifests(paths, options)
+
+    def _find_targets(self, options: dict[str, Any]) -> list[ApplyTarget]:
+        return find_targets(self.validation.manifests, lockfile_settings(options), commit_of_pipeline())
+
+    def run(self, views: ApplyViews, *, wait: bool, wait_timeout: float | None) -> ManifestToolError | None:
+        """Apply, wait if asked to, and give what went wrong instead of raising it: it is to be told first."""
+        database = self._database._replace(on_retry=_both(say_retry, views.retry))
+        with stop_requests() as stopped:
+            failure: ManifestToolError | None = None
+            try:
+                self._send(database, views, stopped)
+                if wait:
+                    _wait(self.results, database, wait_timeout, self._settings.lock_timeout_s, stopped)
+            except ManifestToolError as error:
+                failure = error
+            self.failed = _read_failed(self.results, database)
+        return failure
+
+    def _send(self, database: DatabaseSettings, views: ApplyViews, stopped: Callable[[], bool]) -> None:
+        with progress_bar("enqueued") as bar:
+
+            def progress(done: Progress) -> None:
+                bar(done.sent, done.total)
+                views.progress(done)
+
+            self._apply(database, views, progress, stopped)
+
+    def _apply(
+        self,
+        database: DatabaseSettings,
+        views: ApplyViews,
+        progress: Callable[[Progress], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        apply_targets(
+            self._targets,
+            database,
+            self._settings,
+            on_change=views.add,
+            on_plans=lambda plans: self._show(views, plans),
+            on_progress=progress,
+            stopped=stopped,
+            results=self.results,
+        )
+
+    def _show(self, views: ApplyViews, plans: list[ManifestPlan]) -> None:
+        locate_findings(self.validation, plans)
+        say_findings(self.validation, plans)
+        views.plans(plans, self._settings.overrides.strict)
+
+
+class _SavedPlanJob(_Job):
+    """One call of apply on a saved plan, which says itself what an apply of manifests takes from options."""
+
+    def _load(self, paths: Sequence[str], options: dict[str, Any]) -> Validation:
+        if len(paths) != 1:
+            raise UsageError("a saved plan is applied alone", "name just the plan")
+        given = [word for key, word in _FIXED_BY_A_PLAN.items() if options.get(key)]
+        if given:
+            raise UsageError(
+                f"{', '.join(given)} cannot change a saved plan", "make another plan with it: `plan --out`"
+            )
+        self._planned = PlannedApply(Path(paths[0]))
+        for key in ("var", "vars_file", "select", "ids_from", "entry", "lockfile", "target"):
+            options.pop(key)
+        options |= self._planned.overrides._asdict()
+        return Validation()
+
+    def _find_targets(self, options: dict[str, Any]) -> list[ApplyTarget]:
+        return self._planned.targets()
+
+    def _apply(
+        self,
+        database: DatabaseSettings,
+        views: ApplyViews,
+        progress: Callable[[Progress], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        def change(batch: Batch, change: Change) -> None:
+            self._planned.add(batch, change)
+            views.add(batch, change)
+
+        def show(plans: list[ManifestPlan]) -> None:
+            self._planned.check_plans(plans)
+            self._show(views, plans)
+
+        apply_targets(
+            self._targets,
+            database,
+            self._settings,
+            on_database=self._planned.check_database,
+            on_change=change,
+            on_plans=show,
+            on_progress=progress,
+            stopped=stopped,
+            results=self.results,
+        )
+
+
+def _both(
+    one: Callable[[RetryNotice], None], other: Callable[[RetryNotice], None]
+) -> Callable[[RetryNotice], None]:
+    def call(notice: RetryNotice) -> None:
+        one(notice)
+        other(notice)
+
+    return call
 
 
 def _wait(

@@ -64,7 +64,7 @@ def database_settings(options: dict[str, Any]) -> DatabaseSettings:
             "no database given",
             "set DBOS_SYSTEM_DATABASE_URL, or say --database-url postgresql://… or sqlite:///path",
         )
-    return DatabaseSettings(url, schema, budget_s, _say_retry)
+    return DatabaseSettings(url, schema, budget_s, say_retry)
 
 
 def lockfile_settings(options: dict[str, Any]) -> LockfileSettings:
@@ -81,5 +81,5 @@ def overrides(options: dict[str, Any]) -> Overrides:
     )
 
 
-def _say_retry(notice: RetryNotice) -> None:
+def say_retry(notice: RetryNotice) -> None:
     say(f"retry {notice.attempt}: {notice.reason}; again in {notice.wait_s:.1f} s")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -34,7 +35,37 @@ def override(*words: str, **settings: Any) -> Decorator:
     return click.option(*words, **settings)
 
 
+# click's parameter types are generic for the checker only
+if TYPE_CHECKING:
+    _ParamType = click.ParamType["Output"]
+else:
+    _ParamType = click.ParamType
+
+
+class Output(NamedTuple):
+    """A form of the result, and where it goes: None is standard output."""
+
+    format: str
+    path: Path | None
+
+
+class _OutputType(_ParamType):
+    name = "format"
+
+    def __init__(self, formats: tuple[str, ...]) -> None:
+        self._choice = click.Choice(formats)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Output:
+        if isinstance(value, Output):
+            return value
+        name, sign, path = str(value).partition("=")
+        if sign and not path:
+            self.fail(f"`{value}` names no file: write {name}=FILE", param, ctx)
+        return Output(self._choice.convert(name, param, ctx), Path(path) if sign else None)
+
+
 def output_option(*formats: str) -> Decorator:
+    """One form of the result, on standard output."""
     return option(
         "-o",
         "--output",
@@ -42,6 +73,19 @@ def output_option(*formats: str) -> Decorator:
         default=formats[0],
         show_default=True,
         help="Form of the result.",
+    )
+
+
+def outputs_option(*formats: str) -> Decorator:
+    """Several forms of the result at once, into files or one to standard output; the first is the default."""
+    return option(
+        "-o",
+        "--output",
+        "outputs",
+        type=_OutputType(formats),
+        multiple=True,
+        metavar="FORMAT[=FILE]",
+        help=f"Form of the result, into a file or to standard output; repeatable: {', '.join(formats)}.",
     )
 
 

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import click
 
 from ..diagnostic import Diagnostic
-from ..report.diagnostics import format_diagnostics, github_annotation
+from ..report.diagnostics import format_diagnostics
+from ..report.github import github_annotation
 from ..report.text import Paint, plain
 from ..validation import Validation
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import click
 
-from ..operations import plan_files
-from ..report.changes import PlanJson, PlanText
+from ..errors import UsageError
+from ..files import replace_file
+from ..operations import LockfileSettings, plan_against_lockfiles, plan_files
+from ..plan_operations import begin_plan
+from ..planning import ManifestPlan, Overrides
+from ..saved_plan import PlanWriter
+from ..system_db.connect import Database
+from ..validation import Validation
+from .commits import commit_of_pipeline
 from .database_options import (
     database_options,
     database_settings,
@@ -18,9 +28,9 @@ from .database_options import (
     show_values_option,
 )
 from .inputs import load_manifests, manifest_options
-from .options import option, output_option, paths_argument
-from .output import on_terminal, painter, screenful, write
-from .plans import locate_findings, show_plans
+from .options import Output, option, outputs_option, paths_argument
+from .outputs import open_outputs
+from .plans import PLAN_FORMATS, PlanView, Views, locate_findings, make_plan_view, say_findings
 
 
 @click.command()
@@ -33,29 +43,78 @@ from .plans import locate_findings, show_plans
 @option(
     "--exit-code", is_flag=True, help="Exit 10 when something would be enqueued, 6 when apply would refuse."
 )
-@output_option("text", "json")
+@option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan, for `apply FILE`.")
+@option(
+    "--against",
+    type=click.Choice(["database", "lock"]),
+    default="database",
+    show_default=True,
+    help="Compare with the database, or without one with the lockfile only.",
+)
+@outputs_option(*PLAN_FORMATS)
 def plan(
-    paths: tuple[str, ...], output: str, show_values: bool | None, exit_code: bool, **options: Any
+    paths: tuple[str, ...],
+    outputs: tuple[Output, ...],
+    show_values: bool | None,
+    exit_code: bool,
+    out: Path | None,
+    against: str,
+    **options: Any,
 ) -> int:
     """Compare manifests with the DBOS system database and the lockfile; changes nothing."""
+    if out is not None and against == "lock":
+        raise UsageError("--out and --against lock exclude each other", "a saved plan rests on the database")
     validation = load_manifests(paths, options)
-    settings, lockfiles, overriding = (
-        database_settings(options),
-        lockfile_settings(options),
-        overrides(options),
-    )
-    if output == "json":
-        document = PlanJson(write, bool(show_values))
-        document.begin()
-        plans = plan_files(validation.manifests, settings, lockfiles, overriding, document.add)
-        locate_findings(validation, plans)
-        document.finish(plans, overriding.strict)
-    else:
-        text = PlanText(screenful(), on_terminal() if show_values is None else show_values, painter())
-        plans = plan_files(validation.manifests, settings, lockfiles, overriding, text.add)
-        show_plans(validation, text, plans)
+    with ExitStack() as held:
+        sinks = held.enter_context(open_outputs(outputs, "text"))
+        views: list[PlanView] = [make_plan_view(sink, validation, show_values) for sink in sinks]
+        writer = PlanWriter(held.enter_context(replace_file(out))) if out is not None else None
+        plans, strict = _make(validation, views, writer, against, options)
+        if writer is not None:
+            writer.end()
     if not exit_code:
         return 0
-    if any(plan.refuses(overriding.strict) for plan in plans):
+    if any(plan.refuses(strict) for plan in plans):
         return 6
     return 10 if any(plan.to_send for plan in plans) else 0
+
+
+def _make(
+    validation: Validation,
+    views: Sequence[PlanView],
+    writer: PlanWriter | None,
+    against: str,
+    options: dict[str, Any],
+) -> tuple[list[ManifestPlan], bool]:
+    lockfiles, overriding = lockfile_settings(options), overrides(options)
+    view = Views([*views, *([_Saving(writer)] if writer is not None else [])])
+    if against == "lock":
+        plans = plan_against_lockfiles(validation.manifests, lockfiles, overriding, view.add)
+    else:
+        begin = _beginner(writer, validation, lockfiles, overriding)
+        settings = database_settings(options)
+        plans = plan_files(validation.manifests, settings, lockfiles, overriding, view.add, begin)
+    locate_findings(validation, plans)
+    say_findings(validation, plans)
+    view.finish(plans, overriding.strict)
+    return plans, overriding.strict
+
+
+class _Saving:
+    """The saved plan as one of the views."""
+
+    def __init__(self, writer: PlanWriter) -> None:
+        self.add = writer.add
+
+    def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
+        """Its end is written when all other forms are."""
+
+
+def _beginner(
+    writer: PlanWriter | None, validation: Validation, lockfiles: LockfileSettings, overriding: Overrides
+) -> Callable[[Database], None]:
+    def begin(database: Database) -> None:
+        if writer is not None:
+            begin_plan(writer, database, validation.manifests, lockfiles, overriding, commit_of_pipeline())
+
+    return begin

@@ -1,32 +1,107 @@
-"""Plans on the terminal: what plan and apply both show."""
+"""Plans on their way out: what plan and apply both show, in each form."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.metadata import version
+from typing import Protocol
 
+from ..batch import Batch
+from ..diagnostic import Diagnostic
+from ..plan import Change
 from ..planning import ManifestPlan
-from ..report.changes import PlanText
 from ..report.diagnostics import format_diagnostics
+from ..report.github import github_annotation
+from ..report.junit import junit_document
+from ..report.markdown import PlanMarkdown
+from ..report.plan_json import PlanIds, PlanJson, PlanJsonLines
+from ..report.plan_text import PlanText
+from ..report.problems import PlanProblems, problems_by_file
+from ..report.sarif import sarif_document
 from ..validation import Validation, locate
-from .output import painter, say, write_annotations, write_line
+from .output import on_terminal, painter, say, screenful, write_annotations
+from .outputs import Sink, Write
+
+PLAN_FORMATS = ("text", "json", "jsonl", "ids", "github", "sarif", "junit", "markdown")
+
+
+class PlanView(Protocol):
+    """Takes the changes of a plan as they come, and is told when they are all there."""
+
+    def add(self, batch: Batch, change: Change) -> None: ...
+
+    def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None: ...
+
+
+def make_plan_view(sink: Sink, validation: Validation, show_values: bool | None) -> PlanView:
+    """The view of a form. Values are shown on a terminal or when asked for."""
+    format, write, paint = sink
+    if format == "text":
+        shown = on_terminal() if show_values is None else show_values
+        return PlanText(screenful(), shown, paint, write)
+    values = bool(show_values)
+    if format in ("github", "sarif", "junit"):
+        return ProblemView(format, write, validation)
+    if format == "markdown":
+        return PlanMarkdown(write, values)
+    if format == "ids":
+        return PlanIds(write)
+    return PlanJson(write, values) if format == "json" else PlanJsonLines(write, values)
+
+
+class ProblemView:
+    """Formats that know only problems and their places."""
+
+    def __init__(self, format: str, write: Write, validation: Validation) -> None:
+        self._format = format
+        self._write = write
+        self._validation = validation
+        self._problems = PlanProblems()
+        self.more: list[Diagnostic] = []  # beside the plan's own problems
+
+    def add(self, batch: Batch, change: Change) -> None:
+        self._problems.add(batch, change)
+
+    def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
+        found = [problem for plan in plans for problem in self._problems.of(plan)]
+        found += self.more
+        found = [*self._validation.diagnostics, *locate(self._validation.documents, found)]
+        if self._format == "sarif":
+            self._write(sarif_document(found, version("dbos-manifest")))
+        elif self._format == "junit":
+            files = list(dict.fromkeys(plan.file for plan in plans))
+            self._write(junit_document(problems_by_file(found, files), strict))
+        else:
+            for problem in found:
+                self._write(f"{github_annotation(problem)}\n")
+
+
+class Views:
+    """Several views as one."""
+
+    def __init__(self, views: Sequence[PlanView]) -> None:
+        self._views = tuple(views)
+
+    def add(self, batch: Batch, change: Change) -> None:
+        for view in self._views:
+            view.add(batch, change)
+
+    def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
+        for view in self._views:
+            view.finish(plans, strict)
 
 
 def locate_findings(validation: Validation, plans: Sequence[ManifestPlan]) -> None:
     """Give the preflight findings of the plans their places in the manifests."""
     for plan in plans:
-        document = plan.manifest.document
-        findings = [replace(f, file=document.file, document=document.index) for f in plan.findings]
+        findings = [replace(f, file=plan.file, document=plan.batch.document) for f in plan.findings]
         plan.findings = locate(validation.documents, findings)
 
 
-def show_plans(validation: Validation, text: PlanText, plans: Sequence[ManifestPlan]) -> None:
-    """The plans on stdout, the preflight findings with their places on stderr."""
-    locate_findings(validation, plans)
+def say_findings(validation: Validation, plans: Sequence[ManifestPlan]) -> None:
+    """The preflight findings on stderr, and as annotations inside GitHub Actions."""
     findings = [finding for plan in plans for finding in plan.findings]
     for block in format_diagnostics(findings, validation.texts, painter(err=True)):
         say(block)
     write_annotations(findings)
-    for plan in plans:
-        for line in text.lines(plan):
-            write_line(line)

@@ -2,63 +2,83 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 import click
 
-from ..report.diagnostics import (
-    format_diagnostics,
-    github_annotation,
-    summarize_validation,
-    validation_json,
-)
+from ..report.diagnostics import format_diagnostics, summarize_validation, validation_json
+from ..report.text import Paint
 from ..validation import Validation
 from .inputs import manifest_options, read_paths
-from .options import option, output_option, paths_argument
-from .output import in_github_actions, painter, say, write, write_line
+from .options import Output, option, outputs_option, paths_argument
+from .output import in_github_actions, painter, say
+from .outputs import Sink, Write, open_outputs
 
 
 @click.command()
 @paths_argument
 @manifest_options
-@output_option("text", "json", "github")
+@outputs_option("text", "json", "github", "sarif", "junit", "markdown")
 @option("--strict", is_flag=True, help="Treat warnings as errors.")
-@click.pass_context
-def validate(ctx: click.Context, /, paths: tuple[str, ...], output: str, strict: bool, **options: Any) -> int:
+def validate(paths: tuple[str, ...], outputs: tuple[Output, ...], strict: bool, **options: Any) -> int:
     """Check manifests: YAML, schema, meaning. Needs no database and no network.
 
     PATH is a file, a folder (its *.yaml and *.yml files that are manifests) or - for standard input.
     """
-    validation = read_paths(paths, options)
-    for note in validation.notes:
-        say(f"note: {note}")
-    source = ctx.get_parameter_source("output")
-    if source is click.core.ParameterSource.DEFAULT and in_github_actions():
-        output = "github"
-    if output == "json":
-        names = [loaded.manifest.name for loaded in validation.manifests]
-        write_line(validation_json(validation.files, names, validation.diagnostics))
-    elif output == "github":
-        for diagnostic in validation.diagnostics:
-            write_line(github_annotation(diagnostic))
-        _write_text(validation, say_blocks=True)
-    else:
-        _write_text(validation, say_blocks=False)
+    with open_outputs(outputs, "github" if in_github_actions() else "text") as sinks:
+        validation = read_paths(paths, options)
+        for note in validation.notes:
+            say(f"note: {note}")
+        for sink in sinks:
+            _write(validation, sink, strict)
     return 1 if validation.errors or (strict and validation.warnings) else 0
 
 
-def _write_text(validation: Validation, *, say_blocks: bool) -> None:
-    for block in format_diagnostics(validation.diagnostics, validation.texts, painter(err=say_blocks)):
-        if say_blocks:
+def _write(validation: Validation, sink: Sink, strict: bool) -> None:
+    """Each form is loaded when it is asked for: most calls want text only."""
+    found, (format, write, paint) = validation.diagnostics, sink
+    if format == "json":
+        names = [loaded.name for loaded in validation.manifests]
+        write(f"{validation_json(validation.files, names, found)}\n")
+    elif format == "sarif":
+        from ..report.sarif import sarif_document
+
+        write(sarif_document(found, version("dbos-manifest")))
+    elif format == "junit":
+        from ..report.junit import junit_document
+        from ..report.problems import problems_by_file
+
+        write(junit_document(problems_by_file(found, list(validation.texts)), strict))
+    elif format == "markdown":
+        from ..report.markdown import validation_markdown
+
+        write(validation_markdown(_summary(validation), found))
+    else:
+        _write_text(validation, write, paint, github=format == "github")
+
+
+def _write_text(validation: Validation, write: Write, paint: Paint, *, github: bool) -> None:
+    if github:
+        from ..report.github import github_annotation
+
+        for diagnostic in validation.diagnostics:
+            write(f"{github_annotation(diagnostic)}\n")
+    for block in format_diagnostics(
+        validation.diagnostics, validation.texts, painter(err=True) if github else paint
+    ):
+        if github:
             say(block)
         else:
             write(f"{block}\n")
-    write_line(
-        summarize_validation(
-            validation.files,
-            len(validation.manifests),
-            validation.workflows,
-            validation.errors,
-            validation.warnings,
-        )
+    write(f"{_summary(validation)}\n")
+
+
+def _summary(validation: Validation) -> str:
+    return summarize_validation(
+        validation.files,
+        len(validation.manifests),
+        validation.workflows,
+        validation.errors,
+        validation.warnings,
     )

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ..apply import Progress
+from ..apply_operations import Applied
+from ..diagnostic import Diagnostic, make_diagnostic
 from ..errors import ManifestToolError
-from ..operations import Applied
 from ..planning import ManifestPlan
 from ..snapshot import LiveRow
+from ..system_db.retry import RetryNotice
 from ..units import format_timestamp
-from .changes import change_json
+from .markdown import code, fit
+from .plan_json import change_json, summary_json
 from .statuses import error_message
 from .text import Paint, count_of, plain, printable
 
@@ -35,7 +39,7 @@ def applied_lines(applied: Applied, failures: Mapping[str, LiveRow], paint: Pain
     if len(outcome.faults) > _MOST_FAULTS:
         yield f"  … and {len(outcome.faults) - _MOST_FAULTS:,} more"
     written = "written" if applied.lock_written else "unchanged"
-    name = printable(applied.plan.manifest.name)
+    name = printable(applied.plan.name)
     yield f"Applied {name}: {', '.join(parts)}; lockfile {applied.lock_path} {written}"
     if applied.wait is not None:
         yield from _wait_lines(applied, failures, paint)
@@ -69,21 +73,30 @@ def applied_json(
     error: ManifestToolError | None,
 ) -> str:
     """The outcome of an apply as one document, also when it was refused or failed half way."""
-    by_name = {applied.plan.manifest.name: applied for applied in results}
+    document = {"format_version": FORMAT_VERSION, **applied_document(plans, results, failures, error)}
+    return json.dumps(document, indent=2)
+
+
+def applied_document(
+    plans: Sequence[ManifestPlan],
+    results: Sequence[Applied],
+    failures: Mapping[str, LiveRow],
+    error: ManifestToolError | None,
+) -> dict[str, Any]:
+    by_name = {applied.plan.name: applied for applied in results}
     document: dict[str, Any] = {
-        "format_version": FORMAT_VERSION,
-        "manifests": [_manifest_json(plan, by_name.get(plan.manifest.name), failures) for plan in plans],
+        "manifests": [_manifest_json(plan, by_name.get(plan.name), failures) for plan in plans],
     }
     if error is not None:
         document["error"] = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
-    return json.dumps(document, indent=2)
+    return document
 
 
 def _manifest_json(
     plan: ManifestPlan, applied: Applied | None, failures: Mapping[str, LiveRow]
 ) -> dict[str, Any]:
     out: dict[str, Any] = {
-        "name": plan.manifest.name,
+        "name": plan.name,
         "counts": plan.summary.as_json(),
         "refusals": [change_json(change, show_values=False) for change in plan.refusals],
         "findings": [
@@ -115,3 +128,67 @@ def _manifest_json(
             "gone": applied.wait.gone,
         }
     return out
+
+
+def fault_diagnostics(results: Sequence[Applied]) -> list[Diagnostic]:
+    """The workflows that could not be enqueued, at their entries."""
+    return [
+        make_diagnostic(
+            "not-enqueued",
+            f"`{fault.spec.id}` was not enqueued: {fault.reason}",
+            ("workflows", fault.spec.entry, "id"),
+            file=applied.plan.file,
+            document=applied.plan.batch.document,
+        )
+        for applied in results
+        for fault in applied.outcome.faults
+    ]
+
+
+def applied_markdown(
+    results: Sequence[Applied], failures: Mapping[str, LiveRow], error: ManifestToolError | None
+) -> str:
+    """The outcome below the plan."""
+
+    def lines() -> Iterator[str]:
+        yield from ("", "### Applied", "")
+        for applied in results:
+            for line in applied_lines(applied, failures):
+                yield f"- {code(line.strip())}"
+        if error is not None:
+            yield f"- ❌ {code(error.message)}"
+
+    return fit(lines())
+
+
+class ApplyEvents:
+    """What an apply does, one JSON line at a time: `type` says what, `format_version` how to read it."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+
+    def _event(self, kind: str, **fields: Any) -> None:
+        self._write(f"{json.dumps({'type': kind, 'format_version': FORMAT_VERSION, **fields})}\n")
+
+    def plans(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
+        for plan in plans:
+            self._event("plan", **summary_json(plan, strict))
+
+    def retry(self, notice: RetryNotice) -> None:
+        wait_ms = round(notice.wait_s * 1000)
+        self._event("retry", attempt=notice.attempt, reason=notice.reason, wait_ms=wait_ms)
+
+    def progress(self, progress: Progress) -> None:
+        self._event("chunk", manifest=progress.manifest, sent=progress.sent, total=progress.total)
+
+    def finish(
+        self,
+        plans: Sequence[ManifestPlan],
+        results: Sequence[Applied],
+        failures: Mapping[str, LiveRow],
+        error: ManifestToolError | None,
+    ) -> None:
+        for applied in results:
+            for fault in applied.outcome.faults:
+                self._event("failed", manifest=applied.plan.name, id=fault.spec.id, reason=fault.reason)
+        self._event("summary", **applied_document(plans, results, failures, error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -22,6 +22,8 @@ _LIVE = (
     "workflow_uuid", "status", "name", "queue_name", "created_at", "started_at_epoch_ms", "completed_at",
     "serialization", "output", "error",
 )  # fmt: skip
+NEWEST_ROWS = 10_000
+NAMES_LOOKED_FOR = 50
 _PARTITION_LIMITS = (
     "partition_concurrency",
     "partition_worker_concurrency",
@@ -122,6 +124,54 @@ def read_queues(connection: Connection, database: Database) -> dict[str, QueueRo
 def _partitioned(older: Any, newer: Any) -> bool | None:
     signs = {bool(sign) for sign in (older, newer) if sign is not None}
     return signs.pop() if len(signs) == 1 else None
+
+
+def read_application_versions(connection: Connection, database: Database) -> frozenset[str] | None:
+    """The versions that workers have registered; None where the schema has no such table."""
+    columns = database.layout.columns.get("application_versions", frozenset())
+    if "version_name" not in columns:
+        return None
+    rows = connection.execute(text(f"SELECT version_name FROM {database.table('application_versions')}"))
+    return frozenset(row[0] for row in rows)
+
+
+def read_known_names(connection: Connection, database: Database, names: Collection[str]) -> frozenset[str]:
+    """Which of these workflow names rows or schedules have, and names to compare the others with.
+
+    Cost:   no index has the names, so the newest rows are looked at first, and for a name that is not among
+            them all rows, until the first that has it.
+    """
+    table = database.table("workflow_status")
+    newest = f"SELECT name FROM {table} ORDER BY created_at DESC LIMIT {NEWEST_ROWS}"
+    seen = {row[0] for row in connection.execute(text(f"SELECT DISTINCT name FROM ({newest}) newest"))}
+    if "workflow_name" in database.layout.columns.get("workflow_schedules", frozenset()):
+        schedules = connection.execute(
+            text(f"SELECT workflow_name FROM {database.table('workflow_schedules')}")
+        )
+        seen |= {row[0] for row in schedules}
+    if seen:
+        for name in sorted(set(names) - seen)[:NAMES_LOOKED_FOR]:
+            found = connection.execute(
+                text(f"SELECT 1 FROM {table} WHERE name = :name LIMIT 1"), {"name": name}
+            )
+            if found.first() is not None:
+                seen.add(name)
+    return frozenset(name for name in seen if name)
+
+
+def read_waiting_behind(
+    connection: Connection, database: Database, lowest: Mapping[str, int]
+) -> dict[str, int]:
+    """How many queued rows of each queue have a greater priority number than the least of ours."""
+    statement = text(
+        f"SELECT count(*) FROM {database.table('workflow_status')} "
+        "WHERE queue_name = :queue AND status = 'ENQUEUED' AND priority > :priority"
+    )
+    counts = {
+        queue: connection.execute(statement, {"queue": queue, "priority": priority}).scalar_one()
+        for queue, priority in sorted(lowest.items())
+    }
+    return {queue: count for queue, count in counts.items() if count}
 
 
 def read_clock_ms(connection: Connection) -> int:

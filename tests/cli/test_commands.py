@@ -60,9 +60,9 @@ def test_drift_refuses_and_sends_nothing(run_db: Cli, jobs: Path, database_url: 
     assert "drifted" in refused.out
     assert run_db("plan", "jobs.yaml", "--exit-code").code == 6
     changes = run_db("plan", "jobs.yaml", "-o", "json").json["manifests"][0]["changes"]
-    assert changes[0]["differences"] == [{"field": "args"}]  # no stored value without --show-values
+    assert changes[0]["differences"] == [{"field": "args[0]"}]  # no stored value without --show-values
     shown = run_db("plan", "jobs.yaml", "-o", "json", "--show-values").json["manifests"][0]["changes"]
-    assert shown[0]["differences"] == [{"field": "args", "database": [1], "manifest": [10]}]
+    assert shown[0]["differences"] == [{"field": "args[0]", "database": 1, "manifest": 10}]
     assert run_db("status", "jobs.yaml", "--only", "NOT_ENQUEUED", "-o", "ids").out == "d\n"
     lock_line = jobs.with_name("jobs.lock.jsonl").read_text().splitlines()[1]
     assert run_db("apply", "jobs.yaml", "--allow-drift").code == 0

@@ -118,7 +118,7 @@ def test_an_id_that_exists_is_never_sent_again(cli: Cli, rows: Rows, status: str
     changes = cli.plan(manifest).changes()
     for change in changes.values():
         assert change["state"] == "drifted"
-        assert [difference["field"] for difference in change["differences"]] == ["args"]
+        assert [difference["field"] for difference in change["differences"]] == ["args[0]", "args[1]"]
     check_untouched(cli, rows, manifest, expect=6)
     check_untouched(cli, rows, manifest, "--allow-drift")
     assert rows.column("inputs", "workflow_input").keys() == WRITERS.keys() - STATUS_ONLY

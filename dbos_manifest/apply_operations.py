@@ -1,0 +1,275 @@
+"""Plans into the database and results into the lockfiles: apply, and waiting for what was applied."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from .apply import ApplyOptions, Progress, Run, SendOutcome, send_manifest
+from .batch import Batch
+from .errors import DatabaseError, DatabaseUnreachable, LockfileNotWritable, PartlyApplied, Refused
+from .files import LockfileSlot, read_git_commit
+from .lockfile import new_lockfile
+from .operations import (
+    CHUNK_SIZES,
+    ChangeSink,
+    DatabaseSettings,
+    LockfileSettings,
+    connect,
+    load_lockfile,
+    lockfile_paths,
+    make_plan,
+)
+from .plan import State
+from .planning import ManifestPlan, Overrides
+from .system_db.connect import Database, check_writable
+from .system_db.lock import session_lock
+from .validation import LoadedManifest
+from .wait import Following, WaitResult, wait_for_workflows
+
+
+class ApplySettings(NamedTuple):
+    overrides: Overrides = Overrides()
+    chunk_size: int | None = None  # None: by database
+    atomic: bool = False
+    fail_fast: bool = False
+    locked: bool = False
+    provenance: bool = True
+    legacy_inputs: bool = False
+    lock_timeout_s: float = 60.0
+
+
+@dataclass(slots=True)
+class Applied:
+    """What became of one manifest."""
+
+    plan: ManifestPlan
+    lock_path: Path
+    outcome: SendOutcome = field(default_factory=SendOutcome)
+    lock_written: bool = False
+    wait: WaitResult | None = None
+
+
+class ApplyTarget(NamedTuple):
+    """A manifest to apply, with what its files say."""
+
+    batch: Batch
+    lock_path: Path
+    commit: str | None  # of Git, for provenance
+
+
+def find_targets(
+    manifests: Sequence[LoadedManifest], lockfiles: LockfileSettings, commit: str | None
+) -> list[ApplyTarget]:
+    """Manifests with their lockfiles and the Git commit they are from, unless one is given.
+
+    Raises: UsageError when two manifests would share a lockfile.
+    """
+    paths = lockfile_paths(manifests, lockfiles)
+    return [
+        ApplyTarget(loaded, path, commit or read_git_commit(folder_of(loaded)))
+        for loaded, path in zip(manifests, paths, strict=True)
+    ]
+
+
+def folder_of(loaded: LoadedManifest) -> Path:
+    """The folder of a manifest's file; the current one for standard input."""
+    return (loaded.path or Path("manifest")).resolve().parent
+
+
+def apply_targets(
+    targets: Sequence[ApplyTarget],
+    settings: DatabaseSettings,
+    options: ApplySettings,
+    *,
+    on_database: Callable[[Database], None] = lambda database: None,
+    on_change: ChangeSink,
+    on_plans: Callable[[list[ManifestPlan]], None],
+    on_progress: Callable[[Progress], None],
+    stopped: Callable[[], bool],
+    results: list[Applied],
+) -> None:
+    """Decide over all manifests, then send what is missing, and write the lockfiles.
+
+    `on_database` may refuse the database before anything is compared.
+    `results` is filled as it goes, so that the caller can tell what was done when this raises.
+    Raises: Refused (nothing was sent), PartlyApplied (safe to run again), Interrupted, DatabaseError,
+            LockfileNotWritable, InvalidLockfile.
+    """
+    with ExitStack() as held:
+        database = held.enter_context(connect(settings))
+        on_database(database)
+        if not options.locked:
+            settings.retry().call(partial(check_writable, database))
+            for name in sorted(target.batch.name for target in targets):
+                held.enter_context(session_lock(database, name, options.lock_timeout_s))
+        slots = [_Slot(target.lock_path, options, held) for target in targets]
+        plans = []
+        for batch, path, _ in targets:
+            lockfile = load_lockfile(path, batch.name, database.fingerprint)
+            lockfile = lockfile or new_lockfile(batch.name, database.fingerprint)
+            overrides, size = options.overrides, options.chunk_size
+            plans.append(make_plan(database, batch, lockfile, settings, overrides, size, on_change))
+        on_plans(plans)
+        _refuse_or_go_on(plans, options)
+        for slot, plan in zip(slots, plans, strict=True):
+            if plan.to_send or plan.lock.changed:
+                slot.require()
+        run_id = str(uuid.uuid4())
+        for target, plan, slot in zip(targets, plans, slots, strict=True):
+            applied = Applied(plan, slot.path)
+            results.append(applied)
+            run = Run(run_id, _provenance(target.commit, options, run_id), options.legacy_inputs)
+            _send(database, applied, slot, run, settings, options, on_progress, stopped)
+    _raise_for_faults(results)
+
+
+class _Slot:
+    """A lockfile's slot, whose failure to open matters only once there is something to write."""
+
+    def __init__(self, path: Path, options: ApplySettings, held: ExitStack) -> None:
+        self.path = path
+        self._slot: LockfileSlot | None = None
+        self._error: LockfileNotWritable | None = None
+        if not options.locked:  # a check writes nothing, not even for a moment
+            try:
+                self._slot = held.enter_context(LockfileSlot(path, options.lock_timeout_s))
+            except LockfileNotWritable as error:
+                self._error = error
+
+    def require(self) -> LockfileSlot:
+        if self._error is not None:
+            raise self._error
+        assert self._slot is not None
+        return self._slot
+
+
+def _refuse_or_go_on(plans: Sequence[ManifestPlan], options: ApplySettings) -> None:
+    refusing = [plan for plan in plans if plan.refuses(options.overrides.strict)]
+    if refusing:
+        raise Refused(
+            f"nothing was sent: {', '.join(_why(plan) for plan in refusing)}",
+            "see each workflow above; --allow-drift, --skip-conflicts and --allow CODE go on without them",
+        )
+    if options.locked:
+        behind = [plan.name for plan in plans if plan.to_send or plan.lock.changed]
+        if behind:
+            raise Refused(
+                f"--locked: there is something to send or to write for {', '.join(behind)}",
+                "run apply without --locked and commit the lockfile",
+            )
+
+
+def _why(plan: ManifestPlan) -> str:
+    counts = plan.summary
+    parts = [
+        f"{count} {word}"
+        for count, word in (
+            (counts.count(State.DRIFTED), "drifted"),
+            (counts.count(State.CONFLICT), "in conflict"),
+            (len(plan.findings), "preflight findings"),
+        )
+        if count
+    ]
+    return f"`{plan.name}` has {', '.join(parts)}"
+
+
+def _provenance(commit: str | None, options: ApplySettings, run_id: str) -> dict[str, str] | None:
+    if not options.provenance:
+        return None
+    return {"run_id": run_id, **({"commit": commit} if commit else {})}
+
+
+def _send(
+    database: Database,
+    applied: Applied,
+    slot: _Slot,
+    run: Run,
+    settings: DatabaseSettings,
+    options: ApplySettings,
+    on_progress: Callable[[Progress], None],
+    stopped: Callable[[], bool],
+) -> None:
+    """Send one manifest, and write its lockfile also when that fails half way."""
+    plan, outcome = applied.plan, applied.outcome
+    chunk_size = options.chunk_size or CHUNK_SIZES[database.dialect]
+    try:
+        if plan.to_send:
+            send_manifest(
+                database,
+                plan,
+                run=run,
+                options=ApplyOptions(chunk_size, options.atomic, options.fail_fast),
+                retry=settings.retry(),
+                outcome=outcome,
+                on_progress=on_progress,
+                stopped=stopped,
+            )
+    except DatabaseError as error:
+        if not outcome.enqueued and not isinstance(error, DatabaseUnreachable):
+            raise
+        raise PartlyApplied(
+            f"{error.message}: {outcome.enqueued} of {plan.to_send} workflows are known to be enqueued",
+            "the lockfile has them; run the same command again to go on",
+        ) from error
+    finally:
+        if plan.lock.changed:
+            slot.require().replace(plan.lock.render())
+            applied.lock_written = True
+
+
+def _raise_for_faults(results: Sequence[Applied]) -> None:
+    faults = [fault for applied in results for fault in applied.outcome.faults]
+    if faults:
+        enqueued = sum(applied.outcome.enqueued for applied in results)
+        raise PartlyApplied(
+            f"{len(faults)} workflows could not be enqueued, {enqueued} were",
+            "mend the ones named above and run the same command again",
+        )
+
+
+def wait_for_results(
+    results: Sequence[Applied],
+    settings: DatabaseSettings,
+    *,
+    timeout_s: float | None,
+    poll_s: float,
+    lock_timeout_s: float,
+    on_progress: Callable[[Following], None],
+    stopped: Callable[[], bool],
+) -> None:
+    """Follow every workflow of the applied manifests to its end, and note that in the lockfiles."""
+    give_up = None if timeout_s is None else time.monotonic() + timeout_s
+
+    def pause() -> bool:
+        if stopped() or (give_up is not None and time.monotonic() >= give_up):
+            return False
+        time.sleep(poll_s)
+        return not stopped()
+
+    with connect(settings) as database:
+        for applied in results:
+            left_alone = applied.plan.left_alone
+            ids = (spec.id for spec in applied.plan.batch.specs() if spec.id not in left_alone)
+            applied.wait = wait_for_workflows(
+                database, ids, retry=settings.retry(), pause=pause, on_progress=on_progress
+            )
+            _record_final(applied, applied.wait, lock_timeout_s)
+
+
+def _record_final(applied: Applied, wait: WaitResult, lock_timeout_s: float) -> None:
+    with LockfileSlot(applied.lock_path, lock_timeout_s) as slot:
+        # read again: nothing was held while waiting, and another apply may have added to it
+        lock = load_lockfile(applied.lock_path, applied.plan.name, None) or applied.plan.lock
+        for workflow_id, final in wait.final.items():
+            if workflow_id in lock:
+                lock.finish(workflow_id, final.status, final.completed_at_ms)
+        if lock.changed:
+            slot.replace(lock.render())
+            applied.lock_written = True

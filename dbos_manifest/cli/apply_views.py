@@ -1,0 +1,82 @@
+"""What an apply shows, in each form: the plan, what happens, and the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..apply import Progress
+from ..apply_operations import Applied
+from ..batch import Batch
+from ..errors import ManifestToolError
+from ..plan import Change
+from ..planning import ManifestPlan
+from ..report.applied import (
+    ApplyEvents,
+    applied_json,
+    applied_lines,
+    applied_markdown,
+    fault_diagnostics,
+)
+from ..snapshot import LiveRow
+from ..system_db.retry import RetryNotice
+from ..validation import Validation
+from .outputs import Sink
+from .plans import PlanView, ProblemView, make_plan_view
+
+APPLY_FORMATS = ("text", "json", "jsonl", "github", "sarif", "junit", "markdown")
+_AT_THE_END = ("github", "sarif", "junit")  # one document, of the plan's problems
+
+
+class ApplyViews:
+    """The forms of one apply."""
+
+    def __init__(self, sinks: Sequence[Sink], validation: Validation) -> None:
+        self._sinks = sinks
+        self._views: dict[int, PlanView] = {
+            at: make_plan_view(sink, validation, None)
+            for at, sink in enumerate(sinks)
+            if sink.format not in ("json", "jsonl")
+        }
+        self._events = [ApplyEvents(sink.write) for sink in sinks if sink.format == "jsonl"]
+        self._plans: list[ManifestPlan] = []
+        self._strict = False
+
+    def add(self, batch: Batch, change: Change) -> None:
+        for view in self._views.values():
+            view.add(batch, change)
+
+    def plans(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
+        self._plans, self._strict = list(plans), strict
+        for at, view in self._views.items():
+            if self._sinks[at].format not in _AT_THE_END:
+                view.finish(plans, strict)
+        for events in self._events:
+            events.plans(plans, strict)
+
+    def retry(self, notice: RetryNotice) -> None:
+        for events in self._events:
+            events.retry(notice)
+
+    def progress(self, progress: Progress) -> None:
+        for events in self._events:
+            events.progress(progress)
+
+    def finish(
+        self, results: Sequence[Applied], failed: Mapping[str, LiveRow], failure: ManifestToolError | None
+    ) -> None:
+        for at, (format, write, paint) in enumerate(self._sinks):
+            if format == "json":
+                write(f"{applied_json(self._plans, results, failed, failure)}\n")
+            elif format == "markdown":
+                write(applied_markdown(results, failed, failure))
+            elif format in _AT_THE_END:
+                view = self._views[at]
+                assert isinstance(view, ProblemView)
+                view.more += fault_diagnostics(results)
+                view.finish(self._plans, self._strict)
+            elif format == "text":
+                for applied in results:
+                    for line in applied_lines(applied, failed, paint):
+                        write(f"{line}\n")
+        for events in self._events:
+            events.finish(self._plans, results, failed, failure)

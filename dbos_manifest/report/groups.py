@@ -1,0 +1,123 @@
+"""Changes in, a few groups out: one for each entry, state and status, with the ranges of its axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..batch import Batch
+from ..canonical import canonical_json
+from ..filters import UNSET
+from ..matrix import Matrix
+from ..plan import Change, State
+from .text import printable, shorten
+
+MOST_VALUES = 10_000  # of one axis that are remembered
+_LISTED = 6
+_RUNS_SHOWN = 4
+
+
+@dataclass(slots=True)
+class Group:
+    """Workflows of one entry (or, of entries that are one workflow each, of one name) in one state."""
+
+    first: Change
+    last: Change
+    matrix: Matrix | None
+    count: int = 1
+    values: list[dict[str, None]] = field(default_factory=list)  # of each name of the matrix, as labels
+
+    def note(self, change: Change) -> None:
+        if self.matrix is None or change.spec is None:
+            return
+        if not self.values:
+            self.values = [{} for _ in self.matrix.names]
+        for known, cell in zip(self.values, change.spec.binding, strict=False):
+            if cell[0] is not UNSET and len(known) <= MOST_VALUES:
+                known[label_of(cell[0])] = None
+
+    def ranges(self) -> str:
+        """`day 2026-04-01 … 2026-04-30 (30), region eu, us`; nothing where no matrix is known."""
+        if self.matrix is None:
+            return ""
+        axes = {axis.name: axis for axis in self.matrix.axes}
+        parts = []
+        for name, known in zip(self.matrix.names, self.values, strict=False):
+            if len(known) > MOST_VALUES:
+                parts.append(f"{name} (more than {MOST_VALUES:,})")
+            elif known:
+                axis = axes.get(name)
+                order = map(label_of, axis.values()) if axis and axis.count <= MOST_VALUES else known
+                parts.append(f"{name} {_describe(known, order)}")
+        return ", ".join(parts)
+
+
+def label_of(value: Any) -> str:
+    """A value of an axis in few characters; a map by its `name` or `id`."""
+    if isinstance(value, dict):
+        value = next((value[key] for key in ("name", "id") if isinstance(value.get(key), (str, int))), value)
+    return shorten(printable(value if isinstance(value, str) else canonical_json(value)), 40)
+
+
+def _describe(known: dict[str, None], order: Iterable[str]) -> str:
+    if len(known) <= _LISTED:
+        return ", ".join(known)
+    runs = list(_runs(known, order))
+    shown = [first if count == 1 else f"{first} … {last}" for first, last, count in runs[:_RUNS_SHOWN]]
+    more = ", …" if len(runs) > _RUNS_SHOWN else ""
+    return f"{', '.join(shown)}{more} ({len(known):,})"
+
+
+def _runs(known: dict[str, None], order: Iterable[str]) -> Iterator[tuple[str, str, int]]:
+    """The stretches of an axis's values that are all known: first, last, how many."""
+    run: list[str] = []
+    for label in dict.fromkeys(order):
+        if label in known:
+            run.append(label)
+        elif run:
+            yield run[0], run[-1], len(run)
+            run = []
+    if run:
+        yield run[0], run[-1], len(run)
+
+
+class Groups:
+    """The groups of each manifest, in the order of their first workflows."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, dict[tuple[Any, ...], Group]] = {}
+
+    def add(self, batch: Batch, change: Change) -> None:
+        groups = self._groups.setdefault(batch.name, {})
+        matrix = batch.matrix_of(change.entry) if change.entry is not None else None
+        kind = (change.entry if matrix is not None else None, change.workflow, change.state, change.status)
+        group = groups.get(kind)
+        if group is None:
+            group = groups[kind] = Group(change, change, matrix)
+        else:
+            group.last = change
+            group.count += 1
+        group.note(change)
+
+    def of(self, name: str) -> Sequence[Group]:
+        return list(self._groups.get(name, {}).values())
+
+
+def describe_group(group: Group) -> str:
+    """`180 × create, ingest_orders: day 2026-01-01 … 2026-03-31 (90), region eu, us`."""
+    first = group.first
+    notes = [first.state.value, first.workflow, first.status]
+    ranges = group.ranges()
+    text = ", ".join(printable(note) for note in notes if note)
+    return f"{group.count:,} × {text}{f': {ranges}' if ranges else ''}"
+
+
+def ids_of(group: Group) -> str:
+    """`orders-2026-01-01 … orders-2026-03-31`."""
+    ids = printable(group.first.id)
+    return ids if group.count == 1 else f"{ids} … {printable(group.last.id)}"
+
+
+SINGLED_OUT = frozenset({State.DRIFTED, State.CONFLICT, State.VANISHED, State.ORPHANED})
+"""States that a reviewer wants to see one by one, not only counted."""

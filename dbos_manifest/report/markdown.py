@@ -1,0 +1,130 @@
+"""Diagnostics and plans as Markdown that fits a pull request: the summary first, the details folded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from ..batch import Batch
+from ..diagnostic import Diagnostic, Severity
+from ..plan import Change, State
+from ..planning import ManifestPlan
+from .groups import SINGLED_OUT, Groups, describe_group, ids_of
+from .plan_text import SIGNS, describe_difference, notes_of
+from .text import count_of, printable, shorten
+
+MAX_CHARACTERS = 60_000  # a comment on GitHub takes 65,536
+_MOST_ROWS = 100
+_MOST_DETAILS = 50
+_PUNCTUATION = re.compile(r"[!-*<-@\[-`{-~+_-]")
+
+
+def code(text: str) -> str:
+    """Text as code that is nothing but text: no Markdown, no HTML, no mention, no end of a table cell."""
+    return f"<code>{_escape(text)}</code>"
+
+
+def _escape(text: str) -> str:
+    return _PUNCTUATION.sub(lambda match: f"&#{ord(match[0])};", shorten(printable(text), 300))
+
+
+def _plain(text: str) -> str:
+    """The same outside of code, where a word joiner behind `@` keeps it from calling anybody."""
+    return _escape(text).replace("&#64;", "&#64;&#8288;")
+
+
+def fold(title: str, lines: Iterable[str]) -> Iterator[str]:
+    found = list(lines)
+    if found:
+        yield from (f"<details><summary>{title}</summary>", "", *found, "", "</details>", "")
+
+
+def fit(lines: Iterable[str]) -> str:
+    """The lines as far as they fit, and a word on the rest. A cut never leaves a fold open."""
+    out: list[str] = []
+    size = folds = 0
+    for line in lines:
+        size += len(line) + 1
+        if size > MAX_CHARACTERS - 200:
+            out += ["", *["</details>"] * folds, "", "… cut: the rest does not fit into a comment"]
+            break
+        folds += line.startswith("<details>") - line.startswith("</details>")
+        out.append(line)
+    return "\n".join(out) + "\n"
+
+
+def diagnostic_lines(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:
+    """A list item for each diagnostic."""
+    for found in diagnostics[:_MOST_DETAILS]:
+        mark = "❌" if found.severity is Severity.ERROR else "⚠️"
+        place = f"{found.span.file}:{found.span.line}" if found.span else found.file or ""
+        text = f"- {mark} {code(found.code)} {_plain(found.message)} — {code(place)}"
+        if found.note:
+            text += f"<br>{_plain(found.note)}"
+        if found.help:
+            text += f"<br>help: {_plain(found.help)}"
+        yield text
+    if len(diagnostics) > _MOST_DETAILS:
+        yield f"- … and {len(diagnostics) - _MOST_DETAILS:,} more"
+
+
+def validation_markdown(closing_line: str, diagnostics: Sequence[Diagnostic]) -> str:
+    """What validate found."""
+    return fit(["### dbos-manifest validate", "", _plain(closing_line), "", *diagnostic_lines(diagnostics)])
+
+
+class PlanMarkdown:
+    """The plan for a reviewer: a table of ranges, then findings and single workflows, folded."""
+
+    def __init__(self, write: Callable[[str], object], show_values: bool) -> None:
+        self._write = write
+        self._show_values = show_values
+        self._groups = Groups()
+        self._singled_out: dict[str, list[Change]] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, batch: Batch, change: Change) -> None:
+        self._groups.add(batch, change)
+        if change.state in SINGLED_OUT:
+            self._counts[batch.name] = self._counts.get(batch.name, 0) + 1
+            found = self._singled_out.setdefault(batch.name, [])
+            if len(found) < _MOST_DETAILS:
+                found.append(change)
+
+    def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
+        self._write(fit(line for plan in plans for line in self._lines(plan, strict)))
+
+    def _lines(self, plan: ManifestPlan, strict: bool) -> Iterator[str]:
+        verdict = "❌ apply would refuse" if plan.refuses(strict) else "✅"
+        if not plan.to_send and not plan.refuses(strict):
+            verdict = "✅ nothing to enqueue"
+        yield from (f"### Plan of {code(plan.name)} ({code(plan.file)}) {verdict}", "")
+        yield from (f"**{plan.summary.closing_line().removeprefix('Plan: ')}**", "")
+        yield from self._table(plan)
+        for queue, count in plan.waiting_behind.items():
+            yield f"- {code(queue)}: {count_of(count, 'workflow')} already queued there would start later"
+            yield ""
+        yield from fold(f"Findings ({len(plan.findings)})", diagnostic_lines(plan.findings))
+        total = self._counts.get(plan.name, 0)
+        yield from fold(f"One by one ({total:,})", self._details(plan.name, total))
+
+    def _table(self, plan: ManifestPlan) -> Iterator[str]:
+        groups = self._groups.of(plan.name)
+        if not groups:
+            return
+        yield from ("| | workflows | ids |", "|---|---|---|")
+        for group in sorted(groups, key=lambda group: group.first.state is State.UNCHANGED)[:_MOST_ROWS]:
+            sign = SIGNS[group.first.state][0]
+            yield f"| `{sign}` | {_plain(describe_group(group))} | {code(ids_of(group))} |"
+        if len(groups) > _MOST_ROWS:
+            yield f"| | … and {len(groups) - _MOST_ROWS:,} more rows | |"
+        yield ""
+
+    def _details(self, name: str, total: int) -> Iterator[str]:
+        shown = self._singled_out.get(name, [])
+        for change in shown:
+            yield f"- {code(change.id)} {_plain(', '.join(notes_of(change)))}"
+            for difference in change.differences:
+                yield f"  - {code(describe_difference(difference, self._show_values))}"
+        if total > len(shown):
+            yield f"- … and {total - len(shown):,} more"

@@ -1,0 +1,122 @@
+"""A plan as programs read it: one JSON document, JSON lines, or just the ids to enqueue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..batch import Batch
+from ..plan import MISSING, Change, Difference, State
+from ..planning import ManifestPlan
+from .diagnostics import diagnostic_json
+
+FORMAT_VERSION = 1
+Write = Callable[[str], object]
+
+
+def change_json(change: Change, show_values: bool) -> dict[str, Any]:
+    """A change as JSON; stored and wanted values only when they may be shown."""
+    out: dict[str, Any] = {
+        "id": change.id,
+        "state": change.state.value,
+        "workflow": change.workflow,
+        "entry": change.entry,
+        "status": change.status,
+        "comparable": change.comparable,
+        "differences": [_difference_json(difference, show_values) for difference in change.differences],
+    }
+    if change.held_by is not None:
+        out["held_by"] = change.held_by
+    if change.reason is not None:
+        out["reason"] = change.reason
+    return out
+
+
+def _difference_json(difference: Difference, show_values: bool) -> dict[str, Any]:
+    out: dict[str, Any] = {"field": difference.field}
+    if show_values:
+        for side in ("database", "manifest"):
+            value = getattr(difference, side)
+            if value is not MISSING:
+                out[side] = value
+    return out
+
+
+def summary_json(plan: ManifestPlan, strict: bool) -> dict[str, Any]:
+    """What a plan comes to."""
+    return {
+        "name": plan.name,
+        "file": plan.file,
+        "counts": plan.summary.as_json(),
+        "to_enqueue": plan.to_send,
+        "refused": plan.refuses(strict),
+        "waiting_behind": plan.waiting_behind,
+        "findings": [diagnostic_json(finding) for finding in plan.findings],
+    }
+
+
+class PlanJson:
+    """Writes the plan's document as the changes come, so that a million of them are never held."""
+
+    def __init__(self, write: Write, show_values: bool) -> None:
+        self._write = write
+        self._show_values = show_values
+        self._manifest: str | None = None
+        self._empty = True
+        write(f'{{"format_version": {FORMAT_VERSION}, "manifests": [')
+
+    def add(self, batch: Batch, change: Change) -> None:
+        self._enter(batch.name)
+        self._write("\n  " if self._empty else ",\n  ")
+        self._write(json.dumps(change_json(change, self._show_values)))
+        self._empty = False
+
+    def _enter(self, name: str) -> None:
+        if self._manifest == name:
+            return
+        if self._manifest is not None:
+            self._write("]},")
+        self._write(f'\n {{"name": {json.dumps(name)}, "changes": [')
+        self._manifest, self._empty = name, True
+
+    def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
+        end = "]}\n" if self._manifest is not None else ""
+        summaries = [summary_json(plan, strict) for plan in plans]
+        self._write(f'{end}], "summary": {json.dumps(summaries)}}}\n')
+
+
+class PlanJsonLines:
+    """One line a change, then one for each manifest's summary: `type` says which."""
+
+    def __init__(self, write: Write, show_values: bool) -> None:
+        self._write = write
+        self._show_values = show_values
+
+    def add(self, batch: Batch, change: Change) -> None:
+        line = {
+            "type": "change",
+            "format_version": FORMAT_VERSION,
+            "manifest": batch.name,
+            **change_json(change, self._show_values),
+        }
+        self._write(f"{json.dumps(line)}\n")
+
+    def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
+        for plan in plans:
+            line = {"type": "summary", "format_version": FORMAT_VERSION, **summary_json(plan, strict)}
+            self._write(f"{json.dumps(line)}\n")
+
+
+class PlanIds:
+    """The ids that apply would enqueue, one a line, as far as they are new."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+
+    def add(self, batch: Batch, change: Change) -> None:
+        if change.state is State.CREATE:
+            self._write(f"{change.id}\n")
+
+    def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
+        pass

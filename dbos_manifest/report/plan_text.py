@@ -1,0 +1,109 @@
+"""A plan as a person reads it on a terminal: changes come one by one, the text when all are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..batch import Batch
+from ..plan import MISSING, Change, Difference, State
+from ..planning import ManifestPlan
+from .groups import SINGLED_OUT, Groups, describe_group, ids_of
+from .text import Paint, count_of, plain, printable, show_value
+
+SIGNS = {
+    State.CREATE: ("+", "green"),
+    State.UNCHANGED: ("=", "dim"),
+    State.DRIFTED: ("~", "yellow"),
+    State.CONFLICT: ("!", "red"),
+    State.VANISHED: ("?", "yellow"),
+    State.ORPHANED: ("-", "dim"),
+}
+_MOST_IN_FULL = 20  # drifted, conflicting and vanished workflows shown one by one beyond a screenful
+
+
+@dataclass(slots=True)
+class _Shown:
+    lines: list[Change] = field(default_factory=list)  # in full, up to a screenful
+    singled_out: list[Change] = field(default_factory=list)
+    count: int = 0
+
+
+class PlanText:
+    """Collects changes within bounds, and gives the plan of each manifest as text."""
+
+    def __init__(
+        self,
+        screenful: int,
+        show_values: bool,
+        paint: Paint = plain,
+        write: Callable[[str], object] = lambda text: None,
+    ) -> None:
+        self._screenful = screenful
+        self._show_values = show_values
+        self._paint = paint
+        self._write = write
+        self._shown: dict[str, _Shown] = {}
+        self._groups = Groups()
+
+    def add(self, batch: Batch, change: Change) -> None:
+        shown = self._shown.setdefault(batch.name, _Shown())
+        shown.count += 1
+        if len(shown.lines) < self._screenful:
+            shown.lines.append(change)
+        self._groups.add(batch, change)
+        if change.state in SINGLED_OUT and len(shown.singled_out) < _MOST_IN_FULL:
+            shown.singled_out.append(change)
+
+    def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
+        for plan in plans:
+            for line in self.lines(plan):
+                self._write(f"{line}\n")
+
+    def lines(self, plan: ManifestPlan) -> Iterator[str]:
+        """The plan of one manifest: its workflows, and the closing line."""
+        shown = self._shown.get(plan.name, _Shown())
+        yield self._paint("bold", f"{printable(plan.name)}  ({printable(plan.file)})")
+        if shown.count <= self._screenful:
+            for change in shown.lines:
+                yield from self._line(change)
+        else:
+            for group in self._groups.of(plan.name):
+                sign, style = SIGNS[group.first.state]
+                yield f"  {self._paint(style, sign)} {ids_of(group)}  {describe_group(group)}"
+            for change in shown.singled_out:
+                yield from self._line(change)
+        for queue, count in plan.waiting_behind.items():
+            rows = count_of(count, "workflow")
+            yield f"  {printable(queue)}: {rows} already queued there would start later"
+        yield plan.summary.closing_line()
+
+    def _line(self, change: Change) -> Iterator[str]:
+        sign, style = SIGNS[change.state]
+        yield f"  {self._paint(style, sign)} {printable(change.id)}  {printable(', '.join(notes_of(change)))}"
+        for difference in change.differences:
+            yield f"      {self._paint(style, describe_difference(difference, self._show_values))}"
+
+
+def notes_of(change: Change) -> list[str]:
+    """What is said behind an id: state, workflow, DBOS status and reasons."""
+    notes = [part for part in (change.workflow, change.status, change.reason) if part]
+    if change.held_by:
+        notes.append(f"held by {change.held_by}")
+    if change.state not in (State.CREATE, State.UNCHANGED):
+        notes.insert(0, change.state.value)
+    if not change.comparable:
+        notes.append("not comparable")
+    return notes
+
+
+def describe_difference(difference: Difference, show_values: bool) -> str:
+    """`kwargs.region: "eu" -> "us"`, from the database's value to the manifest's."""
+    field = printable(difference.field)
+    if not show_values:
+        return field
+    values = [
+        str(value) if value is MISSING else show_value(value)
+        for value in (difference.database, difference.manifest)
+    ]
+    return f"{field}: {' -> '.join(values)}"

@@ -1,0 +1,62 @@
+"""Changes in, diagnostics out: what a reviewer or a pipeline is to look at, one for each entry and state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from ..batch import Batch
+from ..diagnostic import Diagnostic, make_diagnostic
+from ..findings import Enough, Findings
+from ..plan import Change, State
+from ..planning import ManifestPlan
+from .plan_text import notes_of
+
+_CODES = {State.DRIFTED: "drifted", State.CONFLICT: "conflict", State.VANISHED: "vanished"}
+
+
+class PlanProblems:
+    """Collects what keeps a workflow from being as the manifest says."""
+
+    def __init__(self) -> None:
+        self._findings: dict[str, Findings] = {}
+
+    def add(self, batch: Batch, change: Change) -> None:
+        code = _CODES.get(change.state)
+        if code is None or change.entry is None or change.held:
+            return
+        findings = self._findings.setdefault(batch.name, Findings())
+        fields = ", ".join(difference.field for difference in change.differences)
+        notes = ", ".join(notes_of(change)[1:])
+        what = f"differs in {fields}" if fields else "the database has its id no longer" if not notes else ""
+        found = make_diagnostic(
+            code,
+            f"`{change.id}` {what or 'cannot be enqueued'} ({notes})",
+            ("workflows", change.entry, "id"),
+            file=batch.file,
+            document=batch.document,
+            help=_HELP[change.state],
+        )
+        with suppress(Enough):
+            findings.add(found, lambda: change.id)
+
+    def of(self, plan: ManifestPlan) -> list[Diagnostic]:
+        """The problems of one manifest with its preflight findings."""
+        findings = self._findings.get(plan.name)
+        return [*plan.findings, *(findings.diagnostics() if findings else ())]
+
+
+_HELP = {
+    State.DRIFTED: "an enqueued workflow cannot be changed: give the new one another id",
+    State.CONFLICT: "give the workflow an id, or a deduplication id, of its own",
+    State.VANISHED: "--recreate-vanished enqueues it again",
+}
+
+
+def problems_by_file(problems: Sequence[Diagnostic], files: Sequence[str]) -> dict[str, list[Diagnostic]]:
+    """The problems under the file they are in; a file without any has an empty list."""
+    out: dict[str, list[Diagnostic]] = {file: [] for file in files}
+    for problem in problems:
+        file = problem.span.file if problem.span else problem.file or ""
+        out.setdefault(file, []).append(problem)
+    return out

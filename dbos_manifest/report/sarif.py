@@ -1,0 +1,65 @@
+"""Diagnostics as a SARIF log, for code scanning."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from ..diagnostic import CODES, Diagnostic, Severity
+from .text import printable
+
+MOST_RESULTS = 5_000  # what GitHub shows of one run
+_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def sarif_document(diagnostics: Sequence[Diagnostic], version: str) -> str:
+    """The log of one run. Columns count code points.
+
+    Source: OASIS SARIF 2.1.0; its official schema is checked by the tests.
+    """
+    codes = sorted({diagnostic.code for diagnostic in diagnostics})
+    run = {
+        "tool": {
+            "driver": {
+                "name": "dbos-manifest",
+                "version": version,
+                "rules": [_rule(code) for code in codes],
+            }
+        },
+        "columnKind": "unicodeCodePoints",
+        "results": [_result(found, codes) for found in diagnostics[:MOST_RESULTS]],
+    }
+    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _rule(code: str) -> dict[str, Any]:
+    info = CODES[code]
+    return {
+        "id": code,
+        "shortDescription": {"text": info.summary},
+        "defaultConfiguration": {"level": info.severity.value},
+    }
+
+
+def _result(found: Diagnostic, codes: Sequence[str]) -> dict[str, Any]:
+    parts = (found.message, found.note, f"help: {found.help}" if found.help else None)
+    out: dict[str, Any] = {
+        "ruleId": found.code,
+        "ruleIndex": codes.index(found.code),
+        "level": "error" if found.severity is Severity.ERROR else "warning",
+        "message": {"text": "\n".join(printable(part) for part in parts if part)},
+    }
+    file = found.span.file if found.span else found.file
+    if file:
+        place: dict[str, Any] = {"artifactLocation": {"uri": quote(file)}}
+        if (span := found.span) is not None:
+            place["region"] = {
+                "startLine": span.line,
+                "startColumn": span.column,
+                "endLine": span.end_line,
+                "endColumn": max(span.end_column, span.column),
+            }
+        out["locations"] = [{"physicalLocation": place}]
+    return out
