@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+from .diagnostic import Path
 from .matrix import Matrix
 from .spec import WorkflowSpec
 
@@ -32,6 +33,9 @@ class Batch(Protocol):
         """Whether these are all workflows of the manifest: under a selection nothing is an orphan."""
 
     def specs(self) -> Iterator[WorkflowSpec]: ...
+
+    def written_at(self, path: Path, workflow: str | None) -> Path:
+        """Where the option of a workflow that `path` names is written, as far as it is known."""
 
     def matrix_of(self, entry: int) -> Matrix | None:
         """The matrix that an entry's bindings belong to, where it is known."""

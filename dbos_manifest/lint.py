@@ -155,25 +155,25 @@ def _blame(expansion: Expansion, spec: WorkflowSpec, diagnostic: Diagnostic) -> 
 
     Of two options at odds, the entry's own is the one to blame.
     """
-    path = _origin(expansion, spec, diagnostic.path)
+    path = find_origin(expansion, spec.workflow, diagnostic.path)
     related = diagnostic.related
     if related and related[0].file is None:  # another option of the same workflow
-        other = _origin(expansion, spec, related[0].path)
+        other = find_origin(expansion, spec.workflow, related[0].path)
         if path[0] != "workflows" and other[0] == "workflows":
             path, other = other, path
         related = (_here(other, expansion.manifest.document.index),)
     return replace(diagnostic, path=path, related=related)
 
 
-def _origin(expansion: Expansion, spec: WorkflowSpec, path: Path) -> Path:
+def find_origin(expansion: Expansion, workflow: str | None, path: Path) -> Path:
     """Where the option that `path` leads to is written; the whole entry when it is written nowhere."""
     manifest = expansion.manifest
     _, index, option, *rest = path
     assert isinstance(index, int)
     if option in manifest.entries[index]:
         return path
-    if option in expansion.catalog.options(spec.workflow):
-        return ("catalog", spec.workflow, option, *rest)
+    if workflow is not None and option in expansion.catalog.options(workflow):
+        return ("catalog", workflow, option, *rest)
     if option in manifest.defaults:
         return ("defaults", option, *rest)
     if option in ("application", "runtime"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeVar
@@ -123,7 +123,11 @@ def make_manifest_plan(
     seen = retry.call(partial(_read_around, database, check))
     plan.waiting_behind = seen.waiting_behind
     findings = check.findings(seen)
-    plan.findings = [finding for finding in findings if finding.code not in overrides.allow]
+    plan.findings = [
+        replace(finding, path=batch.written_at(finding.path, None))
+        for finding in findings
+        if finding.code not in overrides.allow
+    ]
     return plan
 
 

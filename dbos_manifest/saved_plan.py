@@ -11,6 +11,7 @@ import jsonschema_rs
 
 from .batch import Batch
 from .canonical import encode_json
+from .diagnostic import Path
 from .errors import Refused
 from .matrix import Matrix
 from .plan import Change, State
@@ -231,6 +232,9 @@ class SavedBatch(NamedTuple):
 
     def specs(self) -> Iterator[WorkflowSpec]:
         return self.plan.specs(self.position)
+
+    def written_at(self, path: Path, workflow: str | None) -> Path:
+        return path
 
     def matrix_of(self, entry: int) -> Matrix | None:
         return None

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .diagnostic import Diagnostic, Related, Severity, make_diagnostic
+from .diagnostic import Path as DiagnosticPath
 from .document import MAX_FILE_BYTES, Document, locate_diagnostics, parse_documents
 from .errors import InvalidManifest, UsageError
 from .expand import Expansion
 from .files import FolderTree, find_manifests, read_manifest, read_schema
-from .lint import check_expansion
+from .lint import check_expansion, find_origin
 from .manifest import Manifest, parse_manifest
 from .matrix import Matrix
 from .schema import Schema, check_schema
@@ -73,6 +74,9 @@ class LoadedManifest(NamedTuple):
 
     def specs(self) -> Iterator[WorkflowSpec]:
         return specs_of(self)
+
+    def written_at(self, path: DiagnosticPath, workflow: str | None) -> DiagnosticPath:
+        return find_origin(self.expansion, workflow, path)
 
     def matrix_of(self, entry: int) -> Matrix | None:
         return self.expansion.matrix_of(entry)

@@ -15,6 +15,7 @@ COMMANDS = {
     "apply": "Enqueue the workflows that are missing and write the lockfile.",
     "status": "Show the live DBOS status of every workflow of a manifest.",
     "expand": "Print the workflows that a manifest stands for.",
+    "explain": "Say where one workflow comes from, and what became of it.",
     "schema": "Print a JSON Schema, for editors.",
     "lock": "Check, verify, rebuild, rebind or prune a lockfile.",
 }

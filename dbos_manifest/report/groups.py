@@ -62,7 +62,8 @@ def label_of(value: Any) -> str:
 
 def _describe(known: dict[str, None], order: Iterable[str]) -> str:
     if len(known) <= _LISTED:
-        return ", ".join(known)
+        ordered = [label for label in dict.fromkeys(order) if label in known]
+        return ", ".join([*ordered, *(label for label in known if label not in ordered)])
     runs = list(_runs(known, order))
     shown = [first if count == 1 else f"{first} … {last}" for first, last, count in runs[:_RUNS_SHOWN]]
     more = ", …" if len(runs) > _RUNS_SHOWN else ""

@@ -16,7 +16,7 @@ from .text import count_of, printable, shorten
 MAX_CHARACTERS = 60_000  # a comment on GitHub takes 65,536
 _MOST_ROWS = 100
 _MOST_DETAILS = 50
-_PUNCTUATION = re.compile(r"[!-*<-@\[-`{-~+_-]")
+_PUNCTUATION = re.compile(r"""[!"#$&'*<>@\[\]\\^_`{|}~]""")
 
 
 def code(text: str) -> str:

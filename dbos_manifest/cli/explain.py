@@ -1,0 +1,52 @@
+"""`dbos-manifest explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import UsageError
+from ..explain import find_workflow
+from ..expression import did_you_mean
+from ..operations import load_lockfile, lockfile_path, read_rows
+from ..report.explained import explained_json, explained_lines
+from .database_options import database_options, database_settings, lockfile_options, lockfile_settings
+from .inputs import load_manifests, variable_options
+from .options import output_option, paths_argument
+from .output import painter, write_line
+
+
+@click.command()
+@paths_argument
+@click.argument("workflow_id", metavar="ID")
+@variable_options
+@database_options
+@lockfile_options
+@output_option("text", "json")
+def explain(paths: tuple[str, ...], workflow_id: str, output: str, **options: Any) -> int:
+    """Say where the workflow ID comes from: file, line, axis values, what set each option, lock line, row.
+
+    The row is shown when a database is given.
+    """
+    validation = load_manifests(paths, options)
+    found, close = find_workflow(validation, workflow_id)
+    if found is None:
+        raise UsageError(f"the manifests have no workflow `{workflow_id}`", did_you_mean(workflow_id, close))
+    lock_entry, lock_path = None, None
+    lockfiles = lockfile_settings(options)
+    if found.loaded.path is not None or lockfiles.path is not None:
+        lock_path = lockfile_path(found.loaded, lockfiles)
+        lock = load_lockfile(Path(lock_path), found.loaded.name, None)
+        lock_entry = lock.entry(workflow_id) if lock is not None else None
+    row = None
+    if options["database_url"]:
+        row = read_rows([workflow_id], database_settings(options)).get(workflow_id)
+    explained = found._replace(lock_path=lock_path, lock_entry=lock_entry, row=row)
+    if output == "json":
+        write_line(explained_json(explained))
+    else:
+        for line in explained_lines(explained, painter()):
+            write_line(line)
+    return 0

@@ -1,0 +1,90 @@
+"""Where a workflow comes from, as a person and a program read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ..diagnostic import Span, format_path
+from ..explain import Explained, Origin
+from ..options import TIME_OPTIONS
+from ..spec import digest_spec
+from ..units import format_duration, format_timestamp
+from .statuses import error_message
+from .text import Paint, plain, printable, show_value
+
+FORMAT_VERSION = 1
+
+
+def _value(origin: Origin) -> Any:
+    if origin.option not in TIME_OPTIONS:
+        return origin.value
+    assert isinstance(origin.value, int)
+    is_duration = origin.option in ("timeout", "delay")
+    return format_duration(origin.value) if is_duration else format_timestamp(origin.value)
+
+
+def _place(span: Span | None) -> str:
+    return f"{span.file}:{span.line}" if span else "?"
+
+
+def explained_lines(explained: Explained, paint: Paint = plain) -> Iterator[str]:
+    """The workflow, its combination, each option with its place, its digest, lock line and row."""
+    spec = explained.spec
+    label = f" ({spec.name})" if spec.name else ""
+    yield paint("bold", printable(spec.id))
+    yield f"  entry   workflows[{spec.entry}]{printable(label)} at {printable(_place(explained.span))}"
+    for name, value in explained.binding.items():
+        yield f"  axis    {name} = {show_value(value)}"
+    for origin in explained.origins:
+        made = origin.layer == "made"
+        where = "made from the workflow" if made else f"{origin.layer}, {_place(origin.span)}"
+        yield f"  option  {origin.option} = {show_value(_value(origin))}  ({printable(where)})"
+    yield f"  digest  {digest_spec(spec)}"
+    yield f"  lock    {printable(_lock(explained))}"
+    if (row := explained.row) is not None:
+        text = f"{row.status}, enqueued {format_timestamp(row.created_at_ms)}"
+        if row.completed_at_ms is not None:
+            text += f", completed {format_timestamp(row.completed_at_ms)}"
+        message = error_message(row)
+        yield f"  row     {printable(text + (f': {message}' if message else ''))}"
+    else:
+        yield "  row     none, or no database was given"
+
+
+def _lock(explained: Explained) -> str:
+    entry = explained.lock_entry
+    if entry is None:
+        return f"no line in {explained.lock_path}" if explained.lock_path else "no lockfile"
+    same = "the same digest" if entry.digest == digest_spec(explained.spec) else f"digest {entry.digest}"
+    parts = [f"enqueued {format_timestamp(entry.enqueued_at)}", same, entry.outcome, entry.status]
+    return f"{explained.lock_path}: {', '.join(part for part in parts if part)}"
+
+
+def explained_json(explained: Explained) -> str:
+    """The same as one document."""
+    spec, row, entry = explained.spec, explained.row, explained.lock_entry
+    document = {
+        "format_version": FORMAT_VERSION,
+        "id": spec.id,
+        "manifest": explained.loaded.name,
+        "file": explained.loaded.file,
+        "line": explained.span.line if explained.span else None,
+        "entry": spec.entry,
+        "binding": explained.binding,
+        "options": {
+            origin.option: {
+                "value": _value(origin),
+                "from": origin.layer,
+                "path": format_path(origin.path),
+                "line": origin.span.line if origin.span else None,
+            }
+            for origin in explained.origins
+        },
+        "digest": digest_spec(spec),
+        "lock": entry and {"enqueued_at": format_timestamp(entry.enqueued_at), "digest": entry.digest,
+                           "outcome": entry.outcome, "status": entry.status},
+        "row": row and {"status": row.status, "created_at": format_timestamp(row.created_at_ms)},
+    }  # fmt: skip
+    return json.dumps(document, indent=2)

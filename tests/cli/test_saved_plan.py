@@ -1,0 +1,167 @@
+"""`plan --out` and an apply of just that: what it refuses, and that a refusal sends nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+from cli_harness import Cli, Run
+from sqlalchemy import create_engine, text
+
+from dbos_manifest.files import read_schema
+from dbos_manifest.saved_plan import FIRST_BYTES
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def sealed(found: list[dict[str, object]]) -> str:
+    """Lines as a plan whose last line fits them."""
+    body = "".join(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in found[:-1])
+    end = {**found[-1], "sha256": hashlib.sha256(body.encode()).hexdigest()}
+    return body + json.dumps(end) + "\n"
+
+
+def test_applies_just_what_was_planned(run_db: Cli, jobs: Path) -> None:
+    planned = run_db("plan", "jobs.yaml", "--select", "id=a,b", "--out", "plan.jsonl")
+    assert planned.code == 0
+    jobs.write_text(jobs.read_text().replace("[1]", "[99]"))  # what the manifest says now is not the plan
+    done = run_db("apply", "plan.jsonl")
+    assert (done.code, "2 enqueued" in done.out) == (0, True)
+    assert run_db("apply", "plan.jsonl").out.endswith("0 enqueued; lockfile jobs.lock.jsonl unchanged\n")
+    states = {
+        c["id"]: c["state"] for c in run_db("plan", "jobs.yaml", "-o", "json").json["manifests"][0]["changes"]
+    }
+    assert states == {"a": "drifted", "b": "unchanged", "c": "create"}
+
+
+def test_each_line_fits_the_published_schema(run_db: Cli, jobs: Path) -> None:
+    run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
+    assert Path("plan.jsonl").read_bytes().startswith(FIRST_BYTES)
+    validator = jsonschema_rs.validator_for(json.loads(read_schema("plan.v1")))
+    for line in lines(Path("plan.jsonl")):
+        validator.validate(line)
+
+
+def refused(run: Run, said: str) -> None:
+    assert (run.code, run.out) == (6, "")
+    assert said in run.err
+
+
+def test_a_stale_plan_is_refused(run_db: Cli, jobs: Path, database_url: str) -> None:
+    """Each state that a workflow can change to after it was planned."""
+    run_db("apply", "jobs.yaml", "--select", "id=c")
+    run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
+    other = jobs.parent / "other.yaml"
+    other.write_text(jobs.read_text().replace("name: jobs", "name: other").replace("args: [1]", "args: [5]"))
+    run_db("apply", "other.yaml", "--select", "id=a", "--lockfile", "other.lock.jsonl")
+    refused(run_db("apply", "plan.jsonl"), "a was create and is drifted")
+    engine = create_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        schema = "" if database_url.startswith("sqlite") else "dbos."
+        connection.execute(text(f"DELETE FROM {schema}workflow_status WHERE workflow_uuid IN ('a', 'c')"))
+    engine.dispose()
+    gone = run_db("apply", "plan.jsonl")
+    refused(gone, "c was unchanged and is vanished")
+    Path("jobs.lock.jsonl").unlink()
+    refused(run_db("apply", "plan.jsonl"), "c was unchanged and is create")
+    assert "Status: 3 NOT_ENQUEUED" in run_db("status", "jobs.yaml").out
+
+
+def test_an_interrupted_apply_of_a_plan_goes_on(run_db: Cli, jobs: Path) -> None:
+    """What it was to create and has created already is no surprise."""
+    run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
+    run_db("apply", "jobs.yaml", "--select", "id=a")
+    assert "2 enqueued" in run_db("apply", "plan.jsonl").out
+
+
+def test_a_plan_for_another_database_is_refused(
+    run_db: Cli, run: Cli, jobs: Path, tmp_path: Path, sqlite_url: str
+) -> None:
+    run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
+    moved = tmp_path / "moved.sqlite"
+    shutil.copy(sqlite_url.removeprefix("sqlite:///"), moved)
+    refused(run("apply", "plan.jsonl", "--database-url", f"sqlite:///{moved}"), "made for another database")
+
+
+EDITS: dict[str, Callable[[list[dict[str, object]]], str]] = {
+    "cut off": lambda found: "".join(sealed(found).splitlines(keepends=True)[:-1]),
+    "edited": lambda found: sealed(found).replace('"args":[1]', '"args":[7]'),
+    "a line less": lambda found: sealed(found).replace(sealed(found).splitlines()[1] + "\n", ""),
+    "not a line": lambda found: sealed([found[0], {**found[1], "spec": {"id": 5}}, *found[2:]]),
+    "comes after": lambda found: sealed(found) + "{}\n",
+    "version 2": lambda found: sealed([{**found[0], "version": 2}, *found[1:]]),
+    "first line": lambda found: sealed([found[0], found[0], *found[1:]]),
+    "no manifest": lambda found: sealed([found[0], {**found[1], "manifest": 7}, *found[2:]]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", EDITS)
+def test_what_is_no_whole_plan_is_refused(run_db: Cli, jobs: Path, what: str) -> None:
+    run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
+    plan = Path("plan.jsonl")
+    assert sealed(lines(plan)).splitlines()[:-1] == plan.read_text().splitlines()[:-1]
+    plan.write_text(EDITS[what](lines(plan)))
+    done = run_db("apply", "plan.jsonl")
+    refused(done, "the plan plan.jsonl")
+    assert not Path("jobs.lock.jsonl").exists()
+    assert "3 NOT_ENQUEUED" in run_db("status", "jobs.yaml").out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--var", "a=1"), ("--select", "id=a"), ("--entry", "x"), ("--lockfile", "l.jsonl"),
+        ("--target", "prod"), ("--allow-drift",), ("--skip-conflicts",), ("--recreate-vanished",), ("--allow", "x"), ("--strict",),
+        ("--locked",), ("jobs.yaml",),
+    ],
+)  # fmt: skip
+def test_options_that_cannot_change_a_plan(run_db: Cli, jobs: Path, words: tuple[str, ...]) -> None:
+    run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
+    done = run_db("apply", "plan.jsonl", *words)
+    assert (done.code, done.out) == (2, "")
+    assert words[0] in done.err or "alone" in done.err
+
+
+def test_a_plan_keeps_what_it_allows(run_db: Cli, jobs: Path) -> None:
+    run_db("apply", "jobs.yaml", "--select", "id=a")
+    jobs.write_text(jobs.read_text().replace("[1]", "[99]"))
+    run_db("plan", "jobs.yaml", "--out", "refusing.jsonl")
+    assert run_db("apply", "refusing.jsonl").code == 6
+    run_db("plan", "jobs.yaml", "--allow-drift", "--out", "allowing.jsonl")
+    assert "2 enqueued" in run_db("apply", "allowing.jsonl").out
+
+
+def test_a_plan_that_cannot_be_made_leaves_no_file(run: Cli, jobs: Path) -> None:
+    assert (
+        run("plan", "jobs.yaml", "--out", "plan.jsonl", "--database-url", "sqlite:///none.sqlite").code == 3
+    )
+    assert (
+        run("plan", "jobs.yaml", "--out", "none/plan.jsonl", "--database-url", "sqlite:///n.sqlite").code == 2
+    )
+    assert run("plan", "jobs.yaml", "--out", "plan.jsonl", "--against", "lock").code == 2
+    assert sorted(path.name for path in Path().iterdir()) == ["jobs.yaml"]
+
+
+def test_a_plan_without_a_database(run_db: Cli, run: Cli, jobs: Path) -> None:
+    """`--against lock` says from the lockfile alone what is new, what changed and what is gone."""
+    offline = ("plan", "jobs.yaml", "--against", "lock", "--exit-code")
+    assert "Plan: 3 to enqueue" in run(*offline).out
+    run_db("apply", "jobs.yaml")
+    assert run(*offline).code == 0
+    jobs.write_text(jobs.read_text().replace("id: a", "id: z").replace("[2]", "[99]"))
+    changed = run(*offline)
+    assert changed.code == 6
+    assert changed.out.splitlines()[1:] == [
+        "  + z  ingest",
+        "  ~ b  drifted, ingest, IN THE LOCKFILE, the manifest has changed since it was applied",
+        "  = c  ingest, IN THE LOCKFILE",
+        "  - a  orphaned, ingest",
+        "Plan: 1 to enqueue, 1 unchanged (1 IN THE LOCKFILE), 1 drifted, 0 conflicts, 1 orphaned",
+    ]
