@@ -18,7 +18,7 @@ from typing import BinaryIO
 from .errors import LockfileNotWritable, Refused, UsageError
 from .tree import TreeError
 
-SCHEMAS = ("manifest.v1", "lockfile.v1", "plan.v1")
+SCHEMAS = ("manifest.v1", "lockfile.v1", "plan.v1", "diagnostics.v1", "changes.v1", "applied.v1")
 _MANIFEST_SUFFIXES = {".yaml", ".yml"}
 
 

@@ -38,7 +38,7 @@ class PlanProblems:
             help=_HELP[change.state],
         )
         with suppress(Enough):
-            findings.add(found, lambda: change.id)
+            findings.add(found, (lambda: change.id) if batch.matrix_of(change.entry) is not None else None)
 
     def of(self, plan: ManifestPlan) -> list[Diagnostic]:
         """The problems of one manifest with its preflight findings."""

@@ -1,0 +1,175 @@
+"""Every form of every result against golden files; UPDATE_GOLDEN=1 writes them anew, for you to read."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import jsonschema_rs
+import pytest
+from cli_harness import Cli
+from jsonschema import Draft7Validator
+
+from dbos_manifest.files import read_schema
+
+GOLDEN = Path(__file__).parent.parent / "cases" / "outputs"
+SARIF = Path(__file__).parent.parent / "data" / "sarif-2.1.0-rtm.5.json"
+HOSTILE = "::add-mask::x \\x1b[31m @team </details> | `code` %0A <script> ]]> & *bold* \\u202eevil"
+
+MANIFEST = f"""\
+version: 1
+name: orders
+vars: {{end: "2026-01-04"}}
+defaults: {{queue: etl}}
+workflows:
+  - workflow: ingest_orders
+    id: "orders-${{{{ day }}}}-${{{{ region }}}}"
+    matrix:
+      day: {{date_range: {{start: "2026-01-01", end: "${{{{ vars.end }}}}"}}}}
+      region: [eu, us]
+    kwargs: {{region: "${{{{ region }}}}"}}
+  - {{id: "{HOSTILE}", workflow: check, deduplication_id: once, queue_partition_key: eu}}
+  - {{id: moved, workflow: check, args: [1, {{deep: [true]}}]}}
+"""
+BROKEN = f"""\
+version: 1
+name: broken
+workflows:
+  - {{id: "{HOSTILE}", workflow: check, queue: q, runtime: java}}
+  - workflow: check
+    queue: q
+    id: "a-${{{{ n }}}}"
+    matrix: {{n: [1, 2], m: [1, 2]}}
+"""
+
+
+def check_golden(name: str, text: str) -> None:
+    path = GOLDEN / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+def check_form(form: str, text: str) -> None:
+    """What holds for a form whatever is in it."""
+    if form != "ids":
+        assert "\x1b" not in text and "\u202e" not in text
+    if form in ("json", "sarif"):
+        document = json.loads(text)
+        if form == "sarif":
+            Draft7Validator(json.loads(SARIF.read_text())).validate(document)
+    elif form == "jsonl":
+        assert all(json.loads(line)["format_version"] == 1 for line in text.splitlines())
+    elif form == "junit":
+        ElementTree.fromstring(text)
+    elif form == "markdown":
+        assert len(text) < 60_000
+        assert text.count("<details>") == text.count("</details>")
+        assert "@team" not in text and "<script>" not in text
+    elif form == "github":
+        for line in text.splitlines():
+            assert line.startswith(("::error ", "::warning ")) or "::" not in line
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github", "sarif", "junit", "markdown"])
+def test_validate(run: Cli, tmp_path: Path, form: str) -> None:
+    (tmp_path / "broken.yaml").write_text(BROKEN)
+    done = run("validate", "broken.yaml", "-o", form)
+    assert done.code == 1
+    check_form(form, done.out)
+    check_golden(f"validate.{form}", done.out)
+
+
+PLAN_FORMS = ["text", "json", "jsonl", "ids", "github", "sarif", "junit", "markdown"]
+
+
+@pytest.fixture
+def changed(run_db: Cli, tmp_path: Path) -> Cli:
+    """Two days are applied, then the range is longer, an argument is another, and a row is gone."""
+    (tmp_path / "orders.yaml").write_text(MANIFEST)
+    assert run_db("apply", "orders.yaml", "--var", "end=2026-01-02").code == 0
+    (tmp_path / "orders.yaml").write_text(MANIFEST.replace("deep: [true]", "deep: [false, 3]"))
+    return run_db
+
+
+@pytest.mark.parametrize("form", PLAN_FORMS)
+def test_plan(changed: Cli, form: str) -> None:
+    done = changed("plan", "orders.yaml", "-o", form, "--show-values")
+    assert done.code == 0
+    check_form(form, done.out)
+    check_golden(f"plan.{form}", done.out)
+
+
+def test_no_stored_value_leaves_without_being_asked_for(changed: Cli) -> None:
+    for form in PLAN_FORMS:
+        out = changed("plan", "orders.yaml", "-o", form).out
+        assert "-> false" not in out and '"database":' not in out, form
+
+
+@pytest.mark.parametrize("form", ["text", "json", "jsonl", "github", "sarif", "junit", "markdown"])
+def test_apply(changed: Cli, form: str) -> None:
+    done = changed("apply", "orders.yaml", "--allow-drift", "--chunk-size", "2", "-o", form)
+    assert done.code == 0
+    check_form(form, done.out)
+    check_golden(f"apply.{form}", done.out)
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "markdown"])
+def test_a_refused_apply(changed: Cli, form: str) -> None:
+    done = changed("apply", "orders.yaml", "-o", form)
+    assert done.code == 6
+    check_form(form, done.out)
+    check_golden(f"refused.{form}", done.out)
+
+
+def test_several_at_once(changed: Cli) -> None:
+    words = [word for form in PLAN_FORMS for word in ("-o", f"{form}=out/{form}")]
+    assert changed("plan", "orders.yaml", *words).code == 2  # no such folder
+    Path("out").mkdir()
+    done = changed("plan", "orders.yaml", *words, "--show-values")
+    assert done.out == (GOLDEN / "plan.text").read_text()
+    for form in PLAN_FORMS:
+        assert (Path("out") / form).read_text() == (GOLDEN / f"plan.{form}").read_text()
+    refused = changed("plan", "orders.yaml", "-o", "json", "-o", "sarif")
+    assert (refused.code, "write one as sarif=FILE" in refused.err) == (2, True)
+    assert changed("plan", "orders.yaml", "-o", "xml").code == 2
+    assert changed("plan", "orders.yaml", "-o", "json=").code == 2
+
+
+DOCUMENTS = {
+    "validate": "diagnostics.v1",
+    "plan": "changes.v1",
+    "apply": "applied.v1",
+    "refused": "applied.v1",
+}
+
+
+@pytest.mark.parametrize("command", DOCUMENTS)
+def test_documents_fit_their_published_schemas(command: str) -> None:
+    schema = json.loads(read_schema(DOCUMENTS[command]))
+    document: Any = json.loads((GOLDEN / f"{command}.json").read_text())
+    jsonschema_rs.validator_for(schema).validate(document)
+
+
+def test_a_large_plan_is_one_screen(run_db: Cli, tmp_path: Path) -> None:
+    """Ten thousand workflows, and it still says which days and regions are new."""
+    manifest = (
+        "version: 1\nname: year\nworkflows:\n- workflow: w\n  queue: q\n  id: '${{ day }}-${{ region }}-${{ n }}'\n"
+        "  matrix:\n    day: {date_range: {start: '2026-01-01', end: '2026-04-10'}}\n    region: [eu, us]\n"
+        "    n: {range: {stop: 50}}\n"
+    )  # fmt: skip
+    (tmp_path / "year.yaml").write_text(manifest)
+    run_db("apply", "year.yaml", "--select", "day<2026-03-01 region=eu")
+    done = run_db("plan", "year.yaml")
+    assert done.out.splitlines()[1:] == [
+        "  = 2026-01-01-eu-0 … 2026-02-28-eu-49  2,950 × unchanged, w, ENQUEUED: "
+        "day 2026-01-01 … 2026-02-28 (59), region eu, n 0 … 49 (50)",
+        "  + 2026-01-01-us-0 … 2026-04-10-us-49  7,050 × create, w: "
+        "day 2026-01-01 … 2026-04-10 (100), region eu, us, n 0 … 49 (50)",
+        "Plan: 7,050 to enqueue, 2,950 unchanged (2,950 ENQUEUED), 0 drifted, 0 conflicts",
+    ]
+    assert len(run_db("plan", "year.yaml", "-o", "markdown").out) < 3_000
