@@ -199,11 +199,13 @@ class _Parser:
     def _filter(self) -> _Part:
         name = self._name("a filter")
         arguments: list[Any] = []
+        end = self._at
         if self._take("("):
             while not self._take(")"):
                 if arguments and not self._take(","):
                     self._fail("expected `,` or `)` here")
                 arguments.append(self._constant())
+            end = self._at
         known = FILTERS.get(name.name)
         if known is None:
             message = f"there is no filter `{name.name}`"
@@ -215,8 +217,8 @@ class _Parser:
                 raise ValueError(f"{name.name} takes {wanted} in brackets")
             function = known.make(*arguments)
         except ValueError as error:
-            self._raise("expression-syntax", str(error), name.start, self._at)
-        return _Part(function, name.name, name.start, self._at)
+            self._raise("expression-syntax", str(error), name.start, end)
+        return _Part(function, name.name, name.start, end)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

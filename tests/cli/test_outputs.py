@@ -158,7 +158,8 @@ def test_documents_fit_their_published_schemas(command: str) -> None:
 def test_a_large_plan_is_one_screen(run_db: Cli, tmp_path: Path) -> None:
     """Ten thousand workflows, and it still says which days and regions are new."""
     manifest = (
-        "version: 1\nname: year\nworkflows:\n- workflow: w\n  queue: q\n  id: '${{ day }}-${{ region }}-${{ n }}'\n"
+        "version: 1\nname: year\nworkflows:\n- workflow: w\n  queue: q\n"
+        "  id: '${{ day }}-${{ region }}-${{ n }}'\n"
         "  matrix:\n    day: {date_range: {start: '2026-01-01', end: '2026-04-10'}}\n    region: [eu, us]\n"
         "    n: {range: {stop: 50}}\n"
     )  # fmt: skip

@@ -1,0 +1,112 @@
+"""Ranges of dates against `whenever`, a library with its own calendar and zones."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import pytest
+import whenever
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from dbos_manifest.axes import AxisError, DateRange, make_axis
+from dbos_manifest.dates import add_step, format_by, parse_moment, parse_step, parse_zone
+
+ZONES = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Africa/Casablanca",
+    "Asia/Kolkata",
+]
+UNITS = {"d": "days", "w": "weeks", "mo": "months", "y": "years"}
+
+
+@given(st.dates(date(1900, 1, 1), date(2100, 1, 1)), st.sampled_from(list(UNITS)), st.integers(1, 40),
+       st.integers(0, 400), st.booleans())  # fmt: skip
+def test_days(start: date, unit: str, step: int, span: int, include_end: bool) -> None:
+    """start + k·step from the start each time, so that a month end clamps and comes back."""
+    end = start + timedelta(days=span)
+    found = DateRange.make(start, end, parse_step(f"{step}{unit}"), None, include_end)
+    expected, k = [], 0
+    while True:
+        value = whenever.Date(start).add(**{UNITS[unit]: step * k})
+        if value.to_stdlib() > end or (value.to_stdlib() == end and not include_end):
+            break
+        expected.append(value.format_iso())
+        k += 1
+    assert (list(found.values()), found.count) == (expected, len(expected))
+
+
+@settings(deadline=None)
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2030, 1, 1)), st.sampled_from(ZONES),
+       st.sampled_from([*UNITS, "h", "m"]), st.integers(1, 30), st.integers(0, 60))  # fmt: skip
+def test_times_in_zones(start: datetime, zone: str, unit: str, step: int, count: int) -> None:
+    """Days and longer by the wall clock, a gap moves forward, of a double the first; hours absolute."""
+    start = start.replace(second=0, microsecond=0)
+    first = whenever.PlainDateTime(start).assume_tz(zone, disambiguate="compatible")
+    if unit in UNITS:
+        wall = whenever.PlainDateTime(start)
+        values = [
+            wall.add(**{UNITS[unit]: step * k}).assume_tz(zone, disambiguate="compatible")
+            for k in range(count + 1)
+        ]
+    else:
+        minutes = step * (60 if unit == "h" else 1)
+        values = [first.add(minutes=minutes * k) for k in range(count + 1)]
+    assume(values == sorted(values, key=lambda value: value.timestamp()))
+    end = values[-1].to_stdlib()
+    found = DateRange.make(start, end, parse_step(f"{step}{unit}"), parse_zone(zone), include_end=True)
+    assert [parse_moment(text).timestamp() for text in found.values()] == [v.timestamp() for v in values]  # type: ignore[union-attr]
+    assert found.count == len(values)
+
+
+@pytest.mark.parametrize(
+    ("start", "zone", "value"),
+    [
+        ("2026-03-29T02:30:00", "Europe/Berlin", "2026-03-29T03:30:00+02:00"),
+        ("2026-10-25T02:30:00", "Europe/Berlin", "2026-10-25T02:30:00+02:00"),
+        ("2026-10-25T02:30:00", None, "2026-10-25T02:30:00Z"),
+        ("2026-10-25T02:30:00+05:30", None, "2026-10-25T02:30:00+05:30"),
+        ("2026-01-01", "Europe/London", "2026-01-01T00:00:00+00:00"),
+    ],
+)
+def test_how_values_are_written(start: str, zone: str | None, value: str) -> None:
+    settings_ = {"start": start, "end": "2027-01-01T00:00:00Z", "step": "1d", "timezone": zone}
+    axis = make_axis("t", {"date_range": settings_}, None, 1000)  # type: ignore[arg-type]
+    assert next(axis.values()) == value
+
+
+@pytest.mark.parametrize(
+    ("settings_", "said"),
+    [
+        ({"start": "2026-02-30", "end": "2026-03-01"}, "not a date that exists"),
+        ({"start": "2026-01-02", "end": "2026-01-01"}, "no values"),
+        ({"start": "2026-01-01", "end": "2026-01-01", "include_end": False}, "no values"),
+        ({"start": "2026-01-01", "end": "2026-01-02", "step": "1h"}, "first or its last hour"),
+        ({"start": "2026-01-01", "end": "2026-01-02", "step": "1d12h"}, "one number with one unit"),
+        ({"start": "2026-01-01", "end": "2026-01-02", "step": "0d"}, "one number with one unit"),
+        ({"start": "2026-01-01T00:00:00Z", "end": "2026-01-02", "timezone": "Mars"}, "not a time zone"),
+        ({"start": "0001-01-01T00:00:00+14:00", "end": "0001-01-02T00:00:00Z", "timezone": "UTC"}, "years 1"),
+    ],
+)
+def test_what_is_no_range(settings_: dict[str, object], said: str) -> None:
+    with pytest.raises(AxisError, match=said):
+        make_axis("t", {"date_range": settings_}, None, 1000)  # type: ignore[arg-type]
+
+
+@given(st.dates(date(1, 1, 1), date(9999, 12, 31)))
+def test_strftime_as_python_does(day: date) -> None:
+    for letter in "bdjmyABFGHIMSTVaup%":
+        expected = day.strftime(f"%{letter}")
+        if letter in "FG":
+            expected = expected.rjust(10 if letter == "F" else 4, "0")
+        assert format_by(day, f"%{letter}") == expected
+    assert format_by(day, "%Y") == f"{day.year:04}"
+
+
+def test_month_ends_clamp_and_come_back() -> None:
+    months = DateRange.make(date(2026, 1, 31), date(2026, 5, 31), parse_step("1mo"), None, True)
+    assert list(months.values()) == ["2026-01-31", "2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31"]
+    assert add_step(date(2024, 2, 29), parse_step("1y")) == date(2025, 2, 28)

@@ -1,0 +1,190 @@
+"""Combinations against a plain reading of GitHub's rules, and counts against the combinations."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from croniter import croniter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dbos_manifest import matrix as matrix_module
+from dbos_manifest.axes import Axis, AxisError, make_axis
+from dbos_manifest.files import FolderTree
+from dbos_manifest.filters import UNSET
+from dbos_manifest.matrix import Matrix
+from dbos_manifest.tree import TreeError
+
+VALUES = st.lists(st.sampled_from([0, 1, "1", True, "a", None, [1]]), min_size=1, max_size=4)
+AXES = st.dictionaries(st.sampled_from("abc"), VALUES, min_size=1, max_size=3)
+RULES = st.lists(
+    st.dictionaries(st.sampled_from("abcde"), st.sampled_from([0, 1, "1", True, "a", None, [1]]), min_size=1),
+    max_size=4,
+)  # fmt: skip
+
+
+def same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and one == other
+
+
+def naive(axes: dict[str, list[Any]], excludes: list[dict[str, Any]], includes: list[dict[str, Any]]) -> list[dict[str, Any]]:  # fmt: skip  # noqa: E501
+    """The rules of GitHub Actions as its manual states them."""
+    combinations = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    combinations = [
+        found
+        for found in combinations
+        if not any(all(same(found[name], rule[name]) for name in rule) for rule in excludes)
+    ]
+    added: list[dict[str, Any]] = [{} for _ in combinations]
+    own = []
+    for rule in includes:
+        matching = [
+            position
+            for position, found in enumerate(combinations)
+            if all(same(found[name], rule[name]) for name in rule if name in axes)
+        ]
+        for position in matching:
+            added[position] |= {name: value for name, value in rule.items() if name not in axes}
+        if not matching:
+            own.append(dict(rule))
+    return [{**found, **more} for found, more in zip(combinations, added, strict=True)] + own
+
+
+def make(axes: dict[str, list[Any]], excludes: list[Any], includes: list[Any]) -> Matrix:
+    made = tuple(Axis(name, len(values), partial(iter, values)) for name, values in axes.items())
+    return Matrix(made, tuple(excludes), tuple(includes))
+
+
+def combinations(matrix: Matrix) -> list[dict[str, Any]]:
+    return [
+        {name: cell[0] for name, cell in zip(matrix.names, found, strict=True) if cell[0] is not UNSET}
+        for found in matrix.combinations({})
+    ]
+
+
+@given(AXES, RULES, RULES)
+def test_as_github_does(axes: dict[str, list[Any]], excludes: list[Any], includes: list[Any]) -> None:
+    excludes = [{name: rule[name] for name in rule if name in axes} for rule in excludes]
+    excludes = [rule for rule in excludes if rule]
+    matrix = make(axes, excludes, includes)
+    expected = naive(axes, excludes, includes)
+    assert repr(combinations(matrix)) == repr(
+        [{name: found[name] for name in matrix.names if name in found} for found in expected]
+    )
+    assert matrix.count == len(expected)
+    assert repr(combinations(matrix)) == repr(combinations(matrix))
+
+
+def test_first_axis_slowest() -> None:
+    found = combinations(make({"b": [1, 2], "a": ["x", "y"]}, [], []))
+    assert found == [{"b": b, "a": a} for b in (1, 2) for a in ("x", "y")]
+
+
+@settings(deadline=None)
+@given(AXES)
+def test_long_inner_axes_are_read_again(axes: dict[str, list[Any]]) -> None:
+    whole = combinations(make(axes, [], []))
+    before = matrix_module.HELD_AT_ONCE
+    matrix_module.HELD_AT_ONCE = 0
+    try:
+        assert repr(combinations(make(axes, [], []))) == repr(whole)
+    finally:
+        matrix_module.HELD_AT_ONCE = before
+
+
+def axis(source: Any, tree: Any = None, limit: int = 1000) -> Axis:
+    return make_axis("x", source, tree, limit)
+
+
+@given(st.integers(-50, 50), st.integers(-50, 50), st.integers(-9, 9).filter(bool))
+def test_ranges_of_integers(start: int, stop: int, step: int) -> None:
+    expected = list(range(start, stop, step))
+    if not expected:
+        with pytest.raises(AxisError, match="no values"):
+            axis({"range": {"start": start, "stop": stop, "step": step}})
+        return
+    found = axis({"range": {"start": start, "stop": stop, "step": step}})
+    assert (list(found.values()), found.count) == (expected, len(expected))
+
+
+@given(st.integers(-50, 50), st.integers(-50, 50), st.integers(1, 25))
+def test_ranges_of_decimals(start: int, stop: int, step: int) -> None:
+    """Tenths are what one reads, 0.3 and never 0.30000000000000004."""
+    first, last, by = (Decimal(number) / 10 for number in (start, stop, step))
+    expected, value = [], first
+    while value < last:
+        expected.append(float(value))
+        value += by
+    numbers = {"start": float(first), "stop": float(last), "step": float(by)}
+    if expected:
+        found = axis({"range": numbers})
+        assert (list(found.values()), found.count) == (expected, len(expected))
+
+
+def dbos_ticks(schedule: str, start: datetime, end: datetime, zone: Any) -> Iterator[str]:
+    """As dbos 3.4.0 backfill_schedule does."""
+    iterator = croniter(schedule, start.astimezone(zone), second_at_beginning=True)
+    while (tick := iterator.get_next(datetime)) < end:
+        yield tick.isoformat()
+
+
+@pytest.mark.parametrize(
+    "schedule", ["*/15 * * * *", "30 2 * * *", "0 0 1 * *", "0 12 * * mon-fri", "*/20 * * * * *"]
+)
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
+def test_cron_as_dbos_counts(schedule: str, zone: str) -> None:
+    """Over both changes of the clock; the ends are ticks themselves and are left out."""
+    for start, end in (
+        ("2026-03-28", "2026-03-30"),
+        ("2026-10-24", "2026-10-26"),
+        ("2026-03-01", "2026-03-09"),
+    ):
+        bounds = [datetime.fromisoformat(day).replace(tzinfo=timezone.utc) for day in (start, end)]
+        expected = list(dbos_ticks(schedule, *bounds, ZoneInfo(zone)))
+        cron = {
+            "schedule": schedule,
+            "start": f"{start}T00:00:00Z",
+            "end": f"{end}T00:00:00Z",
+            "timezone": zone,
+        }
+        if not expected:
+            with pytest.raises(AxisError, match="never fires"):
+                axis({"cron": cron}, limit=10**6)
+            continue
+        found = axis({"cron": cron}, limit=10**6)
+        assert list(found.values()) == expected
+
+
+def test_rows_of_files(tmp_path: Path) -> None:
+    tree = FolderTree(tmp_path)
+    (tmp_path / "c.csv").write_bytes(b'\xef\xbb\xbfid,name\n1,"a, b"\n2,"line\nbreak"\n\n3,c\n')
+    rows = list(axis({"file": {"path": "c.csv"}}, tree).values())
+    assert rows == [{"id": "1", "name": "a, b"}, {"id": "2", "name": "line\nbreak"}, {"id": "3", "name": "c"}]
+    chosen = axis({"file": {"path": "c.csv", "select": {"id": [1, "3"]}}}, tree)
+    assert [row["id"] for row in chosen.values()] == ["1", "3"]
+    (tmp_path / "c.jsonl").write_text('{"id": 1}\n\n{"id": "1"}\n')
+    assert list(axis({"file": {"path": "c.jsonl", "select": {"id": 1}}}, tree).values()) == [{"id": 1}]
+    (tmp_path / "c.json").write_text('["a", 2, null]')
+    assert list(axis({"file": {"path": "c.json"}}, tree).values()) == ["a", 2, None]
+    with pytest.raises(AxisError, match="did you mean `id`"):
+        try:
+            axis({"file": {"path": "c.csv", "select": {"ids": 1}}}, tree)
+        except AxisError as error:
+            raise AxisError(error.code, f"{error.message} {error.help}") from None
+
+
+def test_a_file_may_not_change_between_two_readings(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("id\n1\n")
+    found = axis({"file": {"path": "c.csv"}}, FolderTree(tmp_path))
+    assert len(list(found.values())) == 1
+    (tmp_path / "c.csv").write_text("id\n1\n2\n")
+    with pytest.raises(TreeError, match="changed while the program ran"):
+        list(found.values())
