@@ -97,6 +97,18 @@ def show_attributes() -> dict[str, object]:
     return dict(status.attributes or {})
 
 
+@DBOS.workflow(name="invoice_customer")
+def invoice_customer(name: str, orders: int, discount: float = 0) -> str:
+    """Bill a customer for a month."""
+    return f"{name}: {orders * 10 * (1 - discount):.2f}"
+
+
+@DBOS.workflow(name="train_model")
+def train_model(depth: int, rate: float, trees: int = 100) -> dict[str, object]:
+    """One cell of a sweep."""
+    return {"depth": depth, "rate": rate, "trees": trees}
+
+
 @DBOS.dbos_class("Report")
 class Report:
     """A class whose workflows need no instance: `class_name: Report`."""

@@ -13,7 +13,7 @@ from dbos_manifest.validation import manifest_schema, validate_files
 
 ROOT = Path(__file__).parent.parent.parent
 INVALID = sorted((ROOT / "tests" / "cases" / "invalid").iterdir())
-EXAMPLES = sorted((ROOT / "manifests" / "examples").iterdir())
+EXAMPLES = sorted(path for path in (ROOT / "manifests" / "examples").iterdir() if path.is_file())
 MARK = re.compile(r"# (ERROR|WARNING): ([a-z-]+)")
 
 
