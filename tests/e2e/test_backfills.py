@@ -1,0 +1,157 @@
+"""What docs/backfills.md promises: ticks that DBOS has never run twice, and plans that say what changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from dbos import DBOSClient
+from harness import Cli, Rows, Worker
+
+GOLDEN = Path(__file__).parent.parent / "cases" / "plan"
+CATCH_UP = """\
+version: 1
+name: catch-up
+application: orders
+workflows:
+  - workflow: ingest_orders
+    queue: etl
+    id: "sched-orders-${{ tick }}"
+    matrix:
+      tick: {cron: {schedule: "*/30 1-3 * * *", timezone: Europe/Berlin, start: START, end: END}}
+    args: ["${{ tick | strftime('%F') }}"]
+"""
+SPANS = [("2026-03-28", "2026-03-30"), ("2026-10-24", "2026-10-26")]  # with a change of the clock in each
+
+
+def make_schedule(client: DBOSClient) -> None:
+    client.create_schedule(
+        schedule_name="orders",
+        workflow_name="ingest_orders",
+        schedule="*/30 1-3 * * *",
+        cron_timezone="Europe/Berlin",
+        queue_name="etl",
+        application_name="orders",
+    )
+
+
+def backfill(client: DBOSClient, start: str, end: str) -> list[str]:
+    bounds = [datetime.fromisoformat(day).replace(tzinfo=timezone.utc) for day in (start, end)]
+    return [handle.get_workflow_id() for handle in client.backfill_schedule("orders", *bounds)]
+
+
+def write_catch_up(cli: Cli, start: str, end: str) -> Path:
+    path = cli.folder / "catch-up.yaml"
+    path.write_text(CATCH_UP.replace("START", f'"{start}T00:00:00Z"').replace("END", f'"{end}T00:00:00Z"'))
+    return path
+
+
+@pytest.mark.parametrize(("start", "end"), SPANS)
+def test_dbos_backfilled_first(
+    cli: Cli, client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker], start: str, end: str
+) -> None:
+    start_worker("serial").stop()  # DBOS backfills for the version that registered last
+    make_schedule(client)
+    ids = backfill(client, start, end)
+    manifest = write_catch_up(cli, start, end)
+    assert cli("expand", manifest, "-o", "ids").out.split() == ids
+    changes = cli.plan(manifest).changes()
+    assert {(c["state"], c["comparable"]) for c in changes.values()} == {("unchanged", False)}
+    before = rows.dump()
+    assert "0 enqueued" in cli("apply", manifest).out
+    assert rows.dump() == before
+
+
+@pytest.mark.parametrize(("start", "end"), SPANS)
+def test_we_applied_first(cli: Cli, client: DBOSClient, rows: Rows, start: str, end: str) -> None:
+    cli("apply", write_catch_up(cli, start, end))
+    before = rows.dump()
+    make_schedule(client)
+    assert sorted(backfill(client, start, end)) == sorted(rows.column("status"))
+    assert rows.dump() == before
+
+
+def test_a_live_schedule_fires_no_tick_of_ours(
+    cli: Cli, client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker]
+) -> None:
+    """A running worker with the schedule, and our apply of the ticks around now: each has one row."""
+    client.create_schedule(
+        schedule_name="orders",
+        workflow_name="ingest_orders",
+        schedule="* * * * * *",
+        queue_name="etl",
+        application_name="orders",
+    )
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    manifest = write_catch_up(cli, "2026-01-01", "2026-01-02")
+    text = manifest.read_text().replace('"*/30 1-3 * * *", timezone: Europe/Berlin', '"* * * * * *"')
+    span = [now.timestamp() - 5, now.timestamp() + 60]
+    for word, at in zip(("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"), span, strict=True):
+        text = text.replace(word, datetime.fromtimestamp(at, timezone.utc).isoformat())
+    manifest.write_text(text)
+    cli("apply", manifest)
+    ours = rows.column("schedule_name")
+    assert len(ours) == 64 and set(ours.values()) == {None}
+    start_worker()
+    rows.wait_for(dict.fromkeys(ours, "SUCCESS"))
+    among = {key: name for key, name in rows.column("schedule_name").items() if key in ours}
+    assert among == ours  # the schedule ran meanwhile, and found its ticks taken
+
+
+DAYS = """\
+version: 1
+name: days
+defaults: {queue: etl}
+workflows:
+  - workflow: ingest_orders
+    id: "days-${{ day }}-${{ region }}"
+    matrix:
+      day: {date_range: {start: "2026-01-02", end: "2026-01-04"}}
+      region: [eu, us]
+    args: ["${{ day }}"]
+    kwargs: {region: "${{ region }}"}
+"""
+EDITS = {
+    "nothing": DAYS,
+    "widened": DAYS.replace("2026-01-04", "2026-01-06").replace("2026-01-02", "2026-01-01"),
+    "shrunk": DAYS.replace("2026-01-04", "2026-01-03"),
+    "region-added": DAYS.replace("[eu, us]", "[apac, eu, us]"),
+    "argument-changed": DAYS.replace("kwargs: {", "kwargs: {dry_run: true, "),
+    "axis-renamed": DAYS.replace("day:", "date:").replace("${{ day }}", "${{ date }}"),
+    "id-changed": DAYS.replace("days-${{ day }}", "days-${{ day | strftime('%Y%m%d') }}"),
+    "queue-changed": DAYS.replace("queue: etl", "queue: nightly"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_the_plan_says_what_a_person_expects(cli: Cli, edit: str) -> None:
+    manifest = cli.folder / "days.yaml"
+    manifest.write_text(DAYS)
+    cli("apply", "days.yaml")
+    manifest.write_text(EDITS[edit])
+    shown = cli("plan", "days.yaml").out
+    path = GOLDEN / f"{edit}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(shown)
+    assert shown == path.read_text()
+
+
+def test_only_what_failed_is_run_again_under_new_ids(cli: Cli, start_worker: Callable[..., Worker]) -> None:
+    """Ids never run twice: a run number in the id makes new ones, for those alone that failed."""
+    (cli.folder / "totals.yaml").write_text(
+        "version: 1\nname: totals\napplication: orders\nvars: {run: 1, actual: 2}\nworkflows:\n"
+        "- workflow: check_totals\n  queue: etl\n  id: 'totals-${{ n }}-${{ vars.run }}'\n"
+        "  matrix: {n: [1, 2, 3]}\n  args: ['${{ n }}', '${{ vars.actual }}']\n"
+    )
+    start_worker()
+    cli("apply", "totals.yaml", "--wait", "--wait-timeout", "1m", expect=7)
+    failed = cli("status", "totals.yaml", "--only", "ERROR", "-o", "ids").out
+    assert failed.split() == ["totals-1-1", "totals-3-1"]
+    (cli.folder / "failed.txt").write_text(failed.replace("-1\n", "-2\n"))
+    again = ("totals.yaml", "--var", "run=2", "--var", "actual=3", "--ids-from", "failed.txt")
+    done = cli("apply", *again, "--wait", "--wait-timeout", "1m", expect=7)
+    assert "2 enqueued" in done.out
+    assert "1 ERROR, 1 SUCCESS" in done.out
