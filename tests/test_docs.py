@@ -43,3 +43,22 @@ def test_the_first_screen_of_the_readme(tmp_path: Path, monkeypatch: pytest.Monk
 def test_hooks_name_what_exists() -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     assert [hook["id"] for hook in hooks] == ["dbos-manifest-validate"]
+
+
+def test_the_backfill_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    manifest = re.search(r"```yaml\n(# backfill.yaml\n.*?)```", readme, re.DOTALL)
+    shown = re.search(r"\$ dbos-manifest expand backfill.yaml --count\n(.*?)\n\n", readme, re.DOTALL)
+    assert manifest is not None
+    assert shown is not None
+    monkeypatch.chdir(tmp_path)
+    Path("backfill.yaml").write_text(manifest[1])
+    done = CliRunner().invoke(cli, ["expand", "backfill.yaml", "--count"])
+    assert done.stdout == shown[1] + "\n"
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)[^):]*\)", text):
+        assert (ROOT / "docs" / target).exists(), target

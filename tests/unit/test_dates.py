@@ -45,11 +45,11 @@ def test_days(start: date, unit: str, step: int, span: int, include_end: bool) -
 def test_times_in_zones(start: datetime, zone: str, unit: str, step: int, count: int) -> None:
     """Days and longer by the wall clock, a gap moves forward, of a double the first; hours absolute."""
     start = start.replace(second=0, microsecond=0)
-    first = whenever.PlainDateTime(start).assume_tz(zone, disambiguate="compatible")
+    first = whenever.PlainDateTime(start).assume_tz(zone, disambiguation="compatible")
     if unit in UNITS:
         wall = whenever.PlainDateTime(start)
         values = [
-            wall.add(**{UNITS[unit]: step * k}).assume_tz(zone, disambiguate="compatible")
+            wall.add(**{UNITS[unit]: step * k}).assume_tz(zone, disambiguation="compatible")
             for k in range(count + 1)
         ]
     else:
