@@ -18,7 +18,7 @@ from typing import BinaryIO
 from .errors import LockfileNotWritable, Refused, UsageError
 from .tree import TreeError
 
-SCHEMAS = ("manifest.v1", "lockfile.v1", "plan.v1", "diagnostics.v1", "changes.v1", "applied.v1")
+SCHEMAS = ("manifest.v1", "lockfile.v1", "plan.v1", "diagnostics.v1", "changes.v1", "applied.v1", "doctor.v1")
 _MANIFEST_SUFFIXES = {".yaml", ".yml"}
 
 
@@ -28,6 +28,35 @@ def read_schema(name: str) -> str:
     if packaged.is_file():
         return packaged.read_text(encoding="utf-8")
     return (Path(__file__).parent.parent / "schemas" / f"{name}.schema.json").read_text(encoding="utf-8")
+
+
+def read_template(name: str) -> str:
+    """The text of a file that `init` writes."""
+    return (resources.files("dbos_manifest") / "templates" / name).read_text(encoding="utf-8")
+
+
+def read_ci_template(name: str) -> str:
+    """The text of a pipeline's template, from the wheel or the source tree."""
+    packaged = resources.files("dbos_manifest") / "templates" / name
+    if packaged.is_file():
+        return packaged.read_text(encoding="utf-8")
+    return (Path(__file__).parent.parent / "ci" / name).read_text(encoding="utf-8")
+
+
+def write_new(path: Path, text: str) -> bool:
+    """Write a file that is not there yet; false, and nothing done, when it is.
+
+    Raises: UsageError when it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    return True
 
 
 def find_manifests(path: Path) -> list[Path]:

@@ -21,7 +21,7 @@ LAYERS = [
     "selection", "uniqueness", "lint", "snapshot", "lock_lines", "lockfile", "plan", "batch", "preflight",
     "files", "validation", "system_db",
     "planning", "offline", "saved_plan", "apply", "wait", "operations", "apply_operations", "plan_operations",
-    "lock_operations", "explain",
+    "lock_operations", "explain", "doctor",
     "report", "__init__", "cli", "__main__",
 ]  # fmt: skip
 THIRD_PARTY = {

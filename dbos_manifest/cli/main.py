@@ -16,6 +16,8 @@ COMMANDS = {
     "status": "Show the live DBOS status of every workflow of a manifest.",
     "expand": "Print the workflows that a manifest stands for.",
     "explain": "Say where one workflow comes from, and what became of it.",
+    "doctor": "Look at the system database; print the SQL of a role for it.",
+    "init": "Write a first manifest, hooks and a pipeline.",
     "schema": "Print a JSON Schema, for editors.",
     "lock": "Check, verify, rebuild, rebind or prune a lockfile.",
 }

@@ -15,6 +15,7 @@ TABLES = (
     "queues",
     "application_versions",
     "dbos_migrations",
+    "workflow_schedules",
 )
 
 

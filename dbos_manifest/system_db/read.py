@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import ProgrammingError
 
 from ..snapshot import FINAL_STATUSES, LiveRow, QueueRow, SnapshotRow
 from .connect import Database
@@ -23,6 +24,7 @@ _LIVE = (
     "serialization", "output", "error",
 )  # fmt: skip
 NEWEST_ROWS = 10_000
+INSUFFICIENT_PRIVILEGE = "42501"
 NAMES_LOOKED_FOR = 50
 _PARTITION_LIMITS = (
     "partition_concurrency",
@@ -131,8 +133,19 @@ def read_application_versions(connection: Connection, database: Database) -> fro
     columns = database.layout.columns.get("application_versions", frozenset())
     if "version_name" not in columns:
         return None
-    rows = connection.execute(text(f"SELECT version_name FROM {database.table('application_versions')}"))
-    return frozenset(row[0] for row in rows)
+    statement = f"SELECT version_name FROM {database.table('application_versions')}"
+    return _read_if_allowed(connection, statement)
+
+
+def _read_if_allowed(connection: Connection, statement: str) -> frozenset[str] | None:
+    """The values of a statement's one column; None where the role may not read them: they are hints only."""
+    try:
+        with connection.begin_nested():
+            return frozenset(row[0] for row in connection.execute(text(statement)))
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
+            raise
+        return None
 
 
 def read_known_names(connection: Connection, database: Database, names: Collection[str]) -> frozenset[str]:
@@ -145,10 +158,8 @@ def read_known_names(connection: Connection, database: Database, names: Collecti
     newest = f"SELECT name FROM {table} ORDER BY created_at DESC LIMIT {NEWEST_ROWS}"
     seen = {row[0] for row in connection.execute(text(f"SELECT DISTINCT name FROM ({newest}) newest"))}
     if "workflow_name" in database.layout.columns.get("workflow_schedules", frozenset()):
-        schedules = connection.execute(
-            text(f"SELECT workflow_name FROM {database.table('workflow_schedules')}")
-        )
-        seen |= {row[0] for row in schedules}
+        statement = f"SELECT workflow_name FROM {database.table('workflow_schedules')}"
+        seen |= _read_if_allowed(connection, statement) or frozenset()
     if seen:
         for name in sorted(set(names) - seen)[:NAMES_LOOKED_FOR]:
             found = connection.execute(

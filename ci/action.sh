@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# What action.yml runs: COMMAND, PATHS and ARGUMENTS come as variables, a word a line; results go to
+# GITHUB_OUTPUT and GITHUB_STEP_SUMMARY. DBOS_SYSTEM_DATABASE_URL is read by the program itself.
+set -euo pipefail
+
+words=()
+while IFS= read -r line; do [ -z "$line" ] || words+=("$line"); done <<<"$ARGUMENTS"
+words+=(--)
+while IFS= read -r line; do [ -z "$line" ] || words+=("$line"); done <<<"$PATHS"
+
+folder=$(mktemp -d "${RUNNER_TEMP:-/tmp}/dbos-manifest.XXXXXX")
+markdown="$folder/$COMMAND.md"
+plan=""
+options=(-o "markdown=$markdown")
+
+case "$COMMAND" in
+  validate) ;;
+  plan)
+    options+=(--exit-code)
+    if [ -n "${DBOS_SYSTEM_DATABASE_URL:-}" ]; then
+      plan="$folder/plan.jsonl"
+      options+=(--out "$plan")
+    else
+      echo "no DBOS_SYSTEM_DATABASE_URL: comparing with the lockfiles only" >&2
+      options+=(--against lock)
+    fi
+    ;;
+  apply) ;;
+  *)
+    echo "::error::the command is validate, plan or apply"
+    exit 2
+    ;;
+esac
+
+code=0
+dbos-manifest "$COMMAND" "${options[@]}" "${words[@]}" || code=$?
+
+[ ! -f "$markdown" ] || cat "$markdown" >>"$GITHUB_STEP_SUMMARY"
+{
+  echo "exit-code=$code"
+  [ ! -f "$markdown" ] || echo "markdown=$markdown"
+  if [ "$COMMAND" = plan ]; then
+    [ ! -f "$plan" ] || echo "plan=$plan"
+    if [ "$code" = 10 ]; then echo "changes=true"; else echo "changes=false"; fi
+  fi
+} >>"$GITHUB_OUTPUT"
+
+# something to enqueue is what a plan is for; all else says what it is
+[ "$COMMAND" != plan ] || [ "$code" != 10 ] || code=0
+exit "$code"

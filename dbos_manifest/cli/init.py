@@ -1,0 +1,44 @@
+"""`dbos-manifest init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..errors import UsageError
+from ..files import read_ci_template, read_schema, read_template, write_new
+from .output import say, write_line
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".")
+@click.option("--github", is_flag=True, help="Write a GitHub workflow too.")
+@click.option("--gitlab", is_flag=True, help="Write a GitLab pipeline too.")
+def init(folder: Path, github: bool, gitlab: bool) -> int:
+    """Write a first manifest, its schema for editors, a pre-commit hook and .gitattributes into FOLDER.
+
+    No file is overwritten.
+    """
+    files = {
+        "jobs/example.yaml": read_template("example.yaml"),
+        "jobs/manifest.v1.schema.json": read_schema("manifest.v1"),
+        ".pre-commit-config.yaml": read_template("pre-commit-config.yaml"),
+        ".gitattributes": read_template("gitattributes"),
+    }
+    if github:
+        files[".github/workflows/dbos-manifest.yml"] = read_template("github.yml")
+    if gitlab:
+        files[".gitlab-ci.yml"] = read_ci_template("gitlab.yml")
+    written = [name for name, text in files.items() if write_new(folder / name, text)]
+    for name in files:
+        if name in written:
+            write_line(f"wrote {folder / name}")
+        else:
+            say(f"{folder / name} is there already, and stays as it is")
+    if not written:
+        raise UsageError("there was nothing to write", "name another folder, or remove a file")
+    write_line(
+        f"next: edit {folder / 'jobs' / 'example.yaml'}, then `dbos-manifest validate {folder / 'jobs'}`"
+    )
+    return 0

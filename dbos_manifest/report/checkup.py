@@ -1,0 +1,26 @@
+"""What doctor found, as a person and a program read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from ..doctor import Check, Level
+from .text import Paint, plain, printable
+
+FORMAT_VERSION = 1
+_STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
+
+
+def checkup_lines(checks: Sequence[Check], paint: Paint = plain) -> Iterator[str]:
+    """A line for each check, its way out below."""
+    for check in checks:
+        level = paint(_STYLES[check.level], f"{check.level.value:<8}")
+        yield f"{level} {check.what:<10} {printable(check.message)}"
+        if check.help:
+            yield f"{'':<19} {printable(check.help)}"
+
+
+def checkup_json(checks: Sequence[Check]) -> str:
+    found = [{**check._asdict(), "level": check.level.value} for check in checks]
+    return json.dumps({"format_version": FORMAT_VERSION, "checks": found}, indent=2)
