@@ -20,6 +20,7 @@ from ..report.applied import (
 from ..snapshot import LiveRow
 from ..system_db.retry import RetryNotice
 from ..validation import Validation
+from .output import write, write_now
 from .outputs import Sink
 from .plans import PlanView, ProblemView, make_plan_view
 
@@ -37,7 +38,11 @@ class ApplyViews:
             for at, sink in enumerate(sinks)
             if sink.format not in ("json", "jsonl")
         }
-        self._events = [ApplyEvents(sink.write) for sink in sinks if sink.format == "jsonl"]
+        self._events = [
+            ApplyEvents(write_now if sink.write is write else sink.write)
+            for sink in sinks
+            if sink.format == "jsonl"
+        ]
         self._plans: list[ManifestPlan] = []
         self._strict = False
 
@@ -64,11 +69,11 @@ class ApplyViews:
     def finish(
         self, results: Sequence[Applied], failed: Mapping[str, LiveRow], failure: ManifestToolError | None
     ) -> None:
-        for at, (format, write, paint) in enumerate(self._sinks):
+        for at, (format, send, paint) in enumerate(self._sinks):
             if format == "json":
-                write(f"{applied_json(self._plans, results, failed, failure)}\n")
+                send(f"{applied_json(self._plans, results, failed, failure)}\n")
             elif format == "markdown":
-                write(applied_markdown(results, failed, failure))
+                send(applied_markdown(results, failed, failure))
             elif format in _AT_THE_END:
                 view = self._views[at]
                 assert isinstance(view, ProblemView)
@@ -77,6 +82,6 @@ class ApplyViews:
             elif format == "text":
                 for applied in results:
                     for line in applied_lines(applied, failed, paint):
-                        write(f"{line}\n")
+                        send(f"{line}\n")
         for events in self._events:
             events.finish(self._plans, results, failed, failure)

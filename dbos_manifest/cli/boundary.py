@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -67,7 +68,7 @@ def _report_bug(error: Exception) -> int:
 
 
 def redact(text: str) -> str:
-    """The text without the passwords of database URLs that this process was given."""
+    """The text without passwords: those of the database URLs of this process, and whatever stands in one."""
     given = [*sys.argv, *(value for key, value in os.environ.items() if key.endswith("DATABASE_URL"))]
     for word in given:
         try:
@@ -76,4 +77,9 @@ def redact(text: str) -> str:
             continue
         for secret in {password, unquote(password)} if password else ():
             text = text.replace(secret, "***")
-    return text
+    text = _USERINFO.sub(r"\1***@", text)
+    return _PASSWORD_WORD.sub(r"\1***", text)
+
+
+_USERINFO = re.compile(r"(://[^\s/:@'\"]*:)[^\s'\"]*@")
+_PASSWORD_WORD = re.compile(r"(password['\"]?\s*[=:]\s*['\"]?)[^\s'\"&,)}]+", re.IGNORECASE)

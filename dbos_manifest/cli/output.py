@@ -22,6 +22,12 @@ def write(text: str) -> None:
     sys.stdout.write(text)
 
 
+def write_now(text: str) -> None:
+    """A piece of the result that somebody waits for at the other end of a pipe."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 def write_line(text: str = "") -> None:
     sys.stdout.write(f"{text}\n")
 
