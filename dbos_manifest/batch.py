@@ -9,6 +9,9 @@ from .diagnostic import Path
 from .matrix import Matrix
 from .spec import WorkflowSpec
 
+FIRST_BYTES = b'{"type":"plan",'
+"""How every saved plan begins."""
+
 
 class Batch(Protocol):
     """The workflows of one manifest, which can be gone through again and again."""

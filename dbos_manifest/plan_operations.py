@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .apply_operations import ApplyTarget, find_targets
-from .batch import Batch
+from .batch import FIRST_BYTES, Batch
 from .errors import Refused
 from .files import FileReader, read_schema
 from .operations import LockfileSettings
 from .plan import Change
 from .planning import ManifestPlan, Overrides
-from .saved_plan import FIRST_BYTES, PlanHeader, PlannedManifest, PlanWriter, SavedPlan
+from .saved_plan import PlanHeader, PlannedManifest, PlanWriter, SavedPlan
 from .system_db.connect import Database
 from .validation import LoadedManifest
 

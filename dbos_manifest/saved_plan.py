@@ -20,9 +20,6 @@ from .spec import WorkflowSpec
 
 VERSION, REVISION = 1, 0
 MAX_LINE_BYTES = 64 * 2**20
-FIRST_BYTES = b'{"type":"plan",'
-"""How every saved plan begins."""
-
 _MAKE_ANEW = "make the plan anew with `plan --out`"
 _FIELDS = [field for field in WorkflowSpec._fields if field != "binding"]
 _DEFAULTS = WorkflowSpec(id="", workflow="", queue="", args=[], kwargs={})

@@ -59,7 +59,8 @@ def check_schema(data: Any, schema: Schema) -> list[Diagnostic]:
 
     errors = list(Draft202012Validator(schema.plain).iter_errors(data))
     real = [error for error in errors if not (isinstance(error.instance, str) and MARK in error.instance)]
-    return [diagnostic for error in real or errors for diagnostic in _explain(error)]
+    found = [diagnostic for error in real or errors for diagnostic in _explain(error)]
+    return list(dict.fromkeys(found))  # each missing key is an error of its own, that names them all
 
 
 def _explain(error: Any) -> Iterator[Diagnostic]:

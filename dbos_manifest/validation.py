@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .batch import FIRST_BYTES
 from .diagnostic import Diagnostic, Related, Severity, make_diagnostic
 from .diagnostic import Path as DiagnosticPath
 from .document import MAX_FILE_BYTES, Document, locate_diagnostics, parse_documents
@@ -188,6 +189,8 @@ class _Reading:
             b"workflows",
         }:
             return
+        if source.content.startswith(FIRST_BYTES):
+            raise UsageError(f"{source.name} is a saved plan, and no manifest", "`apply` takes it, alone")
         documents, diagnostics = parse_documents(source.content, source.name)
         if not source.chosen and not diagnostics:
             documents = [document for document in documents if _is_manifest(document)]

@@ -18,7 +18,7 @@ LAYERS = [
     "dates", "filters", "expression", "json_text", "tree", "variables",
     "yaml_builder", "yaml_places", "document", "schema", "manifest",
     "spec", "options", "axis_files", "axes", "matrix", "catalog", "template", "findings", "expand",
-    "selection", "uniqueness", "lint", "snapshot", "lock_lines", "lockfile", "plan", "batch", "preflight",
+    "batch", "selection", "uniqueness", "lint", "snapshot", "lock_lines", "lockfile", "plan", "preflight",
     "files", "validation", "system_db",
     "planning", "offline", "saved_plan", "apply", "wait", "operations", "apply_operations", "plan_operations",
     "lock_operations", "explain", "doctor",

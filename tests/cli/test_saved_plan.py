@@ -13,8 +13,8 @@ import pytest
 from cli_harness import Cli, Run
 from sqlalchemy import create_engine, text
 
+from dbos_manifest.batch import FIRST_BYTES
 from dbos_manifest.files import read_schema
-from dbos_manifest.saved_plan import FIRST_BYTES
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -136,6 +136,13 @@ def test_a_plan_keeps_what_it_allows(run_db: Cli, jobs: Path) -> None:
     assert run_db("apply", "refusing.jsonl").code == 6
     run_db("plan", "jobs.yaml", "--allow-drift", "--out", "allowing.jsonl")
     assert "2 enqueued" in run_db("apply", "allowing.jsonl").out
+
+
+def test_a_plan_is_no_manifest(run_db: Cli, run: Cli, jobs: Path) -> None:
+    run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
+    for words in (("validate",), ("plan", "--against", "lock"), ("expand",)):
+        done = run(*words, "plan.jsonl")
+        assert (done.code, "is a saved plan" in done.err) == (2, True)
 
 
 def test_a_plan_that_cannot_be_made_leaves_no_file(run: Cli, jobs: Path) -> None:

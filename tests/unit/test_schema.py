@@ -60,3 +60,11 @@ def test_explanations(entry: dict[str, Any], code: str | None, help: str | None)
     assert [diagnostic.code for diagnostic in found] == ([code] if code else [])
     if help and found:
         assert help in (found[0].help or "")
+
+
+def test_each_missing_key_is_told_once() -> None:
+    found = check_schema({"version": 1}, manifest_schema())
+    assert [(diagnostic.code, diagnostic.message) for diagnostic in found] == [
+        ("missing-key", "`name` is missing"),
+        ("missing-key", "`workflows` is missing"),
+    ]
