@@ -40,10 +40,10 @@ def explain(paths: tuple[str, ...], workflow_id: str, output: str, **options: An
         lock_path = lockfile_path(found.loaded, lockfiles)
         lock = load_lockfile(Path(lock_path), found.loaded.name, None)
         lock_entry = lock.entry(workflow_id) if lock is not None else None
-    row = None
-    if options["database_url"]:
+    row, asked = None, bool(options["database_url"])
+    if asked:
         row = read_rows([workflow_id], database_settings(options)).get(workflow_id)
-    explained = found._replace(lock_path=lock_path, lock_entry=lock_entry, row=row)
+    explained = found._replace(lock_path=lock_path, lock_entry=lock_entry, row=row, asked=asked)
     if output == "json":
         write_line(explained_json(explained))
     else:

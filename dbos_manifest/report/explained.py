@@ -50,7 +50,7 @@ def explained_lines(explained: Explained, paint: Paint = plain) -> Iterator[str]
         message = error_message(row)
         yield f"  row     {printable(text + (f': {message}' if message else ''))}"
     else:
-        yield "  row     none, or no database was given"
+        yield f"  row     {'none' if explained.asked else 'not known: no database was given'}"
 
 
 def _lock(explained: Explained) -> str:

@@ -174,3 +174,15 @@ def test_a_large_plan_is_one_screen(run_db: Cli, tmp_path: Path) -> None:
         "Plan: 7,050 to enqueue, 2,950 unchanged (2,950 ENQUEUED), 0 drifted, 0 conflicts",
     ]
     assert len(run_db("plan", "year.yaml", "-o", "markdown").out) < 3_000
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_explain(changed: Cli, form: str) -> None:
+    done = changed("explain", "orders.yaml", "orders-2026-01-03-eu", "-o", form)
+    assert done.code == 0
+    check_golden(f"explain.{form}", done.out)
+    applied = changed("explain", "orders.yaml", "orders-2026-01-01-eu", "-o", "json").json
+    assert applied["row"]["status"] == "ENQUEUED"
+    assert applied["lock"]["digest"] == applied["digest"]
+    close = changed("explain", "orders.yaml", "orders-2026-01-01-au")
+    assert (close.code, "did you mean" in close.err) == (2, True)

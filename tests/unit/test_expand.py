@@ -1,0 +1,166 @@
+"""Manifests with expressions, from their text to specs and diagnostics with places."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dbos_manifest.diagnostic import Diagnostic
+from dbos_manifest.spec import WorkflowSpec
+from dbos_manifest.validation import specs_of, validate_files
+from dbos_manifest.variables import Given
+
+HEAD = "version: 1\nname: m\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def specs(text: str, **given: str) -> list[WorkflowSpec]:
+    """The specs of a manifest without problems; expanded twice, and equal."""
+    Path("m.yaml").write_text(HEAD + text)
+    validation = validate_files(["m.yaml"], given=Given(given))
+    assert validation.diagnostics == []
+    (loaded,) = validation.manifests
+    found = list(specs_of(loaded))
+    assert found == list(specs_of(loaded))
+    assert len(found) == validation.workflows
+    return found
+
+
+def problems(text: str) -> list[Diagnostic]:
+    Path("m.yaml").write_text(HEAD + text)
+    return validate_files(["m.yaml"]).diagnostics
+
+
+def test_entry_over_catalog_over_defaults_over_manifest(folder: Path) -> None:
+    found = specs(
+        "application: app\nruntime: python\n"
+        "catalog:\n  a: {queue: of-catalog, timeout: 1m, priority: 5}\n  b: null\n"
+        "defaults: {queue: of-defaults, timeout: 2m, priority: 9, attributes: {from: defaults}}\n"
+        "workflows:\n"
+        "- {id: 1a, workflow: a, priority: 7}\n"
+        "- {id: 1b, workflow: b, attributes: {}}\n"
+        "- {id: 1c, workflow: c, timeout: null, application: other}\n"
+    )
+    shown = [
+        (s.queue, s.timeout_ms, s.priority, s.attributes, s.application, s.runtime) for s in found
+    ]  # fmt: skip
+    assert shown == [
+        ("of-catalog", 60_000, 7, {"from": "defaults"}, "app", "python"),
+        ("of-defaults", 120_000, 9, {}, "app", "python"),
+        ("of-defaults", None, 9, {"from": "defaults"}, "other", "python"),
+    ]
+
+
+def test_a_workflow_that_is_an_expression_takes_its_own_catalog_entry(folder: Path) -> None:
+    found = specs(
+        "catalog:\n  a: {queue: qa, timeout: 1m}\n  b: {queue: qb}\ndefaults: {queue: q}\n"
+        "workflows:\n- {id: '${{ w }}-${{ n }}', workflow: '${{ w }}', matrix: {w: [a, b, c], n: [1, 2]}}\n"
+    )
+    assert [(s.id, s.queue, s.timeout_ms) for s in found] == [
+        ("a-1", "qa", 60_000), ("a-2", "qa", 60_000), ("b-1", "qb", None), ("b-2", "qb", None),
+        ("c-1", "q", None), ("c-2", "q", None),
+    ]  # fmt: skip
+
+
+def test_every_option_may_be_an_expression(folder: Path) -> None:
+    row: dict[str, Any] = {
+        "id": "x", "workflow": "w", "class_name": "C", "instance_name": "i", "queue": "q",
+        "args": [1, {"a": None}], "kwargs": {"k": True}, "priority": 3, "timeout": "90s",
+        "not_before": "2026-01-01T00:00:00Z",
+        "queue_partition_key": "eu", "application_version": "v1", "application": "app", "runtime": "python",
+        "authenticated_user": "ann", "authenticated_roles": ["admin"], "assumed_role": "admin",
+        "attributes": {"team": "data"}, "name": "label",
+    }  # fmt: skip
+    entry = {key: f"${{{{ row.{key} }}}}" for key in row}
+    explicit = specs(json.dumps([row]).join(["workflows: ", "\n"]))
+    entry["matrix"] = {"row": [row]}  # type: ignore[assignment]
+    made = specs(json.dumps([entry]).join(["workflows: ", "\n"]))
+    assert made[0]._replace(binding=()) == explicit[0]
+
+
+def test_defaults_may_name_an_axis(folder: Path) -> None:
+    found = specs(
+        "vars: {n: 2}\ndefaults: {queue: 'q-${{ region }}', priority: '${{ vars.n }}'}\n"
+        "workflows:\n- {id: '${{ region }}', workflow: f, matrix: {region: [eu, us]}}\n"
+    )
+    assert [(s.queue, s.priority) for s in found] == [("q-eu", 2), ("q-us", 2)]
+
+
+def test_variables(folder: Path) -> None:
+    text = (
+        "vars: {days: 2, region: eu, on: false}\nworkflows:\n- id: 'a-${{ n }}'\n  workflow: f\n  queue: q\n"
+        "  matrix: {n: {range: {stop: '${{ vars.days }}'}}}\n"
+        "  args: ['${{ vars.region }}', '${{ vars.on }}']\n"
+    )
+    assert [s.args for s in specs(text)] == [["eu", False]] * 2
+    assert [s.args for s in specs(text, days="3", region="7", on="true")] == [["7", True]] * 3
+
+
+def test_ids_made_from_arguments(folder: Path) -> None:
+    found = specs("workflows:\n- {workflow: f, queue: q, args: ['${{ n }}'], matrix: {n: [1, 2]}}\n")
+    plain = specs("workflows:\n- {workflow: f, queue: q, args: [1]}\n- {workflow: f, queue: q, args: [2]}\n")
+    assert [s.id for s in found] == [s.id for s in plain]
+
+
+@pytest.mark.parametrize(
+    ("scalar", "line", "column"),
+    [
+        ("'${{ nope }}'", 7, 15),
+        ("'ab ${{ day }} ${{ nope }}'", 7, 29),
+        ('"\\u00e9 ${{ nope }}"', 7, 22),
+        ("'$${{ x }} ${{ nope }}'", 7, 25),
+        ("a ${{ nope }}", 7, 16),
+        ("|\n    first\n    ${{ day }} and ${{ nope }}\n", 9, 24),
+        (">-\n    folded\n    ${{ nope }}\n", 9, 9),
+    ],
+)
+def test_the_column_is_the_names_own(folder: Path, scalar: str, line: int, column: int) -> None:
+    (found,) = problems(
+        "workflows:\n- id: '${{ day }}'\n  workflow: f\n  matrix: {day: [a, b]}\n"
+        f"  queue: {scalar}\n"
+    )  # fmt: skip
+    assert found.code == "unknown-name"
+    assert found.span is not None
+    assert (found.span.line, found.span.column, found.span.end_column) == (line, column, column + 4)
+
+
+def test_one_diagnostic_for_many_workflows(folder: Path) -> None:
+    (found,) = problems(
+        "workflows:\n- {id: '${{ n }}-${{ s }}', workflow: f, queue: q, priority: '${{ n | sub(2) }}',"
+        " matrix: {n: {range: {stop: 4}}, s: [x, y]}}\n"
+    )
+    assert found.code == "invalid-value"
+    assert found.note == "in 4 workflows: n=0 s=x; n=0 s=y; n=1 s=x; and 1 more"
+
+
+def test_contracts(folder: Path) -> None:
+    (folder / "contracts").mkdir()
+    (folder / "contracts" / "f.yaml").write_text("properties: {n: {$ref: 'n.json#/$defs/n'}}\n")
+    (folder / "contracts" / "n.json").write_text('{"$defs": {"n": {"type": "integer", "maximum": 2}}}')
+    text = (
+        "catalog: {f: {kwargs: {$ref: contracts/f.yaml}}}\nworkflows:\n- id: 'a-${{ n }}'\n  workflow: f\n"
+        "  queue: q\n  matrix: {n: [1, 2, 3, x]}\n  kwargs: {n: '${{ n }}'}\n"
+    )
+    (found,) = problems(text)
+    assert (found.code, found.path) == ("catalog-arguments", ("workflows", 0, "kwargs", "n"))
+    assert found.note == "in 2 workflows: n=3; n=x"
+    assert len(specs(text.replace(", 3, x", ""))) == 2
+
+
+def test_limits(folder: Path) -> None:
+    text = "workflows:\n- {id: 'a-${{ n }}', workflow: f, queue: q, args: ['${{ n }}'], matrix: {n: {range: {stop: 11}}}}\n"  # noqa: E501
+    assert len(specs("limits: {max_workflows: 11}\n" + text)) == 11
+    (found,) = problems("limits: {max_workflows: 10}\n" + text)
+    assert (found.code, found.path) == ("too-many-workflows", ("limits", "max_workflows"))
+    two = text + text.replace("workflows:\n", "").replace("a-", "b-")
+    assert [d.code for d in problems("limits: {max_workflows: 20}\n" + two)] == ["too-many-workflows"]
+    (found,) = problems("limits: {max_input_bytes: 37B}\n" + text)
+    assert (found.code, found.note) == ("input-too-large", "in the workflow n=10")
