@@ -1,0 +1,132 @@
+"""`apply` of generated workflows beside the floor: COPY of the same rows into the same tables.
+
+python benchmarks/enqueue.py [workflows] [rounds]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+import uuid
+from datetime import date, timedelta
+from pathlib import Path
+from statistics import median
+
+import psycopg
+from dbos import DBOSClient
+from measure import Cost, run
+from servers import Server, postgres_server
+
+MANIFEST = """\
+version: 1
+name: orders-backfill
+limits: {{max_workflows: {workflows}}}
+defaults: {{queue: etl}}
+workflows:
+  - workflow: ingest_orders
+    id: "orders-${{{{ day }}}}-${{{{ shard }}}}"
+    matrix:
+      day: {{date_range: {{start: "2024-01-01", end: "2026-09-26"}}}}
+      shard: {{range: {{stop: {shards}}}}}
+    args: ["${{{{ day }}}}"]
+    kwargs: {{shard: "${{{{ shard }}}}", region: eu}}
+"""
+DAYS = 1000
+PER_TRANSACTION = 10_000
+STATUS = (
+    "workflow_uuid, status, name, queue_name, priority, created_at, updated_at, recovery_attempts, "
+    "serialization, attributes, creator_xid"
+)
+
+
+def floor(url: str, workflows: int) -> float:
+    """Seconds of plain COPY: the text is made in one join, ten thousand rows a transaction."""
+    run_id = str(uuid.uuid4())
+    mark = json.dumps({"dbos_manifest": {"manifest": "orders-backfill", "run_id": run_id}})
+    days = [str(date(2024, 1, 1) + timedelta(days=k)) for k in range(DAYS)]
+    shards = workflows // DAYS
+    start = time.perf_counter()
+    now = int(time.time() * 1000)
+    with psycopg.connect(url) as connection:
+        ids = [(day, shard) for day in days for shard in range(shards)]
+        for first in range(0, len(ids), PER_TRANSACTION):
+            chunk = ids[first : first + PER_TRANSACTION]
+            tail = f"\t{now}\t{now}\t0\tportable_json\t{mark}\t{run_id}"
+            status = "\n".join([f"orders-{d}-{s}\tENQUEUED\tingest_orders\tetl\t0{tail}" for d, s in chunk])
+            inputs = "\n".join(
+                [
+                    f'orders-{d}-{s}\t{{"namedArgs":{{"shard":{s},"region":"eu"}},"positionalArgs":["{d}"]}}\t{now}'
+                    for d, s in chunk
+                ]
+            )
+            with connection.cursor() as cursor:
+                with cursor.copy(f"COPY dbos.workflow_status ({STATUS}) FROM STDIN") as copy:
+                    copy.write(status + "\n")
+                with cursor.copy(
+                    "COPY dbos.workflow_input (workflow_uuid, inputs, retention_timestamp) FROM STDIN"
+                ) as copy:
+                    copy.write(inputs + "\n")
+            connection.commit()
+    return time.perf_counter() - start
+
+
+def client_loop(url: str, workflows: int) -> float:
+    """Seconds of the official client's loop for as many workflows, measured on a thousand of them."""
+    client = DBOSClient(system_database_url=url)
+    sample = 1000
+    start = time.perf_counter()
+    for number in range(sample):
+        client.enqueue(
+            {"workflow_name": "ingest_orders", "queue_name": "etl", "workflow_id": f"loop-{number}"},
+            "2024-01-01",
+        )
+    seconds = time.perf_counter() - start
+    client.destroy()
+    return seconds * workflows / sample
+
+
+def measure(server: Server, workflows: int, folder: Path) -> dict[str, Cost]:
+    """One round: each on a new database of one server."""
+    found = {}
+    url = server.new_database()
+    found["floor: COPY"] = Cost(floor(url, workflows), 0, 0)
+    server.drop(url)
+    url = server.new_database()
+    command = [
+        Path(sys.executable).parent / "dbos-manifest",
+        "apply",
+        folder / "jobs.yaml",
+        "--database-url",
+        url,
+    ]
+    for name in ("apply", "apply again"):
+        found[name] = run([*command, "--allow", "queue-not-registered"], folder / "out")
+    server.drop(url)
+    (folder / "jobs.lock.jsonl").unlink()
+    url = server.new_database()
+    found["client loop (extrapolated)"] = Cost(client_loop(url, workflows), 0, 0)
+    server.drop(url)
+    return found
+
+
+def main() -> None:
+    workflows, rounds = (int(word) for word in [*sys.argv[1:], "100000", "3"][:2])
+    with tempfile.TemporaryDirectory() as name, postgres_server() as server:
+        folder = Path(name)
+        text = MANIFEST.format(workflows=workflows, shards=workflows // DAYS)
+        (folder / "jobs.yaml").write_text(text)
+        costs = [measure(server, workflows, folder) for _ in range(rounds)]
+    medians = {
+        side: Cost(*(median(values) for values in zip(*(cost[side] for cost in costs), strict=True)))
+        for side in costs[0]
+    }
+    print(f"{workflows:,} workflows on PostgreSQL, median of {rounds}\n")
+    print("| | wall s | CPU s | peak MiB | over the floor |\n|---|---|---|---|---|")
+    for side, cost in medians.items():
+        print(cost.row(side, medians["floor: COPY"]))
+
+
+if __name__ == "__main__":
+    main()
