@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from .canonical import encode_json
 from .errors import Interrupted, Refused
 from .lock_lines import LockEntry
 from .plan import State, compare_spec
@@ -139,6 +140,9 @@ class _Sender:
         self.retry = retry
         self.outcome = outcome
         self.now_ms = retry.call(self._read_clock)  # once, so that a retried chunk is the same chunk
+        self.provenance = {"manifest": plan.name, **(run.provenance or {})}
+        marks = run.provenance is not None and database.layout.has_attributes
+        self.mark = encode_json({PROVENANCE_KEY: self.provenance}).decode() if marks else None
 
     def _read_clock(self) -> int:
         with self.database.reading() as connection:
@@ -152,10 +156,10 @@ class _Sender:
             yield [Sending(spec, self._make_row(spec, next(steps))) for spec in chunk]
 
     def _make_row(self, spec: WorkflowSpec, created_at_ms: int) -> NewRow:
-        attributes = spec.attributes
-        if self.run.provenance is not None and self.database.layout.has_attributes:
-            mark = {"manifest": self.plan.name, **self.run.provenance}
-            attributes = {**(attributes or {}), PROVENANCE_KEY: mark}
+        attributes = self.mark
+        if spec.attributes is not None:
+            marked = {**spec.attributes, PROVENANCE_KEY: self.provenance} if self.mark else spec.attributes
+            attributes = encode_json(marked).decode()
         return make_row(
             spec,
             created_at_ms=created_at_ms,

@@ -21,7 +21,12 @@ def canonical_json(value: Any) -> str:
     Raises: ValueError for NaN, infinity or a type that JSON does not have.
     Source: RFC 8785 §3.2; SPEC §5 for the integers.
     """
-    return _dumps(value) if _stdlib_agrees(value) else _encode(value)
+    if not _sorts_alike(value):
+        return _encode(value)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:  # an integer beyond 64 bits, or a lone surrogate
+        return _dumps(value)
 
 
 def encode_json(value: Any) -> bytes:
@@ -29,7 +34,12 @@ def encode_json(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:  # an integer beyond 64 bits
-        return _plain_dumps(value).encode()
+        return encode_like_python(value)
+
+
+def encode_like_python(value: Any) -> bytes:
+    """The same with numbers as Python's json writes them, slower."""
+    return _plain_dumps(value).encode()
 
 
 def digest_text(text: str) -> str:
@@ -38,18 +48,24 @@ def digest_text(text: str) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _stdlib_agrees(value: Any) -> bool:
-    """Whether json's C encoder writes the canonical form: no floats, and keys whose order UTF-16 keeps."""
+def _sorts_alike(value: Any) -> bool:
+    """Whether a plain encoder writes the canonical form: no floats, and keys whose order UTF-16 keeps."""
     kind = type(value)
     if kind is str or kind is int or kind is bool or value is None:
         return True
     if kind is dict:
-        return all(type(k) is str and (k.isascii() or max(k) < "\ud800") for k in value) and all(
-            map(_stdlib_agrees, value.values())
-        )
+        for key, item in value.items():
+            if type(key) is not str or not (key.isascii() or max(key) < "\ud800"):
+                return False
+            if type(item) not in _PLAIN and not _sorts_alike(item):
+                return False
+        return True
     if kind is list or kind is tuple:
-        return all(map(_stdlib_agrees, value))
+        return all(type(item) in _PLAIN or _sorts_alike(item) for item in value)
     return False
+
+
+_PLAIN = frozenset({str, int, bool, type(None)})
 
 
 def _encode(value: Any) -> str:

@@ -34,6 +34,14 @@ PLAIN_OPTIONS = frozenset(WorkflowSpec._fields) - {
     "entry", "binding", "timeout_ms", "deadline_ms", "not_before_ms", "delay_ms",
 }  # fmt: skip
 OPTIONS = PLAIN_OPTIONS | TIME_OPTIONS.keys()
+TEXT_OPTIONS = frozenset(
+    {
+        "id", "workflow", "queue", "class_name", "instance_name", "application", "queue_partition_key",
+        "deduplication_id", "application_version", "authenticated_user", "assumed_role", "name",
+    }
+)  # fmt: skip
+"""Options that take any text at all."""
+
 REQUIRED_OPTIONS = ("workflow", "queue")
 FIELDS = {option: TIME_OPTIONS[option].field if option in TIME_OPTIONS else option for option in OPTIONS}
 POSITIONS = {field: position for position, field in enumerate(WorkflowSpec._fields)}

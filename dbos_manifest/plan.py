@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from .canonical import canonical_json
 from .snapshot import INTERNAL_QUEUE, SnapshotRow
-from .spec import WorkflowSpec
+from .spec import WorkflowSpec, encode_inputs
 
 PORTABLE = "portable_json"
 _QUEUED = ("ENQUEUED", "DELAYED")
@@ -18,7 +18,6 @@ _STATUS_ORDER = (
     "SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "RETRIES_EXCEEDED", "PENDING",
     "ENQUEUED", "DELAYED",
 )  # fmt: skip
-_as_written = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 class State(str, Enum):
@@ -120,7 +119,7 @@ def _identity_differences(spec: WorkflowSpec, row: SnapshotRow) -> Iterator[Diff
 
 def _input_differences(spec: WorkflowSpec, inputs: str | None) -> tuple[list[Difference], str | None]:
     """Arguments by value. Text that is no portable envelope is drift: DBOS could not run it either."""
-    if inputs == _as_written({"namedArgs": spec.kwargs, "positionalArgs": spec.args}):
+    if inputs == encode_inputs(spec):
         return [], None  # the same text is the same value: spares most rows the slow comparison
     try:
         envelope = json.loads(inputs, parse_constant=_refuse_constant) if inputs else None

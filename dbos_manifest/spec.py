@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from .canonical import canonical_json, digest_text
+from .canonical import canonical_json, digest_text, encode_json, encode_like_python
+
+
+_FLOAT = re.compile(rb"[0-9][.eE][-0-9]")
 
 
 class WorkflowSpec(NamedTuple):
@@ -60,6 +64,17 @@ def digest_spec(spec: WorkflowSpec) -> str:
         if value or (value is not None and name.endswith("_ms"))
     }
     return digest_text(canonical_json(fields))
+
+
+def encode_inputs(spec: WorkflowSpec) -> str:
+    """The arguments as DBOS stores them: portable JSON.
+
+    Source: dbos 3.4.0 `_serialization.py`, DBOSPortableJSONSerializer.
+    """
+    inputs = {"namedArgs": spec.kwargs, "positionalArgs": spec.args}
+    text = encode_json(inputs)
+    # floats are spelled in more than one way, and the client's is Python's
+    return (encode_like_python(inputs) if _FLOAT.search(text) else text).decode()
 
 
 def default_id(manifest: str, spec: WorkflowSpec) -> str:

@@ -11,7 +11,7 @@ from .diagnostic import Diagnostic, Fragment, Path, make_diagnostic
 from .expression import MARK, ExpressionError, Getter, Template, bind_template, parse_template
 from .filters import UNSET
 from .matrix import Column, Combination, Matrix
-from .options import EMPTY, FIELDS, POSITIONS, REQUIRED_OPTIONS, TIME_OPTIONS
+from .options import EMPTY, FIELDS, POSITIONS, REQUIRED_OPTIONS, TEXT_OPTIONS, TIME_OPTIONS
 from .spec import WorkflowSpec, default_id
 
 CheckOption = Callable[[str, Any], list[Diagnostic]]
@@ -48,6 +48,7 @@ class Value(NamedTuple):
     size: int
     names: frozenset[str]
     make: Callable[[Scope], Getter]
+    is_text: bool = False  # whatever the expressions give
 
     def bind(self, scope: Scope) -> Getter:
         """The value as a function. Raises: Unfit for a name that the scope does not have."""
@@ -145,7 +146,7 @@ def _concatenation(parts: list[Value]) -> Value:
         return lambda combination: "".join([getter(combination) for getter in getters])
 
     names = frozenset[str]().union(*(part.names for part in parts))
-    return Value(sum(part.size for part in parts), names, make)
+    return Value(sum(part.size for part in parts), names, make, is_text=True)
 
 
 def explain(error: ExpressionError, path: Path) -> Diagnostic:
@@ -276,8 +277,8 @@ class EntryTemplate:
         """As a column of its axis when it depends on one only, else as a function of the combination."""
         axis = self._only_axis(value)
         if axis is None:
-            return self._reader(option, value.bind(_CombinationScope(self)))
-        made = self._reader(option, value.bind(Scope({axis: lambda cell: cell}, self.variables)))
+            return self._reader(option, value, value.bind(_CombinationScope(self)))
+        made = self._reader(option, value, value.bind(Scope({axis: lambda cell: cell}, self.variables)))
         return self.add_column(axis, made)
 
     def _only_axis(self, value: Value) -> str | None:
@@ -298,15 +299,17 @@ class EntryTemplate:
             return None
         return self.add_column(axis, value.make(Scope({axis: lambda cell: cell}, self.variables)))
 
-    def _reader(self, option: Option, value_of: Getter) -> Getter:
+    def _reader(self, option: Option, value: Value, value_of: Getter) -> Getter:
         if option.name in ("args", "kwargs") and not isinstance(option.value, str):
             return value_of  # its shape is as written, and any JSON value fits inside
+        if option.name in TEXT_OPTIONS and value.is_text:
+            return value_of
 
         def read(combination: Any) -> Any:
-            value = value_of(combination)
-            if problems := self._check(option.name, value):
+            found = value_of(combination)
+            if problems := self._check(option.name, found):
                 raise Unfit([relocate(problem, option.path) for problem in problems])
-            return self._read(option, value)
+            return self._read(option, found)
 
         return read
 

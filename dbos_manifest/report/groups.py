@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from ..batch import Batch
@@ -55,8 +56,15 @@ class Group:
 
 def label_of(value: Any) -> str:
     """A value of an axis in few characters; a map by its `name` or `id`."""
+    if type(value) is str or type(value) is int:
+        return _label(value)
     if isinstance(value, dict):
         value = next((value[key] for key in ("name", "id") if isinstance(value.get(key), (str, int))), value)
+    return _label.__wrapped__(value)
+
+
+@lru_cache(MOST_VALUES)
+def _label(value: Any) -> str:
     return shorten(printable(value if isinstance(value, str) else canonical_json(value)), 40)
 
 

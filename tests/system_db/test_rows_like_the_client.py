@@ -13,6 +13,7 @@ from dbos._serialization import WorkflowSerializationFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dbos_manifest.canonical import encode_json
 from dbos_manifest.spec import WorkflowSpec
 from dbos_manifest.system_db.connect import Database, open_database
 from dbos_manifest.system_db.retry import Retry
@@ -95,7 +96,8 @@ def write_both(url: str, options: dict[str, Any], args: list[Any], kwargs: dict[
         client.destroy()
     spec = WorkflowSpec(ours, "f", "q", args, kwargs, **options)
     with open_database(url, retry=Retry(1, lambda notice: None)) as database:
-        row = make_row(spec, created_at_ms=1, now_ms=0, attributes=spec.attributes, creator_xid="x")
+        attributes = None if spec.attributes is None else encode_json(spec.attributes).decode()
+        row = make_row(spec, created_at_ms=1, now_ms=0, attributes=attributes, creator_xid="x")
         with database.transaction() as connection:
             assert insert_rows(connection, database, [row]) == {ours}
         mine, other = read_row(database, ours), read_row(database, theirs)

@@ -1,0 +1,43 @@
+"""Rows straight into PostgreSQL tables by COPY: the fastest way, for rows that are surely not there yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+_SPECIAL = re.compile(r"[\\\t\n\r]")
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+
+
+def copy_rows(
+    connection: Connection, table: str, columns: Sequence[str], values: Sequence[Sequence[Any]]
+) -> None:
+    """Append rows to a table, given as one list of values a column; text, whole numbers or None.
+
+    Raises: psycopg.Error; the transaction is then broken up to its last savepoint.
+    Source: PostgreSQL, COPY, text format.
+    """
+    lines = map("\t".join, zip(*map(_encode_column, values), strict=True))
+    raw: Any = connection.connection.driver_connection
+    with raw.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+        copy.write("\n".join(lines) + "\n")
+
+
+def _encode_column(values: Sequence[Any]) -> Sequence[str]:
+    first = values[0]
+    if values.count(first) == len(values) and all(type(value) is type(first) for value in values):
+        return [_encode(first)] * len(values)
+    if type(first) is str and None not in values and not _SPECIAL.search("".join(values)):
+        return values
+    return [_encode(value) for value in values]
+
+
+def _encode(value: Any) -> str:
+    if value is None:
+        return "\\N"
+    if type(value) is str:
+        return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], value)
+    return str(value)
