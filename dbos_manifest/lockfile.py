@@ -51,6 +51,14 @@ class Lockfile:
         line = self._lines.get(workflow_id)
         return None if line is None else read_entry(line)
 
+    def digest(self, workflow_id: str) -> str | None:
+        """The digest of an entry, without reading the rest of its line."""
+        line = self._lines.get(workflow_id)
+        if line is None:
+            return None
+        match = PLAIN_ENTRY.fullmatch(line)
+        return match[3] if match else read_entry(line).digest
+
     def record(self, entry: LockEntry) -> None:
         """Put an entry in the place of the one with its id, if there is one."""
         old = self._lines.get(entry.id)

@@ -103,7 +103,7 @@ def make_manifest_plan(
             database has no column for.
     """
     plan = ManifestPlan(batch, lock)
-    orphans = set(lock.ids()) if batch.complete else set[str]()  # what is not looked at is no orphan
+    locked, known = 0, len(lock.ids())  # known before this plan adds what it finds
     queues, now_ms = retry.call(lambda: _read_surroundings(database))
     check = QueueCheck(queues, batch.queues, now_ms=now_ms)
     for specs in read_chunks(batch.specs(), chunk_size):
@@ -112,10 +112,10 @@ def make_manifest_plan(
             row = rows.get(spec.id)
             holder = _holder(holders, spec) if row is None else None
             change = compare_spec(spec, row, locked=spec.id in lock, holder=holder)
-            orphans.discard(spec.id)
+            locked += spec.id in lock
             _take(plan, change, spec, row, overrides, database, check)
             on_change(change)
-    for orphan in sorted(orphans):
+    for orphan in _orphans(batch, lock, known - locked):
         entry = lock.entry(orphan)
         change = Change(State.ORPHANED, orphan, entry.workflow if entry else None, None, None)
         plan.summary.add(change)
@@ -129,6 +129,13 @@ def make_manifest_plan(
         if finding.code not in overrides.allow
     ]
     return plan
+
+
+def _orphans(batch: Batch, lock: Lockfile, count: int) -> list[str]:
+    """The lockfile's entries that the manifest has no longer; looked for only when there are some."""
+    if not count or not batch.complete:
+        return []
+    return sorted(set(lock.ids()).difference(spec.id for spec in batch.specs()))
 
 
 def _read_around(database: Database, check: QueueCheck) -> Surroundings:
@@ -204,9 +211,10 @@ def _take(
 
 def record_existing(lock: Lockfile, spec: WorkflowSpec, created_at_ms: int) -> None:
     """Note a row that was there already; a line that the lockfile has keeps its time and outcome."""
-    digest = digest_spec(spec)
-    known = lock.entry(spec.id)
+    digest, known = digest_spec(spec), lock.digest(spec.id)
     if known is None:
         lock.record(LockEntry(spec.id, spec.workflow, digest, created_at_ms, "existing"))
-    elif known.digest != digest:  # an option changed that a row is not compared by, as its delay
-        lock.record(known._replace(digest=digest))
+    elif known != digest:  # an option changed that a row is not compared by, as its delay
+        entry = lock.entry(spec.id)
+        assert entry is not None
+        lock.record(entry._replace(digest=digest))

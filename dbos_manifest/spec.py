@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from .canonical import canonical_json, digest_text, encode_json, encode_like_python
 
-
 _FLOAT = re.compile(rb"[0-9][.eE][-0-9]")
 
 
@@ -48,6 +47,7 @@ _DIGESTED = (
     "kwargs", "priority", "timeout_ms", "deadline_ms", "not_before_ms", "delay_ms", "deduplication_id",
     "application_version", "authenticated_user", "authenticated_roles", "assumed_role",
 )  # fmt: skip
+_TIMES = [name.endswith("_ms") for name in _DIGESTED]
 _digested_values = attrgetter(*_DIGESTED)
 
 
@@ -60,8 +60,8 @@ def digest_spec(spec: WorkflowSpec) -> str:
     """
     fields = {
         name: value
-        for name, value in zip(_DIGESTED, _digested_values(spec), strict=True)
-        if value or (value is not None and name.endswith("_ms"))
+        for name, value, is_time in zip(_DIGESTED, _digested_values(spec), _TIMES, strict=True)
+        if value or (is_time and value is not None)
     }
     return digest_text(canonical_json(fields))
 

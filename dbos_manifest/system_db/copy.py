@@ -28,7 +28,7 @@ def copy_rows(
 
 def _encode_column(values: Sequence[Any]) -> Sequence[str]:
     first = values[0]
-    if values.count(first) == len(values) and all(type(value) is type(first) for value in values):
+    if values.count(first) == len(values) and len(set(map(type, values))) == 1:
         return [_encode(first)] * len(values)
     if type(first) is str and None not in values and not _SPECIAL.search("".join(values)):
         return values

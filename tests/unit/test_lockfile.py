@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbos_manifest.errors import InvalidLockfile
-from dbos_manifest.lock_lines import LockEntry
+from dbos_manifest.lock_lines import LockEntry, spell_entry
 from dbos_manifest.lockfile import Lockfile, check_owner, lock_problems, new_lockfile, parse_lockfile
 from dbos_manifest.spec import WorkflowSpec, digest_spec
 
@@ -116,3 +116,20 @@ def test_problems() -> None:
     assert any("has changed" in p for p in lock_problems(good, "f", [spec._replace(priority=3)]))
     assert any("not in the manifest" in p for p in lock_problems(good, "f", []))
     assert any("spelled otherwise" in p for p in lock_problems(good.replace(":", ": ", 1), "f", [spec]))
+
+
+@given(
+    st.text(min_size=1), st.text(alphabet="ab -_:", min_size=1), st.integers(-(10**12), 2 * 10**14),
+    st.sampled_from([None, "existing"]), st.sampled_from([None, "SUCCESS"]),
+    st.none() | st.integers(0, 10**13),
+)  # fmt: skip
+def test_the_quick_spelling_is_the_slow_one(
+    text: str, name: str, at: int, outcome: str | None, status: str | None, ended: int | None
+) -> None:
+    for workflow_id in (text, name):
+        entry = LockEntry(workflow_id, name, "d" * 22, at, outcome, status, ended)
+        line = spell_entry(entry, {})
+        fields = {key: value for key, value in entry._asdict().items() if value is not None}
+        decoded = json.loads(line)
+        assert list(decoded) == list(fields)
+        assert line == spell_entry(entry, {"x": 1}).replace(',"x":1', "")
