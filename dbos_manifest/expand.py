@@ -20,14 +20,11 @@ from .template import (
     EntryTemplate,
     Option,
     Report,
-    Unfit,
-    compile_value,
-    contains_mark,
     label_binding,
     missing_option,
     relocate,
-    resolve_constants,
 )
+from .values import Unfit, compile_value, contains_mark, resolve_constants
 
 MAX_EVALUATIONS = 200_000_000  # a million workflows of two hundred expressions
 _RULES = ("exclude", "include")

@@ -14,8 +14,8 @@ from .expand import Expansion
 from .findings import Enough
 from .options import FIELDS, POSITIONS
 from .spec import WorkflowSpec
-from .template import contains_mark
 from .uniqueness import Uniqueness
+from .values import contains_mark
 
 Chosen = Callable[[Expansion, WorkflowSpec], bool]
 """Whether a call is about a workflow; the others are only looked at for their ids."""

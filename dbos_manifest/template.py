@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from .canonical import canonical_json
-from .diagnostic import Diagnostic, Fragment, Path, make_diagnostic
-from .expression import MARK, ExpressionError, Getter, Template, bind_template, parse_template
+from .diagnostic import Diagnostic, Path, make_diagnostic
+from .expression import Getter
 from .filters import UNSET
 from .matrix import Column, Combination, Matrix
 from .options import EMPTY, FIELDS, POSITIONS, REQUIRED_OPTIONS, TEXT_OPTIONS, TIME_OPTIONS
 from .spec import WorkflowSpec, default_id
+from .values import Scope, Unfit, Value, compile_value, contains_mark
 
 CheckOption = Callable[[str, Any], list[Diagnostic]]
 """An option's value beside the manifest schema; the paths of what it finds start at the option."""
@@ -23,178 +24,12 @@ Report = Callable[[Diagnostic, Callable[[], str] | None], None]
 _DEFAULTS = WorkflowSpec(id="", workflow="", queue="", args=[], kwargs={})
 
 
-class Unfit(Exception):
-    """Values for which an option cannot be made, with what to say about it."""
-
-    def __init__(self, diagnostics: list[Diagnostic]) -> None:
-        super().__init__(diagnostics)
-        self.diagnostics = diagnostics
-
-
-class Scope:
-    """What names mean for a value that is bound: functions of whatever the result is to be a function of."""
-
-    def __init__(self, getters: Mapping[str, Getter], variables: Mapping[str, Any]) -> None:
-        self.getters = {**getters, "vars": lambda _: variables}
-
-    def hoist(self, value: Value) -> Getter | None:
-        """A cheaper way to the same value, if this scope knows one."""
-        return None
-
-
-class Value(NamedTuple):
-    """A value with expressions in it, `size` of them."""
-
-    size: int
-    names: frozenset[str]
-    make: Callable[[Scope], Getter]
-    is_text: bool = False  # whatever the expressions give
-
-    def bind(self, scope: Scope) -> Getter:
-        """The value as a function. Raises: Unfit for a name that the scope does not have."""
-        return scope.hoist(self) or self.make(scope)
-
-
 class Option(NamedTuple):
     """An option as written, and where."""
 
     name: str
     value: Any
     path: Path
-
-
-def contains_mark(value: Any) -> bool:
-    """Whether there may be an expression in it; exact but for keys, and at C speed."""
-    return MARK in (value if isinstance(value, str) else repr(value)) if value is not None else False
-
-
-def compile_value(raw: Any, path: Path) -> Value | None:
-    """A value's expressions, None for a value without any.
-
-    Raises: Unfit with every expression that cannot be read.
-    """
-    found: list[Diagnostic] = []
-    value = _compile(raw, path, found)
-    if found:
-        raise Unfit(found)
-    return value
-
-
-def _compile(raw: Any, path: Path, found: list[Diagnostic]) -> Value | None:
-    if isinstance(raw, str):
-        return _compile_text(raw, path, found) if MARK in raw else None
-    if isinstance(raw, list):
-        items = [_compile(item, (*path, index), found) for index, item in enumerate(raw)]
-        return _compile_list(raw, items) if any(items) else None
-    if isinstance(raw, dict):
-        for key in raw:
-            if MARK in key:
-                found.append(
-                    make_diagnostic(
-                        "misplaced-expression",
-                        "`${{ }}` is not read in a key",
-                        (*path, key),
-                        help="write the key itself, and the expression as a value",
-                    )
-                )
-        values = {key: _compile(item, (*path, key), found) for key, item in raw.items()}
-        return _compile_map(raw, values) if any(values.values()) else None
-    return None
-
-
-def _compile_text(raw: str, path: Path, found: list[Diagnostic]) -> Value | None:
-    try:
-        template = parse_template(raw)
-    except ExpressionError as error:
-        found.append(explain(error, path))
-        return None
-    if len(template.pieces) == 1 or not template.names:
-        return _scalar(template, path)
-    parts: list[Template] = []  # each expression with the text behind it; the text before goes to the first
-    for piece in template.pieces:
-        if parts and (isinstance(piece, str) or not parts[-1].names):
-            parts[-1] = Template((*parts[-1].pieces, piece))
-        else:
-            parts.append(Template((piece,)))
-    return _concatenation([_scalar(part, path, text=True) for part in parts])
-
-
-def _scalar(template: Template, path: Path, *, text: bool = False) -> Value:
-    def make(scope: Scope) -> Getter:
-        try:
-            value_of = bind_template(template, scope.getters, text=text)
-        except ExpressionError as error:
-            raise Unfit([explain(error, path)]) from None
-
-        def value(combination: Any) -> Any:
-            try:
-                return value_of(combination)
-            except ExpressionError as error:
-                raise Unfit([explain(error, path)]) from None
-
-        return value
-
-    return Value(max(1, len(template.expressions)), template.names, make)
-
-
-def _concatenation(parts: list[Value]) -> Value:
-    def make(scope: Scope) -> Getter:
-        getters = [part.bind(scope) for part in parts]
-        if len(getters) == 2:
-            first, second = getters
-            return lambda combination: first(combination) + second(combination)
-        return lambda combination: "".join([getter(combination) for getter in getters])
-
-    names = frozenset[str]().union(*(part.names for part in parts))
-    return Value(sum(part.size for part in parts), names, make, is_text=True)
-
-
-def explain(error: ExpressionError, path: Path) -> Diagnostic:
-    """An expression's error as a diagnostic at its own column."""
-    start = error.start
-    return make_diagnostic(
-        error.code,
-        error.message,
-        path,
-        help=error.help,
-        fragment=Fragment(error.number, error.mark, start, max(error.end, start + 1)),
-    )
-
-
-def _compile_list(raw: list[Any], items: list[Value | None]) -> Value:
-    varying = [(index, value) for index, value in enumerate(items) if value is not None]
-    return _collection(raw, varying)
-
-
-def _compile_map(raw: dict[str, Any], values: dict[str, Value | None]) -> Value:
-    return _collection(raw, [(key, value) for key, value in values.items() if value is not None])
-
-
-def _collection(raw: Any, varying: Sequence[tuple[Any, Value]]) -> Value:
-    def make(scope: Scope) -> Getter:
-        parts = [(key, value.bind(scope)) for key, value in varying]
-
-        def fill(combination: Any) -> Any:
-            out = raw.copy()
-            for key, part in parts:
-                out[key] = part(combination)
-            return out
-
-        return fill
-
-    names = frozenset[str]().union(*(value.names for _, value in varying))
-    return Value(sum(value.size for _, value in varying), names, make)
-
-
-def resolve_constants(raw: Any, path: Path, variables: Mapping[str, Any]) -> Any:
-    """A value whose expressions may name variables only.
-
-    Raises: Unfit for others, and for a variable that has no value.
-    """
-    value = compile_value(raw, path) if contains_mark(raw) else None
-    if value is None:
-        return raw
-    return value.bind(Scope({}, variables))(None)
 
 
 class _CombinationScope(Scope):

@@ -17,7 +17,7 @@ LAYERS = [
     "diagnostic", "canonical", "units", "errors",
     "dates", "filters", "expression", "json_text", "tree", "variables",
     "yaml_builder", "yaml_places", "document", "schema", "manifest",
-    "spec", "options", "axis_files", "axes", "matrix", "catalog", "template", "findings", "expand",
+    "spec", "options", "axis_files", "axes", "matrix", "catalog", "values", "template", "findings", "expand",
     "batch", "selection", "uniqueness", "lint", "snapshot", "lock_lines", "lockfile", "plan", "preflight",
     "files", "validation", "system_db",
     "planning", "offline", "saved_plan", "apply", "wait", "operations", "apply_operations", "plan_operations",
