@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -21,12 +22,14 @@ def canonical_json(value: Any) -> str:
     Raises: ValueError for NaN, infinity or a type that JSON does not have.
     Source: RFC 8785 §3.2; SPEC §5 for the integers.
     """
-    if not _sorts_alike(value):
-        return _encode(value)
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-    except TypeError:  # an integer beyond 64 bits, or a lone surrogate
-        return _dumps(value)
+        data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # an integer beyond 64 bits, a lone surrogate, or no JSON value
+        data = b""
+    # a float has other spellings, NaN would be null, and keys beyond ASCII may sort otherwise
+    if data.isascii() and data and not _DOUBTFUL.search(data):
+        return data.decode()
+    return _dumps(value) if _sorts_alike(value) else _encode(value)
 
 
 def encode_json(value: Any) -> bytes:
@@ -65,6 +68,7 @@ def _sorts_alike(value: Any) -> bool:
     return False
 
 
+_DOUBTFUL = re.compile(rb"[0-9][.eE][-+0-9]|null")
 _PLAIN = frozenset({str, int, bool, type(None)})
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from .canonical import canonical_json, digest_text, encode_json, encode_like_python
 
-_FLOAT = re.compile(rb"[0-9][.eE][-0-9]")
+_FLOAT = re.compile(rb"[0-9][.eE][-+0-9]")
 
 
 class WorkflowSpec(NamedTuple):
