@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -174,21 +175,28 @@ def number_lines(text: str | bytes, file: str) -> Iterator[tuple[int, str]]:
 
     Raises: InvalidLockfile for what is not UTF-8 and for Git's conflict markers.
     """
-    if isinstance(text, bytes):
-        try:
-            text = text.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise InvalidLockfile(f"the lockfile {file} is not UTF-8 text: {error.reason}", RESTORE) from None
-    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
-        line = line.removesuffix("\r")
-        if line.startswith(("<<<<<<<", "=======", ">>>>>>>", "|||||||")):
-            raise InvalidLockfile(
-                f"{file}:{number}: the lockfile has Git's conflict markers",
-                "keep the lines of both sides and delete the markers; "
-                "`*.lock.jsonl merge=union` in .gitattributes does it by itself",
-            )
-        if line.strip():
-            yield number, line
+    try:
+        for number, line in enumerate(_split(text), 1):
+            line = line.removesuffix("\r")
+            if line.startswith(("<<<<<<<", "=======", ">>>>>>>", "|||||||")):
+                raise InvalidLockfile(
+                    f"{file}:{number}: the lockfile has Git's conflict markers",
+                    "keep the lines of both sides and delete the markers; "
+                    "`*.lock.jsonl merge=union` in .gitattributes does it by itself",
+                )
+            if line.strip():
+                yield number, line
+    except UnicodeDecodeError as error:
+        raise InvalidLockfile(f"the lockfile {file} is not UTF-8 text: {error.reason}", RESTORE) from None
+
+
+def _split(text: str | bytes) -> Iterator[str]:
+    """The lines without their ends; those of bytes one by one, as a lockfile may have a million."""
+    if isinstance(text, str):
+        yield from text.removeprefix("\ufeff").split("\n")
+        return
+    for number, line in enumerate(io.BytesIO(text)):
+        yield line.removesuffix(b"\n").decode("utf-8" if number else "utf-8-sig")
 
 
 def invalid_line(file: str, number: int, error: ValueError) -> InvalidLockfile:
