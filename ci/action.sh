@@ -1,7 +1,15 @@
 #!/usr/bin/env bash
-# What action.yml runs: COMMAND, PATHS and ARGUMENTS come as variables, a word a line; results go to
-# GITHUB_OUTPUT and GITHUB_STEP_SUMMARY. DBOS_SYSTEM_DATABASE_URL is read by the program itself.
+# What action.yml runs: COMMAND, PATHS, TARGET, ARGUMENTS and SARIF come as variables, PATHS and ARGUMENTS a word
+# a line; results go to GITHUB_OUTPUT and GITHUB_STEP_SUMMARY. DBOS_SYSTEM_DATABASE_URL is read by the program itself.
 set -euo pipefail
+
+case "$COMMAND" in
+  validate | plan | apply) ;;
+  *)
+    echo "::error::the command is validate, plan or apply"
+    exit 2
+    ;;
+esac
 
 words=()
 while IFS= read -r line; do [ -z "$line" ] || words+=("$line"); done <<<"$ARGUMENTS"
@@ -10,26 +18,23 @@ while IFS= read -r line; do [ -z "$line" ] || words+=("$line"); done <<<"$PATHS"
 
 folder=$(mktemp -d "${RUNNER_TEMP:-/tmp}/dbos-manifest.XXXXXX")
 markdown="$folder/$COMMAND.md"
-plan=""
+plan="$folder/plan.jsonl"
+applied="$folder/apply.json"
 options=(-o "markdown=$markdown")
+[ -z "$SARIF" ] || options+=(-o "sarif=$SARIF")
+[ -z "$TARGET" ] || [ "$COMMAND" = validate ] || options+=("--target=$TARGET")
 
 case "$COMMAND" in
-  validate) ;;
   plan)
     options+=(--exit-code)
     if [ -n "${DBOS_SYSTEM_DATABASE_URL:-}" ]; then
-      plan="$folder/plan.jsonl"
       options+=(--out "$plan")
     else
       echo "no DBOS_SYSTEM_DATABASE_URL: comparing with the lockfiles only" >&2
       options+=(--against lock)
     fi
     ;;
-  apply) ;;
-  *)
-    echo "::error::the command is validate, plan or apply"
-    exit 2
-    ;;
+  apply) options+=(-o "json=$applied") ;;
 esac
 
 code=0
@@ -39,10 +44,24 @@ dbos-manifest "$COMMAND" "${options[@]}" "${words[@]}" || code=$?
 {
   echo "exit-code=$code"
   [ ! -f "$markdown" ] || echo "markdown=$markdown"
-  if [ "$COMMAND" = plan ]; then
-    [ ! -f "$plan" ] || echo "plan=$plan"
-    if [ "$code" = 10 ]; then echo "changes=true"; else echo "changes=false"; fi
-  fi
+  case "$COMMAND" in
+    plan)
+      [ ! -f "$plan" ] || echo "plan=$plan"
+      if [ "$code" = 10 ]; then echo "changes=true"; else echo "changes=false"; fi
+      ;;
+    apply)
+      # one line of JSON: a file name with a line break in it cannot make an output of its own
+      [ -s "$applied" ] || echo '{}' >"$applied"
+      python -I - "$applied" <<'EOF'
+import json, sys
+
+with open(sys.argv[1], encoding="utf-8") as file:
+    manifests = json.load(file).get("manifests", [])
+written = [manifest["lockfile"] for manifest in manifests if manifest.get("lockfile_written")]
+print(f"changes={json.dumps(bool(written))}\nlockfiles={json.dumps(written)}")
+EOF
+      ;;
+  esac
 } >>"$GITHUB_OUTPUT"
 
 # something to enqueue is what a plan is for; all else says what it is

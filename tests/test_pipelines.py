@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +18,12 @@ import yaml
 ROOT = Path(__file__).parent.parent
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 GITLAB = yaml.safe_load((ROOT / "ci" / "gitlab.yml").read_text(encoding="utf-8"))
+PAGE = (ROOT / "docs" / "gitops.md").read_text(encoding="utf-8")
+# the YAML blocks of docs/gitops.md by their first line
+BLOCKS = {
+    text.split("\n", 1)[0]: yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+}
+SHELL = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]
 GOOD = "version: 1\nname: jobs\ndefaults: {queue: q}\nworkflows:\n  - {id: a, workflow: f}\n"
 
 
@@ -37,26 +46,29 @@ def folder(tmp_path: Path) -> Path:
 def environment(folder: Path, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DBOS_", "GITHUB_"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
-    return {**kept, "PATH": path, "RUNNER_TEMP": str(folder.parent), **more}
+    mine = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}  # a runner has nobody's settings
+    return {**kept, **mine, "PATH": path, "RUNNER_TEMP": str(folder.parent), **more}
+
+
+def resolve(step: dict[str, Any], values: dict[str, str]) -> dict[str, str]:
+    """The variables of a step, their expressions resolved as GitHub does."""
+    expression = re.compile(r"\$\{\{ inputs\.([\w-]+) \}\}")
+    return {name: expression.sub(lambda found: values[found[1]], text) for name, text in step["env"].items()}
 
 
 def run_action(folder: Path, database: str | None = None, **inputs: str) -> Ran:
-    """The step that runs the program, its inputs resolved as GitHub does."""
-    _install, step = ACTION["runs"]["steps"]
+    """The step that runs the program."""
+    step = ACTION["runs"]["steps"][-1]
     values = {name: spec.get("default", "") for name, spec in ACTION["inputs"].items()} | inputs
-    resolved = {
-        name: re.sub(r"\$\{\{ inputs\.(\w+) \}\}", lambda found: values[found[1]], text)
-        for name, text in step["env"].items()
-    }
     output, summary = folder.parent / "output", folder.parent / "summary"
     for file in (output, summary):
         file.write_text("")
     files = {"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}
-    more = {"GITHUB_ACTIONS": "true", "GITHUB_ACTION_PATH": str(ROOT), **files, **resolved}
+    more = {"GITHUB_ACTIONS": "true", "GITHUB_ACTION_PATH": str(ROOT), **files, **resolve(step, values)}
     if database:
         more["DBOS_SYSTEM_DATABASE_URL"] = database
     done = subprocess.run(
-        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+        [*SHELL, step["run"]],
         cwd=folder,
         env=environment(folder, **more),
         capture_output=True,
@@ -67,9 +79,35 @@ def run_action(folder: Path, database: str | None = None, **inputs: str) -> Ran:
     return Ran(done.returncode, done.stdout + done.stderr, outputs, summary.read_text())
 
 
+def test_every_input_and_output_is_used() -> None:
+    text = (ROOT / "action.yml").read_text(encoding="utf-8")
+    steps = text[text.index("runs:") :]
+    assert {name for name in ACTION["inputs"] if f"inputs.{name}" not in steps} == set()
+    script = (ROOT / "ci" / "action.sh").read_text(encoding="utf-8")
+    assert {name for name in ACTION["outputs"] if f"{name}=" not in script} == set()
+
+
+@pytest.mark.parametrize(
+    ("package", "installed"), [("", str(ROOT)), ("x==1; touch pwned", "x==1; touch pwned")]
+)
+def test_what_is_installed(folder: Path, package: str, installed: str) -> None:
+    """The action's own checkout, or one word that pip is given; pip is a script that says what it got."""
+    (step,) = (step for step in ACTION["runs"]["steps"] if step["name"].startswith("Install"))
+    fake = folder / "python"
+    fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    fake.chmod(0o755)
+    variables = environment(folder, GITHUB_ACTION_PATH=str(ROOT), **resolve(step, {"package": package}))
+    variables["PATH"] = f"{folder}{os.pathsep}{variables['PATH']}"
+    done = subprocess.run(
+        [*SHELL, step["run"]], cwd=folder, env=variables, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-2:] == ["--", installed]
+    assert not (folder / "pwned").exists()
+
+
 def test_no_input_is_a_part_of_a_script() -> None:
     for step in ACTION["runs"]["steps"]:
-        assert "${{" not in step["run"]
+        assert "${{" not in step.get("run", "")
 
 
 def test_validate(folder: Path) -> None:
@@ -91,13 +129,48 @@ def test_plan_and_apply(folder: Path, sqlite_url: str) -> None:
     done = run_action(folder, sqlite_url, command="apply", paths=plan.outputs["plan"])
     assert (done.code, "1 enqueued" in done.summary) == (0, True), done.log
     assert (folder / "jobs" / "jobs.lock.jsonl").exists()
+    assert (done.outputs["changes"], json.loads(done.outputs["lockfiles"])) == (
+        "true",
+        ["jobs/jobs.lock.jsonl"],
+    )
+    nothing = run_action(folder, sqlite_url, command="apply")
+    assert (nothing.outputs["changes"], nothing.outputs["lockfiles"]) == ("false", "[]")
     again = run_action(folder, sqlite_url, command="plan")
     assert (again.outputs["exit-code"], again.outputs["changes"]) == ("0", "false")
     (folder / "jobs" / "jobs.yaml").write_text(GOOD.replace("workflow: f", "workflow: f, args: [1]"))
     drift = run_action(folder, sqlite_url, command="plan")
     assert (drift.code, drift.outputs["exit-code"]) == (6, "6")
     assert "apply would refuse" in drift.summary
-    assert run_action(folder, sqlite_url, command="apply").code == 6
+    refused = run_action(folder, sqlite_url, command="apply")
+    assert (refused.code, refused.outputs["changes"]) == (6, "false")
+
+
+def test_a_lost_lockfile_is_written_again(folder: Path, sqlite_url: str) -> None:
+    """As after a push that failed: nothing is sent twice."""
+    assert run_action(folder, sqlite_url, command="apply").code == 0
+    (folder / "jobs" / "jobs.lock.jsonl").unlink()
+    again = run_action(folder, sqlite_url, command="apply")
+    assert (again.code, "0 enqueued" in again.log, again.outputs["changes"]) == (0, True, "true")
+
+
+def test_a_partial_apply_says_its_lockfile(folder: Path, sqlite_url: str) -> None:
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
+        connection.execute(
+            "CREATE TRIGGER t BEFORE INSERT ON workflow_status WHEN NEW.name = 'g' "
+            "BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    (folder / "jobs" / "jobs.yaml").write_text(GOOD + "  - {id: b, workflow: g}\n")
+    done = run_action(folder, sqlite_url, command="apply")
+    assert (done.code, done.outputs["changes"]) == (5, "true")
+    assert json.loads(done.outputs["lockfiles"]) == ["jobs/jobs.lock.jsonl"]
+
+
+def test_sarif(folder: Path) -> None:
+    (folder / "jobs" / "jobs.yaml").write_text(GOOD.replace("workflow: f", "workflo: f"))
+    bad = run_action(folder, command="validate", sarif="out.sarif")
+    assert bad.code == 1
+    assert "::error file=jobs/jobs.yaml" in bad.log
+    assert json.loads((folder / "out.sarif").read_text())["version"] == "2.1.0"
 
 
 def test_a_pull_request_of_a_fork_has_no_database(folder: Path) -> None:
@@ -109,10 +182,14 @@ def test_a_pull_request_of_a_fork_has_no_database(folder: Path) -> None:
 def test_more_words_and_several_paths(folder: Path, sqlite_url: str) -> None:
     (folder / "more jobs").mkdir()
     (folder / "more jobs" / "b.yaml").write_text(GOOD.replace("jobs", "b").replace("id: a", "id: b"))
-    inputs = {"paths": "jobs\nmore jobs/b.yaml\n", "arguments": "--target\nprod\n"}
+    inputs = {"paths": "jobs\nmore jobs/b.yaml\n", "target": "prod", "arguments": "--var\nx=1 2\n"}
+    for name in ("jobs/jobs.yaml", "more jobs/b.yaml"):
+        text = (folder / name).read_text()
+        (folder / name).write_text(text.replace("defaults:", 'vars: {x: "1"}\ndefaults:'))
     assert run_action(folder, sqlite_url, command="apply", **inputs).code == 0
     assert (folder / "jobs" / "jobs.prod.lock.jsonl").exists()
     assert (folder / "more jobs" / "b.prod.lock.jsonl").exists()
+    assert run_action(folder, command="validate", **inputs).code == 0
 
 
 @pytest.mark.parametrize(
@@ -122,7 +199,11 @@ def test_more_words_and_several_paths(folder: Path, sqlite_url: str) -> None:
         {"command": "validate", "paths": "$(touch pwned)"},
         {"command": "validate", "paths": "--out=pwned"},
         {"command": "validate; touch pwned"},
+        {"command": "../pwned"},
         {"command": "validate", "arguments": "`touch pwned`"},
+        {"command": "plan", "target": "prod --lockfile pwned", "paths": "no-such"},
+        {"command": "plan", "target": "$(touch pwned)", "paths": "no-such"},
+        {"command": "validate", "sarif": "$(touch pwned)/x; touch pwned"},
     ],
 )
 def test_hostile_inputs_are_words(folder: Path, inputs: dict[str, str]) -> None:
@@ -133,10 +214,17 @@ def test_hostile_inputs_are_words(folder: Path, inputs: dict[str, str]) -> None:
 def test_a_hostile_id_commands_nothing(folder: Path, sqlite_url: str) -> None:
     hostile = GOOD.replace("id: a", 'id: "::add-mask::a\\n::error::b"')
     (folder / "jobs" / "jobs.yaml").write_text(hostile)
-    done = run_action(folder, sqlite_url, command="plan")
-    assert done.code == 0
-    lines = [line.strip() for line in done.log.splitlines()]
-    assert not [line for line in lines if line.startswith(("::add-mask", "::error"))]
+    for command in ("plan", "apply"):
+        done = run_action(folder, sqlite_url, command=command)
+        assert done.code == 0
+        lines = [line.strip() for line in done.log.splitlines()]
+        assert not [line for line in lines if line.startswith(("::add-mask", "::error"))]
+
+
+def test_a_checkout_cannot_slip_in_a_module(folder: Path, sqlite_url: str) -> None:
+    (folder / "json.py").write_text("open('pwned', 'w')")
+    assert run_action(folder, sqlite_url, command="apply").outputs["changes"] == "true"
+    assert not list(folder.rglob("pwned"))
 
 
 def run_gitlab(folder: Path, job: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -165,3 +253,82 @@ def test_gitlab(folder: Path, sqlite_url: str) -> None:
     for job in ("validate", "plan"):
         reports: dict[str, Any] = GITLAB[f"dbos-manifest-{job}"]["artifacts"]["reports"]
         assert (folder / reports["junit"]).exists()
+
+
+def test_gitlab_with_a_target(folder: Path, sqlite_url: str) -> None:
+    """The plan's variables are in the saved plan, and do not make its apply a wrong command line."""
+    more = {"DBOS_SYSTEM_DATABASE_URL": sqlite_url, "DBOS_MANIFEST_TARGET": "prod"}
+    assert run_gitlab(folder, "dbos-manifest-plan", **more).returncode == 0
+    locked = run_gitlab(folder, "dbos-manifest-apply", **more, DBOS_MANIFEST_LOCKED="1")
+    assert locked.returncode == 2  # who asks for a check does not get an apply
+    applied = run_gitlab(folder, "dbos-manifest-apply", **more)
+    assert applied.returncode == 0, applied.stderr
+    assert (folder / "jobs" / "jobs.prod.lock.jsonl").exists()
+
+
+def test_the_workflow_of_the_page_uses_what_the_action_has() -> None:
+    workflow = BLOCKS["# .github/workflows/dbos-manifest.yml"]
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    ours = [step for step in steps if "dbos-manifest" in step.get("uses", "")]
+    assert [step["with"]["command"] for step in ours] == ["validate", "plan", "apply"]
+    for step in ours:
+        assert set(step["with"]) <= set(ACTION["inputs"])
+    assert not [step for step in steps if "${{" in step.get("run", "")]
+    assert set(re.findall(r"outputs\.([\w-]+)", json.dumps(workflow))) <= set(ACTION["outputs"])
+
+
+def git(folder: Path, *words: str) -> str:
+    done = subprocess.run(
+        ["git", *words], cwd=folder, env=environment(folder), capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.fixture
+def origin(folder: Path) -> Path:
+    """A bare repository whose `main` the folder has checked out."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    bare = folder.parent / "group" / "jobs.git"
+    bare.parent.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", ".")
+    git(folder, "-c", "user.name=Ann", "-c", "user.email=ann@example.com", "commit", "-qm", "jobs")
+    git(folder.parent, "clone", "-q", "--bare", str(folder), str(bare))
+    git(folder, "remote", "add", "origin", str(bare))
+    git(folder, "fetch", "-q")
+    git(folder, "branch", "-q", "--set-upstream-to", "origin/main")
+    return bare
+
+
+def test_lockfiles_go_back_to_github(folder: Path, origin: Path, sqlite_url: str) -> None:
+    assert run_action(folder, sqlite_url, command="apply").outputs["changes"] == "true"
+    step = BLOCKS["# .github/workflows/dbos-manifest.yml"]["jobs"]["apply"]["steps"][-1]
+    subprocess.run(
+        [*SHELL, step["run"]], cwd=folder, env=environment(folder), capture_output=True, check=True
+    )
+    assert git(origin, "log", "-1", "--format=%s", "main") == "Lockfiles of the apply [skip ci]\n"
+    assert git(origin, "show", "--name-only", "--format=", "main") == "jobs/jobs.lock.jsonl\n"
+
+
+def test_lockfiles_go_back_to_gitlab(folder: Path, origin: Path, sqlite_url: str) -> None:
+    git(folder, "checkout", "-q", "--detach")  # as its runners do
+    (script,) = BLOCKS["dbos-manifest-apply:"]["dbos-manifest-apply"]["after_script"]
+    more = {
+        "PUSH_TOKEN": "t0ken",
+        "CI_SERVER_HOST": "gitlab.example.com",
+        "CI_PROJECT_PATH": "group/jobs",
+        "CI_COMMIT_BRANCH": "main",
+        # the bare repository stands for the host
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{origin.parent.parent}/.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://ci:t0ken@gitlab.example.com/",
+    }
+    for applied in (False, True):  # without a lockfile there is nothing to commit, and no error
+        if applied:
+            assert run_action(folder, sqlite_url, command="apply").code == 0
+        done = subprocess.run(
+            [*SHELL, script], cwd=folder, env=environment(folder, **more), capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert ("jobs.lock.jsonl" in git(origin, "show", "--name-only", "main")) == applied
