@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from .system_db.read import read_live
 from .system_db.retry import Retry, RetryNotice
 from .validation import LoadedManifest, specs_of
 
+_TARGET = re.compile(r"\w([\w.-]*\w)?")
 FIRST_CONNECTION_BUDGET_S = 10.0
 CHUNK_SIZES = {"postgresql": 10_000, "sqlite": 1_000}
 
@@ -61,6 +63,11 @@ def lockfile_path(loaded: LoadedManifest, settings: LockfileSettings) -> Path:
     """
     if settings.path is not None:
         return settings.path
+    if settings.target is not None and not _TARGET.fullmatch(settings.target):
+        raise UsageError(
+            f"--target {settings.target}: this is no name for a part of a file's name",
+            "use letters, digits, `_`, `-` and dots inside, as --target prod",
+        )
     if loaded.path is None:
         raise UsageError(
             "a manifest from standard input has no lockfile of its own", "name one: --lockfile FILE"

@@ -302,3 +302,9 @@ def test_a_resume_onto_a_named_queue_is_no_drift(run_db: Cli, tmp_path: Path, da
         client.destroy()
     again = run_db("apply", "one.yaml")
     assert (again.code, "1 unchanged (1 ENQUEUED)" in again.out) == (0, True)
+
+
+@pytest.mark.parametrize("target", ["../x", "a/b", "", ".", "x/"])
+def test_a_target_is_a_part_of_a_name(run: Cli, jobs: Path, target: str) -> None:
+    done = run("plan", "jobs.yaml", "--against", "lock", f"--target={target}")
+    assert (done.code, "--target" in done.err) == (2, True)
