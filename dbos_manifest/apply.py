@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from .ahead import work_ahead
 from .canonical import encode_json
 from .errors import Interrupted, Refused
 from .lock_lines import LockEntry
@@ -20,7 +21,7 @@ from .system_db.connect import Database
 from .system_db.lock import transaction_lock
 from .system_db.read import read_clock_ms, read_deduplication_holders, read_snapshot
 from .system_db.retry import Retry, classify, describe_error
-from .system_db.write import NewRow, insert_rows, make_row
+from .system_db.write import NewRow, Prepared, insert_rows, make_row, prepare_rows
 
 BATCH_SPREAD_MS = 10_000
 PROVENANCE_KEY = "dbos_manifest"
@@ -66,6 +67,14 @@ class SendOutcome:
 class Sending(NamedTuple):
     spec: WorkflowSpec
     row: NewRow
+    line: str  # for the lockfile, once the row is there
+
+
+class Chunk(NamedTuple):
+    """Workflows that go to the database together, all that takes no database being done."""
+
+    sendings: list[Sending]
+    prepared: Prepared
 
 
 @dataclass(slots=True)
@@ -112,15 +121,22 @@ def send_manifest(
         sender.send_all()
         on_progress(Progress(plan.name, plan.to_send, plan.to_send))
         return
-    done = 0
-    for chunk in sender.chunks():
+
+    def send(chunk: Chunk) -> bool:
         if stopped():
             raise Interrupted(f"stopped after {outcome.enqueued} of {plan.to_send} workflows")
-        sender.send_chunk(chunk)
-        done += len(chunk)
-        on_progress(Progress(plan.name, done, plan.to_send))
         if options.fail_fast and outcome.faults:
-            break
+            return False
+        sender.send_chunk(chunk)
+        return True
+
+    done = 0
+    with work_ahead(send, sender.chunks(), database.cancel) as chunks:
+        for chunk, sent in chunks:
+            if not sent:
+                break
+            done += len(chunk.sendings)
+            on_progress(Progress(plan.name, done, plan.to_send))
 
 
 class _Sender:
@@ -148,12 +164,20 @@ class _Sender:
         with self.database.reading() as connection:
             return read_clock_ms(connection)
 
-    def chunks(self) -> Iterator[list[Sending]]:
+    def chunks(self) -> Iterator[Chunk]:
         steps = created_at_steps(self.now_ms, self.plan.newest_queued_ms, self.plan.to_send)
         specs = self.plan.batch.specs()
         wanted = (spec for spec, send in zip(specs, self.plan.decisions, strict=True) if send)
         for chunk in read_chunks(wanted, self.options.chunk_size):
-            yield [Sending(spec, self._make_row(spec, next(steps))) for spec in chunk]
+            yield self._make_chunk([self._make_sending(spec, next(steps)) for spec in chunk])
+
+    def _make_chunk(self, sendings: list[Sending]) -> Chunk:
+        rows = [sending.row for sending in sendings]
+        return Chunk(sendings, prepare_rows(self.database, rows, legacy_inputs=self.run.legacy_inputs))
+
+    def _make_sending(self, spec: WorkflowSpec, created_at_ms: int) -> Sending:
+        entry = LockEntry(spec.id, spec.workflow, digest_spec(spec), created_at_ms)
+        return Sending(spec, self._make_row(spec, created_at_ms), self.plan.lock.spell(entry))
 
     def _make_row(self, spec: WorkflowSpec, created_at_ms: int) -> NewRow:
         attributes = self.mark
@@ -168,7 +192,7 @@ class _Sender:
             creator_xid=self.run.run_id,
         )
 
-    def send_chunk(self, chunk: list[Sending]) -> None:
+    def send_chunk(self, chunk: Chunk) -> None:
         self._settle(chunk, self.retry.call(lambda: self._transact([chunk])))
 
     def send_all(self) -> None:
@@ -178,7 +202,7 @@ class _Sender:
             self._settle(chunk, sent)
         self.outcome.held = sent.held
 
-    def _transact(self, chunks: Iterable[list[Sending]]) -> _Sent:
+    def _transact(self, chunks: Iterable[Chunk]) -> _Sent:
         sent = _Sent()
         with self.database.transaction() as connection:
             transaction_lock(connection, self.database, self.plan.name)
@@ -188,25 +212,25 @@ class _Sender:
                 raise _refuse_atomic(self.plan, sent.faults)
         return sent
 
-    def _insert(self, connection: Connection, chunk: list[Sending], sent: _Sent) -> None:
+    def _insert(self, connection: Connection, chunk: Chunk, sent: _Sent) -> None:
         """Insert a chunk; on a data error halve it until the rows at fault stand alone."""
+        sendings = chunk.sendings
         try:
             with connection.begin_nested():
-                rows = [sending.row for sending in chunk]
-                inserted = insert_rows(connection, self.database, rows, legacy_inputs=self.run.legacy_inputs)
+                inserted = insert_rows(connection, self.database, chunk.prepared)
         except DBAPIError as error:
             if classify(error) != "data":
                 raise
-            if len(chunk) == 1:
-                self._note_fault(connection, chunk[0].spec, error, sent)
+            if len(sendings) == 1:
+                self._note_fault(connection, sendings[0].spec, error, sent)
             else:
-                middle = len(chunk) // 2
-                self._insert(connection, chunk[:middle], sent)
-                self._insert(connection, chunk[middle:], sent)
+                middle = len(sendings) // 2
+                self._insert(connection, self._make_chunk(sendings[:middle]), sent)
+                self._insert(connection, self._make_chunk(sendings[middle:]), sent)
             return
         sent.inserted |= inserted
-        if len(inserted) < len(chunk):
-            self._look_at_present(connection, [s for s in chunk if s.spec.id not in inserted], sent)
+        if len(inserted) < len(sendings):
+            self._look_at_present(connection, [s for s in sendings if s.spec.id not in inserted], sent)
 
     def _note_fault(self, connection: Connection, spec: WorkflowSpec, error: DBAPIError, sent: _Sent) -> None:
         reason = describe_error(error)
@@ -220,10 +244,10 @@ class _Sender:
                 reason = f"its deduplication id `{spec.deduplication_id}` is held by `{holder}`"
         sent.faults.append(RowFault(spec, reason))
 
-    def _look_at_present(self, connection: Connection, chunk: list[Sending], sent: _Sent) -> None:
+    def _look_at_present(self, connection: Connection, sendings: list[Sending], sent: _Sent) -> None:
         """Rows that were there before ours: of an attempt whose answer was lost, or of another writer."""
-        rows = read_snapshot(connection, self.database, [sending.spec.id for sending in chunk])
-        for spec, ours in chunk:
+        rows = read_snapshot(connection, self.database, [sending.spec.id for sending in sendings])
+        for spec, ours, _ in sendings:
             row = rows.get(spec.id)
             if row is None:
                 sent.faults.append(RowFault(spec, "another process removed its row meanwhile"))
@@ -239,15 +263,18 @@ class _Sender:
             return row.creator_xid == self.run.run_id
         return row.created_at_ms == ours.created_at and row.inputs == ours.inputs
 
-    def _settle(self, chunk: list[Sending], sent: _Sent) -> None:
+    def _settle(self, chunk: Chunk, sent: _Sent) -> None:
         """After the commit: count, and note in the lockfile what is in the database now."""
-        for spec, row in chunk:
-            if spec.id in sent.inserted:
-                self.plan.lock.record(LockEntry(spec.id, spec.workflow, digest_spec(spec), row.created_at))
-                self.outcome.enqueued += 1
-            elif spec.id in sent.present:
-                record_existing(self.plan.lock, spec, sent.present[spec.id].created_at_ms)
-                self.outcome.existing += 1
+        sendings = chunk.sendings
+        lines = {spec.id: line for spec, _, line in sendings if spec.id in sent.inserted}
+        if lines:
+            self.plan.lock.put(lines)
+            self.outcome.enqueued += len(lines)
+        if sent.present:
+            for spec, _, _ in sendings:
+                if spec.id in sent.present:
+                    record_existing(self.plan.lock, spec, sent.present[spec.id].created_at_ms)
+                    self.outcome.existing += 1
         if not self.options.atomic:
             self.outcome.faults += sent.faults
             self.outcome.held += sent.held

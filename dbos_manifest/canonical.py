@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-import re
+from binascii import b2a_base64
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -22,14 +21,18 @@ def canonical_json(value: Any) -> str:
     Raises: ValueError for NaN, infinity or a type that JSON does not have.
     Source: RFC 8785 §3.2; SPEC §5 for the integers.
     """
+    return _canonical_bytes(value).decode()
+
+
+def _canonical_bytes(value: Any) -> bytes:
     try:
         data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # an integer beyond 64 bits, a lone surrogate, or no JSON value
         data = b""
     # a float has other spellings, NaN would be null, and keys beyond ASCII may sort otherwise
-    if data.isascii() and data and not _DOUBTFUL.search(data):
-        return data.decode()
-    return _dumps(value) if _sorts_alike(value) else _encode(value)
+    if data.isascii() and data and b"null" not in data and not may_have_floats(data):
+        return data
+    return (_dumps(value) if _sorts_alike(value) else _encode(value)).encode()
 
 
 def encode_json(value: Any) -> bytes:
@@ -40,15 +43,23 @@ def encode_json(value: Any) -> bytes:
         return encode_like_python(value)
 
 
+def may_have_floats(data: bytes) -> bool:
+    """Whether JSON may hold numbers with a fraction or an exponent; a text that looks like one counts."""
+    return b"0.0" in data.translate(_FLOAT_SIGNS)
+
+
 def encode_like_python(value: Any) -> bytes:
     """The same with numbers as Python's json writes them, slower."""
     return _plain_dumps(value).encode()
 
 
-def digest_text(text: str) -> str:
-    """128 bits of the text's sha256, base64url without padding: 22 characters."""
-    raw = hashlib.sha256(text.encode()).digest()[:16]
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+def digest_value(value: Any) -> str:
+    """128 bits of the sha256 of the canonical JSON, base64url without padding: 22 characters.
+
+    Raises: ValueError for what is not JSON.
+    """
+    digest = hashlib.sha256(_canonical_bytes(value)).digest()[:16]
+    return b2a_base64(digest)[:22].translate(_URL_SAFE).decode()
 
 
 def _sorts_alike(value: Any) -> bool:
@@ -68,7 +79,8 @@ def _sorts_alike(value: Any) -> bool:
     return False
 
 
-_DOUBTFUL = re.compile(rb"[0-9][.eE][-+0-9]|null")
+_FLOAT_SIGNS = bytes.maketrans(b"123456789+-eE", b"00000000000..")
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _PLAIN = frozenset({str, int, bool, type(None)})
 
 

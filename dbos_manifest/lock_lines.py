@@ -19,7 +19,6 @@ ENTRY_KEYS = ("id", "workflow", "digest", "enqueued_at", "outcome", "status", "c
 _DIGEST = re.compile(r"[A-Za-z0-9_-]{22}")
 
 # What a line could be broken or disguised by: controls, separators, marks of direction, surrogates.
-_CLEAN = re.compile(r"[ !#-\[\]-~]+")  # ASCII without quotes, backslashes and controls
 _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
 # Lines as this program writes them are accepted without decoding. The last days of a month are left to
@@ -76,13 +75,18 @@ def spell_header(header: LockHeader, unknown: dict[str, Any]) -> str:
 
 def spell_entry(entry: LockEntry, unknown: dict[str, Any]) -> str:
     """The entry's line; what is unset is left out."""
-    if not unknown and _CLEAN.fullmatch(entry.id) and _CLEAN.fullmatch(entry.workflow):
+    if not unknown and _is_clean(entry.id) and _is_clean(entry.workflow):
         return _spell_clean(entry)
     fields = {key: value for key in ENTRY_KEYS if (value := getattr(entry, key)) is not None}
     for key in ("enqueued_at", "completed_at"):
         if key in fields:
             fields[key] = _spell_time(fields[key])
     return _spell({**fields, **unknown})
+
+
+def _is_clean(text: str) -> bool:
+    """Whether JSON writes a text as it is, in ASCII."""
+    return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
 
 
 def _spell_clean(entry: LockEntry) -> str:

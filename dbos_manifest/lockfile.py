@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, KeysView
+from collections.abc import Iterable, Iterator, KeysView, Mapping
 
 from .errors import InvalidLockfile
 from .lock_lines import (
@@ -59,15 +59,26 @@ class Lockfile:
         match = PLAIN_ENTRY.fullmatch(line)
         return match[3] if match else read_entry(line).digest
 
+    def vouches(self, workflow_id: str, digest: str) -> bool:
+        """Whether there is an entry with this digest."""
+        line = self._lines.get(workflow_id)
+        # as apply spells it; only an entry that is spelled otherwise, or is another one, is read
+        return line is not None and (f',"digest":"{digest}",' in line or self.digest(workflow_id) == digest)
+
     def record(self, entry: LockEntry) -> None:
         """Put an entry in the place of the one with its id, if there is one."""
         old = self._lines.get(entry.id)
-        unknown = {}
-        if old is not None:
-            if read_entry(old) == entry:
-                return
-            unknown = unknown_fields(old, ENTRY_KEYS)
-        self._lines[entry.id] = spell_entry(entry, unknown)
+        if old is None or read_entry(old) != entry:
+            self.put({entry.id: self.spell(entry)})
+
+    def spell(self, entry: LockEntry) -> str:
+        """The line to `put` for an entry; fields of the one with its id that nobody knows stay."""
+        old = self._lines.get(entry.id)
+        return spell_entry(entry, unknown_fields(old, ENTRY_KEYS) if old is not None else {})
+
+    def put(self, lines: Mapping[str, str]) -> None:
+        """Take lines as `spell` gave them, by id."""
+        self._lines.update(lines)
         self.changed = True
 
     def finish(self, workflow_id: str, status: str, completed_at: int | None) -> None:

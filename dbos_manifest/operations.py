@@ -33,6 +33,7 @@ class DatabaseSettings(NamedTuple):
     schema: str = "dbos"
     retry_budget_s: float = 120.0
     on_retry: Callable[[RetryNotice], None] = lambda notice: None
+    verify: bool = False  # read stored arguments also where the lockfile vouches for them
 
     def retry(self) -> Retry:
         return Retry(self.retry_budget_s, self.on_retry)
@@ -164,6 +165,7 @@ def make_plan(
         retry=settings.retry(),
         overrides=overrides,
         chunk_size=chunk_size or CHUNK_SIZES[database.dialect],
+        verify=settings.verify,
         on_change=lambda change: on_change(batch, change),
     )
 

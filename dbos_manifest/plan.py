@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
+from operator import attrgetter
 from typing import Any, NamedTuple, NoReturn
 
 from .canonical import canonical_json
@@ -78,6 +79,7 @@ class Change(NamedTuple):
 def compare_spec(spec: WorkflowSpec, row: SnapshotRow | None, *, locked: bool, holder: str | None) -> Change:
     """What the database (and the lockfile, by `locked`) has of one workflow, against the manifest.
 
+    The arguments of a shared row are not compared: the lockfile vouches for them.
     Nothing is unpickled: a row that is not portable, or that a DBOS schedule made, is compared by identity.
     Source: SPEC §3; DBOS.md §4 and §8 for what DBOS itself does to a row.
     """
@@ -87,12 +89,42 @@ def compare_spec(spec: WorkflowSpec, row: SnapshotRow | None, *, locked: bool, h
         return _change(State.CONFLICT, spec, row.status, differences=others)
     if row.serialization != PORTABLE or row.schedule_name:
         return _change(State.UNCHANGED, spec, row.status, comparable=False)
-    differences, reason = _input_differences(spec, row.inputs)
+    differences, reason = ([], None) if row.shared else _input_differences(spec, row.inputs)
     differences += _option_differences(spec, row)
     if _never_started(row):
         differences += _placement_differences(spec, row)
     state = State.DRIFTED if differences else State.UNCHANGED
     return _change(state, spec, row.status, differences=tuple(differences), reason=reason)
+
+
+class SharedComparison:
+    """`compare_spec` for many workflows beside the few records that their rows share.
+
+    Those with the same options and the same record are compared once. The records must outlive this object.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], Change] = {}
+
+    def compare(self, spec: WorkflowSpec, row: SnapshotRow) -> Change:
+        if spec.authenticated_roles:  # a list is no key
+            return compare_spec(spec, row, locked=True, holder=None)
+        key = (id(row), *_compared_options(spec))
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = compare_spec(spec, row, locked=True, holder=None)
+            return known
+        return Change(
+            known.state, spec.id, spec.workflow, spec.entry, known.status, known.differences,
+            known.comparable, None, False, known.reason, spec,
+        )  # fmt: skip
+
+
+_compared_options = attrgetter(
+    "workflow", "class_name", "instance_name", "application", "timeout_ms", "priority", "authenticated_user",
+    "assumed_role", "queue", "queue_partition_key", "deduplication_id", "application_version", "deadline_ms",
+    "delay_ms", "not_before_ms",
+)  # fmt: skip
 
 
 def _change(state: State, spec: WorkflowSpec, status: str | None, **facts: Any) -> Change:
@@ -202,9 +234,9 @@ def _never_started(row: SnapshotRow) -> bool:
         row.status in _QUEUED
         and not row.recovery_attempts
         and not row.executor_id
-        and row.started_at_ms is None
+        and not row.started
         and row.queue != INTERNAL_QUEUE
-        and (row.status == "DELAYED" or row.updated_at_ms == row.created_at_ms)
+        and (row.status == "DELAYED" or not row.touched)
     )
 
 

@@ -8,12 +8,13 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
+from .ahead import work_ahead
 from .batch import Batch
 from .diagnostic import Diagnostic, Severity
 from .errors import SchemaNotSupported
 from .lock_lines import LockEntry
 from .lockfile import Lockfile
-from .plan import Change, Decision, PlanSummary, State, compare_spec, decide
+from .plan import Change, Decision, PlanSummary, SharedComparison, State, compare_spec, decide
 from .preflight import QueueCheck, Surroundings
 from .snapshot import QueueRow, SnapshotRow
 from .spec import WorkflowSpec, digest_spec
@@ -24,6 +25,7 @@ from .system_db.read import (
     read_deduplication_holders,
     read_known_names,
     read_queues,
+    read_shared_rows,
     read_snapshot,
     read_waiting_behind,
 )
@@ -95,10 +97,13 @@ def make_manifest_plan(
     retry: Retry,
     overrides: Overrides,
     chunk_size: int,
+    verify: bool,
     on_change: Callable[[Change], None],
 ) -> ManifestPlan:
     """Compare every workflow of a manifest with the database and decide; nothing is written.
 
+    Where the lockfile has a workflow just so, its stored arguments are read only to `verify`: DBOS never
+    changes them.
     Raises: SchemaNotSupported naming the entry when a workflow to send sets an option that this
             database has no column for.
     """
@@ -106,15 +111,25 @@ def make_manifest_plan(
     locked, known = 0, len(lock.ids())  # known before this plan adds what it finds
     queues, now_ms = retry.call(lambda: _read_surroundings(database))
     check = QueueCheck(queues, batch.queues, now_ms=now_ms)
-    for specs in read_chunks(batch.specs(), chunk_size):
-        rows, holders = retry.call(partial(_read_rows, database, specs))
-        for spec in specs:
-            row = rows.get(spec.id)
-            holder = _holder(holders, spec) if row is None else None
-            change = compare_spec(spec, row, locked=spec.id in lock, holder=holder)
-            locked += spec.id in lock
-            _take(plan, change, spec, row, overrides, database, check)
-            on_change(change)
+    chunks = (_Asked.of(specs, None if verify else lock) for specs in read_chunks(batch.specs(), chunk_size))
+
+    def read(asked: _Asked) -> _Found:
+        return retry.call(partial(_read_rows, database, asked))
+
+    with work_ahead(read, chunks, database.cancel) as read_ahead:
+        for (specs, _), (rows, holders) in read_ahead:
+            shared = SharedComparison()
+            for spec in specs:
+                row = rows.get(spec.id)
+                if row is not None and row.shared:
+                    change = shared.compare(spec, row)
+                    locked += 1
+                else:
+                    holder = _holder(holders, spec) if row is None else None
+                    change = compare_spec(spec, row, locked=spec.id in lock, holder=holder)
+                    locked += spec.id in lock
+                _take(plan, change, spec, row, overrides, database, check)
+                on_change(change)
     for orphan in _orphans(batch, lock, known - locked):
         entry = lock.entry(orphan)
         change = Change(State.ORPHANED, orphan, entry.workflow if entry else None, None, None)
@@ -153,17 +168,40 @@ def _read_surroundings(database: Database) -> tuple[dict[str, QueueRow], int]:
         return read_queues(connection, database), read_clock_ms(connection)
 
 
-def _read_rows(
-    database: Database, specs: list[WorkflowSpec]
-) -> tuple[dict[str, SnapshotRow], dict[tuple[str, str], str]]:
+class _Asked(NamedTuple):
+    """A chunk of workflows, and the ids of those that the lockfile vouches for."""
+
+    specs: list[WorkflowSpec]
+    vouched: frozenset[str]
+
+    @classmethod
+    def of(cls, specs: list[WorkflowSpec], lock: Lockfile | None) -> _Asked:
+        if lock is None or not lock.ids():
+            return cls(specs, frozenset())
+        return cls(specs, frozenset(spec.id for spec in specs if _vouches(lock, spec)))
+
+
+def _vouches(lock: Lockfile, spec: WorkflowSpec) -> bool:
+    return spec.id in lock and lock.vouches(spec.id, digest_spec(spec))
+
+
+class _Found(NamedTuple):
+    rows: dict[str, SnapshotRow]  # by workflow id
+    holders: dict[tuple[str, str], str]  # by queue and deduplication id
+
+
+def _read_rows(database: Database, asked: _Asked) -> _Found:
     with database.reading() as connection:
-        rows = read_snapshot(connection, database, [spec.id for spec in specs])
+        ids = [spec.id for spec in asked.specs if spec.id not in asked.vouched]
+        rows = read_snapshot(connection, database, ids) if ids else {}
+        if asked.vouched:
+            rows |= read_shared_rows(connection, database, [*asked.vouched])
         pairs = [
             (spec.queue, spec.deduplication_id)
-            for spec in specs
+            for spec in asked.specs
             if spec.deduplication_id is not None and spec.id not in rows
         ]
-        return rows, read_deduplication_holders(connection, database, pairs) if pairs else {}
+        return _Found(rows, read_deduplication_holders(connection, database, pairs) if pairs else {})
 
 
 def _holder(holders: dict[tuple[str, str], str], spec: WorkflowSpec) -> str | None:
@@ -181,18 +219,22 @@ def _take(
     database: Database,
     check: QueueCheck,
 ) -> None:
+    if row is not None and row.status in QUEUED and row.created_at_ms > plan.newest_queued_ms:
+        plan.newest_queued_ms = row.created_at_ms
+    if change.state is State.UNCHANGED:
+        plan.summary.add(change)
+        plan.decisions.append(False)
+        if row is not None and not row.shared:
+            record_existing(plan.lock, spec, row.created_at_ms)
+        return
     decision = decide(
         change,
         allow_drift=overrides.allow_drift,
         skip_conflicts=overrides.skip_conflicts,
         recreate_vanished=overrides.recreate_vanished,
     )
-    plan.summary.add(change)
+    plan.summary.add(change, decision)
     plan.decisions.append(decision is Decision.SEND)
-    if change.state is State.UNCHANGED and row is not None:
-        record_existing(plan.lock, spec, row.created_at_ms)
-    if row is not None and row.status in QUEUED and row.created_at_ms > plan.newest_queued_ms:
-        plan.newest_queued_ms = row.created_at_ms
     if decision is Decision.SEND:
         check.add(spec)
         if missing := option_columns_missing(database.layout, spec):
@@ -201,7 +243,7 @@ def _take(
                 "for which this system database has no column",
                 "upgrade DBOS and let the application migrate its database, or leave the option out",
             )
-    elif change.state is not State.UNCHANGED:
+    else:
         plan.left_alone.add(spec.id)
     if decision is Decision.REFUSE:
         plan.refused += 1

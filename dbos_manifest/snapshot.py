@@ -35,11 +35,16 @@ class SnapshotRow(NamedTuple):
     schedule_name: str | None
     executor_id: str | None
     recovery_attempts: int | None
-    started_at_ms: int | None
+    started: bool  # whether started_at_epoch_ms is set
+    touched: bool  # whether updated_at is not created_at
     created_at_ms: int
-    updated_at_ms: int | None
     completed_at_ms: int | None  # completed_at; updated_at of a final row where that column is missing
     creator_xid: str | None
+
+    @property
+    def shared(self) -> bool:
+        """Whether it stands for several rows, and says nothing of what each has of its own."""
+        return not self.id
 
 
 class LiveRow(NamedTuple):

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from .canonical import canonical_json, digest_text, encode_json, encode_like_python
-
-_FLOAT = re.compile(rb"[0-9][.eE][-+0-9]")
+from .canonical import canonical_json, digest_value, encode_json, encode_like_python, may_have_floats
 
 
 class WorkflowSpec(NamedTuple):
@@ -47,7 +44,7 @@ _DIGESTED = (
     "kwargs", "priority", "timeout_ms", "deadline_ms", "not_before_ms", "delay_ms", "deduplication_id",
     "application_version", "authenticated_user", "authenticated_roles", "assumed_role",
 )  # fmt: skip
-_TIMES = [name.endswith("_ms") for name in _DIGESTED]
+_TIMES = [name for name in _DIGESTED if name.endswith("_ms")]
 _digested_values = attrgetter(*_DIGESTED)
 
 
@@ -58,12 +55,10 @@ def digest_spec(spec: WorkflowSpec) -> str:
     no roles), so that writing a default out changes nothing. An instant of 0 is not unset: it is 1970.
     Source: SPEC §5.
     """
-    fields = {
-        name: value
-        for name, value, is_time in zip(_DIGESTED, _digested_values(spec), _TIMES, strict=True)
-        if value or (is_time and value is not None)
-    }
-    return digest_text(canonical_json(fields))
+    fields = {name: value for name, value in zip(_DIGESTED, _digested_values(spec), strict=True) if value}
+    if spec.deadline_ms == 0 or spec.not_before_ms == 0 or spec.timeout_ms == 0 or spec.delay_ms == 0:
+        fields |= {name: 0 for name in _TIMES if getattr(spec, name) == 0}
+    return digest_value(fields)
 
 
 def encode_inputs(spec: WorkflowSpec) -> str:
@@ -74,7 +69,7 @@ def encode_inputs(spec: WorkflowSpec) -> str:
     inputs = {"namedArgs": spec.kwargs, "positionalArgs": spec.args}
     text = encode_json(inputs)
     # floats are spelled in more than one way, and the client's is Python's
-    return (encode_like_python(inputs) if _FLOAT.search(text) else text).decode()
+    return (encode_like_python(inputs) if may_have_floats(text) else text).decode()
 
 
 def default_id(manifest: str, spec: WorkflowSpec) -> str:

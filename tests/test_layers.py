@@ -20,7 +20,8 @@ LAYERS = [
     "spec", "options", "axis_files", "axes", "matrix", "catalog", "values", "template", "findings", "expand",
     "batch", "selection", "uniqueness", "lint", "snapshot", "lock_lines", "lockfile", "plan", "preflight",
     "files", "validation", "system_db",
-    "planning", "offline", "saved_plan", "apply", "wait", "operations", "apply_operations", "plan_operations",
+    "ahead", "planning", "offline", "saved_plan", "apply", "wait", "operations", "apply_operations",
+    "plan_operations",
     "lock_operations", "explain", "doctor",
     "report", "__init__", "cli", "__main__",
 ]  # fmt: skip

@@ -36,6 +36,7 @@ from .database_options import (
     override_options,
     overrides,
     say_retry,
+    verify_option,
 )
 from .inputs import load_manifests, manifest_options
 from .interrupts import stop_requests
@@ -78,6 +79,7 @@ apply_options = together(
 @database_options
 @lockfile_options
 @override_options
+@verify_option
 @apply_options
 @outputs_option(*APPLY_FORMATS)
 def apply(

@@ -45,6 +45,12 @@ override_options = together(
     option("--strict", is_flag=True, help="Treat preflight warnings as errors."),
 )
 
+verify_option = option(
+    "--verify",
+    is_flag=True,
+    help="Compare stored arguments also where the lockfile has the workflow as it is.",
+)
+
 show_values_option = option(
     "--show-values/--hide-values",
     default=None,
@@ -64,7 +70,7 @@ def database_settings(options: dict[str, Any]) -> DatabaseSettings:
             "no database given",
             "set DBOS_SYSTEM_DATABASE_URL, or say --database-url postgresql://… or sqlite:///path",
         )
-    return DatabaseSettings(url, schema, budget_s, say_retry)
+    return DatabaseSettings(url, schema, budget_s, say_retry, options.pop("verify", False))
 
 
 def lockfile_settings(options: dict[str, Any]) -> LockfileSettings:

@@ -26,6 +26,7 @@ from .database_options import (
     override_options,
     overrides,
     show_values_option,
+    verify_option,
 )
 from .inputs import load_manifests, manifest_options
 from .options import Output, option, outputs_option, paths_argument
@@ -39,6 +40,7 @@ from .plans import PLAN_FORMATS, PlanView, Views, locate_findings, make_plan_vie
 @database_options
 @lockfile_options
 @override_options
+@verify_option
 @show_values_option
 @option(
     "--exit-code", is_flag=True, help="Exit 10 when something would be enqueued, 6 when apply would refuse."

@@ -41,6 +41,7 @@ class Database:
         self.layout: Layout
         self.fingerprint: str
         self.connect_words: dict[str, str] = {}
+        self._open: set[Any] = set()  # the driver's connections that are in use
 
     def table(self, name: str) -> str:
         """A DBOS table's name, quoted, for a statement."""
@@ -52,7 +53,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """For writing: committed at the end, rolled back by an exception. On SQLite the only writer."""
-        with self.engine.connect() as connection:
+        with self.reading() as connection:
             if self.dialect == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
@@ -62,7 +63,20 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """For reading: takes no write lock."""
         with self.engine.connect() as connection:
-            yield connection
+            driver = connection.connection.driver_connection
+            self._open.add(driver)
+            try:
+                yield connection
+            finally:
+                self._open.discard(driver)
+
+    def cancel(self) -> None:
+        """From another thread: end the statements that are running, with an error where they were called."""
+        for driver in [*self._open]:
+            if isinstance(driver, sqlite3.Connection):
+                driver.interrupt()
+            else:
+                driver.cancel()
 
     def __enter__(self) -> Database:
         return self

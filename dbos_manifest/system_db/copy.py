@@ -12,18 +12,23 @@ _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
-def copy_rows(
-    connection: Connection, table: str, columns: Sequence[str], values: Sequence[Sequence[Any]]
-) -> None:
-    """Append rows to a table, given as one list of values a column; text, whole numbers or None.
+def copy_text(values: Sequence[Sequence[Any]]) -> bytes:
+    """Rows in COPY's text format, given as one list of values a column; text, whole numbers or None.
 
-    Raises: psycopg.Error; the transaction is then broken up to its last savepoint.
     Source: PostgreSQL, COPY, text format.
     """
     lines = map("\t".join, zip(*map(_encode_column, values), strict=True))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def copy_rows(connection: Connection, table: str, columns: Sequence[str], text: bytes) -> None:
+    """Append rows to a table.
+
+    Raises: psycopg.Error; the transaction is then broken up to its last savepoint.
+    """
     raw: Any = connection.connection.driver_connection
     with raw.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
-        copy.write("\n".join(lines) + "\n")
+        copy.write(text)
 
 
 def _encode_column(values: Sequence[Any]) -> Sequence[str]:

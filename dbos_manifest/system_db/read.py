@@ -17,12 +17,17 @@ _SNAPSHOT = (
     "queue_partition_key", "deduplication_id", "application_version", "priority", "workflow_timeout_ms",
     "workflow_deadline_epoch_ms", "delay_until_epoch_ms", "authenticated_user", "authenticated_roles",
     "assumed_role", "serialization", "inputs", "schedule_name", "executor_id", "recovery_attempts",
-    "started_at_epoch_ms", "created_at", "updated_at", "completed_at", "creator_xid",
+    "started", "touched", "created_at", "completed_at", "creator_xid",
 )  # fmt: skip
 _LIVE = (
     "workflow_uuid", "status", "name", "queue_name", "created_at", "started_at_epoch_ms", "completed_at",
     "serialization", "output", "error",
 )  # fmt: skip
+_OF_ITS_OWN = ("workflow_uuid", "inputs", "created_at", "completed_at", "creator_xid")
+_FIELDS = dict(zip(_SNAPSHOT, SnapshotRow._fields, strict=True))
+_SHARED = tuple(name for name in _SNAPSHOT if name not in _OF_ITS_OWN)
+_SHARED_FIELDS = tuple(_FIELDS[name] for name in _SHARED)
+_NOTHING_OF_ITS_OWN: dict[str, Any] = {"id": "", "inputs": None, "completed_at_ms": None, "creator_xid": None}
 NEWEST_ROWS = 10_000
 INSUFFICIENT_PRIVILEGE = "42501"
 NAMES_LOOKED_FOR = 50
@@ -37,6 +42,35 @@ _PARTITION_LIMITS = (
 def read_snapshot(connection: Connection, database: Database, ids: Sequence[str]) -> dict[str, SnapshotRow]:
     """The rows of these ids, with their inputs as stored."""
     return {row[0]: SnapshotRow(*row) for row in _read(connection, database, ids, _SNAPSHOT)}
+
+
+def read_shared_rows(
+    connection: Connection, database: Database, ids: Sequence[str]
+) -> dict[str, SnapshotRow]:
+    """The rows of these ids without what nearly every row has of its own, so that many share one record.
+
+    Shape:  `id`, `inputs`, `completed_at_ms` and `creator_xid` are empty; `created_at_ms` is the latest of
+            the rows that share the record.
+    Cost:   a tenth of what the rows take one by one, where most are alike.
+    """
+    selected = ", ".join(_column(database, name) for name in _SHARED)
+    together = "json_group_array" if database.dialect == "sqlite" else "array_agg"
+    numbers = ", ".join(str(3 + position) for position in range(len(_SHARED)))
+    found = connection.execute(
+        text(
+            f"SELECT {together}(ws.workflow_uuid), max(ws.created_at), {selected} "
+            f"FROM {database.table('workflow_status')} ws WHERE ws.workflow_uuid {_among(database)} "
+            f"GROUP BY {numbers}"
+        ),
+        {"ids": _list(database, ids)},
+    )
+    rows: dict[str, SnapshotRow] = {}
+    for members, created_at, *values in found:
+        row = SnapshotRow(
+            **_NOTHING_OF_ITS_OWN, created_at_ms=created_at, **dict(zip(_SHARED_FIELDS, values, strict=True))
+        )
+        rows.update(dict.fromkeys(json.loads(members) if isinstance(members, str) else members, row))
+    return rows
 
 
 def read_live(connection: Connection, database: Database, ids: Sequence[str]) -> dict[str, LiveRow]:
@@ -72,11 +106,23 @@ def _read(
 
 def _among(database: Database) -> str:
     # SQLite has no arrays, and a bound on variables: a JSON list is one variable
-    return "IN (SELECT value FROM json_each(:ids))" if database.dialect == "sqlite" else "= ANY(:ids)"
+    return (
+        "IN (SELECT value FROM json_each(:ids))"
+        if database.dialect == "sqlite"
+        else "= ANY(CAST(:ids AS text[]))"
+    )
 
 
-def _list(database: Database, values: Sequence[str]) -> Any:
-    return json.dumps(list(values)) if database.dialect == "sqlite" else list(values)
+def _list(database: Database, values: Sequence[str]) -> str:
+    return json.dumps(list(values)) if database.dialect == "sqlite" else _array(values)
+
+
+def _array(values: Sequence[str]) -> str:
+    """An array as PostgreSQL reads it from text: in a tenth of the driver's time."""
+    inside = '","'.join(values)
+    if "\\" in inside or inside.count('"') > 2 * (len(values) - 1):
+        inside = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return f'{{"{inside}"}}' if values else "{}"
 
 
 def _column(database: Database, name: str) -> str:
@@ -85,6 +131,11 @@ def _column(database: Database, name: str) -> str:
         return "COALESCE(wi.inputs, ws.inputs)"
     if name in ("output", "error") and layout.has_workflow_output:
         return f"COALESCE(wo.{name}, ws.{name})"
+    if name == "started":
+        return "ws.started_at_epoch_ms IS NOT NULL" if "started_at_epoch_ms" in layout.status else "FALSE"
+    if name == "touched":
+        # beside null it is null: a row of an old release that nobody can tell of
+        return "COALESCE(ws.updated_at <> ws.created_at, TRUE)"
     if name == "completed_at":
         final = ", ".join(f"'{status}'" for status in sorted(FINAL_STATUSES))
         updated = f"CASE WHEN ws.status IN ({final}) THEN ws.updated_at END"

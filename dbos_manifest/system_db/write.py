@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from ..spec import WorkflowSpec, encode_inputs
 from .connect import Database
-from .copy import copy_rows
+from .copy import copy_rows, copy_text
 from .layout import Layout
 from .retry import classify
 
@@ -49,6 +49,8 @@ _PG_TYPES = {
     "priority": "int4", "created_at": "int8", "workflow_timeout_ms": "int8",
     "workflow_deadline_epoch_ms": "int8", "delay_until_epoch_ms": "int8", "attributes": "jsonb",
 }  # fmt: skip
+_FIXED = ("updated_at", "recovery_attempts", "serialization")
+_INPUT_COLUMNS = ("workflow_uuid", "inputs", "retention_timestamp")
 _OPTION_COLUMNS = (
     ("application", "application_name", "application"),
     ("queue_partition_key", "queue_partition_key", "queue_partition_key"),
@@ -77,84 +79,95 @@ def make_row(
 ) -> NewRow:
     """The row of a workflow. `delay` counts from `now_ms`; `attributes` is JSON."""
     delay_until_ms = spec.not_before_ms if spec.delay_ms is None else now_ms + spec.delay_ms
-    return NewRow(
-        workflow_uuid=spec.id,
-        status="ENQUEUED" if delay_until_ms is None else "DELAYED",
-        name=spec.workflow,
-        class_name=spec.class_name,
-        config_name=spec.instance_name,
-        queue_name=spec.queue,
-        application_version=spec.application_version,
-        application_name=spec.application,
-        authenticated_user=spec.authenticated_user,
-        authenticated_roles=json.dumps(spec.authenticated_roles) if spec.authenticated_roles else None,
-        assumed_role=spec.assumed_role,
-        priority=spec.priority,
-        created_at=created_at_ms,
-        workflow_timeout_ms=spec.timeout_ms,
-        workflow_deadline_epoch_ms=spec.deadline_ms,
-        deduplication_id=spec.deduplication_id,
-        queue_partition_key=spec.queue_partition_key,
-        delay_until_epoch_ms=delay_until_ms,
-        attributes=attributes,
-        creator_xid=creator_xid,
-        inputs=encode_inputs(spec),
+    return NewRow(  # by position: this is made a million times
+        spec.id,
+        "ENQUEUED" if delay_until_ms is None else "DELAYED",
+        spec.workflow,
+        spec.class_name,
+        spec.instance_name,
+        spec.queue,
+        spec.application_version,
+        spec.application,
+        spec.authenticated_user,
+        json.dumps(spec.authenticated_roles) if spec.authenticated_roles else None,
+        spec.assumed_role,
+        spec.priority,
+        created_at_ms,
+        spec.timeout_ms,
+        spec.deadline_ms,
+        spec.deduplication_id,
+        spec.queue_partition_key,
+        delay_until_ms,
+        attributes,
+        creator_xid,
+        encode_inputs(spec),
     )
 
 
-def insert_rows(
-    connection: Connection, database: Database, rows: Sequence[NewRow], *, legacy_inputs: bool = False
-) -> set[str]:
+class Prepared(NamedTuple):
+    """Rows ready to be inserted: what takes time and no database is done."""
+
+    rows: Sequence[NewRow]
+    columns: Sequence[str]  # of workflow_status, all of them in NewRow
+    status_text: bytes  # for COPY; empty where there is none
+    input_text: bytes
+
+    @property
+    def ids(self) -> set[str]:
+        return {row.workflow_uuid for row in self.rows}
+
+
+def prepare_rows(database: Database, rows: Sequence[NewRow], *, legacy_inputs: bool = False) -> Prepared:
+    layout = database.layout
+    columns = [name for name in NewRow._fields if name in layout.status and name != "inputs"]
+    if legacy_inputs or not layout.has_workflow_input:
+        columns.append("inputs")
+    if database.dialect == "sqlite" or not rows:
+        return Prepared(rows, columns, b"", b"")
+    count = len(rows)
+    by_name = dict(zip(NewRow._fields, zip(*rows, strict=True), strict=True))
+    created_at = by_name["created_at"]
+    fixed = [created_at, (0,) * count, ("portable_json",) * count]
+    inputs = [by_name["workflow_uuid"], by_name["inputs"], created_at]
+    return Prepared(
+        rows,
+        columns,
+        copy_text([*(by_name[name] for name in columns), *fixed]),
+        copy_text(inputs) if layout.has_workflow_input else b"",
+    )
+
+
+def insert_rows(connection: Connection, database: Database, prepared: Prepared) -> set[str]:
     """Insert the rows whose id is not there yet, and give the ids that were inserted.
 
     Inputs go only to rows that were really inserted: an input row beside an older workflow would
     replace its arguments.
     """
-    if not rows:
+    if not prepared.rows:
         return set()
-    in_status = legacy_inputs or not database.layout.has_workflow_input
-    columns = [name for name in NewRow._fields if name in database.layout.status and name != "inputs"]
-    if in_status:
-        columns.append("inputs")
-    write = _insert_sqlite if database.dialect == "sqlite" else _insert_postgresql
-    return write(connection, database, rows, columns)
+    if database.dialect == "sqlite":
+        return _insert_sqlite(connection, database, prepared.rows, prepared.columns)
+    return _insert_postgresql(connection, database, prepared)
 
 
-def _insert_postgresql(
-    connection: Connection, database: Database, rows: Sequence[NewRow], columns: list[str]
-) -> set[str]:
+def _insert_postgresql(connection: Connection, database: Database, prepared: Prepared) -> set[str]:
     """COPY, as pass one found none of the rows there; the careful way when that proves wrong."""
     try:
         with connection.begin_nested():
-            _copy(connection, database, rows, columns)
-        return {row.workflow_uuid for row in rows}
+            columns = (*prepared.columns, *_FIXED)
+            copy_rows(connection, database.table("workflow_status"), columns, prepared.status_text)
+            if prepared.input_text:
+                table = database.table("workflow_input")
+                copy_rows(connection, table, _INPUT_COLUMNS, prepared.input_text)
+        return prepared.ids
     except psycopg.Error as error:
         if classify(error) != "data":
             raise
-        return _insert_missing(connection, database, rows, columns)
-
-
-def _copy(connection: Connection, database: Database, rows: Sequence[NewRow], columns: list[str]) -> None:
-    count = len(rows)
-    by_name = dict(zip(NewRow._fields, zip(*rows, strict=True), strict=True))
-    created_at = by_name["created_at"]
-    copy_rows(
-        connection,
-        database.table("workflow_status"),
-        (*columns, "updated_at", "recovery_attempts", "serialization"),
-        [*(by_name[name] for name in columns), created_at, (0,) * count, ("portable_json",) * count],
-    )
-    if database.layout.has_workflow_input:
-        copy_rows(
-            connection,
-            database.table("workflow_input"),
-            ("workflow_uuid", "inputs", "retention_timestamp"),
-            [by_name["workflow_uuid"], by_name["inputs"], created_at],
-        )
+        return _insert_missing(connection, database, prepared.rows, prepared.columns)
 
 
 def _insert_missing(
-    connection: Connection, database: Database, rows: Sequence[NewRow], columns: list[str]
+    connection: Connection, database: Database, rows: Sequence[NewRow], columns: Sequence[str]
 ) -> set[str]:
     types = [_PG_TYPES.get(name, "text") for name in columns]
     # a jsonb array parameter would be parsed as JSON again: text goes in, jsonb comes of it
@@ -207,7 +220,7 @@ def _driver_name(database: Database, table: str) -> str:
 
 
 def _insert_sqlite(
-    connection: Connection, database: Database, rows: Sequence[NewRow], columns: list[str]
+    connection: Connection, database: Database, rows: Sequence[NewRow], columns: Sequence[str]
 ) -> set[str]:
     # the transaction is the only writer, so what is missing now stays missing until the insert
     present = set(

@@ -308,3 +308,20 @@ def test_a_resume_onto_a_named_queue_is_no_drift(run_db: Cli, tmp_path: Path, da
 def test_a_target_is_a_part_of_a_name(run: Cli, jobs: Path, target: str) -> None:
     done = run("plan", "jobs.yaml", "--against", "lock", f"--target={target}")
     assert (done.code, "--target" in done.err) == (2, True)
+
+
+def test_verify_reads_what_the_lockfile_vouches_for(run_db: Cli, tmp_path: Path, database_url: str) -> None:
+    (tmp_path / "one.yaml").write_text(
+        "version: 1\nname: one\nworkflows:\n  - {workflow: f, queue: etl, id: a, args: [1]}\n"
+    )
+    assert run_db("apply", "one.yaml", "--allow", "queue-not-registered").code == 0
+    with open_database(database_url, retry=Retry(1, lambda notice: None)) as database:
+        table = database.table("workflow_input")
+        with database.transaction() as connection:  # what DBOS never does
+            connection.execute(sa.text(f"UPDATE {table} SET inputs = replace(inputs, '1', '2')"))
+    vouched = run_db("plan", "one.yaml")
+    verified = run_db("plan", "one.yaml", "--verify", "--exit-code")
+    assert (vouched.code, "1 unchanged" in vouched.out) == (0, True)
+    assert (verified.code, "1 drifted" in verified.out) == (6, True)
+    refused = run_db("apply", "one.yaml", "--verify")
+    assert (refused.code, "args[0]" in refused.out) == (6, True)

@@ -17,11 +17,12 @@ from dbos_manifest.system_db.read import (
     read_deduplication_holders,
     read_live,
     read_queues,
+    read_shared_rows,
     read_snapshot,
     read_statuses,
 )
 from dbos_manifest.system_db.retry import Retry
-from dbos_manifest.system_db.write import insert_rows, make_row, option_columns_missing
+from dbos_manifest.system_db.write import insert_rows, make_row, option_columns_missing, prepare_rows
 
 HARD = "a'b\"c\\d\te\nf\\N{},é😀\u202eשלום%s:x$1"
 
@@ -36,7 +37,7 @@ def insert(database: Database, *specs: WorkflowSpec) -> set[str]:
         for position, spec in enumerate(specs)
     ]
     with database.transaction() as connection:
-        return insert_rows(connection, database, rows)
+        return insert_rows(connection, database, prepare_rows(database, rows))
 
 
 def execute(database: Database, statement: str, **parameters: Any) -> None:
@@ -62,7 +63,7 @@ def test_every_option_comes_back(database_url: str) -> None:
         "application_version": "v", "priority": 3, "timeout_ms": 4, "deadline_ms": 5, "delay_until_ms": 6,
         "authenticated_user": "u", "authenticated_roles": '["r"]', "assumed_role": "r",
         "serialization": "portable_json", "inputs": None, "schedule_name": None, "executor_id": None,
-        "recovery_attempts": 0, "started_at_ms": None, "created_at_ms": 10, "updated_at_ms": 10,
+        "recovery_attempts": 0, "started": False, "touched": False, "created_at_ms": 10,
         "completed_at_ms": None, "creator_xid": "x",
     }  # fmt: skip
 
@@ -187,3 +188,24 @@ def test_a_schema_with_a_percent_sign(postgres_url: str) -> None:
         execute(database, 'ALTER SCHEMA dbos RENAME TO "100%s"')
     with open_database(postgres_url, schema="100%s", retry=Retry(1, lambda notice: None)) as database:
         assert insert(database, WorkflowSpec("a", "f", "q", [], {})) == {"a"}
+
+
+def test_shared_rows_say_what_the_rows_say(database_url: str) -> None:
+    hard = ['a"b', "a\\b", "a,b", "{a}", " ", "a\nb", HARD]
+    with opened(database_url) as database:
+        insert(database, *(WorkflowSpec(key, "f", "q", [key], {}) for key in hard))
+        insert(database, WorkflowSpec("other", "f", "q", [], {}, priority=3, not_before_ms=7))
+        ids = [*hard, "other", "nobody"]
+        with database.reading() as connection:
+            rows = read_snapshot(connection, database, ids)
+            shared = read_shared_rows(connection, database, ids)
+            assert read_shared_rows(connection, database, []) == {}
+    assert len({id(row) for row in shared.values()}) == 2
+    assert shared["other"].shared and not rows["other"].shared
+    latest = max(rows[key].created_at_ms for key in hard)
+    own = {"id": "", "inputs": None, "completed_at_ms": None, "creator_xid": None}
+    expected = {
+        key: row._replace(**own, created_at_ms=row.created_at_ms if key == "other" else latest)
+        for key, row in rows.items()
+    }
+    assert shared == expected

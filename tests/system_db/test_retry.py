@@ -15,7 +15,7 @@ from dbos_manifest.errors import DatabaseDenied, DatabaseUnreachable
 from dbos_manifest.spec import WorkflowSpec
 from dbos_manifest.system_db.connect import Database, open_database
 from dbos_manifest.system_db.retry import Retry, RetryNotice, classify, describe_error
-from dbos_manifest.system_db.write import NewRow, insert_rows, make_row
+from dbos_manifest.system_db.write import NewRow, insert_rows, make_row, prepare_rows
 
 
 def opened(url: str) -> Database:
@@ -35,7 +35,7 @@ def caught(work: Callable[[], object]) -> DBAPIError:
 
 def insert(database: Database, *rows: NewRow) -> set[str]:
     with database.transaction() as connection:
-        return insert_rows(connection, database, rows)
+        return insert_rows(connection, database, prepare_rows(database, rows))
 
 
 def test_a_taken_deduplication_id_is_the_rows_fault(database_url: str) -> None:

@@ -33,8 +33,8 @@ def row_of(spec: WorkflowSpec, **changed: Any) -> SnapshotRow:
         authenticated_roles=None if roles is None else json.dumps(roles), assumed_role=spec.assumed_role,
         serialization="portable_json",
         inputs=json.dumps({"positionalArgs": spec.args, "namedArgs": spec.kwargs}),
-        schedule_name=None, executor_id=None, recovery_attempts=0, started_at_ms=None,
-        created_at_ms=1, updated_at_ms=1,
+        schedule_name=None, executor_id=None, recovery_attempts=0, started=False, touched=False,
+        created_at_ms=1,
         completed_at_ms=None, creator_xid=None,
     )  # fmt: skip
     return row._replace(**changed)
@@ -102,9 +102,9 @@ def test_where_it_runs_is_compared_until_it_starts(field: str) -> None:
         {"status": "SUCCESS"},
         {"recovery_attempts": 1},
         {"executor_id": "e"},
-        {"started_at_ms": 5},
+        {"started": True},
         {"queue": INTERNAL_QUEUE},
-        {"updated_at_ms": 9},  # resumed: its queue is another, its deduplication id is gone
+        {"touched": True},  # resumed: its queue is another, its deduplication id is gone
     ):
         assert compare(changed, row_of(SPEC, **started)).state is State.UNCHANGED, started
 

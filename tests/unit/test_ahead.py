@@ -1,0 +1,76 @@
+"""Work in a second thread: in order, one at a time, finished whatever happens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from dbos_manifest.ahead import work_ahead
+
+
+def nothing() -> None:
+    pass
+
+
+def test_results_come_with_their_items_in_order() -> None:
+    with work_ahead(lambda n: n * n, range(5), nothing) as pairs:
+        assert list(pairs) == [(0, 0), (1, 1), (2, 4), (3, 9), (4, 16)]
+    with work_ahead(lambda n: n, [], nothing) as pairs:
+        assert list(pairs) == []
+
+
+def test_the_next_item_is_made_while_one_is_worked_on() -> None:
+    made = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        made.set()
+        yield 2
+
+    with work_ahead(lambda n: made.wait(10), items(), nothing) as pairs:
+        assert list(pairs) == [(1, True), (2, True)]
+
+
+def test_after_a_failure_nothing_more_is_begun() -> None:
+    begun = []
+
+    def work(n: int) -> int:
+        begun.append(n)
+        return 1 // (n - 1)
+
+    with pytest.raises(ZeroDivisionError), work_ahead(work, range(9), nothing) as pairs:
+        for _ in pairs:
+            pass
+    assert begun == [0, 1]
+
+
+def test_what_was_begun_is_finished_when_the_caller_fails() -> None:
+    finished = []
+    go = threading.Event()
+
+    def work(n: int) -> None:
+        go.wait(10)
+        finished.append(n)
+
+    def items() -> Iterator[int]:
+        yield 1
+        go.set()
+        raise KeyError
+
+    with pytest.raises(KeyError), work_ahead(work, items(), nothing) as pairs:
+        list(pairs)
+    assert finished == [1]
+
+
+def test_an_interrupt_cuts_the_work_short() -> None:
+    cut = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), work_ahead(lambda n: cut.wait(60), items(), cut.set) as pairs:
+        list(pairs)
+    assert cut.is_set()
