@@ -12,8 +12,6 @@ from itertools import islice
 from math import ceil
 from typing import Any
 
-from croniter import CroniterError, croniter
-
 from .axis_files import FORMATS, format_of, read_rows
 from .dates import (
     UTC,
@@ -31,7 +29,6 @@ from .tree import Tree, TreeError
 
 MAX_CRON_YEARS = 100
 KEPT_TICKS = 100_000
-TICKS_WORTH_A_GUESS = 20  # a day
 ROWS_READ = 1_000_000  # of a file with `select`, or ten for each workflow that is allowed
 
 
@@ -208,6 +205,8 @@ def _in_zone(moment: Moment, zone: tzinfo) -> datetime:
 
 
 def _cron(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axis:
+    from . import cron_ticks  # only a manifest with a cron axis pays for loading it
+
     schedule, zone = settings["schedule"], _zone(settings) or UTC
     start, end = (_cron_bound(settings, key, zone) for key in ("start", "end"))
     fields = schedule.split()
@@ -215,15 +214,15 @@ def _cron(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axi
            or field.upper().startswith((f"{letter}/", f"{letter}("))):  # fmt: skip
         message = "`R` and `H` stand for times by chance: a manifest stands for the same workflows for ever"
         raise AxisError("invalid-axis", message, ("schedule",))
-    if not croniter.is_valid(schedule, second_at_beginning=True):
+    if not cron_ticks.is_schedule(schedule):
         message = f"`{schedule}` is not a cron schedule"
         help = "5 fields, minute hour day month weekday, or 6 with the second in front"
         raise AxisError("invalid-axis", message, ("schedule",), help)
     if end.year - start.year > MAX_CRON_YEARS:
         message = f"a cron axis spans at most {MAX_CRON_YEARS} years"
         raise AxisError("invalid-axis", message, ("end",))
-    ticks = partial(_ticks, schedule, start.astimezone(zone), end)
-    if (least := _least_ticks(schedule, start, end, limit)) > limit:
+    ticks = partial(cron_ticks.ticks, schedule, start.astimezone(zone), end)
+    if (least := cron_ticks.least_ticks(schedule, start, end, limit)) > limit:
         return Axis(name, least, ticks)
     found = list(islice(ticks(), limit + 1))
     if not found:
@@ -242,38 +241,6 @@ def _cron_bound(settings: Mapping[str, Any], key: str, zone: tzinfo) -> datetime
         return _in_zone(moment, zone)
     except (ValueError, OverflowError):
         raise AxisError("invalid-axis", "the time lies beyond the years 1 to 9999", (key,)) from None
-
-
-def _ticks(schedule: str, start: datetime, end: datetime) -> Iterator[str]:
-    """The ticks after start and before end, in the words of the ids that DBOS gives them.
-
-    Source: dbos 3.4.0 `_scheduler.py`, backfill_schedule: both ends excluded, `isoformat()`.
-    """
-    iterator = croniter(schedule, start, second_at_beginning=True)
-    while True:
-        try:
-            tick: datetime = iterator.get_next(datetime)
-        except CroniterError:  # there is no next date at all
-            return
-        if tick >= end:
-            return
-        yield tick.isoformat()
-
-
-def _least_ticks(schedule: str, start: datetime, end: datetime, limit: int) -> int:
-    """How many there are at least, by whole days, where a day has many: spares counting what is too many."""
-    fields = croniter.expand(schedule, second_at_beginning=True)[0]
-    sizes = (60, 24, 1, 1, 1, 60)
-    per_day = 1
-    for field, size in zip(fields, sizes, strict=False):
-        per_day *= size if field == ["*"] else len(field)
-    if all(field == ["*"] for field in fields[2:5]) and len(fields) <= len(sizes):
-        return max(0, (end - start).days - 2) * per_day
-    words = schedule.split()
-    if per_day < TICKS_WORTH_A_GUESS or len(words) not in (5, 6):
-        return 0
-    days = _ticks(f"0 0 {' '.join(words[-3:])}", start + timedelta(days=1), end - timedelta(days=1))
-    return sum(1 for _ in islice(days, limit // per_day + 2)) * per_day
 
 
 def _file(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axis:

@@ -10,7 +10,6 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -24,20 +23,21 @@ _MANIFEST_SUFFIXES = {".yaml", ".yml"}
 
 def read_schema(name: str) -> str:
     """The text of a published schema, as `manifest.v1`, from the wheel or the source tree."""
-    packaged = resources.files("dbos_manifest") / "schemas" / f"{name}.schema.json"
-    if packaged.is_file():
-        return packaged.read_text(encoding="utf-8")
-    return (Path(__file__).parent.parent / "schemas" / f"{name}.schema.json").read_text(encoding="utf-8")
+    here = Path(__file__).parent
+    packaged = here / "schemas" / f"{name}.schema.json"
+    source = packaged if packaged.is_file() else here.parent / "schemas" / packaged.name
+    return source.read_text(encoding="utf-8")
 
 
 def read_template(name: str) -> str:
     """The text of a file that `init` writes."""
-    return (resources.files("dbos_manifest") / "templates" / name).read_text(encoding="utf-8")
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
 
 
 def read_ci_template(name: str) -> str:
     """The text of a pipeline's template, from the wheel or the source tree."""
-    packaged = resources.files("dbos_manifest") / "templates" / name
+    here = Path(__file__).parent
+    packaged = here / "templates" / name
     if packaged.is_file():
         return packaged.read_text(encoding="utf-8")
     return (Path(__file__).parent.parent / "ci" / name).read_text(encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from importlib import import_module
-from importlib.metadata import version
 
 import click
 
@@ -49,7 +48,7 @@ class LazyGroup(click.Group):
     "not usable, 5 partly applied, 6 refused, 7 a workflow failed (--wait), 10 plan --exit-code, "
     "70 a bug, 130 interrupted.",
 )
-@click.version_option(version("dbos-manifest"), message="%(prog)s %(version)s")
+@click.version_option(package_name="dbos-manifest", message="%(prog)s %(version)s")
 def cli() -> None:
     """Submit batches of DBOS durable workflows from YAML manifests.
 

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +15,9 @@ from ..diagnostic import Diagnostic
 from ..report.diagnostics import format_diagnostics
 from ..report.github import github_annotation
 from ..report.text import Paint, plain
-from ..validation import Validation
+
+if TYPE_CHECKING:  # `--help` needs none of it
+    from ..validation import Validation
 
 
 def write(text: str) -> None:
@@ -110,3 +113,10 @@ def _plain_progress(title: str) -> Callable[[int, int], None]:
             last = tenth
 
     return show
+
+
+def program_version() -> str:
+    """The installed program's version."""
+    from importlib.metadata import version  # slow to load, and most calls show no version
+
+    return version("dbos-manifest")

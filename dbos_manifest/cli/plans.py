@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from typing import Protocol
 
 from ..batch import Batch
@@ -20,7 +19,7 @@ from ..report.plan_text import PlanText
 from ..report.problems import PlanProblems, problems_by_file
 from ..report.sarif import sarif_document
 from ..validation import Validation, locate
-from .output import on_terminal, painter, say, screenful, write_annotations
+from .output import on_terminal, painter, program_version, say, screenful, write_annotations
 from .outputs import Sink, Write
 
 PLAN_FORMATS = ("text", "json", "jsonl", "ids", "github", "sarif", "junit", "markdown")
@@ -68,7 +67,7 @@ class ProblemView:
         found += self.more
         found = [*self._validation.diagnostics, *locate(self._validation.documents, found)]
         if self._format == "sarif":
-            self._write(sarif_document(found, version("dbos-manifest")))
+            self._write(sarif_document(found, program_version()))
         elif self._format == "junit":
             files = list(dict.fromkeys(plan.file for plan in plans))
             self._write(junit_document(problems_by_file(found, files), strict))

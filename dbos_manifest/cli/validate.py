@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 import click
@@ -12,7 +11,7 @@ from ..report.text import Paint
 from ..validation import Validation
 from .inputs import manifest_options, read_paths
 from .options import Output, option, outputs_option, paths_argument
-from .output import in_github_actions, painter, say
+from .output import in_github_actions, painter, program_version, say
 from .outputs import Sink, Write, open_outputs
 
 
@@ -44,7 +43,7 @@ def _write(validation: Validation, sink: Sink, strict: bool) -> None:
     elif format == "sarif":
         from ..report.sarif import sarif_document
 
-        write(sarif_document(found, version("dbos-manifest")))
+        write(sarif_document(found, program_version()))
     elif format == "junit":
         from ..report.junit import junit_document
         from ..report.problems import problems_by_file
