@@ -53,7 +53,7 @@ CLOCK_NAMES = {f"{kind}.{name}" for kind in ("datetime", "date") for name in ("n
 EXCEPTIONS = {
     ("files", "imports time"): "waits for another process's lock on the lockfile",
     ("system_db.lock", "imports time"): "waits for another apply's lock in the database",
-    ("cli.boundary", "imports tempfile"): "the place of a crash log when there is no home",
+    ("cli.crash", "imports tempfile"): "the place of a crash log when there is no home",
     ("cli.boundary", "calls os.open"): "the null device, when the reader of our output has gone",
 }
 

@@ -1,21 +1,14 @@
-"""Exceptions in, one message and an exit code out; a bug leaves a log that only its owner can read."""
+"""Exceptions in, one message and an exit code out."""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
-import tempfile
-import time
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import click
 
 from ..errors import InvalidManifest, ManifestToolError
-from ..files import write_crash_log
 from .output import say, say_error
 
 
@@ -43,43 +36,6 @@ def run_guarded(command: click.Command, words: Sequence[str] | None = None) -> i
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        return _report_bug(error)
+        from .crash import report_bug  # what only a bug needs is loaded by a bug
 
-
-def _report_bug(error: Exception) -> int:
-    text = redact("".join(traceback.format_exception(error)))
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    name = f"crash-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
-    log: Path | None = None
-    for folder in (
-        Path(state) / "dbos-manifest",
-        Path(tempfile.gettempdir()) / f"dbos-manifest-{os.getuid()}",
-    ):
-        try:
-            log = write_crash_log(folder, name, text)
-            break
-        except OSError:
-            continue
-    where = f"its log is {log}" if log else "and no log could be written"
-    say_error(
-        f"this is a bug in dbos-manifest ({type(error).__name__}); {where}", "please report it with the log"
-    )
-    return 70
-
-
-def redact(text: str) -> str:
-    """The text without passwords: those of the database URLs of this process, and whatever stands in one."""
-    given = [*sys.argv, *(value for key, value in os.environ.items() if key.endswith("DATABASE_URL"))]
-    for word in given:
-        try:
-            password = urlsplit(word.partition("=")[2] if word.startswith("--") else word).password
-        except ValueError:
-            continue
-        for secret in {password, unquote(password)} if password else ():
-            text = text.replace(secret, "***")
-    text = _USERINFO.sub(r"\1***@", text)
-    return _PASSWORD_WORD.sub(r"\1***", text)
-
-
-_USERINFO = re.compile(r"(://[^\s/:@'\"]*:)[^\s'\"]*@")
-_PASSWORD_WORD = re.compile(r"(password['\"]?\s*[=:]\s*['\"]?)[^\s'\"&,)}]+", re.IGNORECASE)
+        return report_bug(error)
