@@ -36,6 +36,12 @@ test: lint
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/expand.py
+	$(BIN)/python benchmarks/frontend.py
+	$(BIN)/python benchmarks/enqueue.py 1000
+	$(BIN)/python benchmarks/enqueue.py 10000
+	$(BIN)/python benchmarks/enqueue.py 100000
+	$(BIN)/python benchmarks/enqueue.py 1000000
+	$(BIN)/python benchmarks/enqueue.py 100000 3 sqlite
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py

@@ -1,15 +1,18 @@
-"""`apply` of generated workflows beside the floor: COPY of the same rows into the same tables.
+"""`apply` of generated workflows beside the floor: the same rows into the same tables, in bare code.
 
-python benchmarks/enqueue.py [workflows] [rounds]
+The floor is COPY on PostgreSQL and executemany on SQLite, ten thousand rows a transaction.
+python benchmarks/enqueue.py [workflows] [rounds] [postgresql|sqlite]
 """
 
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 import tempfile
 import time
 import uuid
+from contextlib import ExitStack
 from datetime import date, timedelta
 from pathlib import Path
 from statistics import median
@@ -17,7 +20,7 @@ from statistics import median
 import psycopg
 from dbos import DBOSClient
 from measure import Cost, run
-from servers import Server, postgres_server
+from servers import Databases, postgres_server, sqlite_files
 
 MANIFEST = """\
 version: 1
@@ -41,7 +44,40 @@ STATUS = (
 )
 
 
-def floor(url: str, workflows: int) -> float:
+def floor_sqlite(url: str, workflows: int) -> float:
+    """Seconds of executemany."""
+    run_id = str(uuid.uuid4())
+    mark = json.dumps({"dbos_manifest": {"manifest": "orders-backfill", "run_id": run_id}})
+    days = [str(date(2024, 1, 1) + timedelta(days=k)) for k in range(DAYS)]
+    start = time.perf_counter()
+    now = int(time.time() * 1000)
+    connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    ids = [(day, shard) for day in days for shard in range(workflows // DAYS)]
+    for first in range(0, len(ids), PER_TRANSACTION):
+        chunk = ids[first : first + PER_TRANSACTION]
+        tail = ("ENQUEUED", "ingest_orders", "etl", 0, now, now, 0, "portable_json", mark, run_id)
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(
+            f"INSERT INTO workflow_status ({STATUS}) VALUES ({', '.join('?' * 11)})",
+            [(f"orders-{d}-{s}", *tail) for d, s in chunk],
+        )
+        connection.executemany(
+            "INSERT INTO workflow_input (workflow_uuid, inputs, retention_timestamp) VALUES (?, ?, ?)",
+            [
+                (
+                    f"orders-{d}-{s}",
+                    f'{{"namedArgs":{{"shard":{s},"region":"eu"}},"positionalArgs":["{d}"]}}',
+                    now,
+                )
+                for d, s in chunk
+            ],
+        )
+        connection.execute("COMMIT")
+    connection.close()
+    return time.perf_counter() - start
+
+
+def floor_postgresql(url: str, workflows: int) -> float:
     """Seconds of plain COPY: the text is made in one join, ten thousand rows a transaction."""
     run_id = str(uuid.uuid4())
     mark = json.dumps({"dbos_manifest": {"manifest": "orders-backfill", "run_id": run_id}})
@@ -87,11 +123,12 @@ def client_loop(url: str, workflows: int) -> float:
     return seconds * workflows / sample
 
 
-def measure(server: Server, workflows: int, folder: Path) -> dict[str, Cost]:
+def measure(server: Databases, workflows: int, folder: Path) -> dict[str, Cost]:
     """One round: each on a new database of one server."""
     found = {}
     url = server.new_database()
-    found["floor: COPY"] = Cost(floor(url, workflows), 0, 0)
+    floor = floor_sqlite if url.startswith("sqlite") else floor_postgresql
+    found["floor"] = Cost(floor(url, workflows), 0, 0)
     server.drop(url)
     url = server.new_database()
     command = [
@@ -112,9 +149,11 @@ def measure(server: Server, workflows: int, folder: Path) -> dict[str, Cost]:
 
 
 def main() -> None:
-    workflows, rounds = (int(word) for word in [*sys.argv[1:], "100000", "3"][:2])
-    with tempfile.TemporaryDirectory() as name, postgres_server() as server:
+    words = [*sys.argv[1:], "100000", "3", "postgresql"]
+    workflows, rounds, dialect = int(words[0]), int(words[1]), words[2]
+    with tempfile.TemporaryDirectory() as name, ExitStack() as held:
         folder = Path(name)
+        server = held.enter_context(sqlite_files(folder) if dialect == "sqlite" else postgres_server())
         text = MANIFEST.format(workflows=workflows, shards=workflows // DAYS)
         (folder / "jobs.yaml").write_text(text)
         costs = [measure(server, workflows, folder) for _ in range(rounds)]
@@ -122,10 +161,10 @@ def main() -> None:
         side: Cost(*(median(values) for values in zip(*(cost[side] for cost in costs), strict=True)))
         for side in costs[0]
     }
-    print(f"{workflows:,} workflows on PostgreSQL, median of {rounds}\n")
+    print(f"{workflows:,} workflows on {dialect}, median of {rounds}\n")
     print("| | wall s | CPU s | peak MiB | over the floor |\n|---|---|---|---|---|")
     for side, cost in medians.items():
-        print(cost.row(side, medians["floor: COPY"]))
+        print(cost.row(side, medians["floor"]))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
 from dbos._serialization import DefaultSerializer
@@ -39,6 +40,33 @@ def postgres_server() -> Iterator[Server]:
         yield Server(server.get_uri())
     finally:
         server.cleanup()
+
+
+class Databases(Protocol):
+    """Where empty databases with the DBOS tables come from."""
+
+    def new_database(self) -> str: ...
+
+    def drop(self, url: str) -> None: ...
+
+
+@contextmanager
+def sqlite_files(folder: Path) -> Iterator[Databases]:
+    yield _Files(folder)
+
+
+class _Files:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def new_database(self) -> str:
+        url = f"sqlite:///{self._folder / uuid.uuid4().hex}.sqlite"
+        migrate(url)
+        return url
+
+    def drop(self, url: str) -> None:
+        for path in self._folder.glob(f"{Path(url.removeprefix('sqlite:///')).name}*"):
+            path.unlink()
 
 
 class Server:

@@ -5,14 +5,29 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from queue import SimpleQueue
 from typing import Generic, TypeVar
+
+from .system_db.connect import Database
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 SWITCH_S = 0.0005  # a thread that waits for the database asks for Python often, and only for a moment
 GRACE_S = 5.0  # for work that was given up to come to its end
+
+
+def beside(
+    database: Database, work: Callable[[Item], Result], items: Iterable[Item]
+) -> AbstractContextManager[Iterator[tuple[Item, Result]]]:
+    """`work_ahead` for work in a database on a server.
+
+    SQLite works in this process, and takes and gives back Python's lock for each row: a second thread
+    would only be in its way.
+    """
+    if database.dialect == "sqlite":
+        return nullcontext((item, work(item)) for item in items)
+    return work_ahead(work, items, database.cancel)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from .ahead import work_ahead
+from .ahead import beside
 from .canonical import encode_json
 from .errors import Interrupted, Refused
 from .lock_lines import LockEntry
@@ -131,7 +131,7 @@ def send_manifest(
         return True
 
     done = 0
-    with work_ahead(send, sender.chunks(), database.cancel) as chunks:
+    with beside(database, send, sender.chunks()) as chunks:
         for chunk, sent in chunks:
             if not sent:
                 break

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from .ahead import work_ahead
+from .ahead import beside
 from .batch import Batch
 from .diagnostic import Diagnostic, Severity
 from .errors import SchemaNotSupported
@@ -116,7 +116,7 @@ def make_manifest_plan(
     def read(asked: _Asked) -> _Found:
         return retry.call(partial(_read_rows, database, asked))
 
-    with work_ahead(read, chunks, database.cancel) as read_ahead:
+    with beside(database, read, chunks) as read_ahead:
         for (specs, _), (rows, holders) in read_ahead:
             shared = SharedComparison()
             for spec in specs:
