@@ -1,0 +1,55 @@
+"""Applies of one manifest and of overlapping ones at once, beside the official client with the same ids."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+from conftest import THOROUGH, Batch, run_here
+from dbos import DBOSClient
+
+WORKFLOWS, CHUNK, APPLIES = 400, 10, 8
+ROUNDS = 10 if THOROUGH else 1
+
+
+def test_eight_applies_beside_a_client(database_url: str, make_batch: Callable[[str, int], Batch]) -> None:
+    for number in range(ROUNDS):
+        batch = make_batch(f"many{number}", WORKFLOWS)
+        command = [sys.executable, "-m", "dbos_manifest", "apply", str(batch.path), "--database-url"]
+        stop = threading.Event()
+        client = threading.Thread(target=enqueue_alike, args=(database_url, batch, stop))
+        client.start()
+        # each with a lockfile of its own, as on several machines: they meet in the database
+        applies = [
+            subprocess.Popen(
+                [*command, database_url, "--chunk-size", str(CHUNK), "--target", f"t{position}"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+            for position in range(APPLIES)
+        ]
+        failures = [apply.communicate()[1].decode() for apply in applies if apply.wait() != 0]
+        stop.set()
+        client.join()
+        assert failures == []
+        assert run_here("apply", batch.path, "--database-url", database_url) == 0
+        batch.check_complete()
+    print(f"{ROUNDS * APPLIES} applies at once beside a client; 0 lost, 0 doubled")
+
+
+def enqueue_alike(database_url: str, batch: Batch, stop: threading.Event) -> None:
+    """What the manifest says, from its end to its beginning, by the official client."""
+    client = DBOSClient(system_database_url=database_url)
+    for n in reversed(range(batch.count)):
+        if stop.is_set():
+            break
+        options = {
+            "queue_name": "etl",
+            "workflow_name": "ingest",
+            "workflow_id": f"{batch.name}-{n}",
+            "serialization_type": "portable",
+        }
+        client.enqueue(options, n)  # type: ignore[arg-type]
+    client.destroy()
