@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 DB ?= sqlite
 
-.PHONY: help demo test lint bench docs wheel clean
+.PHONY: help demo test faults lint bench docs wheel clean
 
 help:
 	@echo "make demo [DB=postgres]  run the example manifest on a real DBOS worker"
 	@echo "make test                lint, type-check and run all tests"
+	@echo "make faults              cut, kill and crowd many applies (minutes)"
 	@echo "make bench               measure (minutes; nothing else should run)"
 	@echo "make docs                write the generated pages anew"
 	@echo "make wheel               build the wheel into dist/"
@@ -33,6 +34,9 @@ lint: $(VENV)/.dev
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+faults: $(VENV)/.dev
+	DBOS_MANIFEST_FAULTS=1 $(BIN)/python -m pytest -q tests/faults
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/expand.py

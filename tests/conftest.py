@@ -10,26 +10,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from dbos._serialization import DefaultSerializer
-from dbos._sys_db import SystemDatabase
+from dbos_tables import migrate
 
 TEMPLATE = "dbos_template"
-
-
-def migrate(url: str) -> None:
-    """Lay the DBOS tables, by DBOS itself."""
-    system = SystemDatabase.create(
-        system_database_url=url,
-        engine_kwargs={},
-        engine=None,
-        schema="dbos",
-        serializer=DefaultSerializer(),
-        executor_id=None,
-    )
-    try:
-        system.run_migrations()
-    finally:
-        system.destroy()
 
 
 def with_database(url: str, name: str) -> str:

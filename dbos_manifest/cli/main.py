@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 from importlib import import_module
 
 import click
@@ -61,4 +62,9 @@ def main() -> None:
     """The console script's entry point."""
     # what is made here is mostly acyclic and soon gone: looking for cycles less often saves a tenth
     gc.set_threshold(50_000, 20, 50)
-    raise SystemExit(run_guarded(cli))
+    try:
+        code = run_guarded(cli)
+    except KeyboardInterrupt:  # a second one, while the first was being told of
+        code = 130
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do is to end
+    raise SystemExit(code)

@@ -1,80 +1,14 @@
-"""A manifest for each fault, and the promise that is held against the database afterwards."""
+"""A manifest for each fault, and the counts of a run."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-
-from dbos_manifest.cli.boundary import run_guarded
-from dbos_manifest.cli.main import cli
-from dbos_manifest.units import parse_timestamp
-
-# `make faults` goes through all points; `make test` through a few of them.
-THOROUGH = "DBOS_MANIFEST_FAULTS" in os.environ
-MANIFEST = """\
-version: 1
-name: {name}
-limits: {{max_workflows: 100000}}
-defaults: {{queue: etl}}
-queues: {{etl: {{partitioned: false}}}}
-workflows:
-  - workflow: ingest
-    id: "{name}-${{{{ n }}}}"
-    matrix: {{n: {{range: {{stop: {count}}}}}}}
-    args: ["${{{{ n }}}}"]
-"""
-
-
-class Batch:
-    """One manifest and its truth: every workflow once in the database, and the lockfile saying so."""
-
-    def __init__(self, folder: Path, name: str, count: int, engine: sa.Engine) -> None:
-        self.name, self.count = name, count
-        self.path = folder / f"{name}.yaml"
-        self.path.write_text(MANIFEST.format(name=name, count=count))
-        self.lockfile = folder / f"{name}.lock.jsonl"
-        self._engine = engine
-        self._prefix = "" if engine.dialect.name == "sqlite" else "dbos."
-
-    def rows(self) -> dict[str, tuple[int, Any]]:
-        """created_at and arguments by id; inputs without their row are counted too."""
-        statement = (
-            f"SELECT s.workflow_uuid, s.created_at, i.inputs FROM {self._prefix}workflow_status s "
-            f"LEFT JOIN {self._prefix}workflow_input i ON i.workflow_uuid = s.workflow_uuid "
-            "WHERE s.workflow_uuid LIKE :mine"
-        )
-        with self._engine.connect() as connection:
-            found = connection.execute(sa.text(statement), {"mine": f"{self.name}-%"}).all()
-        assert len({row[0] for row in found}) == len(found)
-        return {row[0]: (row[1], json.loads(row[2])["positionalArgs"]) for row in found}
-
-    def locked(self) -> dict[str, int]:
-        """enqueued_at by id, as the lockfile has it."""
-        if not self.lockfile.exists():
-            return {}
-        entries = [json.loads(line) for line in self.lockfile.read_text().splitlines()[1:]]
-        assert len({entry["id"] for entry in entries}) == len(entries)
-        return {entry["id"]: parse_timestamp(entry["enqueued_at"]) for entry in entries}
-
-    def check_honest(self) -> None:
-        """Whatever happened: no line without its row, and no row that is not the manifest's."""
-        rows = self.rows()
-        assert rows.keys() <= {f"{self.name}-{n}" for n in range(self.count)}
-        for workflow_id, created_at in self.locked().items():
-            assert rows[workflow_id][0] == created_at
-
-    def check_complete(self) -> None:
-        """All there, once, with its own arguments, in manifest order; the lockfile has each."""
-        rows = self.rows()
-        assert rows.keys() == {f"{self.name}-{n}" for n in range(self.count)}
-        assert all(rows[f"{self.name}-{n}"][1] == [n] for n in range(self.count))
-        assert self.locked() == {workflow_id: row[0] for workflow_id, row in rows.items()}
+from fault_harness import COUNTS, Batch
 
 
 @pytest.fixture
@@ -89,6 +23,6 @@ def make_batch(tmp_path: Path, engine: sa.Engine) -> Callable[[str, int], Batch]
     return lambda name, count: Batch(tmp_path, name, count, engine)
 
 
-def run_here(*words: object) -> int:
-    """The command in this process: its exit code."""
-    return run_guarded(cli, [str(word) for word in words])
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    for line in COUNTS:
+        terminalreporter.write_line(line)

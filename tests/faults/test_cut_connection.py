@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from conftest import THOROUGH, Batch, run_here
+from fault_harness import COUNTS, THOROUGH, Batch, run_here
 from proxy import CuttingProxy
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -38,6 +38,8 @@ def test_every_point_of_an_apply(
             assert run_here("apply", batch.path, "--database-url", url) == 0
             batch.check_complete()
             assert run_here("apply", batch.path, "--database-url", url, "--locked") == 0
-    print(f"{sum(codes.values())} of {messages} points cut; exit codes {codes}; 0 lost, 0 doubled, 0 lies")
+    COUNTS.append(
+        f"{sum(codes.values())} of {messages} points cut; exit codes {codes}; 0 lost, 0 doubled, 0 lies"
+    )
     assert codes.keys() <= {0, 3, 5}
     assert codes[0] > sum(codes.values()) // 2

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from conftest import THOROUGH, Batch, run_here
+from fault_harness import COUNTS, THOROUGH, Batch, run_here
 
 WORKFLOWS, CHUNK = 3000, 25
 KILLS = 100 if THOROUGH else 4
@@ -41,5 +41,7 @@ def test_kills(database_url: str, make_batch: Callable[[str, int], Batch]) -> No
                 break
         assert run_here("apply", batch.path, "--database-url", database_url) == 0
         batch.check_complete()
-    print(f"{kills} kills, {landed} of them between the first row and the last; 0 lost, 0 doubled, 0 lies")
+    COUNTS.append(
+        f"{kills} kills, {landed} of them between the first row and the last; 0 lost, 0 doubled, 0 lies"
+    )
     assert landed

@@ -7,8 +7,8 @@ import sys
 import threading
 from collections.abc import Callable
 
-from conftest import THOROUGH, Batch, run_here
 from dbos import DBOSClient
+from fault_harness import COUNTS, THOROUGH, Batch, run_here
 
 WORKFLOWS, CHUNK, APPLIES = 400, 10, 8
 ROUNDS = 10 if THOROUGH else 1
@@ -36,7 +36,7 @@ def test_eight_applies_beside_a_client(database_url: str, make_batch: Callable[[
         assert failures == []
         assert run_here("apply", batch.path, "--database-url", database_url) == 0
         batch.check_complete()
-    print(f"{ROUNDS * APPLIES} applies at once beside a client; 0 lost, 0 doubled")
+    COUNTS.append(f"{ROUNDS * APPLIES} applies at once beside a client; 0 lost, 0 doubled")
 
 
 def enqueue_alike(database_url: str, batch: Batch, stop: threading.Event) -> None:
