@@ -72,6 +72,10 @@ class Builder:
         self._open: set[str] = set()
         self._nodes = 0
         self._aliased = 0
+        # libyaml drops a last line of blanks that no newline ends, which a block scalar may need
+        last = text[text.rfind("\n") + 1 :]
+        text += "\n" if last and not last.strip(" ") else ""
+        self._text_before = text if "?" in text or "&" in text or "*" in text else None
         try:
             self._parser: Any = yaml.CBaseLoader(text)
         except yaml.YAMLError as error:
@@ -127,8 +131,29 @@ class Builder:
         self._note("too-large", message, event)
         raise Refused
 
+    def _refuse_glued(self, event: Any) -> None:
+        """Where libyaml ends a name or takes a `?` for an indicator, and YAML 1.2 reads on."""
+        text, start = self._text_before, event.start_mark.index
+        if text is None:
+            return
+        if event.anchor is not None:
+            after = start + 1 + len(event.anchor)
+            if after < len(text) and text[after] not in " \t\r\n,[]{}":
+                span = span_of(self._file, event)
+                raise Syntax(
+                    f"not YAML: `{text[start:after]}` runs into what follows it",
+                    span.line,
+                    span.column,
+                    "write a blank behind the name of an anchor or alias",
+                )
+        elif start and text[start - 1] == "?":
+            span = span_of(self._file, event)
+            raise Syntax("not YAML: `?` runs into a key", span.line, span.column - 1, "quote the text")
+
     def _value(self, event: Any) -> Any:
         self._nodes += 1
+        if event.anchor is not None:
+            self._refuse_glued(event)
         if isinstance(event, ScalarEvent):
             value = self._scalar(event)
             if event.anchor is not None:
@@ -201,7 +226,8 @@ class Builder:
         path.pop()
         return out
 
-    def _key(self, event: Event) -> str | None:
+    def _key(self, event: Any) -> str | None:
+        self._refuse_glued(event)
         if isinstance(event, ScalarEvent):
             text: str = event.value
             plain = event.style is None or event.style == ""

@@ -78,3 +78,18 @@ def test_places() -> None:
     ]
     spans = [found.span for found in locate_diagnostics(document, wanted)]
     assert [span and span[1:3] for span in spans] == [(2, 8), (2, 5), (4, 4), (2, 5)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: &x:y 1\n", "a: &x 1\nb: [*x:, 2]\n", "{?a: 1}", "[?a]", "{é: 1, ?b: 2}"],
+)
+def test_names_that_run_into_what_follows(text: str) -> None:
+    _, diagnostics = parse_documents(text.encode(), "a.yaml")
+    assert [diagnostic.code for diagnostic in diagnostics] == ["yaml-syntax"]
+    assert "runs into" in diagnostics[0].message
+
+
+def test_a_last_line_of_blanks_belongs_to_the_text() -> None:
+    documents, _ = parse_documents(b"a: |\n  x\n   ", "a.yaml")
+    assert documents[0].data == {"a": "x\n \n"}
