@@ -1,4 +1,4 @@
-"""The official YAML test suite: what is valid is read as its JSON or refused; nearly all errors are refused."""
+"""The official YAML test suite: valid cases are read as their JSON or refused; nearly all errors are too."""
 
 from __future__ import annotations
 
