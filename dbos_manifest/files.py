@@ -98,10 +98,21 @@ def read_lockfile(path: Path) -> bytes | None:
 
     Raises: UsageError when it is there and cannot be read.
     """
+    with open_lockfile(path) as file:
+        return file.read() if file is not None else None
+
+
+@contextmanager
+def open_lockfile(path: Path) -> Iterator[BinaryIO | None]:
+    """A lockfile to read line by line, None where there is none yet.
+
+    Raises: UsageError when it is there and cannot be read.
+    """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            yield file
     except FileNotFoundError:
-        return None
+        yield None
     except OSError as error:
         raise UsageError(f"cannot read the lockfile {path}: {error.strerror}") from error
 

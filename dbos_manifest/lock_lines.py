@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -31,6 +31,10 @@ PLAIN_ENTRY = re.compile(
     re.ASCII,
 )
 RESTORE = "restore the file from Git, or make it anew from the database with `lock rebuild`"
+
+
+Text = str | bytes | Iterable[bytes]
+"""A lockfile's text, or its lines with their ends."""
 
 
 class LockHeader(NamedTuple):
@@ -174,7 +178,7 @@ def _text(fields: dict[str, Any], key: str) -> str:
     return value
 
 
-def number_lines(text: str | bytes, file: str) -> Iterator[tuple[int, str]]:
+def number_lines(text: Text, file: str) -> Iterator[tuple[int, str]]:
     """The lines that are not blank, with their numbers from 1; only a newline ends a line.
 
     Raises: InvalidLockfile for what is not UTF-8 and for Git's conflict markers.
@@ -194,12 +198,12 @@ def number_lines(text: str | bytes, file: str) -> Iterator[tuple[int, str]]:
         raise InvalidLockfile(f"the lockfile {file} is not UTF-8 text: {error.reason}", RESTORE) from None
 
 
-def _split(text: str | bytes) -> Iterator[str]:
+def _split(text: Text) -> Iterator[str]:
     """The lines without their ends; those of bytes one by one, as a lockfile may have a million."""
     if isinstance(text, str):
         yield from text.removeprefix("\ufeff").split("\n")
         return
-    for number, line in enumerate(io.BytesIO(text)):
+    for number, line in enumerate(io.BytesIO(text) if isinstance(text, bytes) else text):
         yield line.removesuffix(b"\n").decode("utf-8" if number else "utf-8-sig")
 
 

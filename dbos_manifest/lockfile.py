@@ -12,6 +12,7 @@ from .lock_lines import (
     RESTORE,
     LockEntry,
     LockHeader,
+    Text,
     agree_headers,
     check_entry,
     check_header,
@@ -111,7 +112,7 @@ def new_lockfile(manifest: str, database: str) -> Lockfile:
     return Lockfile(LockHeader(manifest, database))
 
 
-def parse_lockfile(text: str | bytes, file: str) -> Lockfile:
+def parse_lockfile(text: Text, file: str) -> Lockfile:
     """What a lockfile says, whatever order or doubles a merge of two branches left.
 
     Shape:  of entries with one id the earliest counts, with a final status that only the other has.

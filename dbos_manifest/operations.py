@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from .batch import Batch
 from .errors import UsageError
-from .files import read_lockfile
+from .files import open_lockfile
 from .lockfile import Lockfile, check_owner, new_lockfile, parse_lockfile
 from .manifest import Manifest
 from .offline import make_offline_plan
@@ -100,10 +100,10 @@ def load_lockfile(path: Path, manifest: str, database: str | None) -> Lockfile |
     Raises: InvalidLockfile when it cannot be read as one, or is another manifest's or database's
             (the latter is not checked when `database` is None).
     """
-    content = read_lockfile(path)
-    if content is None:
-        return None
-    lock = parse_lockfile(content, str(path))
+    with open_lockfile(path) as file:  # of a million lines, which would be in memory twice
+        if file is None:
+            return None
+        lock = parse_lockfile(file, str(path))
     check_owner(lock, manifest=manifest, database=database or lock.header.database, file=str(path))
     return lock
 
