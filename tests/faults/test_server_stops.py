@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from dbos_tables import migrate
 from fault_harness import COUNTS, THOROUGH, Batch, run_here
 
-WORKFLOWS, CHUNK = 3000, 25
+WORKFLOWS, CHUNK = 3000, 2  # so many commits that a stop lands between them on any machine
 STOPS = 30 if THOROUGH else 2
 
 
