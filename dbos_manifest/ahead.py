@@ -17,13 +17,13 @@ SWITCH_S = 0.0005  # a thread that waits for the database asks for Python often,
 GRACE_S = 5.0  # for work that was given up to come to its end
 
 
-def beside(
+def read_ahead(
     database: Database, work: Callable[[Item], Result], items: Iterable[Item]
 ) -> AbstractContextManager[Iterator[tuple[Item, Result]]]:
-    """`work_ahead` for work in a database on a server.
+    """`work_ahead` for work that reads many rows.
 
-    SQLite works in this process, and takes and gives back Python's lock for each row: a second thread
-    would only be in its way.
+    SQLite's driver takes and gives back Python's lock for each row that is read: a second thread would
+    only be in its way.
     """
     if database.dialect == "sqlite":
         return nullcontext((item, work(item)) for item in items)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from .ahead import beside
+from .ahead import work_ahead
 from .canonical import encode_json
 from .errors import Interrupted, Refused
 from .lock_lines import LockEntry
@@ -131,7 +131,7 @@ def send_manifest(
         return True
 
     done = 0
-    with beside(database, send, sender.chunks()) as chunks:
+    with work_ahead(send, sender.chunks(), database.cancel) as chunks:
         for chunk, sent in chunks:
             if not sent:
                 break

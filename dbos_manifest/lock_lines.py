@@ -99,9 +99,10 @@ def _spell_clean(entry: LockEntry) -> str:
         f'{{"id":"{entry.id}","workflow":"{entry.workflow}","digest":"{entry.digest}",'
         f'"enqueued_at":"{_spell_time(entry.enqueued_at)}"'
     )
-    for key, value in (("outcome", entry.outcome), ("status", entry.status)):
-        if value is not None:
-            line += f',"{key}":"{value}"'
+    if entry.outcome is not None:
+        line += f',"outcome":"{entry.outcome}"'
+    if entry.status is not None:
+        line += f',"status":"{entry.status}"'
     if entry.completed_at is not None:
         line += f',"completed_at":"{_spell_time(entry.completed_at)}"'
     return line + "}"

@@ -31,6 +31,8 @@ class State(str, Enum):
     VANISHED = "vanished"  # in the lockfile, and the row is gone
     ORPHANED = "orphaned"  # in the lockfile, and the manifest has it no longer
 
+    __hash__ = str.__hash__  # Enum's own runs in Python, and states are counted a million times
+
 
 class Decision(str, Enum):
     SEND = "send"
@@ -135,7 +137,9 @@ def _compare_missing(spec: WorkflowSpec, locked: bool, holder: str | None) -> Ch
     held = holder is not None and spec.duplication_policy == "return-existing"
     missing = State.CREATE if holder is None else State.CONFLICT
     state = State.VANISHED if locked else missing
-    return _change(state, spec, None, held_by=holder, held=held)
+    return Change(  # by position: this is made a million times
+        state, spec.id, spec.workflow, spec.entry, None, (), True, holder, held, None, spec
+    )
 
 
 def _identity_differences(spec: WorkflowSpec, row: SnapshotRow) -> Iterator[Difference]:

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from .ahead import beside
+from .ahead import read_ahead
 from .batch import Batch
 from .diagnostic import Diagnostic, Severity
 from .errors import SchemaNotSupported
@@ -30,7 +30,7 @@ from .system_db.read import (
     read_waiting_behind,
 )
 from .system_db.retry import Retry
-from .system_db.write import option_columns_missing
+from .system_db.write import options_without_column
 
 Item = TypeVar("Item")
 QUEUED = ("ENQUEUED", "DELAYED")
@@ -111,13 +111,14 @@ def make_manifest_plan(
     locked, known = 0, len(lock.ids())  # known before this plan adds what it finds
     queues, now_ms = retry.call(lambda: _read_surroundings(database))
     check = QueueCheck(queues, batch.queues, now_ms=now_ms)
+    unstorable = options_without_column(database.layout)
     chunks = (_Asked.of(specs, None if verify else lock) for specs in read_chunks(batch.specs(), chunk_size))
 
     def read(asked: _Asked) -> _Found:
         return retry.call(partial(_read_rows, database, asked))
 
-    with beside(database, read, chunks) as read_ahead:
-        for (specs, _), (rows, holders) in read_ahead:
+    with read_ahead(database, read, chunks) as pairs:
+        for (specs, _), (rows, holders) in pairs:
             shared = SharedComparison()
             for spec in specs:
                 row = rows.get(spec.id)
@@ -128,7 +129,7 @@ def make_manifest_plan(
                     holder = _holder(holders, spec) if row is None else None
                     change = compare_spec(spec, row, locked=spec.id in lock, holder=holder)
                     locked += spec.id in lock
-                _take(plan, change, spec, row, overrides, database, check)
+                _take(plan, change, spec, row, overrides, unstorable, check)
                 on_change(change)
     for orphan in _orphans(batch, lock, known - locked):
         entry = lock.entry(orphan)
@@ -216,7 +217,7 @@ def _take(
     spec: WorkflowSpec,
     row: SnapshotRow | None,
     overrides: Overrides,
-    database: Database,
+    unstorable: list[tuple[str, str]],
     check: QueueCheck,
 ) -> None:
     if row is not None and row.status in QUEUED and row.created_at_ms > plan.newest_queued_ms:
@@ -237,7 +238,7 @@ def _take(
     plan.decisions.append(decision is Decision.SEND)
     if decision is Decision.SEND:
         check.add(spec)
-        if missing := option_columns_missing(database.layout, spec):
+        if missing := [option for field, option in unstorable if getattr(spec, field) is not None]:
             raise SchemaNotSupported(
                 f"workflows[{spec.entry}] ({spec.id}) sets {', '.join(missing)}, "
                 "for which this system database has no column",

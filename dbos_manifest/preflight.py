@@ -12,7 +12,7 @@ from .snapshot import QueueRow
 from .spec import WorkflowSpec
 from .units import format_timestamp
 
-MOST_KINDS = 10_000  # of workflows that are remembered as fine
+MOST_KINDS = 10_000  # of workflows that are remembered with what was found of them
 
 
 class _Finding(NamedTuple):
@@ -48,7 +48,7 @@ class QueueCheck:
         self._declared = declared
         self._now_ms = now_ms
         self._found: dict[_Finding, _Seen] = {}
-        self._fine: set[tuple[object, ...]] = set()  # kinds of workflows that nothing was found of
+        self._kinds: dict[tuple[object, ...], list[_Seen]] = {}  # what was found of each kind of workflow
         self._first_of_name: dict[str, WorkflowSpec] = {}
         self._first_of_version: dict[str, WorkflowSpec] = {}
         self.lowest_priorities: dict[str, int] = {}  # by queue: of what would be sent
@@ -64,18 +64,21 @@ class QueueCheck:
             spec.entry, spec.workflow, spec.queue, spec.application, spec.application_version, spec.priority,
             spec.queue_partition_key is None, spec.deduplication_id is None, spec.deadline_ms,
         )  # fmt: skip
-        if kind in self._fine:
-            return
+        seen = self._kinds.get(kind)
+        if seen is None:
+            seen = self._look_at(spec)
+            if len(self._kinds) < MOST_KINDS:
+                self._kinds[kind] = seen
+        for one in seen:
+            one.count += 1
+
+    def _look_at(self, spec: WorkflowSpec) -> list[_Seen]:
         self._first_of_name.setdefault(spec.workflow, spec)
         if spec.application_version is not None:
             self._first_of_version.setdefault(spec.application_version, spec)
         if spec.priority <= self.lowest_priorities.get(spec.queue, spec.priority):
             self.lowest_priorities[spec.queue] = spec.priority
-        findings = list(self._check(spec))
-        for finding in findings:
-            self._found.setdefault(finding, _Seen(spec)).count += 1
-        if not findings and len(self._fine) < MOST_KINDS:
-            self._fine.add(kind)
+        return [self._found.setdefault(finding, _Seen(spec)) for finding in self._check(spec)]
 
     def findings(self, seen: Surroundings) -> list[Diagnostic]:
         """What was found, in the order of the manifest's entries."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import compress
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -55,7 +56,8 @@ def digest_spec(spec: WorkflowSpec) -> str:
     no roles), so that writing a default out changes nothing. An instant of 0 is not unset: it is 1970.
     Source: SPEC §5.
     """
-    fields = {name: value for name, value in zip(_DIGESTED, _digested_values(spec), strict=True) if value}
+    values = _digested_values(spec)
+    fields = dict(zip(compress(_DIGESTED, values), compress(values, values), strict=True))
     if spec.deadline_ms == 0 or spec.not_before_ms == 0 or spec.timeout_ms == 0 or spec.delay_ms == 0:
         fields |= {name: 0 for name in _TIMES if getattr(spec, name) == 0}
     return digest_value(fields)

@@ -67,4 +67,5 @@ def main() -> None:
     except KeyboardInterrupt:  # a second one, while the first was being told of
         code = 130
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do is to end
+    gc.freeze()  # nor does the interpreter's end look for cycles in all that was loaded
     raise SystemExit(code)

@@ -33,9 +33,12 @@ def copy_rows(connection: Connection, table: str, columns: Sequence[str], text: 
 
 def _encode_column(values: Sequence[Any]) -> Sequence[str]:
     first = values[0]
-    if values.count(first) == len(values) and len(set(map(type, values))) == 1:
+    kinds = set(map(type, values))
+    if len(kinds) == 1 and values.count(first) == len(values):
         return [_encode(first)] * len(values)
-    if type(first) is str and None not in values and not _SPECIAL.search("".join(values)):
+    if kinds == {int}:
+        return list(map(str, values))
+    if kinds == {str} and not _SPECIAL.search("".join(values)):
         return values
     return [_encode(value) for value in values]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -52,6 +53,7 @@ _PG_TYPES = {
 }  # fmt: skip
 _FIXED = ("updated_at", "recovery_attempts", "serialization")
 _INPUT_COLUMNS = ("workflow_uuid", "inputs", "retention_timestamp")
+_SQLITE_VARIABLES = 32_000  # in a statement; SQLite's own bound is 32,766 since 3.32
 _OPTION_COLUMNS = (
     ("application", "application_name", "application"),
     ("queue_partition_key", "queue_partition_key", "queue_partition_key"),
@@ -61,13 +63,9 @@ _OPTION_COLUMNS = (
 )
 
 
-def option_columns_missing(layout: Layout, spec: WorkflowSpec) -> list[str]:
-    """The options that the workflow sets and this schema has no column for."""
-    return [
-        option
-        for field, column, option in _OPTION_COLUMNS
-        if column not in layout.status and getattr(spec, field) is not None
-    ]
+def options_without_column(layout: Layout) -> list[tuple[str, str]]:
+    """The options that this schema has no column for: the field of a spec, and the option's name."""
+    return [(field, option) for field, column, option in _OPTION_COLUMNS if column not in layout.status]
 
 
 def make_row(
@@ -241,19 +239,38 @@ def _insert_sqlite(
     new = [row for row in rows if row.workflow_uuid not in present]
     if not new:
         return set()
-    names = ", ".join(columns)
     marks = ", ".join("?" * len(columns))
-    connection.exec_driver_sql(
-        f"INSERT INTO workflow_status ({names}, updated_at, recovery_attempts, serialization) "
-        f"VALUES ({marks}, ?, 0, 'portable_json')",
+    _insert_values(
+        connection,
+        f"workflow_status ({', '.join(columns)}, updated_at, recovery_attempts, serialization)",
+        f"({marks}, ?, 0, 'portable_json')",
         list(map(attrgetter(*columns, "created_at"), new)),
     )
     if database.layout.has_workflow_input:
         # a row left by a removed workflow would give ours its arguments
-        connection.exec_driver_sql(
-            "INSERT INTO workflow_input (workflow_uuid, inputs, retention_timestamp) VALUES (?, ?, ?) "
-            "ON CONFLICT (workflow_uuid) DO UPDATE SET inputs = excluded.inputs, "
-            "retention_timestamp = excluded.retention_timestamp",
+        _insert_values(
+            connection,
+            "workflow_input (workflow_uuid, inputs, retention_timestamp)",
+            "(?, ?, ?)",
             list(map(attrgetter("workflow_uuid", "inputs", "created_at"), new)),
+            " ON CONFLICT (workflow_uuid) DO UPDATE SET inputs = excluded.inputs, "
+            "retention_timestamp = excluded.retention_timestamp",
         )
     return {row.workflow_uuid for row in new}
+
+
+def _insert_values(
+    connection: Connection, into: str, marks: str, rows: Sequence[tuple[object, ...]], tail: str = ""
+) -> None:
+    """As many rows a statement as SQLite takes.
+
+    The driver gives Python's lock back once a statement: with a row each, the threads would wait for
+    one another at every row.
+    """
+    size = _SQLITE_VARIABLES // len(rows[0])
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
+        values = ", ".join([marks] * len(part))
+        connection.exec_driver_sql(
+            f"INSERT INTO {into} VALUES {values}{tail}", tuple(chain.from_iterable(part))
+        )
