@@ -26,17 +26,24 @@ class Group:
     first: Change
     last: Change
     matrix: Matrix | None
-    count: int = 1
+    count: int = 0
     values: list[dict[str, None]] = field(default_factory=list)  # of each name of the matrix, as labels
+    _seen: list[set[str | int]] = field(default_factory=list)  # those of them that need no label any more
 
     def note(self, change: Change) -> None:
         if self.matrix is None or change.spec is None:
             return
         if not self.values:
             self.values = [{} for _ in self.matrix.names]
-        for known, cell in zip(self.values, change.spec.binding, strict=False):
-            if cell[0] is not UNSET and len(known) <= MOST_VALUES:
-                known[label_of(cell[0])] = None
+            self._seen = [set() for _ in self.matrix.names]
+        for known, seen, (value, *_) in zip(self.values, self._seen, change.spec.binding, strict=False):
+            if type(value) is str or type(value) is int:
+                if value in seen:
+                    continue
+                if len(known) <= MOST_VALUES:
+                    seen.add(value)
+            if value is not UNSET and len(known) <= MOST_VALUES:
+                known[label_of(value)] = None
 
     def ranges(self) -> str:
         """`day 2026-04-01 … 2026-04-30 (30), region eu, us`; nothing where no matrix is known."""
@@ -96,18 +103,25 @@ class Groups:
 
     def __init__(self) -> None:
         self._groups: dict[str, dict[tuple[Any, ...], Group]] = {}
+        self._last: tuple[tuple[Any, ...], Group] | None = None
 
     def add(self, batch: Batch, change: Change) -> None:
+        sign = (batch.name, change.entry, change.workflow, change.state, change.status)
+        if self._last is None or self._last[0] != sign:
+            self._last = (sign, self._group_of(batch, change))
+        group = self._last[1]
+        group.last = change
+        group.count += 1
+        group.note(change)
+
+    def _group_of(self, batch: Batch, change: Change) -> Group:
         groups = self._groups.setdefault(batch.name, {})
         matrix = batch.matrix_of(change.entry) if change.entry is not None else None
         kind = (change.entry if matrix is not None else None, change.workflow, change.state, change.status)
         group = groups.get(kind)
         if group is None:
             group = groups[kind] = Group(change, change, matrix)
-        else:
-            group.last = change
-            group.count += 1
-        group.note(change)
+        return group
 
     def of(self, name: str) -> Sequence[Group]:
         return list(self._groups.get(name, {}).values())
