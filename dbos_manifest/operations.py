@@ -166,7 +166,7 @@ def make_plan(
         overrides=overrides,
         chunk_size=chunk_size or CHUNK_SIZES[database.dialect],
         verify=settings.verify,
-        on_change=lambda change: on_change(batch, change),
+        on_change=partial(on_change, batch),
     )
 
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from ..apply import Progress
 from ..apply_operations import Applied
-from ..batch import Batch
 from ..errors import ManifestToolError
-from ..plan import Change
+from ..operations import ChangeSink
 from ..planning import ManifestPlan
 from ..report.applied import (
     ApplyEvents,
@@ -22,7 +21,7 @@ from ..system_db.retry import RetryNotice
 from ..validation import Validation
 from .output import write, write_now
 from .outputs import Sink
-from .plans import PlanView, ProblemView, make_plan_view
+from .plans import PlanView, ProblemView, Views, make_plan_view
 
 APPLY_FORMATS = ("text", "json", "jsonl", "github", "sarif", "junit", "markdown")
 _AT_THE_END = ("github", "sarif", "junit")  # one document, of the plan's problems
@@ -45,10 +44,9 @@ class ApplyViews:
         ]
         self._plans: list[ManifestPlan] = []
         self._strict = False
-
-    def add(self, batch: Batch, change: Change) -> None:
-        for view in self._views.values():
-            view.add(batch, change)
+        # with one form, as usual, straight to it: a plan may have a million changes
+        views = [*self._views.values()]
+        self.add: ChangeSink = views[0].add if len(views) == 1 else Views(views).add
 
     def plans(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         self._plans, self._strict = list(plans), strict

@@ -36,7 +36,8 @@ class Group:
         if not self.values:
             self.values = [{} for _ in self.matrix.names]
             self._seen = [set() for _ in self.matrix.names]
-        for known, seen, (value, *_) in zip(self.values, self._seen, change.spec.binding, strict=False):
+        for known, seen, cell in zip(self.values, self._seen, change.spec.binding, strict=False):
+            value = cell[0]
             if type(value) is str or type(value) is int:
                 if value in seen:
                     continue

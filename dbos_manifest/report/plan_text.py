@@ -47,9 +47,11 @@ class PlanText:
         self._groups = Groups()
 
     def add(self, batch: Batch, change: Change) -> None:
-        shown = self._shown.setdefault(batch.name, _Shown())
+        shown = self._shown.get(batch.name)
+        if shown is None:
+            shown = self._shown[batch.name] = _Shown()
         shown.count += 1
-        if len(shown.lines) < self._screenful:
+        if shown.count <= self._screenful:
             shown.lines.append(change)
         self._groups.add(batch, change)
         if change.state in SINGLED_OUT and len(shown.singled_out) < _MOST_IN_FULL:
