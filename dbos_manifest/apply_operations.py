@@ -29,7 +29,7 @@ from .operations import (
 from .plan import State
 from .planning import ManifestPlan, Overrides
 from .system_db.connect import Database, check_writable
-from .system_db.lock import session_lock
+from .system_db.lock import apply_lock
 from .validation import LoadedManifest
 from .wait import Following, WaitResult, wait_for_workflows
 
@@ -108,7 +108,8 @@ def apply_targets(
         if not options.locked:
             settings.retry().call(partial(check_writable, database))
             for name in sorted(target.batch.name for target in targets):
-                held.enter_context(session_lock(database, name, options.lock_timeout_s))
+                retry = settings.retry()
+                held.enter_context(apply_lock(database, name, options.lock_timeout_s, retry=retry))
         slots = [_Slot(target.lock_path, options, held) for target in targets]
         plans = []
         for batch, path, _ in targets:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from ..errors import Refused
 from .connect import Database
-from .retry import to_tool_error
+from .retry import Retry
 
 POLL_S = 0.2
 
@@ -33,22 +33,17 @@ def transaction_lock(connection: Connection, database: Database, manifest: str) 
 
 
 @contextmanager
-def session_lock(database: Database, manifest: str, timeout_s: float) -> Iterator[None]:
-    """Held for a whole apply, on a connection of its own; its loss is no error.
+def apply_lock(database: Database, manifest: str, timeout_s: float, *, retry: Retry) -> Iterator[None]:
+    """Held for a whole apply, by an open transaction on a connection of its own; its loss is no error.
 
+    A lock of the session would stay behind in the pool of a PgBouncer in transaction mode, and keep the
+    next apply out.
     Raises: Refused naming the holder when the time is up.
     """
     if database.dialect == "sqlite":
         yield  # the lockfile's own lock does it
         return
-    words = {**database.connect_words, "application_name": f"dbos-manifest apply {manifest}"[:63]}
-    try:
-        connection = psycopg.connect(
-            psycopg.conninfo.make_conninfo(**words), autocommit=True, prepare_threshold=None
-        )
-        _acquire(connection, lock_key(database, manifest), manifest, timeout_s)
-    except psycopg.Error as error:
-        raise to_tool_error(error) from error
+    connection = retry.call(lambda: _open_locked(database, manifest, timeout_s))
     try:
         yield
     finally:
@@ -56,10 +51,23 @@ def session_lock(database: Database, manifest: str, timeout_s: float) -> Iterato
             connection.close()
 
 
+def _open_locked(database: Database, manifest: str, timeout_s: float) -> psycopg.Connection[Any]:
+    words = {**database.connect_words, "application_name": f"dbos-manifest apply {manifest}"[:63]}
+    connection = psycopg.connect(psycopg.conninfo.make_conninfo(**words), prepare_threshold=None)
+    try:
+        _acquire(connection, lock_key(database, manifest), manifest, timeout_s)
+        # it idles as long as the apply takes; without a snapshot it keeps nothing from being vacuumed
+        connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _acquire(connection: psycopg.Connection[Any], key: int, manifest: str, timeout_s: float) -> None:
     give_up = time.monotonic() + timeout_s
     while True:
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
+        row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (key,)).fetchone()
         if row is not None and row[0]:
             return
         if time.monotonic() >= give_up:
@@ -67,6 +75,7 @@ def _acquire(connection: psycopg.Connection[Any], key: int, manifest: str, timeo
                 f"another apply of `{manifest}` is running: {_holder(connection, key)}",
                 "wait for it to end, or give it longer with --lock-timeout",
             )
+        connection.rollback()
         time.sleep(POLL_S)
 
 

@@ -16,6 +16,7 @@ Result = TypeVar("Result")
 Kind = Literal["transient", "denied", "data", "fatal"]
 
 UNIQUE_VIOLATION = "23505"
+_CANCELED = "57014"  # statement_timeout: the same chunk would take as long again
 _TRANSIENT = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300"}
 _DENIED = {"28000", "28P01", "42501", "25006", "3D000"}
 
@@ -72,7 +73,7 @@ class Retry:
         except (DBAPIError, psycopg.Error, sqlite3.Error) as error:
             if classify(error) == "data":
                 raise
-            raise to_tool_error(error) from error
+            raise _to_tool_error(error) from error
 
     def _tell(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -82,6 +83,11 @@ class Retry:
 
 def _driver_error(error: BaseException | None) -> BaseException | None:
     return error.orig if isinstance(error, DBAPIError) else error
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    driver = _driver_error(error)
+    return driver.sqlstate if isinstance(driver, psycopg.Error) else None
 
 
 def classify(error: BaseException) -> Kind:
@@ -132,7 +138,7 @@ def describe_error(error: BaseException | None) -> str:
     return " ".join(str(driver).split())
 
 
-def to_tool_error(error: BaseException) -> DatabaseError:
+def _to_tool_error(error: BaseException) -> DatabaseError:
     """A driver's error as one of ours: message, way out, exit code 3."""
     kind, words = classify(error), describe_error(error)
     if kind == "transient":
@@ -144,4 +150,5 @@ def to_tool_error(error: BaseException) -> DatabaseError:
         return DatabaseDenied(
             f"the system database refuses: {words}", "check user, password, database name and privileges"
         )
-    return DatabaseError(f"the system database reports: {words}")
+    hint = "give a smaller --chunk-size, or more time" if _sqlstate(error) == _CANCELED else None
+    return DatabaseError(f"the system database reports: {words}", hint)

@@ -23,6 +23,13 @@ def make_batch(tmp_path: Path, engine: sa.Engine) -> Callable[[str, int], Batch]
     return lambda name, count: Batch(tmp_path, name, count, engine)
 
 
+@pytest.fixture
+def make_pg_batch(tmp_path: Path, postgres_url: str) -> Iterator[Callable[[str, int], Batch]]:
+    engine = sa.create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
+    yield lambda name, count: Batch(tmp_path, name, count, engine)
+    engine.dispose()
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     for line in COUNTS:
         terminalreporter.write_line(line)

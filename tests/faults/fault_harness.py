@@ -24,8 +24,8 @@ defaults: {{queue: etl}}
 queues: {{etl: {{partitioned: false}}}}
 workflows:
   - workflow: ingest
-    id: "{name}-${{{{ n }}}}"
-    matrix: {{n: {{range: {{stop: {count}}}}}}}
+    id: "{prefix}-${{{{ n }}}}"
+    matrix: {{n: {{range: {{start: {start}, stop: {stop}}}}}}}
     args: ["${{{{ n }}}}"]
 """
 
@@ -33,25 +33,39 @@ workflows:
 class Batch:
     """One manifest and its truth: every workflow once in the database, and the lockfile saying so."""
 
-    def __init__(self, folder: Path, name: str, count: int, engine: sa.Engine) -> None:
-        self.name, self.count = name, count
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        count: int,
+        engine: sa.Engine,
+        *,
+        prefix: str | None = None,
+        start: int = 0,
+    ) -> None:
+        self.count = count
+        self.prefix = prefix or name
+        self.ids = {f"{self.prefix}-{n}": n for n in range(start, start + count)}
         self.path = folder / f"{name}.yaml"
-        self.path.write_text(MANIFEST.format(name=name, count=count))
+        text = MANIFEST.format(name=name, prefix=self.prefix, start=start, stop=start + count)
+        self.path.write_text(text)
         self.lockfile = folder / f"{name}.lock.jsonl"
-        self._engine = engine
-        self._prefix = "" if engine.dialect.name == "sqlite" else "dbos."
+        self.alone = prefix is None  # no other manifest makes workflows of these ids
+        self.engine = engine
+        self.tables = "" if engine.dialect.name == "sqlite" else "dbos."
 
     def rows(self) -> dict[str, tuple[int, Any]]:
         """created_at and arguments by id; inputs without their row are counted too."""
         statement = (
-            f"SELECT s.workflow_uuid, s.created_at, i.inputs FROM {self._prefix}workflow_status s "
-            f"LEFT JOIN {self._prefix}workflow_input i ON i.workflow_uuid = s.workflow_uuid "
+            f"SELECT s.workflow_uuid, s.created_at, i.inputs FROM {self.tables}workflow_status s "
+            f"LEFT JOIN {self.tables}workflow_input i ON i.workflow_uuid = s.workflow_uuid "
             "WHERE s.workflow_uuid LIKE :mine"
         )
-        with self._engine.connect() as connection:
-            found = connection.execute(sa.text(statement), {"mine": f"{self.name}-%"}).all()
+        with self.engine.connect() as connection:
+            found = connection.execute(sa.text(statement), {"mine": f"{self.prefix}-%"}).all()
         assert len({row[0] for row in found}) == len(found)
-        return {row[0]: (row[1], json.loads(row[2])["positionalArgs"]) for row in found}
+        assert not self.alone or {row[0] for row in found} <= self.ids.keys()
+        return {row[0]: (row[1], json.loads(row[2])["positionalArgs"]) for row in found if row[0] in self.ids}
 
     def locked(self) -> dict[str, int]:
         """enqueued_at by id, as the lockfile has it."""
@@ -62,17 +76,17 @@ class Batch:
         return {entry["id"]: parse_timestamp(entry["enqueued_at"]) for entry in entries}
 
     def check_honest(self) -> None:
-        """Whatever happened: no line without its row, and no row that is not the manifest's."""
+        """Whatever happened: no line without its row."""
         rows = self.rows()
-        assert rows.keys() <= {f"{self.name}-{n}" for n in range(self.count)}
         for workflow_id, created_at in self.locked().items():
             assert rows[workflow_id][0] == created_at
 
     def check_complete(self) -> None:
-        """All there, once, with its own arguments, in manifest order; the lockfile has each."""
+        """All there, once, with its own arguments; the lockfile has each."""
         rows = self.rows()
-        assert rows.keys() == {f"{self.name}-{n}" for n in range(self.count)}
-        assert all(rows[f"{self.name}-{n}"][1] == [n] for n in range(self.count))
+        assert {workflow_id: row[1] for workflow_id, row in rows.items()} == {
+            workflow_id: [n] for workflow_id, n in self.ids.items()
+        }
         assert self.locked() == {workflow_id: row[0] for workflow_id, row in rows.items()}
 
 

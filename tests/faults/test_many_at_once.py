@@ -6,7 +6,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
+import sqlalchemy as sa
 from dbos import DBOSClient
 from fault_harness import COUNTS, THOROUGH, Batch, run_here
 
@@ -39,6 +41,31 @@ def test_eight_applies_beside_a_client(database_url: str, make_batch: Callable[[
     COUNTS.append(f"{ROUNDS * APPLIES} applies at once beside a client; 0 lost, 0 doubled")
 
 
+def test_overlapping_manifests(database_url: str, engine: sa.Engine, tmp_path: Path) -> None:
+    """Each has half of its ids with the next one: no lock keeps manifests of other names apart."""
+    for number in range(ROUNDS):
+        batches = [
+            Batch(
+                tmp_path, f"o{number}-{n}", WORKFLOWS, engine, prefix=f"o{number}", start=n * WORKFLOWS // 2
+            )
+            for n in range(4)
+        ]
+        command = [sys.executable, "-m", "dbos_manifest", "apply", "--database-url", database_url]
+        applies = [
+            subprocess.Popen(
+                [*command, str(batch.path), "--chunk-size", str(CHUNK)],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+            for batch in batches
+        ]
+        failures = [apply.communicate()[1].decode() for apply in applies if apply.wait() != 0]
+        assert failures == []
+        for batch in batches:
+            batch.check_complete()
+    COUNTS.append(f"{ROUNDS * 4} applies of overlapping manifests at once; 0 lost, 0 doubled")
+
+
 def enqueue_alike(database_url: str, batch: Batch, stop: threading.Event) -> None:
     """What the manifest says, from its end to its beginning, by the official client."""
     client = DBOSClient(system_database_url=database_url)
@@ -48,7 +75,7 @@ def enqueue_alike(database_url: str, batch: Batch, stop: threading.Event) -> Non
         options = {
             "queue_name": "etl",
             "workflow_name": "ingest",
-            "workflow_id": f"{batch.name}-{n}",
+            "workflow_id": f"{batch.prefix}-{n}",
             "serialization_type": "portable",
         }
         client.enqueue(options, n)  # type: ignore[arg-type]

@@ -12,25 +12,23 @@ import sqlalchemy as sa
 from dbos_manifest.errors import DatabaseDenied, Refused, SchemaNotSupported
 from dbos_manifest.files import LockfileSlot
 from dbos_manifest.system_db.connect import open_database
-from dbos_manifest.system_db.lock import session_lock
+from dbos_manifest.system_db.lock import apply_lock
 from dbos_manifest.system_db.retry import Retry, RetryNotice
 
-
-def retry() -> Retry:
-    return Retry(1, lambda notice: None)
+ONCE = Retry(1, lambda notice: None)
 
 
 def test_two_applies_of_one_manifest(postgres_url: str) -> None:
-    with open_database(postgres_url, retry=retry()) as database:
-        with session_lock(database, "jobs", 0):
+    with open_database(postgres_url, retry=ONCE) as database:
+        with apply_lock(database, "jobs", 0, retry=ONCE):
             with (
                 pytest.raises(Refused, match="dbos-manifest apply jobs, process"),
-                session_lock(database, "jobs", 0),
+                apply_lock(database, "jobs", 0, retry=ONCE),
             ):
                 pass
-            with session_lock(database, "others", 0):
+            with apply_lock(database, "others", 0, retry=ONCE):
                 pass
-        with session_lock(database, "jobs", 5):
+        with apply_lock(database, "jobs", 5, retry=ONCE):
             pass
 
 
@@ -48,7 +46,7 @@ def test_two_writers_of_one_lockfile(tmp_path: Path) -> None:
 def test_a_cut_connection_is_tried_again(postgres_url: str) -> None:
     notices: list[RetryNotice] = []
     attempts = []
-    with open_database(postgres_url, retry=retry()) as database:
+    with open_database(postgres_url, retry=ONCE) as database:
 
         def work() -> int:
             attempts.append(1)
@@ -90,19 +88,19 @@ def test_a_wrong_password_is_refused_at_once(postgres_url: str) -> None:
 
 def test_layouts_that_are_refused(postgres_url: str, sqlite_url: str) -> None:
     with pytest.raises(SchemaNotSupported, match="no DBOS tables in schema `other`"):
-        open_database(postgres_url, schema="other", retry=retry())
+        open_database(postgres_url, schema="other", retry=ONCE)
     for url, statement, message in (
         (postgres_url, "ALTER TABLE dbos.workflow_status ADD shard_key text", "sharded"),
         (sqlite_url, "ALTER TABLE workflow_status DROP COLUMN serialization", "too old"),
     ):
-        with open_database(url, retry=retry()) as database, database.transaction() as connection:
+        with open_database(url, retry=ONCE) as database, database.transaction() as connection:
             connection.execute(sa.text(statement))
         with pytest.raises(SchemaNotSupported, match=message):
-            open_database(url, retry=retry())
+            open_database(url, retry=ONCE)
 
 
 def test_a_schema_with_quotes_and_capitals(postgres_url: str) -> None:
-    with open_database(postgres_url, retry=retry()) as database, database.transaction() as connection:
+    with open_database(postgres_url, retry=ONCE) as database, database.transaction() as connection:
         connection.execute(sa.text('ALTER SCHEMA dbos RENAME TO "My ""odd"" schema"'))
-    with open_database(postgres_url, schema='My "odd" schema', retry=retry()) as database:
+    with open_database(postgres_url, schema='My "odd" schema', retry=ONCE) as database:
         assert database.layout.has_workflow_input

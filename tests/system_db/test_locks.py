@@ -10,15 +10,18 @@ import sqlalchemy as sa
 
 from dbos_manifest.errors import Refused
 from dbos_manifest.system_db.connect import Database, open_database
-from dbos_manifest.system_db.lock import session_lock, transaction_lock
+from dbos_manifest.system_db.lock import apply_lock, transaction_lock
 from dbos_manifest.system_db.retry import Retry
 
 HELD = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database "
 HELD += "WHERE datname = current_database())"
 
 
+ONCE = Retry(1, lambda notice: None)
+
+
 def opened(url: str) -> Database:
-    return open_database(url, retry=Retry(1, lambda notice: None))
+    return open_database(url, retry=ONCE)
 
 
 def test_chunks_of_one_manifest_follow_each_other(postgres_url: str) -> None:
@@ -50,7 +53,7 @@ def test_chunks_of_one_manifest_follow_each_other(postgres_url: str) -> None:
 def test_an_apply_does_not_wait_for_itself(database_url: str) -> None:
     with (
         opened(database_url) as database,
-        session_lock(database, "jobs", 0),
+        apply_lock(database, "jobs", 0, retry=ONCE),
         database.transaction() as connection,
     ):
         if database.dialect == "postgresql":
@@ -59,7 +62,7 @@ def test_an_apply_does_not_wait_for_itself(database_url: str) -> None:
 
 
 def test_a_lost_lock_is_no_error(postgres_url: str) -> None:
-    with opened(postgres_url) as database, session_lock(database, "jobs", 0):
+    with opened(postgres_url) as database, apply_lock(database, "jobs", 0, retry=ONCE):
         with database.transaction() as connection:
             pid = connection.execute(sa.text(HELD)).scalar_one()
             connection.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
@@ -69,15 +72,15 @@ def test_a_lost_lock_is_no_error(postgres_url: str) -> None:
 
 def test_a_lock_is_given_back_when_the_apply_fails(postgres_url: str) -> None:
     with opened(postgres_url) as database:
-        with pytest.raises(KeyError), session_lock(database, "jobs", 0):
+        with pytest.raises(KeyError), apply_lock(database, "jobs", 0, retry=ONCE):
             raise KeyError
-        with session_lock(database, "jobs", 5), database.reading() as connection:
+        with apply_lock(database, "jobs", 5, retry=ONCE), database.reading() as connection:
             assert connection.execute(sa.text(HELD)).scalars().all()
 
 
 def test_the_holder_is_named_and_the_password_is_not(postgres_url: str) -> None:
-    with opened(postgres_url) as database, session_lock(database, "jobs", 0):
-        with pytest.raises(Refused) as refused, session_lock(database, "jobs", 0.3):
+    with opened(postgres_url) as database, apply_lock(database, "jobs", 0, retry=ONCE):
+        with pytest.raises(Refused) as refused, apply_lock(database, "jobs", 0.3, retry=ONCE):
             pass
         with database.reading() as connection:
             pid = connection.execute(sa.text(HELD)).scalar_one()

@@ -22,7 +22,7 @@ from dbos_manifest.system_db.read import (
     read_statuses,
 )
 from dbos_manifest.system_db.retry import Retry
-from dbos_manifest.system_db.write import insert_rows, make_row, option_columns_missing, prepare_rows
+from dbos_manifest.system_db.write import insert_rows, make_row, options_without_column, prepare_rows
 
 HARD = "a'b\"c\\d\te\nf\\N{},é😀\u202eשלום%s:x$1"
 
@@ -157,8 +157,8 @@ def test_an_older_layout_is_read_and_written(database_url: str) -> None:
             assert json.loads(row.inputs or "")["positionalArgs"] == [1]
             assert (row.application, row.creator_xid, row.completed_at_ms) == (None, None, None)
             assert read_queues(connection, database) == {}
-        spec = WorkflowSpec("b", "f", "q", [], {}, application="app", attributes={"k": 1}, delay_ms=1)
-        assert option_columns_missing(database.layout, spec) == ["application", "attributes"]
+        lacking = [("application", "application"), ("attributes", "attributes")]
+        assert options_without_column(database.layout) == lacking
 
 
 def test_an_input_left_by_a_removed_workflow_is_not_ours(database_url: str) -> None:

@@ -1,0 +1,130 @@
+"""Timeouts that the server sets, a clock that goes back, and a lockfile that somebody spoiled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import sqlalchemy as sa
+from fault_harness import Batch, run_here
+
+WORKFLOWS = 40
+HOUR_MS = 3_600_000
+
+
+@contextmanager
+def blocked_writes(engine: sa.Engine, seconds: float) -> Iterator[None]:
+    """Nobody can insert until the time is up; reading goes on."""
+    connection = engine.connect()
+    connection.execute(sa.text("SET lock_timeout = 0"))
+    connection.execute(sa.text("SET statement_timeout = 0"))
+    connection.execute(sa.text("LOCK TABLE dbos.workflow_status IN SHARE ROW EXCLUSIVE MODE"))
+    timer = threading.Timer(seconds, connection.close)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+
+
+def set_for_all(engine: sa.Engine, setting: str) -> None:
+    with engine.begin() as connection:
+        name = connection.execute(sa.text("SELECT current_database()")).scalar_one()
+        connection.execute(sa.text(f'ALTER DATABASE "{name}" SET {setting}'))
+
+
+def test_a_lock_timeout_is_tried_again(postgres_url: str, make_pg_batch: Callable[[str, int], Batch]) -> None:
+    batch = make_pg_batch("locked", WORKFLOWS)
+    set_for_all(batch.engine, "lock_timeout = '100ms'")
+    with blocked_writes(batch.engine, 2):
+        assert run_here("apply", batch.path, "--database-url", postgres_url) == 0
+    batch.check_complete()
+
+
+def test_a_statement_timeout_ends_with_the_way_out(
+    postgres_url: str, make_pg_batch: Callable[[str, int], Batch], capsys: pytest.CaptureFixture[str]
+) -> None:
+    batch = make_pg_batch("slow", WORKFLOWS)
+    set_for_all(batch.engine, "statement_timeout = '500ms'")
+    with blocked_writes(batch.engine, 4):
+        assert run_here("apply", batch.path, "--database-url", postgres_url) == 3
+    told = capsys.readouterr().err
+    assert "statement timeout" in told and "--chunk-size" in told
+    assert batch.rows() == {}
+    assert run_here("apply", batch.path, "--database-url", postgres_url) == 0
+    batch.check_complete()
+
+
+def test_an_idle_transaction_timeout_takes_no_lock_away(
+    postgres_url: str, make_pg_batch: Callable[[str, int], Batch]
+) -> None:
+    batch = make_pg_batch("idle", 3000)
+    set_for_all(batch.engine, "idle_in_transaction_session_timeout = '100ms'")
+    assert run_here("apply", batch.path, "--database-url", postgres_url, "--chunk-size", 20) == 0
+    batch.check_complete()
+
+
+def test_a_clock_that_was_set_back(
+    database_url: str, engine: sa.Engine, make_batch: Callable[[str, int], Batch]
+) -> None:
+    """What was enqueued by the fast clock waits in the queue still: what follows comes after it."""
+    words = ["--database-url", database_url]
+    assert run_here("apply", make_batch("clock", WORKFLOWS).path, *words) == 0
+    batch = make_batch("clock", 2 * WORKFLOWS)
+    with engine.begin() as connection:
+        ahead = f"UPDATE {batch.tables}workflow_status SET created_at = created_at + {HOUR_MS}"
+        connection.execute(sa.text(f"{ahead}, updated_at = updated_at + {HOUR_MS}"))
+    batch.lockfile.unlink()
+    assert run_here("apply", batch.path, *words) == 0
+    batch.check_complete()
+    created = [batch.rows()[workflow_id][0] for workflow_id in batch.ids]
+    assert created == sorted(created)
+
+
+SPOILED: dict[str, tuple[Callable[[str], str | None], int]] = {
+    "deleted": (lambda text: None, 0),
+    "every second line lost": (lambda text: "".join(text.splitlines(keepends=True)[::2]), 0),
+    "no digests": (lambda text: text.replace('"digest":"', '"digest":"!'), 6),
+    "digests that are not the workflows'": (
+        lambda text: "\n".join([*rotate_digests(text.splitlines()), ""]),
+        0,
+    ),
+    "cut inside a line": (lambda text: text[: len(text) // 2], 6),
+    "empty": (lambda text: "", 6),
+    "of another database": (lambda text: text.replace('"database":"', '"database":"0', 1), 6),
+    "unmerged": (lambda text: f"{text}<<<<<<< HEAD\n", 6),
+}
+
+
+def rotate_digests(lines: list[str]) -> list[str]:
+    digests = [line.split('"digest":"')[1][:22] for line in lines[1:]]
+    return [lines[0]] + [
+        line.replace(own, other)
+        for line, own, other in zip(lines[1:], digests, digests[1:] + digests[:1], strict=True)
+    ]
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_a_spoiled_lockfile(database_url: str, make_batch: Callable[[str, int], Batch], how: str) -> None:
+    """Refused with nothing sent, or mended from the rows; without it the rows are found again."""
+    spoil, expected = SPOILED[how]
+    batch = make_batch("spoiled", WORKFLOWS)
+    words = ["apply", batch.path, "--database-url", database_url]
+    assert run_here(*words) == 0
+    good = [line.split(',"outcome"')[0] for line in batch.lockfile.read_text().splitlines()]
+    text = spoil(batch.lockfile.read_text())
+    batch.lockfile.unlink()
+    if text is not None:
+        batch.lockfile.write_text(text)
+    assert run_here(*words) == expected
+    if expected:
+        assert batch.lockfile.read_text() == text
+        batch.lockfile.unlink()
+        assert run_here(*words) == 0
+    batch.check_complete()
+    lines = [
+        line.split(',"outcome"')[0].removesuffix("}") for line in batch.lockfile.read_text().splitlines()
+    ]
+    assert lines == [line.removesuffix("}") for line in good]
