@@ -34,10 +34,10 @@ def transaction_lock(connection: Connection, database: Database, manifest: str) 
 
 @contextmanager
 def apply_lock(database: Database, manifest: str, timeout_s: float, *, retry: Retry) -> Iterator[None]:
-    """Held for a whole apply, by an open transaction on a connection of its own; its loss is no error.
+    """Held for a whole apply, by a session of its own; its loss is no error.
 
-    A lock of the session would stay behind in the pool of a PgBouncer in transaction mode, and keep the
-    next apply out.
+    Behind a pooler there is none: in transaction mode a session's lock would stay behind in the pool and
+    keep the next apply out, and an open transaction would take a connection from the pool for as long.
     Raises: Refused naming the holder when the time is up.
     """
     if database.dialect == "sqlite":
@@ -53,21 +53,30 @@ def apply_lock(database: Database, manifest: str, timeout_s: float, *, retry: Re
 
 def _open_locked(database: Database, manifest: str, timeout_s: float) -> psycopg.Connection[Any]:
     words = {**database.connect_words, "application_name": f"dbos-manifest apply {manifest}"[:63]}
-    connection = psycopg.connect(psycopg.conninfo.make_conninfo(**words), prepare_threshold=None)
+    connection = psycopg.connect(
+        psycopg.conninfo.make_conninfo(**words), autocommit=True, prepare_threshold=None
+    )
     try:
-        _acquire(connection, lock_key(database, manifest), manifest, timeout_s)
-        # it idles as long as the apply takes; without a snapshot it keeps nothing from being vacuumed
-        connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        if _is_pooled(connection):
+            connection.close()
+        else:
+            _acquire(connection, lock_key(database, manifest), manifest, timeout_s)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
+def _is_pooled(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the process that greeted us is not the one that answers: a pooler gives keys of its own."""
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return row is not None and row[0] != connection.info.backend_pid
+
+
 def _acquire(connection: psycopg.Connection[Any], key: int, manifest: str, timeout_s: float) -> None:
     give_up = time.monotonic() + timeout_s
     while True:
-        row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (key,)).fetchone()
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
         if row is not None and row[0]:
             return
         if time.monotonic() >= give_up:
@@ -75,7 +84,6 @@ def _acquire(connection: psycopg.Connection[Any], key: int, manifest: str, timeo
                 f"another apply of `{manifest}` is running: {_holder(connection, key)}",
                 "wait for it to end, or give it longer with --lock-timeout",
             )
-        connection.rollback()
         time.sleep(POLL_S)
 
 

@@ -23,7 +23,7 @@ def test_eight_applies_beside_a_client(database_url: str, make_batch: Callable[[
         stop = threading.Event()
         client = threading.Thread(target=enqueue_alike, args=(database_url, batch, stop))
         client.start()
-        # each with a lockfile of its own, as on several machines: they meet in the database
+        # each with a lockfile of its own, as on several machines: the lock by the manifest's name orders them
         applies = [
             subprocess.Popen(
                 [*command, database_url, "--chunk-size", str(CHUNK), "--target", f"t{position}"],
