@@ -4,24 +4,26 @@ VENV := .venv
 BIN := $(VENV)/bin
 DB ?= sqlite
 
-.PHONY: help demo test faults lint bench docs wheel clean
+.PHONY: help demo test faults soak lint bench docs audit wheel clean
 
 help:
 	@echo "make demo [DB=postgres]  run the example manifest on a real DBOS worker"
 	@echo "make test                lint, type-check and run all tests"
 	@echo "make faults              cut, kill and crowd many applies (minutes)"
+	@echo "make soak                applies and workers for minutes: memory, connections, latency"
 	@echo "make bench               measure (minutes; nothing else should run)"
 	@echo "make docs                write the generated pages anew"
+	@echo "make audit               look the pinned dependencies up among known weaknesses"
 	@echo "make wheel               build the wheel into dist/"
 
-$(VENV)/.demo: pyproject.toml
+$(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 demo: $(VENV)/.demo
@@ -38,6 +40,9 @@ test: lint
 faults: $(VENV)/.dev
 	DBOS_MANIFEST_FAULTS=1 $(BIN)/python -m pytest -q tests/faults
 
+soak: $(VENV)/.dev
+	$(BIN)/python benchmarks/soak.py
+
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/expand.py
 	$(BIN)/python benchmarks/frontend.py
@@ -49,6 +54,11 @@ bench: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
+
+audit: $(VENV)/.dev
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(VENV)/audit/bin/pip-audit --no-deps --disable-pip --requirement constraints.txt
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --wheel --outdir dist .

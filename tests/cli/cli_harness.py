@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from urls import PLANTED
 
 from dbos_manifest.cli.boundary import run_guarded
 from dbos_manifest.cli.main import cli
@@ -34,7 +35,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     def run_cli(*words: str) -> Run:
         capsys.readouterr()
         code = run_guarded(cli, list(words))
-        return Run(code, *capsys.readouterr())
+        done = Run(code, *capsys.readouterr())
+        assert PLANTED not in done.out + done.err
+        return done
 
     return run_cli
 

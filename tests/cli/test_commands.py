@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from cli_harness import Cli
 from dbos import DBOSClient
+from urls import with_user
 
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.retry import Retry
@@ -228,7 +229,7 @@ def test_no_privilege_and_read_only(run: Cli, jobs: Path, postgres_url: str) -> 
     execute(postgres_url, "CREATE ROLE reader LOGIN") if not _has_role(postgres_url) else None
     execute(postgres_url, "GRANT USAGE ON SCHEMA dbos TO reader")
     execute(postgres_url, "GRANT SELECT ON ALL TABLES IN SCHEMA dbos TO reader")
-    reader = postgres_url.replace("postgres:@", "reader:@").replace("//postgres@", "//reader@")
+    reader = with_user(postgres_url, "reader")
     assert run("plan", "jobs.yaml", "--database-url", reader).code == 0
     denied = run("apply", "jobs.yaml", "--database-url", reader)
     assert (denied.code, "INSERT privilege" in denied.err) == (3, True)

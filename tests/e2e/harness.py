@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from urls import PLANTED
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "manifests" / "examples"
@@ -89,6 +90,7 @@ class Cli:
             capture_output=True,
             text=True,
         )
+        assert PLANTED not in done.stdout + done.stderr
         assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return Done(done.returncode, done.stdout, done.stderr)
 

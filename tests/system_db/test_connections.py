@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import sqlalchemy as sa
+from urls import with_user
 
 from dbos_manifest.errors import DatabaseDenied, Refused, SchemaNotSupported
 from dbos_manifest.files import LockfileSlot
@@ -73,9 +74,7 @@ def test_a_wrong_password_is_refused_at_once(postgres_url: str) -> None:
         rules.write_text(f"local all {role} scram-sha-256\n{before}")
         connection.execute("SELECT pg_reload_conf()")
         try:
-            url = postgres_url.replace("//postgres:@", f"//{role}:hunter2@").replace(
-                "//postgres@", f"//{role}:hunter2@"
-            )
+            url = with_user(postgres_url, role, "hunter2")
             connection.execute("SELECT pg_sleep(0.2)")
             with pytest.raises(DatabaseDenied) as denied:
                 open_database(url, retry=Retry(60, lambda notice: None))

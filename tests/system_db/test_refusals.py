@@ -15,6 +15,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from psycopg.conninfo import conninfo_to_dict
+from urls import with_user
 
 from dbos_manifest.errors import (
     DatabaseDenied,
@@ -97,12 +98,6 @@ def role(postgres_url: str) -> Iterator[str]:
         connection.execute(f"DROP ROLE {name}")
 
 
-def as_role(url: str, role: str) -> str:
-    """The URL with another user."""
-    user = conninfo_to_dict(url)["user"]
-    return url.replace(f"//{user}:@", f"//{role}@").replace(f"//{user}@", f"//{role}@")
-
-
 def run_sql(url: str, *statements: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements:
@@ -118,7 +113,7 @@ def test_a_refused_login_is_not_tried_again(postgres_url: str, role: str, way: s
         run_sql(postgres_url, f'REVOKE CONNECT ON DATABASE "{database}" FROM PUBLIC')
     notices: list[RetryNotice] = []
     with pytest.raises(DatabaseDenied):
-        open_database(as_role(postgres_url, role), retry=Retry(5, notices.append))
+        open_database(with_user(postgres_url, role), retry=Retry(5, notices.append))
     assert notices == []
 
 
@@ -159,13 +154,13 @@ def test_no_insert_privilege(postgres_url: str, role: str, table: str) -> None:
         f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA dbos TO {role}",
         f"REVOKE INSERT ON dbos.{table} FROM {role}",
     )
-    with opened(as_role(postgres_url, role)) as database, pytest.raises(DatabaseDenied, match=table):
+    with opened(with_user(postgres_url, role)) as database, pytest.raises(DatabaseDenied, match=table):
         check_writable(database)
 
 
 def test_no_privilege_on_the_schema(postgres_url: str, role: str) -> None:
     with (
-        opened(as_role(postgres_url, role)) as database,
+        opened(with_user(postgres_url, role)) as database,
         pytest.raises(DatabaseDenied, match="permission denied for schema"),
     ):
         Retry(1, lambda notice: None).call(lambda: check_writable(database))
@@ -177,13 +172,13 @@ def test_just_enough_privileges(postgres_url: str, role: str) -> None:
         f"GRANT USAGE ON SCHEMA dbos TO {role}",
         f"GRANT SELECT, INSERT ON dbos.workflow_status, dbos.workflow_input TO {role}",
     )
-    with opened(as_role(postgres_url, role)) as database:
+    with opened(with_user(postgres_url, role)) as database:
         check_writable(database)
 
 
 def test_a_server_that_hides_its_identifier(postgres_url: str, role: str) -> None:
     run_sql(postgres_url, "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
-    url = as_role(postgres_url, role)
+    url = with_user(postgres_url, role)
     found = set()
     for _ in range(2):
         with opened(url) as database:

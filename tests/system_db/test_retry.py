@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
+from urls import with_user
 
 from dbos_manifest.errors import DatabaseDenied, DatabaseUnreachable
 from dbos_manifest.spec import WorkflowSpec
@@ -107,7 +108,7 @@ def test_a_deadlock_passes(postgres_url: str) -> None:
 
 def test_a_full_server_passes_by(postgres_url: str) -> None:
     role = f"one_{uuid.uuid4().hex[:8]}"
-    user_url = postgres_url.replace("//postgres:@", f"//{role}@").replace("//postgres@", f"//{role}@")
+    user_url = with_user(postgres_url, role)
     notices: list[RetryNotice] = []
     with opened(postgres_url) as admin, admin.transaction() as connection:
         connection.execute(sa.text(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 0"))
