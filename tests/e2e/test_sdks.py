@@ -1,0 +1,216 @@
+"""Every option, from a manifest to a real worker of each SDK, and beside the SDK's own client."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from harness import Cli, Rows
+from proxy import CuttingProxy
+from sdk_harness import SDKS, App
+
+GREET = {"workflow": "greet", "args": [{"name": "Zoë 🚀", "times": 41}]}
+GREETED = {"greeting": "hello Zoë 🚀", "times": 42}
+# what each SDK's class or instance workflow is called by; Rust has neither
+INSTANCES: dict[str, dict[str, Any]] = {
+    "python": {"class_name": "Warehouse", "instance_name": "berlin"},
+    "typescript": {"class_name": "Warehouse", "instance_name": "berlin"},
+    "go": {"instance_name": "berlin"},
+}
+OPTIONS: list[dict[str, Any]] = [
+    {"id": "plain", **GREET},
+    {"id": "deduplicated", **GREET, "deduplication_id": "only-one"},
+    {"id": "version", **GREET, "application_version": "v1"},
+    {"id": "application", **GREET, "application": "sdks"},
+    {"id": "attributes", **GREET, "attributes": {"team": "data", "tries": 3}},
+    {"id": "delayed", **GREET, "delay_ms": 2500},
+    {"id": "partition-a", **GREET, "queue": "partitioned", "queue_partition_key": "a"},
+    {"id": "partition-b", **GREET, "queue": "partitioned", "queue_partition_key": "b"},
+    {
+        "id": "user",
+        "workflow": "identity",
+        "authenticated_user": "ada",
+        "authenticated_roles": ["admin", "ops"],
+    },
+    {"id": "in-time", "workflow": "slow", "args": [0.1], "timeout_ms": 30_000},
+    {"id": "too-late", "workflow": "slow", "args": [30], "timeout_ms": 1000},
+    {"id": "fails", "workflow": "fail", "args": ["the reason"]},
+    *({"id": f"limited-{n}", **GREET, "queue": "limited"} for n in range(4)),
+    *({"id": f"priority-{n}", **GREET, "queue": "serial", "priority": n} for n in (3, 1, 2)),
+]
+
+
+@pytest.fixture(params=SDKS)
+def app(request: pytest.FixtureRequest) -> App:
+    sdk = SDKS[request.param]
+    if shutil.which(sdk.tool) is None:
+        pytest.skip(f"{sdk.tool} is not installed")
+    return App(sdk)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, app: App) -> str:
+    if request.param == "sqlite" and not app.sdk.sqlite:
+        pytest.skip(f"the {app.sdk.name} SDK has no SQLite")
+    found: str = request.getfixturevalue(f"{request.param.replace('postgresql', 'postgres')}_url")
+    return found
+
+
+@pytest.fixture
+def rows(url: str) -> Iterator[Rows]:
+    found = Rows(url)
+    yield found
+    found.engine.dispose()
+
+
+@pytest.fixture
+def app_url(app: App, url: str) -> Iterator[str]:
+    """The same database for the SDK: most know no Unix sockets."""
+    if url.startswith("sqlite"):
+        yield url.replace("sqlite:///", "sqlite:") if app.sdk.name == "go" else url
+        return
+    with CuttingProxy(url) as proxy:
+        yield proxy.url(url).partition("?")[0] + "?sslmode=disable"
+
+
+@pytest.fixture
+def worker(app: App, app_url: str, tmp_path: Path) -> Iterator[None]:
+    process = app.start(app_url, tmp_path / "worker.log")
+    yield
+    process.kill()
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+def entries(app: App) -> list[dict[str, Any]]:
+    instance = INSTANCES.get(app.sdk.name)
+    found = [*OPTIONS]
+    if instance is not None:
+        found.append({"id": "instance", "workflow": "restock", "args": ["bolts"], **instance})
+    return [{"queue": "plain", **entry} for entry in found]
+
+
+def write(folder: Path, app: App, workflows: list[dict[str, Any]]) -> None:
+    units = {"delay_ms": "delay", "timeout_ms": "timeout"}
+    listed = [
+        {units.get(key, key): f"{value}ms" if key in units else value for key, value in entry.items()}
+        for entry in workflows
+    ]
+    runtime = "any" if app.sdk.name == "any" else app.sdk.name
+    content = {"version": 1, "name": "sdks", "runtime": runtime, "workflows": listed}
+    (folder / "jobs.yaml").write_text(json.dumps(content))
+
+
+def outcomes(cli: Cli) -> dict[str, dict[str, Any]]:
+    shown = cli("status", "jobs.yaml", "-o", "json", expect=0).json()
+    return {found["id"]: found for found in shown["workflows"]}
+
+
+def check(found: dict[str, dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    for entry in expected:
+        row = found[entry["id"]]
+        if entry["workflow"] == "greet":
+            assert (row["status"], row["output"]) == ("SUCCESS", GREETED), row
+        elif entry["workflow"] == "identity":
+            assert row["output"] == {"user": "ada", "roles": ["admin", "ops"]}, row
+        elif entry["workflow"] == "fail":
+            assert row["status"] == "ERROR" and "the reason" in row["error"]["message"], row
+        elif entry["workflow"] == "restock":
+            assert row["output"] == "berlin: bolts", row
+        else:
+            assert row["status"] == ("CANCELLED" if entry["id"] == "too-late" else "SUCCESS"), row
+
+
+def test_every_option_reaches_the_worker(
+    app: App, url: str, app_url: str, worker: None, rows: Rows, tmp_path: Path
+) -> None:
+    cli = Cli(url, tmp_path)
+    expected = entries(app)
+    write(tmp_path, app, expected)
+    cli("apply", "jobs.yaml", "--wait", "--wait-timeout", "60s", expect=7)  # two of them are to fail
+    found = outcomes(cli)
+    check(found, expected)
+    order = rows.column("started_at_epoch_ms")
+    assert order["priority-1"] <= order["priority-2"] or order["priority-1"] <= order["priority-3"]
+    created = rows.column("created_at")
+    assert order["delayed"] - created["delayed"] >= 1500  # SQLite has whole seconds under old Pythons
+    limited = sorted(order[f"limited-{n}"] for n in range(4))
+    assert limited[2] - limited[0] >= 900
+    assert rows.column("attributes")["attributes"] is not None
+    if app.sdk.name != "python":
+        assert app.result(app_url, "plain") == GREETED
+
+
+SAME = (
+    "status, name, class_name, config_name, queue_name, queue_partition_key, priority, workflow_timeout_ms, "
+    "deduplication_id, application_version, application_name, authenticated_user, authenticated_roles, "
+    "assumed_role, attributes, serialization, recovery_attempts"
+)
+
+
+def normal(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as every reader takes it: '' is NULL, JSON is parsed, no roles are no roles."""
+    out = {key: None if value == "" else value for key, value in row.items()}
+    for key in ("authenticated_roles", "attributes", "inputs"):
+        if isinstance(out[key], (str, bytes)):  # Go stores some as BLOB on SQLite
+            out[key] = json.loads(out[key])
+    out["authenticated_roles"] = out["authenticated_roles"] or None
+    out["attributes"] = {k: v for k, v in (out["attributes"] or {}).items() if k != "dbos_manifest"}
+    out["inputs"] = [out["inputs"].get(key) or [] for key in ("positionalArgs", "namedArgs")]
+    out["deduplication_id"] = out["deduplication_id"] and out["deduplication_id"].removesuffix("-theirs")
+    out["delayed"] = out["status"] == "DELAYED"
+    return out
+
+
+def read_all(rows: Rows) -> dict[str, dict[str, Any]]:
+    status, inputs = rows.table("workflow_status"), rows.table("workflow_input")
+    with rows.engine.connect() as connection:
+        found = connection.execute(
+            sa.text(
+                f"SELECT s.workflow_uuid, {SAME.replace('serialization', 's.serialization')}, "
+                f"COALESCE(i.inputs, s.inputs) AS inputs FROM {status} s "
+                f"LEFT JOIN {inputs} i ON i.workflow_uuid = s.workflow_uuid"
+            )
+        ).mappings()
+        named = {row["workflow_uuid"]: dict(row) for row in found}
+    return {key: normal({k: v for k, v in row.items() if k != "workflow_uuid"}) for key, row in named.items()}
+
+
+def test_the_sdks_own_client_writes_the_same(
+    app: App, url: str, app_url: str, rows: Rows, tmp_path: Path
+) -> None:
+    """Row by row before a worker has them; then both run, and we wait for theirs too."""
+    if app.sdk.name == "python":
+        pytest.skip("tests/system_db/test_rows_like_the_client.py compares every column")
+    cli = Cli(url, tmp_path)
+    ours = entries(app)
+    theirs = [{**entry, "id": f"theirs-{entry['id']}"} for entry in ours]
+    for entry in theirs:
+        if "deduplication_id" in entry:
+            entry["deduplication_id"] += "-theirs"
+    write(tmp_path, app, ours)
+    cli("apply", "jobs.yaml", "--allow", "queue-not-registered")
+    app.enqueue(app_url, theirs)
+    found = read_all(rows)
+    for entry in ours:
+        assert found[entry["id"]] == found[f"theirs-{entry['id']}"], entry
+    process = app.start(app_url, tmp_path / "worker.log")
+    try:
+        write(tmp_path, app, [*ours, *theirs])
+        (tmp_path / "jobs.lock.jsonl").unlink()
+        cli("apply", "jobs.yaml", "--wait", "--wait-timeout", "60s", expect=7)
+        ended = outcomes(cli)
+        check(ended, ours)
+        for entry in ours:
+            mine, other = ended[entry["id"]], ended[f"theirs-{entry['id']}"]
+            for key in ("status", "output", "error"):
+                assert mine.get(key) == other.get(key)
+    finally:
+        process.kill()
+        process.communicate()
