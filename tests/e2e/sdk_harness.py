@@ -38,6 +38,12 @@ SDKS = {
             [["npm", "ci", "--no-audit", "--no-fund", "--silent"]],
             ["node", "{app}/app.mjs"],
         ),
+        Sdk(
+            "java",
+            "mvn",
+            [["mvn", "-q", "-B", "package"]],
+            ["java", "-cp", "{app}/target/classes:{app}/target/lib/*", "App"],
+        ),
     )
 }
 
