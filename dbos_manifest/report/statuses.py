@@ -16,6 +16,7 @@ from .text import Paint, plain, printable, shorten, show_value
 FORMAT_VERSION = 1
 NOT_ENQUEUED = "NOT_ENQUEUED"
 _STYLES = {"SUCCESS": "green", "ERROR": "red", "CANCELLED": "yellow", NOT_ENQUEUED: "dim"}
+_JSON_FORMATS = ("portable_json", "rust_serde")  # Rust's own format is plain JSON
 _MISSING = object()
 
 
@@ -31,9 +32,9 @@ class Status(NamedTuple):
         return self.row.status if self.row else NOT_ENQUEUED
 
 
-def read_portable(row: LiveRow, text: str | None) -> Any:
-    """The JSON value of an output or error, or a marker when it is absent or not portable JSON."""
-    if text is None or row.serialization != "portable_json":
+def read_json(row: LiveRow, text: str | None) -> Any:
+    """The JSON value of an output or error, or a marker when it is absent or in a format that is not JSON."""
+    if text is None or row.serialization not in _JSON_FORMATS:
         return _MISSING
     try:
         return json.loads(text)
@@ -41,19 +42,35 @@ def read_portable(row: LiveRow, text: str | None) -> Any:
         return _MISSING
 
 
-def error_message(row: LiveRow) -> str | None:
-    """What a failed workflow said: `ValueError: no such region`; None when it left no error.
+def read_error(row: LiveRow) -> dict[str, Any] | None:
+    """What a failed workflow left, in one shape for all SDKs: {"name", "message", "code"?, "data"?}.
 
-    Source: DBOS portable errors are {"name", "message", "code"?, "data"?}.
+    None when it left no error; only a message when the error is not JSON. Source: DBOS's portable errors,
+    and what workers that know no such format write under its name (Rust 0.5: {variant: the error}).
     """
     if row.error is None:
         return None
-    error = read_portable(row, row.error)
+    error = read_json(row, row.error)
     if error is _MISSING:
-        return f"(an error in the format {row.serialization or 'unknown'}, which is not read)"
+        return {"message": f"(an error in the format {row.serialization or 'unknown'}, which is not read)"}
     if isinstance(error, dict) and isinstance(error.get("message"), str):
-        return f"{error.get('name') or 'error'}: {error['message']}"
-    return show_value(error, 200)
+        return error
+    name, content = "error", error
+    if isinstance(error, dict) and len(error) == 1:
+        ((name, content),) = error.items()
+    message = content.get("message") if isinstance(content, dict) else content
+    if not isinstance(message, str):
+        message = show_value(content, 200)
+    return {"name": name, "message": message, "data": content}
+
+
+def error_message(row: LiveRow) -> str | None:
+    """What a failed workflow said: `ValueError: no such region`; None when it left no error."""
+    error = read_error(row)
+    if error is None:
+        return None
+    message: str = error["message"]
+    return f"{error['name'] or 'error'}: {message}" if "name" in error else message
 
 
 def status_lines(statuses: Iterable[Status], paint: Paint = plain) -> Iterator[str]:
@@ -64,10 +81,7 @@ def status_lines(statuses: Iterable[Status], paint: Paint = plain) -> Iterator[s
         detail = ""
         if status.row is not None and status.row.error is not None:
             detail = f"  {shorten(printable(error_message(status.row) or ''), 120)}"
-        elif (
-            status.row is not None
-            and (output := read_portable(status.row, status.row.output)) is not _MISSING
-        ):
+        elif status.row is not None and (output := read_json(status.row, status.row.output)) is not _MISSING:
             detail = f"  {show_value(output)}"
         state = paint(_STYLES.get(status.status, "cyan"), f"{status.status:<12}")
         yield f"{state}  {printable(status.spec.id)}{detail}"
@@ -103,9 +117,8 @@ def _status_json(status: Status) -> dict[str, Any]:
         "started_at": row.started_at_ms and format_timestamp(row.started_at_ms),
         "completed_at": row.completed_at_ms and format_timestamp(row.completed_at_ms),
     }
-    if (output := read_portable(row, row.output)) is not _MISSING:
+    if (output := read_json(row, row.output)) is not _MISSING:
         out["output"] = output
-    if row.error is not None:
-        error = read_portable(row, row.error)
-        out["error"] = {"message": error_message(row)} if error is _MISSING else error
+    if (error := read_error(row)) is not None:
+        out["error"] = error
     return out

@@ -44,6 +44,7 @@ SDKS = {
             [["mvn", "-q", "-B", "package"]],
             ["java", "-cp", "{app}/target/classes:{app}/target/lib/*", "App"],
         ),
+        Sdk("rust", "cargo", [["cargo", "build", "--locked", "--quiet"]], ["{app}/target/debug/app"]),
     )
 }
 
