@@ -129,7 +129,7 @@ CODES: dict[str, CodeInfo] = {
     "exclusive-options": CodeInfo("meaning", E, "two options that exclude each other"),
     "missing-deduplication-id": CodeInfo("meaning", E, "duplication_policy needs a deduplication_id"),
     "deduplication-with-partition-key": CodeInfo(
-        "meaning", W, "deduplication is per queue, not per partition; some SDKs refuse the pair"
+        "meaning", W, "deduplication is per queue, not per partition; some clients refuse the pair"
     ),
     "reserved-queue": CodeInfo("meaning", E, "a queue name that belongs to DBOS itself"),
     "reserved-attribute": CodeInfo("meaning", E, "the attribute `dbos_manifest` is written by apply"),

@@ -37,21 +37,37 @@ _TEXTS = (
 
 
 class _Runtime(NamedTuple):
-    """What an SDK that is not Python's does with a workflow; the SDKs differ in what they pass on."""
+    """What an SDK's client and worker were seen to do with a workflow (docs/compatibility.md)."""
 
     sdk: str
-    refuses_deduplication_in_partitions: bool
-    max_args: int | None
-    arguments_severity: Severity
-    arguments_help: str
+    drops_arguments: Severity | None = None  # named ones, and those beyond `max_args`
+    max_args: int | None = None
+    arguments_help: str = ""
+    needs_class: bool = False  # for every workflow
+    instance_needs_class: bool = True
+    client_refuses_deduplication_in_partitions: bool = False
 
 
-_E, _W = Severity.ERROR, Severity.WARNING
 _RUNTIMES = {
-    "typescript": _Runtime("TypeScript", False, None, _E, "put a map into `args`"),
-    "java": _Runtime("Java", True, None, _E, "give each parameter its value in `args`, in order"),
-    "go": _Runtime("Go", True, 1, _W, "only a workflow that takes `PortableWorkflowArgs` gets all of them"),
-    "rust": _Runtime("Rust", True, 1, _E, "put one map into `args`"),
+    "python": _Runtime("Python"),
+    "typescript": _Runtime("TypeScript", Severity.ERROR, None, "put a map into `args`"),
+    "java": _Runtime(
+        "Java",
+        Severity.ERROR,
+        None,
+        "give each parameter its value in `args`, in order",
+        needs_class=True,
+        client_refuses_deduplication_in_partitions=True,
+    ),
+    "go": _Runtime(
+        "Go",
+        Severity.WARNING,
+        1,
+        "only a workflow that takes `PortableWorkflowArgs` gets all of them",
+        instance_needs_class=False,
+        client_refuses_deduplication_in_partitions=True,
+    ),
+    "rust": _Runtime("Rust", client_refuses_deduplication_in_partitions=True),
 }
 
 
@@ -188,7 +204,7 @@ def _here(path: Path, document: int = 0) -> Related:
 def lint_spec(spec: WorkflowSpec) -> Iterator[Diagnostic]:
     """What is wrong with one workflow; the paths say the entry and the option.
 
-    Source: DBOS.md §1 for the options, §3 for what a runtime's SDK reads of the arguments.
+    Source: DBOS.md §1 for the options, docs/compatibility.md for what a runtime's SDK makes of them.
     """
     path = ("workflows", spec.entry)
     yield from _lint_values(spec._asdict(), path)
@@ -196,7 +212,7 @@ def lint_spec(spec: WorkflowSpec) -> Iterator[Diagnostic]:
     yield from _lint_deduplication(spec, path)
     if (runtime := _RUNTIMES.get(spec.runtime or "")) is not None:
         yield from _lint_arguments(spec, path, runtime)
-        yield from _lint_class_name(spec, path)
+        yield from _lint_class_name(spec, path, runtime)
 
 
 def _lint_values(options: Mapping[str, Any], path: Path) -> Iterator[Diagnostic]:
@@ -270,29 +286,27 @@ def _lint_deduplication(spec: WorkflowSpec, path: Path) -> Iterator[Diagnostic]:
             )
     elif spec.queue_partition_key is not None:
         runtime = _RUNTIMES.get(spec.runtime or "")
-        if runtime is not None and runtime.refuses_deduplication_in_partitions:
-            severity, help = Severity.ERROR, "leave one of them out"
-            message = f"the {runtime.sdk} SDK refuses `deduplication_id` with `queue_partition_key`"
-        else:
-            severity, help = Severity.WARNING, "put the partition's key into the deduplication id as well"
-            message = "`deduplication_id` counts in the whole queue, not in each partition"
+        message = "`deduplication_id` counts in the whole queue, not in each partition"
+        if runtime is not None and runtime.client_refuses_deduplication_in_partitions:
+            message += f"; the {runtime.sdk} client refuses the two together"
         yield make_diagnostic(
             "deduplication-with-partition-key",
             message,
             (*path, "deduplication_id"),
-            severity=severity,
-            help=help,
+            help="put the partition's key into the deduplication id as well",
             related=(_here((*path, "queue_partition_key")),),
         )
 
 
 def _lint_arguments(spec: WorkflowSpec, path: Path, runtime: _Runtime) -> Iterator[Diagnostic]:
+    if runtime.drops_arguments is None:
+        return
     if spec.kwargs:
         yield make_diagnostic(
             "runtime-arguments",
             f"the {runtime.sdk} SDK does not pass `kwargs` on to a workflow",
             (*path, "kwargs"),
-            severity=runtime.arguments_severity,
+            severity=runtime.drops_arguments,
             help=runtime.arguments_help,
         )
     if runtime.max_args is not None and len(spec.args) > runtime.max_args:
@@ -300,18 +314,25 @@ def _lint_arguments(spec: WorkflowSpec, path: Path, runtime: _Runtime) -> Iterat
             "runtime-arguments",
             f"the {runtime.sdk} SDK passes one argument on, and `args` has {len(spec.args)}",
             (*path, "args", runtime.max_args),
-            severity=runtime.arguments_severity,
+            severity=runtime.drops_arguments,
             help=runtime.arguments_help,
         )
 
 
-def _lint_class_name(spec: WorkflowSpec, path: Path) -> Iterator[Diagnostic]:
-    if spec.runtime == "java" and spec.class_name is None:
+def _lint_class_name(spec: WorkflowSpec, path: Path, runtime: _Runtime) -> Iterator[Diagnostic]:
+    if runtime.needs_class and spec.class_name is None:
         yield make_diagnostic(
             "runtime-class-name",
-            f"the Java SDK does not find `{spec.workflow}` without a `class_name`",
+            f"the {runtime.sdk} SDK does not find `{spec.workflow}` without a `class_name`",
             (*path, "class_name"),
             help="write the class's full name, or the name its @WorkflowClassName gives",
+        )
+    elif runtime.instance_needs_class and spec.instance_name is not None and spec.class_name is None:
+        yield make_diagnostic(
+            "runtime-class-name",
+            f"the {runtime.sdk} SDK does not find an instance without its `class_name`",
+            (*path, "instance_name"),
+            help="add the `class_name` that the application registers",
         )
     if spec.runtime == "go" and spec.class_name is not None:
         yield make_diagnostic(

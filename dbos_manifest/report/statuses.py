@@ -117,8 +117,8 @@ def _status_json(status: Status) -> dict[str, Any]:
         "started_at": row.started_at_ms and format_timestamp(row.started_at_ms),
         "completed_at": row.completed_at_ms and format_timestamp(row.completed_at_ms),
     }
-    if (output := read_json(row, row.output)) is not _MISSING:
-        out["output"] = output
-    if (error := read_error(row)) is not None:
+    if (error := read_error(row)) is not None:  # Go leaves an empty output beside it
         out["error"] = error
+    elif (output := read_json(row, row.output)) is not _MISSING:
+        out["output"] = output
     return out

@@ -129,8 +129,13 @@ def _column(database: Database, name: str) -> str:
     layout = database.layout
     if name == "inputs" and layout.has_workflow_input:
         return "COALESCE(wi.inputs, ws.inputs)"
-    if name in ("output", "error") and layout.has_workflow_output:
-        return f"COALESCE(wo.{name}, ws.{name})"
+    if name in ("output", "error"):
+        # Go writes '' as the error of a workflow that had none
+        return (
+            f"NULLIF(COALESCE(wo.{name}, ws.{name}), '')"
+            if layout.has_workflow_output
+            else f"NULLIF(ws.{name}, '')"
+        )
     if name == "started":
         return "ws.started_at_epoch_ms IS NOT NULL" if "started_at_epoch_ms" in layout.status else "FALSE"
     if name == "touched":

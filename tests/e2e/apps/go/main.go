@@ -37,7 +37,12 @@ func greet(_ dbos.Context, given order) (greeting, error) {
 
 func echo(_ dbos.Context, value any) (any, error) { return value, nil }
 
-func all(_ dbos.Context, args dbos.PortableWorkflowArgs) (any, error) { return args, nil }
+// Go passes one argument on; this type stands for all of them.
+func pair(_ dbos.Context, args dbos.PortableWorkflowArgs) (any, error) { return args, nil }
+
+func when(_ dbos.Context, moment time.Time) (string, error) {
+	return "time.Time " + moment.Format(time.RFC3339Nano), nil
+}
 
 func identity(ctx dbos.Context, _ string) (map[string]any, error) {
 	user, err := dbos.GetAuthenticatedUser(ctx)
@@ -92,7 +97,8 @@ func worker(url string) {
 	check(err)
 	dbos.RegisterWorkflow(ctx, greet, dbos.WithWorkflowName("greet"))
 	dbos.RegisterWorkflow(ctx, echo, dbos.WithWorkflowName("echo"))
-	dbos.RegisterWorkflow(ctx, all, dbos.WithWorkflowName("all"))
+	dbos.RegisterWorkflow(ctx, pair, dbos.WithWorkflowName("pair"))
+	dbos.RegisterWorkflow(ctx, when, dbos.WithWorkflowName("when"))
 	dbos.RegisterWorkflow(ctx, identity, dbos.WithWorkflowName("identity"))
 	dbos.RegisterWorkflow(ctx, fail, dbos.WithWorkflowName("fail"))
 	dbos.RegisterWorkflow(ctx, slow, dbos.WithWorkflowName("slow"))

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from datetime import datetime
 from typing import Any
 
 from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance
@@ -29,6 +30,16 @@ def greet(order: dict[str, Any]) -> dict[str, Any]:
 @DBOS.workflow(name="echo")
 def echo(value: Any) -> Any:
     return value
+
+
+@DBOS.workflow(name="pair")
+def pair(a: Any, b: Any) -> Any:
+    return [a, b]
+
+
+@DBOS.workflow(name="when")
+def when(moment: datetime) -> str:
+    return f"{type(moment).__name__} {moment.isoformat()}"
 
 
 @DBOS.workflow(name="identity")

@@ -33,7 +33,8 @@ async function worker() {
   const register = (name, body) => DBOS.registerWorkflow(body, { name });
   register('greet', async (order) => ({ greeting: `hello ${order.name}`, times: order.times + 1 }));
   register('echo', async (value) => value);
-  register('all', async (...values) => values);
+  register('pair', async (...values) => values);
+  register('when', async (moment) => `${moment.constructor.name} ${moment}`);
   register('identity', async () => ({ user: DBOS.authenticatedUser, roles: DBOS.authenticatedRoles }));
   register('fail', async (reason) => {
     throw new Error(reason);

@@ -58,8 +58,12 @@ async fn echo(given: Portable<(Value,)>) -> dbos::Result<Value> {
     Ok(given.positional_args.0)
 }
 
-async fn all(given: Portable<Vec<Value>>) -> dbos::Result<Portable<Vec<Value>>> {
+async fn pair(given: Portable<(Value, Value)>) -> dbos::Result<Portable<(Value, Value)>> {
     Ok(given)
+}
+
+async fn when(given: Portable<(String,)>) -> dbos::Result<String> {
+    Ok(format!("String {}", given.positional_args.0))
 }
 
 async fn identity(_: Portable<[Value; 0]>) -> dbos::Result<Value> {
@@ -99,7 +103,8 @@ async fn worker(url: &str) -> dbos::Result<()> {
     });
     app.register_workflow("greet", greet)?;
     app.register_workflow("echo", echo)?;
-    app.register_workflow("all", all)?;
+    app.register_workflow("pair", pair)?;
+    app.register_workflow("when", when)?;
     app.register_workflow("identity", identity)?;
     app.register_workflow("fail", fail)?;
     app.register_workflow("slow", slow)?;

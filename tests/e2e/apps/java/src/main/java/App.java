@@ -12,7 +12,9 @@ import java.io.InputStreamReader;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
@@ -29,6 +31,10 @@ public class App {
     Greeting greet(Order order);
 
     Object echo(Object value);
+
+    List<Object> pair(Object a, Object b);
+
+    String when(Instant moment);
 
     Map<String, Object> identity();
 
@@ -57,6 +63,16 @@ public class App {
     @Workflow(name = "echo")
     public Object echo(Object value) {
       return value;
+    }
+
+    @Workflow(name = "pair")
+    public List<Object> pair(Object a, Object b) {
+      return Arrays.asList(a, b);
+    }
+
+    @Workflow(name = "when")
+    public String when(Instant moment) {
+      return "Instant " + moment;
     }
 
     @Workflow(name = "identity")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from compatibility import hold
 from harness import Cli, Rows
-from proxy import CuttingProxy
-from sdk_harness import SDKS, App
+from sdk_harness import App
 
 GREET = {"workflow": "greet", "args": [{"name": "Zoë 🚀", "times": 41}]}
 GREETED = {"greeting": "hello Zoë 🚀", "times": 42}
@@ -27,7 +25,6 @@ INSTANCES: dict[str, dict[str, Any]] = {
 DEFAULTS = {"java": {"class_name": "Orders"}}  # Java looks a workflow up by its class
 # options that the SDK's own client does not have; its worker takes them
 UNKNOWN = {"java": {"application"}, "rust": {"authenticated_user"}}
-LEGACY_INPUTS = {"java", "rust"}  # Java before 1.2 and Rust 0.5 read the arguments from workflow_status
 OPTIONS: list[dict[str, Any]] = [
     {"id": "plain", **GREET},
     {"id": "deduplicated", **GREET, "deduplication_id": "only-one"},
@@ -51,59 +48,12 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture(params=SDKS)
-def app(request: pytest.FixtureRequest) -> App:
-    sdk = SDKS[request.param]
-    if shutil.which(sdk.tool) is None:
-        pytest.skip(f"{sdk.tool} is not installed")
-    return App(sdk)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, app: App) -> str:
-    if request.param == "sqlite" and not app.sdk.sqlite:
-        pytest.skip(f"the {app.sdk.name} SDK has no SQLite")
-    found: str = request.getfixturevalue(f"{request.param.replace('postgresql', 'postgres')}_url")
-    return found
-
-
-@pytest.fixture
-def rows(url: str) -> Iterator[Rows]:
-    found = Rows(url)
-    yield found
-    found.engine.dispose()
-
-
-@pytest.fixture
-def app_url(app: App, url: str) -> Iterator[str]:
-    """The same database for the SDK: most know no Unix sockets."""
-    if url.startswith("sqlite"):
-        yield url.replace("sqlite:///", "sqlite:") if app.sdk.name == "go" else url
-        return
-    with CuttingProxy(url) as proxy:
-        yield proxy.url(url).partition("?")[0] + "?sslmode=disable"
-
-
-@pytest.fixture
-def worker(app: App, app_url: str, tmp_path: Path) -> Iterator[None]:
-    process = app.start(app_url, tmp_path / "worker.log")
-    yield
-    process.kill()
-    process.wait()
-    assert process.stdout is not None
-    process.stdout.close()
-
-
 def entries(app: App) -> list[dict[str, Any]]:
     instance = INSTANCES.get(app.sdk.name)
     found = [*OPTIONS]
     if instance is not None:
         found.append({"id": "instance", "workflow": "restock", "args": ["bolts"], **instance})
     return [{"queue": "plain", **DEFAULTS.get(app.sdk.name, {}), **entry} for entry in found]
-
-
-def legacy(app: App) -> list[str]:
-    return ["--legacy-inputs"] if app.sdk.name in LEGACY_INPUTS else []
 
 
 def write(folder: Path, app: App, workflows: list[dict[str, Any]]) -> None:
@@ -138,12 +88,12 @@ def check(found: dict[str, dict[str, Any]], expected: list[dict[str, Any]]) -> N
 
 
 def test_every_option_reaches_the_worker(
-    app: App, url: str, app_url: str, worker: None, rows: Rows, tmp_path: Path
+    app: App, url: str, app_url: str, worker: None, rows: Rows, legacy: list[str], tmp_path: Path
 ) -> None:
     cli = Cli(url, tmp_path)
     expected = entries(app)
     write(tmp_path, app, expected)
-    cli("apply", "jobs.yaml", "--wait", "--wait-timeout", "60s", *legacy(app), expect=7)  # two are to fail
+    cli("apply", "jobs.yaml", "--wait", "--wait-timeout", "60s", *legacy, expect=7)  # two are to fail
     found = outcomes(cli)
     check(found, expected)
     order = rows.column("started_at_epoch_ms")
@@ -193,7 +143,7 @@ def read_all(rows: Rows) -> dict[str, dict[str, Any]]:
 
 
 def test_the_sdks_own_client_writes_the_same(
-    app: App, url: str, app_url: str, rows: Rows, tmp_path: Path
+    app: App, url: str, app_url: str, rows: Rows, legacy: list[str], tmp_path: Path
 ) -> None:
     """Row by row before a worker has them; then both run, and we wait for theirs too."""
     if app.sdk.name == "python":
@@ -205,7 +155,7 @@ def test_the_sdks_own_client_writes_the_same(
         if "deduplication_id" in entry:
             entry["deduplication_id"] += "-theirs"
     write(tmp_path, app, ours)
-    cli("apply", "jobs.yaml", "--allow", "queue-not-registered", *legacy(app))
+    cli("apply", "jobs.yaml", "--allow", "queue-not-registered", *legacy)
     app.enqueue(app_url, theirs)
     found = read_all(rows)
     for entry in ours:
@@ -227,3 +177,18 @@ def test_the_sdks_own_client_writes_the_same(
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_deduplication_id_in_a_partition(app: App, url: str, app_url: str) -> None:
+    """Its workers run such a row (test_runtime_rules.py); what its client says to it is another thing."""
+    if app.sdk.name == "python":
+        pytest.skip("its client takes the pair, as tests/system_db/test_rows_like_the_client.py has it")
+    pair = {"queue_partition_key": "k", "deduplication_id": "d", "queue": "partitioned"}
+    try:
+        app.enqueue(app_url, [{**GREET, **DEFAULTS.get(app.sdk.name, {}), **pair, "id": "both"}])
+        seen = "takes it"
+    except AssertionError as refused:
+        assert "dedup" in str(refused).lower() and "partition" in str(refused).lower()
+        seen = "refuses it"
+    hold("clients", "deduplication id in a partition", app.sdk.name, seen)

@@ -1,0 +1,97 @@
+"""What each SDK makes of arguments and names; docs/compatibility.json holds what their workers did."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compatibility import hold
+from harness import FINAL, Cli, Rows
+from sdk_harness import App
+
+STUCK_S = 3  # workers poll every 50 ms
+DAY = "2026-01-02T03:04:05.000Z"
+HARD = 'Zoë 🚀 \u202bעברית\u202c \\ " \t\n'
+BIG = 2**53 + 1
+PROBES: dict[str, dict[str, Any]] = {
+    "one argument": {"workflow": "echo", "args": ["a"]},
+    "two arguments": {"workflow": "pair", "args": ["a", "b"]},
+    "too few": {"workflow": "pair", "args": ["a"]},
+    "none where one is due": {"workflow": "echo"},
+    "too many": {"workflow": "echo", "args": ["a", "b"]},
+    "named": {"workflow": "echo", "kwargs": {"value": "a"}},
+    "positional and named": {"workflow": "pair", "args": ["a"], "kwargs": {"b": "b"}},
+    "text for an object": {"workflow": "greet", "args": ["text"]},
+    "a missing field": {"workflow": "greet", "args": [{"name": "Ada"}]},
+    "an unknown field": {"workflow": "greet", "args": [{"name": "Ada", "times": 1, "more": 1}]},
+    "2^53 + 1, untyped": {"workflow": "echo", "args": [BIG]},
+    "2^53 + 1, typed": {"workflow": "greet", "args": [{"name": "Ada", "times": BIG}]},
+    "1.0": {"workflow": "echo", "args": [1.0]},
+    "null": {"workflow": "echo", "args": [None]},
+    "unicode and escapes": {"workflow": "echo", "args": [HARD]},
+    "a date's text, typed as a time": {"workflow": "when", "args": [DAY]},
+    "deduplication id in a partition": {
+        "workflow": "echo", "args": ["a"], "queue": "partitioned", "queue_partition_key": "k",
+        "deduplication_id": "d",
+    },
+    "an instance method without its names": {"workflow": "restock", "args": ["bolts"]},
+    "an instance method without its instance": {
+        "workflow": "restock", "args": ["bolts"], "class_name": "Warehouse",
+    },
+    "an instance method without its class": {
+        "workflow": "restock", "args": ["bolts"], "instance_name": "berlin",
+    },
+    "a function with a class_name": {"workflow": "echo", "args": ["a"], "class_name": "Nobody"},
+    "a name nobody has": {"workflow": "nobody", "args": ["a"]},
+    "all in order, claimed with a name nobody has": {"workflow": "echo", "args": ["a"]},
+}  # fmt: skip
+
+
+def entries(app: App) -> list[dict[str, Any]]:
+    """The probes as the SDK needs them: Java has its workflows in one class."""
+    java = app.sdk.name == "java"
+    found = []
+    for number, (name, probe) in enumerate(PROBES.items()):
+        entry = {"id": f"probe-{number}", "queue": "plain", **probe}
+        if java and "without" not in name:
+            entry.setdefault("class_name", "Orders")
+        if entry.get("class_name") == "Warehouse" and java:
+            entry["class_name"] = "Orders"
+        found.append(entry)
+    return found
+
+
+def manifest(*workflows: dict[str, Any]) -> str:
+    return json.dumps({"version": 1, "name": "probes", "workflows": workflows})
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_arguments_and_names(
+    app: App, url: str, app_url: str, worker: None, rows: Rows, legacy: list[str], tmp_path: Path
+) -> None:
+    """One at a time, as a row that a worker chokes on may take its neighbours along."""
+    cli = Cli(url, tmp_path)
+    probes = entries(app)
+    for entry in probes:
+        together = [entry]
+        if entry is probes[-1]:  # the order of a manifest is the order of the queue
+            together.insert(0, {**probes[-2], "id": "bad-neighbour"})
+        (tmp_path / f"{entry['id']}.yaml").write_text(manifest(*together))
+        cli("apply", f"{entry['id']}.yaml", *legacy)
+        while rows.column("status")[entry["id"]] == "ENQUEUED":
+            time.sleep(0.02)
+    give_up = time.monotonic() + STUCK_S
+    while not FINAL.issuperset(rows.column("status").values()) and time.monotonic() < give_up:
+        time.sleep(0.1)
+    (tmp_path / "all.yaml").write_text(manifest(*probes))
+    found = cli("status", "all.yaml", "-o", "json").json()["workflows"]
+    for name, workflow in zip(PROBES, found, strict=True):
+        seen = {"status": workflow["status"]}
+        if "output" in workflow:
+            seen["output"] = workflow["output"]
+        if "error" in workflow:
+            seen["error"] = workflow["error"]["name"]
+        hold("rules", name, app.sdk.name, seen)
