@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import servers
 from harness import Rows
-from proxy import CuttingProxy
-from sdk_harness import SDKS, App
+from sdk_harness import SDKS, App, Sdk, as_the_sdk_names_it, empty_database
 
 LEGACY_INPUTS = {"java", "rust"}  # Java before 1.2 and Rust 0.5 read the arguments from workflow_status
 
 
-@pytest.fixture(params=SDKS)
+THOROUGH = bool(os.environ.get("DBOS_MANIFEST_E2E"))  # `make e2e`: old releases, old servers
+
+
+@pytest.fixture
+def thorough() -> None:
+    if not THOROUGH:
+        pytest.skip("`make e2e` runs it")
+
+
+@pytest.fixture(params=SDKS.values(), ids=lambda sdk: sdk.name)
 def app(request: pytest.FixtureRequest) -> App:
-    sdk = SDKS[request.param]
+    sdk: Sdk = request.param
+    if sdk.old:
+        request.getfixturevalue("thorough")
     if shutil.which(sdk.tool) is None:
         pytest.skip(f"{sdk.tool} is not installed")
     return App(sdk)
@@ -31,6 +43,25 @@ def url(request: pytest.FixtureRequest, app: App) -> str:
 
 
 @pytest.fixture
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path, url: str) -> Iterator[str]:
+    """A database without any table, of the kind of `url`."""
+    if url.startswith("sqlite"):
+        yield f"sqlite:///{tmp_path / 'empty.sqlite'}"
+        return
+    with empty_database(request.getfixturevalue("whole_server")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def whole_server() -> Iterator[str]:
+    """Old releases, and Java, ask for extensions that the wheel's server has not."""
+    if not THOROUGH:
+        pytest.skip("`make e2e` runs it")
+    with servers.server(max(servers.RELEASES)) as found:
+        yield found
+
+
+@pytest.fixture
 def rows(url: str) -> Iterator[Rows]:
     found = Rows(url)
     yield found
@@ -39,22 +70,14 @@ def rows(url: str) -> Iterator[Rows]:
 
 @pytest.fixture
 def app_url(app: App, url: str) -> Iterator[str]:
-    """The same database for the SDK: most know no Unix sockets."""
-    if url.startswith("sqlite"):
-        yield url.replace("sqlite:///", "sqlite:") if app.sdk.name == "go" else url
-        return
-    with CuttingProxy(url) as proxy:
-        yield proxy.url(url).partition("?")[0] + "?sslmode=disable"
+    with as_the_sdk_names_it(app, url) as found:
+        yield found
 
 
 @pytest.fixture
 def worker(app: App, app_url: str, tmp_path: Path) -> Iterator[None]:
-    process = app.start(app_url, tmp_path / "worker.log")
-    yield
-    process.kill()
-    process.wait()
-    assert process.stdout is not None
-    process.stdout.close()
+    with app.working(app_url, tmp_path / "worker.log"):
+        yield
 
 
 @pytest.fixture

@@ -8,9 +8,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import psycopg
+from proxy import CuttingProxy
+from urls import with_database
 
 APPS = Path(__file__).parent.parent / "apps"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dbos-manifest-tests"
@@ -18,35 +24,77 @@ READY_S = 120
 
 
 class Sdk(NamedTuple):
-    """How an SDK's application is built and started; `{app}` is its built folder."""
+    """How an SDK's application is built and started; `{app}` is its built folder, `{release}` the SDK's."""
 
     name: str
+    release: str
     tool: str  # what must be installed
     build: Sequence[Sequence[str]]
     run: Sequence[str]
     sqlite: bool = False
+    source: str = ""  # a folder of its own under apps/
+    old: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.release}"
 
 
+_GO_BUILD = [["go", "build", "-o", "app", "."]]
 SDKS = {
     sdk.name: sdk
     for sdk in (
-        Sdk("python", sys.executable, [], [sys.executable, "{app}/app.py"], sqlite=True),
-        Sdk("go", "go", [["go", "build", "-o", "app", "."]], ["{app}/app"], sqlite=True),
+        Sdk("python", "3.4.0", sys.executable, [], [sys.executable, "{app}/app.py"], sqlite=True),
+        Sdk("go", "1.8.0", "go", _GO_BUILD, ["{app}/app"], sqlite=True),
         Sdk(
             "typescript",
+            "5.3.0",
             "npm",
             [["npm", "ci", "--no-audit", "--no-fund", "--silent"]],
             ["node", "{app}/app.mjs"],
         ),
         Sdk(
             "java",
+            "1.1.0-m6",
             "mvn",
             [["mvn", "-q", "-B", "package"]],
             ["java", "-cp", "{app}/target/classes:{app}/target/lib/*", "App"],
         ),
-        Sdk("rust", "cargo", [["cargo", "build", "--locked", "--quiet"]], ["{app}/target/debug/app"]),
+        Sdk(
+            "rust",
+            "0.5.0",
+            "cargo",
+            [["cargo", "build", "--locked", "--quiet"]],
+            ["{app}/target/debug/app"],
+        ),
     )
 }
+
+
+def _old_python(release: str) -> Sdk:
+    install = ["venv/bin/python", "-m", "pip", "install", "--quiet", "dbos=={release}", "psycopg[binary]"]
+    build = [[sys.executable, "-m", "venv", "venv"], install]
+    run = ["{app}/venv/bin/python", "{app}/old.py"]
+    return Sdk("python", release, sys.executable, build, run, sqlite=True, source="python", old=True)
+
+
+def _old_typescript(release: str) -> Sdk:
+    install = ["npm", "install", "--no-audit", "--no-fund", "--silent", "@dbos-inc/dbos-sdk@{release}"]
+    return Sdk(
+        "typescript", release, "npm", [install], ["node", "{app}/old.mjs"], source="typescript", old=True
+    )
+
+
+# the last without portable inputs, the first with them, the last before inputs had a table of their own;
+# of Java and Rust the registries have one release each
+OLD = (
+    _old_python("2.13.0"),
+    _old_python("2.14.0"),
+    _old_python("2.31.1"),
+    _old_typescript("4.9.11"),
+    _old_typescript("4.27.6"),
+    Sdk("go", "0.12.0", "go", _GO_BUILD, ["{app}/app"], source="go/v0.12", old=True),
+    Sdk("go", "1.3.0", "go", _GO_BUILD, ["{app}/app"], sqlite=True, source="go/v1.3", old=True),
+)
 
 
 class App:
@@ -57,22 +105,36 @@ class App:
         self._folder = build(sdk)
 
     def command(self, *words: str) -> list[str]:
-        words = (
-            words[1:] if self.sdk.name == "python" else words
-        )  # a worker only: its client is in this process
+        if self.sdk is SDKS["python"]:
+            words = words[1:]  # a worker only: its client is in this process
         return [*(word.format(app=self._folder) for word in self.sdk.run), *words]
 
-    def start(self, url: str, log: Path) -> subprocess.Popen[str]:
+    def start(self, url: str, log: Path, **environment: str) -> subprocess.Popen[str]:
         """The worker, once it polls its queues."""
         with log.open("w") as stderr:
             process = subprocess.Popen(
-                self.command("worker", url), stdout=subprocess.PIPE, stderr=stderr, text=True
+                self.command("worker", url),
+                env=os.environ | environment,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
             )
         assert process.stdout is not None
         for line in process.stdout:
             if line == "ready\n":
                 return process
+        process.wait()
         raise AssertionError(f"the {self.sdk.name} worker did not start:\n{log.read_text()}")
+
+    @contextmanager
+    def working(self, url: str, log: Path, **environment: str) -> Iterator[None]:
+        """A worker while the block runs; it is killed then, as its database goes too."""
+        process = self.start(url, log, **environment)
+        try:
+            yield
+        finally:
+            process.kill()
+            process.communicate()
 
     def enqueue(self, url: str, workflows: Sequence[Mapping[str, Any]]) -> None:
         """By the SDK's own client."""
@@ -91,20 +153,43 @@ class App:
         return done.stdout
 
 
+@contextmanager
+def as_the_sdk_names_it(app: App, url: str) -> Iterator[str]:
+    """The same database for the SDK: most know no Unix sockets."""
+    if url.startswith("sqlite"):
+        yield url.replace("sqlite:///", "sqlite:") if app.sdk.name == "go" else url
+        return
+    with CuttingProxy(url) as proxy:
+        yield proxy.url(url).partition("?")[0] + "?sslmode=disable"
+
+
+@contextmanager
+def empty_database(server: str) -> Iterator[str]:
+    """A PostgreSQL database without any table."""
+    name = f"empty_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(with_database(server, "postgres"), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        try:
+            yield with_database(server, name)
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 def build(sdk: Sdk) -> Path:
     """The application's built folder, made once for each state of its sources."""
-    source = APPS / sdk.name
+    source = APPS / (sdk.source or sdk.name)
     if not sdk.build:
         return source
-    digest = hashlib.sha256(repr(sdk).encode())
+    digest = hashlib.sha256(f"{sdk}{sdk.build}".encode())
     for path in sorted(source.rglob("*")):
         if path.is_file():
             digest.update(f"{path.relative_to(source)}\0".encode() + path.read_bytes())
-    folder = CACHE / f"{sdk.name}-{digest.hexdigest()[:16]}"
+    folder = CACHE / f"{sdk.name}-{sdk.release}-{digest.hexdigest()[:16]}"
     if not (folder / ".built").exists():
         making = CACHE / f"{folder.name}.{os.getpid()}"
         shutil.copytree(source, making)
         for command in sdk.build:
+            command = [word.format(release=sdk.release) for word in command]
             done = subprocess.run(command, cwd=making, capture_output=True, text=True)
             assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
         (making / ".built").touch()

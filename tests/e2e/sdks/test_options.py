@@ -163,8 +163,7 @@ def test_the_sdks_own_client_writes_the_same(
         if app.sdk.name == "rust":  # 0.5 knows its own format only: the same JSON under another name
             assert (mine.pop("serialization"), other.pop("serialization")) == ("portable_json", "rust_serde")
         assert mine == other, entry
-    process = app.start(app_url, tmp_path / "worker.log")
-    try:
+    with app.working(app_url, tmp_path / "worker.log"):
         write(tmp_path, app, [*ours, *theirs])
         (tmp_path / "jobs.lock.jsonl").unlink()
         cli("apply", "jobs.yaml", "--wait", "--wait-timeout", "60s", expect=7)
@@ -174,9 +173,6 @@ def test_the_sdks_own_client_writes_the_same(
             mine, other = ended[entry["id"]], ended[f"theirs-{entry['id']}"]
             for key in ("status", "output", "error"):
                 assert mine.get(key) == other.get(key)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)

@@ -92,6 +92,7 @@ func worker(url string) {
 		AppName:            "sdks",
 		ApplicationVersion: "v1",
 		DatabaseURL:        url,
+		DatabaseSchema:     os.Getenv("APP_SCHEMA"),
 		Logger:             slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	check(err)

@@ -16,6 +16,7 @@ DBOS(
         name="sdks",
         application_version="v1",
         system_database_url=sys.argv[1],
+        dbos_system_schema=os.environ.get("APP_SCHEMA", "dbos"),
         use_listen_notify=False,
         log_level="ERROR",
     )

@@ -26,6 +26,7 @@ async function worker() {
     name: 'sdks',
     applicationVersion: 'v1',
     systemDatabaseUrl: url,
+    systemDatabaseSchemaName: process.env.APP_SCHEMA ?? 'dbos',
     useListenNotify: false,
     runAdminServer: false,
     logLevel: 'error',

@@ -98,6 +98,7 @@ async fn restock(given: Portable<(String,)>) -> dbos::Result<String> {
 async fn worker(url: &str) -> dbos::Result<()> {
     let app = DBOS::new(Config {
         app_version: Some("v1".to_owned()),
+        schema: std::env::var("APP_SCHEMA").unwrap_or_else(|_| "dbos".to_owned()),
         use_listen_notify: false,
         ..Config::new("sdks", url)
     });

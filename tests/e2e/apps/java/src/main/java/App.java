@@ -126,6 +126,7 @@ public class App {
         .withDbUser(user)
         .withDbPassword(password)
         .withAppVersion("v1")
+        .withDatabaseSchema(System.getenv().getOrDefault("APP_SCHEMA", "dbos"))
         .withAdminServer(false)
         .withUseListenNotify(false);
     var dbos = new DBOS(config);

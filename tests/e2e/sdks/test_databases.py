@@ -1,0 +1,81 @@
+"""PostgreSQL of each version, schemas of every name, and databases that applications share."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import servers
+from compatibility import hold
+from harness import ROOT, Cli, Rows
+from sdk_harness import SDKS, App, as_the_sdk_names_it
+
+GREET = {"workflow": "greet", "args": [{"name": "Ada", "times": 1}], "queue": "plain"}
+ON_POSTGRESQL = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+SCHEMAS = ["Sales", 'Sales "EU" 2026']
+
+
+def write(folder: Path, app: App, *workflows: dict[str, Any]) -> None:
+    java = {"class_name": "Orders"} if app.sdk.name == "java" else {}
+    content = {"version": 1, "name": "jobs", "workflows": [{**GREET, **java, **one} for one in workflows]}
+    (folder / "jobs.yaml").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("version", servers.RELEASES)
+def test_postgresql(version: int, thorough: None) -> None:
+    """All tests of the system database, and a worker, on a server of that version."""
+    tests = ["tests/system_db", "tests/e2e/test_apply_examples.py", "tests/e2e/test_second_apply.py"]
+    with servers.server(version) as url:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-k", "postgres or not sqlite", *tests],
+            cwd=ROOT,
+            env=os.environ | {"DBOS_MANIFEST_TEST_DATABASE_URL": url},
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, done.stdout
+    hold("postgresql", str(version), "result", "all tests of the system database pass")
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+@ON_POSTGRESQL
+def test_a_schema_of_another_name(
+    app: App, url: str, empty_url: str, schema: str, legacy: list[str], tmp_path: Path
+) -> None:
+    cli = Cli(empty_url, tmp_path)
+    write(tmp_path, app, {"id": "greets"})
+    with as_the_sdk_names_it(app, empty_url) as app_url:
+        try:
+            with app.working(app_url, tmp_path / "worker.log", APP_SCHEMA=schema):
+                cli("apply", "jobs.yaml", "--schema", schema, *legacy, "--wait", "--wait-timeout", "30s")
+            seen = "runs"
+        except AssertionError as problem:
+            assert "did not start" in str(problem), problem
+            seen = "its worker does not start"
+    hold("schemas", schema, app.sdk.name, seen)
+
+
+@ON_POSTGRESQL
+def test_the_work_of_another_application(
+    app: App, url: str, app_url: str, worker: None, rows: Rows, legacy: list[str], tmp_path: Path
+) -> None:
+    """The worker is of the application `sdks`; the queue of that name is everybody's."""
+    cli = Cli(url, tmp_path)
+    write(tmp_path, app, {"id": "another's", "application": "another"}, {"id": "ours", "application": "sdks"})
+    cli("apply", "jobs.yaml", *legacy, "--allow", "queue-owned-elsewhere")
+    rows.wait_for({"ours": "SUCCESS"})
+    time.sleep(0.5)  # it is before ours in the queue
+    left = rows.column("status")["another's"] == "ENQUEUED"
+    hold("applications", "the work of another application", app.sdk.name, "is left" if left else "is taken")
+
+
+def test_the_page_knows_every_sdk() -> None:
+    page = json.loads((ROOT / "docs" / "compatibility.json").read_text())
+    for row in (*page["rules"].values(), *page["schemas"].values(), *page["applications"].values()):
+        assert set(row) == set(SDKS)
