@@ -28,6 +28,7 @@ from .operations import (
 )
 from .plan import State
 from .planning import ManifestPlan, Overrides
+from .preflight import WORKER_BEHIND_SCHEMA
 from .system_db.connect import Database, check_writable
 from .system_db.lock import apply_lock
 from .validation import LoadedManifest
@@ -116,6 +117,8 @@ def apply_targets(
             lockfile = load_lockfile(path, batch.name, database.fingerprint)
             lockfile = lockfile or new_lockfile(batch.name, database.fingerprint)
             overrides, size = options.overrides, options.chunk_size
+            if options.legacy_inputs:
+                overrides = overrides._replace(allow=overrides.allow | {WORKER_BEHIND_SCHEMA})
             plans.append(make_plan(database, batch, lockfile, settings, overrides, size, on_change))
         on_plans(plans)
         _refuse_or_go_on(plans, options)

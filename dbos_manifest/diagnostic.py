@@ -143,6 +143,7 @@ CODES: dict[str, CodeInfo] = {
     "deduplication-on-partitioned-queue": CodeInfo("database", W, "deduplication is queue-wide"),
     "application-version-unknown": CodeInfo("database", W, "no worker has registered this version"),
     "workflow-never-seen": CodeInfo("database", W, "this database has never seen the workflow's name"),
+    "worker-behind-schema": CodeInfo("database", W, "a worker that does not find the arguments runs here"),
     "drifted": CodeInfo("database", E, "an enqueued workflow is not what the manifest says"),
     "conflict": CodeInfo("database", E, "another workflow has the id or the deduplication id"),
     "not-enqueued": CodeInfo("database", E, "a workflow that apply could not enqueue"),

@@ -17,17 +17,13 @@ from .system_db.inspect import (
     read_rights,
     read_server,
 )
-from .system_db.read import read_clock_ms, read_queues
+from .system_db.read import read_clock_ms, read_queues, read_run_by_old_worker
 
 MOST_SKEW_MS = 5_000
 
-# Source: DBOS.md §6, the newest migration of each release of the Python SDK; the numbers from 100 on are
-# shared by all SDKs.
-_RELEASES = (
-    (13, "2.14"), (15, "2.15"), (18, "2.16"), (19, "2.17"), (35, "2.20"), (39, "2.23"), (41, "2.25"),
-    (42, "2.27"), (44, "2.28"), (47, "2.29"), (107, "2.30"), (108, "2.31"), (114, "3.0"), (122, "3.1"),
-    (123, "3.2"), (125, "3.4"),
-)  # fmt: skip
+# Source: DBOS.md §6, the newest migration of each release of the Python SDK.
+_RELEASES = ((107, "2.30"), (108, "2.31"), (114, "3.0"), (122, "3.1"), (123, "3.2"), (125, "3.4"))
+_SHARED = 100  # below it each SDK has numbers of its own
 
 
 class Level(str, Enum):
@@ -57,8 +53,8 @@ def examine(settings: DatabaseSettings) -> list[Check]:
         if ("application_versions", "SELECT") in rights:
             checks.append(_check_versions(database))
         checks.append(_check_clock(database))
-        if database.layout.has_workflow_input:
-            checks.append(_check_inputs())
+        if database.layout.has_workflow_input and {(table, "SELECT") for table in WRITTEN} <= rights:
+            checks.append(_check_inputs(database))
         return checks
 
 
@@ -92,6 +88,9 @@ def _check_schema(database: Database) -> Check:
             number = read_migration(connection, database)
     if number is None:
         return Check(Level.OK, "schema", f"{schema}DBOS tables found; the migration number cannot be read")
+    if number < _SHARED:
+        message = f"{schema}migration {number}, as the SDK that laid it counts"
+        return Check(Level.OK, "schema", message)
     known = [release for newest, release in _RELEASES if newest >= number]
     if not known:
         message = f"{schema}migration {number}: newer than this program knows"
@@ -159,11 +158,20 @@ def _check_clock(database: Database) -> Check:
     return Check(Level.OK, "clock", message)
 
 
-def _check_inputs() -> Check:
+def _check_inputs(database: Database) -> Check:
+    with database.reading() as connection:
+        old = read_run_by_old_worker(connection, database)
+    if old is not None:
+        return Check(
+            Level.WARNING,
+            "inputs",
+            f"a worker older than the schema has run `{old}`: it does not find arguments in workflow_input",
+            "apply with --legacy-inputs while such workers run, or upgrade them: see docs/compatibility.md",
+        )
     return Check(
         Level.OK,
         "inputs",
         "arguments go to workflow_input",
-        "workers older than the schema (Python before 3.0, TypeScript before 5.0) look for them elsewhere: "
-        "apply with --legacy-inputs while such workers run",
+        "workers older than the schema (Python before 3.0, TypeScript before 5.0, Go before 1.4, Java before "
+        "1.2, Rust 0.5) look for them elsewhere: apply with --legacy-inputs while such workers run",
     )

@@ -25,6 +25,7 @@ from .system_db.read import (
     read_deduplication_holders,
     read_known_names,
     read_queues,
+    read_run_by_old_worker,
     read_shared_rows,
     read_snapshot,
     read_waiting_behind,
@@ -161,6 +162,7 @@ def _read_around(database: Database, check: QueueCheck) -> Surroundings:
             names=read_known_names(connection, database, check.workflows),
             versions=read_application_versions(connection, database),
             waiting_behind=read_waiting_behind(connection, database, check.lowest_priorities),
+            run_by_old_worker=read_run_by_old_worker(connection, database) if check.workflows else None,
         )
 
 

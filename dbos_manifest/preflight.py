@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import chain
 from typing import NamedTuple
 
 from .diagnostic import Diagnostic, make_diagnostic
@@ -12,6 +13,7 @@ from .snapshot import QueueRow
 from .spec import WorkflowSpec
 from .units import format_timestamp
 
+WORKER_BEHIND_SCHEMA = "worker-behind-schema"
 MOST_KINDS = 10_000  # of workflows that are remembered with what was found of them
 
 
@@ -36,6 +38,7 @@ class Surroundings(NamedTuple):
     names: frozenset[str]  # of workflows that it has rows or schedules of; empty: it has none at all
     versions: frozenset[str] | None  # registered application versions; None: not known
     waiting_behind: dict[str, int]  # queue -> queued rows that would start after ours
+    run_by_old_worker: str | None = None  # a workflow that a worker older than the schema has run
 
 
 class QueueCheck:
@@ -84,7 +87,23 @@ class QueueCheck:
         """What was found, in the order of the manifest's entries."""
         ordered = sorted(self._found.items(), key=lambda item: item[1].first.entry)
         found = [self._describe(finding, seen) for finding, seen in ordered]
-        return [*found, *self._unknown_names(seen.names), *self._unknown_versions(seen.versions)]
+        around = (
+            self._unknown_names(seen.names),
+            self._unknown_versions(seen.versions),
+            self._old_worker(seen),
+        )
+        return [*found, *chain.from_iterable(around)]
+
+    def _old_worker(self, seen: Surroundings) -> Iterator[Diagnostic]:
+        first = next(iter(self._first_of_name.values()), None)
+        if seen.run_by_old_worker is not None and first is not None:
+            yield make_diagnostic(
+                WORKER_BEHIND_SCHEMA,
+                f"a worker older than the schema has run `{seen.run_by_old_worker}`: such a worker does not "
+                "find the arguments, and may run a workflow without them",
+                ("workflows", first.entry, "workflow"),
+                help="--legacy-inputs writes the arguments where it looks; or upgrade the workers first",
+            )
 
     def _unknown_names(self, names: frozenset[str]) -> Iterator[Diagnostic]:
         """In a database without any workflow every name is new, which says nothing."""

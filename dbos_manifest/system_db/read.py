@@ -241,6 +241,25 @@ def read_waiting_behind(
     return {queue: count for queue, count in counts.items() if count}
 
 
+def read_run_by_old_worker(connection: Connection, database: Database) -> str | None:
+    """A workflow among the newest whose arguments a new client wrote and whose result an old worker did.
+
+    Old workers know neither workflow_input nor workflow_output; new ones write no result into the status.
+    """
+    if not database.layout.has_workflow_input:
+        return None
+    table = database.table("workflow_status")
+    newest = f"SELECT workflow_uuid, output, error FROM {table} ORDER BY created_at DESC LIMIT {NEWEST_ROWS}"
+    found = connection.execute(
+        text(
+            f"SELECT newest.workflow_uuid FROM ({newest}) newest "
+            f"JOIN {database.table('workflow_input')} wi ON wi.workflow_uuid = newest.workflow_uuid "
+            "WHERE newest.output IS NOT NULL OR newest.error IS NOT NULL LIMIT 1"
+        )
+    ).first()
+    return None if found is None else str(found[0])
+
+
 def read_clock_ms(connection: Connection) -> int:
     """The database's clock, epoch ms."""
     if connection.dialect.name == "sqlite":

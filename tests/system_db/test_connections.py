@@ -71,7 +71,7 @@ def test_a_wrong_password_is_refused_at_once(postgres_url: str) -> None:
             pytest.skip("the server given by the environment is on another machine")
         before = rules.read_text()
         connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'right'")
-        rules.write_text(f"local all {role} scram-sha-256\n{before}")
+        rules.write_text(f"local all {role} scram-sha-256\nhost all {role} all scram-sha-256\n{before}")
         connection.execute("SELECT pg_reload_conf()")
         try:
             url = with_user(postgres_url, role, "hunter2")

@@ -68,3 +68,15 @@ def test_on_the_newest_schema(app: App, url: str, app_url: str, worker: None, tm
     if seen["result"] != RUNS:
         seen["with --legacy-inputs"] = try_it(cli, app, "--legacy-inputs")
     hold("releases", str(app.sdk), f"{url.partition(':')[0]}, newest schema", seen)
+    ran = [result for result in seen.values() if result.startswith(RUNS)]
+    if not ran:
+        return  # nothing tells of a worker that finishes nothing
+    left_behind = seen["result"] != RUNS
+    checks = cli("doctor", "-o", "json").json()["checks"]
+    assert {c["level"] for c in checks if c["what"] == "inputs"} == {"warning" if left_behind else "ok"}
+    (tmp_path / "try0.lock.jsonl").unlink()
+    (tmp_path / "try0.yaml").write_text((tmp_path / "try0.yaml").read_text().replace("try0", "again"))
+    planned = cli("plan", "try0.yaml")
+    assert ("worker-behind-schema" in planned.out + planned.err) is left_behind
+    applied = cli("apply", "try0.yaml", "--legacy-inputs")
+    assert "worker-behind-schema" not in applied.out + applied.err
