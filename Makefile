@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 DB ?= sqlite
 
-.PHONY: help demo test faults soak lint bench docs audit wheel clean
+.PHONY: help demo test e2e compatibility faults soak lint bench docs audit wheel clean
 
 help:
 	@echo "make demo [DB=postgres]  run the example manifest on a real DBOS worker"
 	@echo "make test                lint, type-check and run all tests"
+	@echo "make e2e                 real workers of all SDKs, old and new, and PostgreSQL 14 to 18 (minutes)"
+	@echo "make compatibility       the same, writing docs/compatibility.* anew"
 	@echo "make faults              cut, kill and crowd many applies (minutes)"
 	@echo "make soak                applies and workers for minutes: memory, connections, latency"
 	@echo "make bench               measure (minutes; nothing else should run)"
@@ -36,6 +38,14 @@ lint: $(VENV)/.dev
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+e2e: $(VENV)/.dev
+	DBOS_MANIFEST_E2E=1 $(BIN)/python -m pytest -q tests/e2e
+
+compatibility: $(VENV)/.dev
+	rm -f docs/compatibility.json
+	DBOS_MANIFEST_E2E=1 UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/e2e/sdks
+	$(BIN)/python docs/generate.py
 
 faults: $(VENV)/.dev
 	DBOS_MANIFEST_FAULTS=1 $(BIN)/python -m pytest -q tests/faults

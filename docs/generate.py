@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,145 @@ kwargs: {tier: "${{ customer.tier | default('none') }}", first: "${{ rows[0] }}"
 ## Filters
 """
 
-PAGES = {"manifest.md": manifest_reference, "cli.md": cli_reference, "expressions.md": expression_reference}
+
+def compatibility() -> str:
+    """docs/compatibility.md: what real workers did, as the tests hold it in docs/compatibility.json."""
+    page = json.loads((DOCS / "compatibility.json").read_text(encoding="utf-8"))
+    tables = {
+        "releases": _releases(page),
+        "options": _table("option", page["options"], SDKS, str),
+        "clients": _table("option", page["clients"], SDKS[1:], str),
+        "rules": _table("what is enqueued", page["rules"], SDKS, _outcome),
+        "schemas": _table("schema", page["schemas"], SDKS, str),
+        "applications": _table("", page["applications"], SDKS, str),
+        "servers": ", ".join(page["postgresql"]),
+        "on": page["made"]["on"],
+        "tool": page["made"]["with"],
+        "latest": ", ".join(page["latest"]["releases"].values()),
+    }
+    return f"{NOTE}\n{COMPATIBILITY.format(**tables)}"
+
+
+def _table(title: str, rows: dict[str, Any], columns: Sequence[str], show: Callable[[Any], str]) -> str:
+    out = [f"| {' | '.join((title, *columns))} |", "|---" * (len(columns) + 1) + "|"]
+    for row, cells in rows.items():
+        shown = [show(cells[column]) if column in cells else "" for column in columns]
+        out.append(f"| {' | '.join((row, *shown))} |")
+    return "\n".join(out)
+
+
+def _outcome(cell: dict[str, Any]) -> str:
+    if cell["status"] == "SUCCESS":
+        text = json.dumps(cell["output"], ensure_ascii=True).replace("|", "\\|")
+        return f"`{text}`"
+    return f"**{cell['status']}**" + (f" {cell['error']}" if "error" in cell else "")
+
+
+def _releases(page: dict[str, Any]) -> str:
+    columns = [
+        f"{db}, {schema} schema" for schema in ("its own", "newest") for db in ("postgresql", "sqlite")
+    ]
+    releases = dict(sorted(page["releases"].items(), key=_release_key))
+    return _table("worker", releases, columns, _release)
+
+
+def _release_key(item: tuple[str, Any]) -> tuple[int, list[int]]:
+    sdk, number = item[0].split()
+    return SDKS.index(sdk), [int(part) for part in number.partition("-")[0].split(".")]
+
+
+def _release(cell: dict[str, Any]) -> str:
+    shown: str = cell["result"]
+    if shown != "runs":
+        shown = f"**{shown}**"
+    if "migration" in cell:
+        shown += f" (migration {cell['migration']})"
+    if "with --legacy-inputs" in cell:
+        shown += f"; with `--legacy-inputs` {cell['with --legacy-inputs']}"
+    return shown
+
+
+SDKS = ("python", "typescript", "go", "java", "rust")
+COMPATIBILITY = """# Compatibility
+
+What was seen to happen, on {on}, with {tool}: real workers of every SDK ran what `apply` had enqueued.
+`make compatibility` makes the cells anew, into [compatibility.json](compatibility.json) beside this page;
+`make e2e` holds all of them, and `make test` those of the latest releases: {latest}. Of Java and Rust the
+registries have just that one release.
+
+## Databases
+
+- PostgreSQL {servers}: all tests of the system database pass, and a worker runs the examples. SQLite as
+  Python has it.
+- PgBouncer in transaction mode: see [reliability.md](reliability.md).
+- The layout is found from tables and columns, not from version numbers. A schema without
+  `workflow_status.serialization` (before DBOS 2.14 for Python) is refused, and so is a sharded one. An
+  option whose column a schema lacks is an error, never dropped. CockroachDB was not run.
+
+Workers of old and new releases, on the tables that the release itself lays, and on those of the newest
+(Python 3.4.0):
+
+{releases}
+
+**Mixed fleets.** Since migration 109 arguments are in `workflow_input`, where workers of older releases do
+not look: they leave the workflow PENDING, fail it or, **Go before 1.4, run it with empty arguments**. While
+such workers run beside new ones on a migrated database, apply with `--legacy-inputs`, which writes the
+arguments into both places. `plan`, `apply` and `doctor` say so once they see a workflow that such a worker
+has run (`worker-behind-schema`); one that it left PENDING tells them nothing.
+
+## Options
+
+Each option, from a manifest to a worker of the latest release, and what the workflow saw of it. Priority is
+the order on a queue of concurrency 1, `limited` a queue of two starts a second, `instance` a method of a
+configured object:
+
+{options}
+
+The same by the SDK's own client: every column that a worker reads, before the run, and status, output and
+error after it. For Python every column of every option is compared in
+`tests/system_db/test_rows_like_the_client.py`. What the client lacks, its worker still takes. Rust 0.5.0
+has no portable format: its rows say `rust_serde` where ours say `portable_json`, around the same JSON.
+
+{clients}
+
+## Arguments and names
+
+What the workflow returned, where it returns its arguments; else how it ended. `runtime:` in a manifest
+turns on the checks that follow from this table. PENDING is for good: the worker has claimed the workflow
+and cannot run it.
+
+{rules}
+
+- Go passes the first argument on; here `pair` takes `PortableWorkflowArgs`, which is all of them. A typed
+  number is exact.
+- Rust 0.5.0 takes the whole envelope (`positionalArgs`, `namedArgs`) as a workflow's one argument; a type
+  that does not fit leaves the workflow PENDING.
+- Java leaves all workflows PENDING that it claimed together with one that it cannot run, good ones too.
+- TypeScript has no types at run time unless the workflow checks them: what is missing is `undefined`.
+
+## Schemas and applications
+
+Schemas of other names than `dbos`, with capitals, quotes and blanks:
+
+{schemas}
+
+A database that applications share: is the work of another application, on a queue of ours, left alone?
+
+{applications}
+
+## YAML
+
+The reader takes YAML 1.2's core schema through libyaml, a YAML 1.1 parser. Of the official YAML test
+suite's valid cases it misreads none. Of the errors it reads 15, as the value that was meant (a bracket that
+is not indented, a comment without a blank before it); they are listed in `tests/unit/test_yaml_suite.py`.
+"""
+
+PAGES = {
+    "manifest.md": manifest_reference,
+    "cli.md": cli_reference,
+    "expressions.md": expression_reference,
+    "compatibility.md": compatibility,
+}
 
 
 def main() -> None:

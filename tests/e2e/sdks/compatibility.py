@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ def hold(section: str, row: str, column: str, seen: Any) -> None:
     """That it is as the page says; with UPDATE_GOLDEN=1 the page says what was seen."""
     page = json.loads(PAGE.read_text()) if PAGE.exists() else {}
     if os.environ.get("UPDATE_GOLDEN"):
+        page["made"] = {"on": date.today().isoformat(), "with": f"dbos-manifest {version('dbos-manifest')}"}
         page.setdefault(section, {}).setdefault(row, {})[column] = seen
         PAGE.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n")
     else:

@@ -24,7 +24,32 @@ INSTANCES: dict[str, dict[str, Any]] = {
 }
 DEFAULTS = {"java": {"class_name": "Orders"}}  # Java looks a workflow up by its class
 # options that the SDK's own client does not have; its worker takes them
-UNKNOWN = {"java": {"application"}, "rust": {"authenticated_user"}}
+UNKNOWN = {
+    "typescript": {"deadline", "assumed_role"},
+    "go": {"deadline"},
+    "java": {"application"},
+    "rust": {"deadline", "assumed_role", "authenticated_user"},
+}
+NO_DEADLINES = {"rust"}  # 0.5 keeps timeouts only
+# what docs/compatibility.json calls an entry
+LABELS = {
+    "plain": "nothing but queue and id",
+    "deduplicated": "deduplication_id",
+    "version": "application_version",
+    "partition-a": "queue_partition_key",
+    "partition-b": "queue_partition_key",
+    "user": "authenticated_user, authenticated_roles",
+    "assumed-role": "assumed_role",
+    "deadline-passed": "deadline, passed",
+    "delayed": "delay",
+    "in-time": "timeout",
+    "too-late": "timeout, exceeded",
+    "all-at-once": "all that go together",
+    "fails": "an error of the workflow",
+    "instance": "class_name, instance_name",
+    **{f"limited-{n}": "a rate-limited queue" for n in range(4)},
+    **{f"priority-{n}": "priority" for n in range(4)},
+}
 OPTIONS: list[dict[str, Any]] = [
     {"id": "plain", **GREET},
     {"id": "deduplicated", **GREET, "deduplication_id": "only-one"},
@@ -39,6 +64,26 @@ OPTIONS: list[dict[str, Any]] = [
         "workflow": "identity",
         "authenticated_user": "ada",
         "authenticated_roles": ["admin", "ops"],
+    },
+    {
+        "id": "assumed-role",
+        "workflow": "identity",
+        "authenticated_user": "ada",
+        "authenticated_roles": ["admin", "ops"],
+        "assumed_role": "ops",
+    },
+    {"id": "deadline", **GREET, "deadline": "2099-01-01T00:00:00Z"},
+    {"id": "deadline-passed", **GREET, "deadline": "2001-01-01T00:00:00Z"},
+    {
+        "id": "all-at-once",
+        **GREET,
+        "queue": "partitioned",
+        "queue_partition_key": "all",
+        "priority": 7,
+        "timeout_ms": 30_000,
+        "delay_ms": 1000,
+        "application_version": "v1",
+        "attributes": {"team": {"name": "data"}},
     },
     {"id": "in-time", "workflow": "slow", "args": [0.1], "timeout_ms": 30_000},
     {"id": "too-late", "workflow": "slow", "args": [30], "timeout_ms": 1000},
@@ -72,10 +117,12 @@ def outcomes(cli: Cli) -> dict[str, dict[str, Any]]:
     return {found["id"]: found for found in shown["workflows"]}
 
 
-def check(found: dict[str, dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+def check(app: str, found: dict[str, dict[str, Any]], expected: list[dict[str, Any]]) -> None:
     for entry in expected:
         row = found[entry["id"]]
-        if entry["workflow"] == "greet":
+        if entry["id"] == "deadline-passed":
+            assert row["status"] == ("SUCCESS" if app in NO_DEADLINES else "CANCELLED"), row
+        elif entry["workflow"] == "greet":
             assert (row["status"], row["output"]) == ("SUCCESS", GREETED), row
         elif entry["workflow"] == "identity":
             assert row["output"] == {"user": "ada", "roles": ["admin", "ops"]}, row
@@ -93,9 +140,9 @@ def test_every_option_reaches_the_worker(
     cli = Cli(url, tmp_path)
     expected = entries(app)
     write(tmp_path, app, expected)
-    cli("apply", "jobs.yaml", "--wait", "--wait-timeout", "60s", *legacy, expect=7)  # two are to fail
+    cli("apply", "jobs.yaml", "--wait", "--wait-timeout", "60s", *legacy, expect=7)  # three are to fail
     found = outcomes(cli)
-    check(found, expected)
+    check(app.sdk.name, found, expected)
     order = rows.column("started_at_epoch_ms")
     assert order["priority-1"] <= order["priority-2"] or order["priority-1"] <= order["priority-3"]
     created = rows.column("created_at")
@@ -103,12 +150,18 @@ def test_every_option_reaches_the_worker(
     limited = sorted(order[f"limited-{n}"] for n in range(4))
     assert limited[2] - limited[0] >= 900
     assert rows.column("attributes")["attributes"] is not None
+    for entry in expected:
+        ignored = entry["id"] == "deadline-passed" and app.sdk.name in NO_DEADLINES
+        label = LABELS.get(entry["id"], entry["id"])
+        hold("options", label, app.sdk.name, "ignored" if ignored else "as meant")
+    hold("latest", "releases", app.sdk.name, str(app.sdk))
     if app.sdk.name != "python":
         assert app.result(app_url, "plain") == GREETED
 
 
 SAME = (
     "status, name, class_name, config_name, queue_name, queue_partition_key, priority, workflow_timeout_ms, "
+    "workflow_deadline_epoch_ms, "
     "deduplication_id, application_version, application_name, authenticated_user, authenticated_roles, "
     "assumed_role, attributes, serialization, recovery_attempts"
 )
@@ -163,12 +216,15 @@ def test_the_sdks_own_client_writes_the_same(
         if app.sdk.name == "rust":  # 0.5 knows its own format only: the same JSON under another name
             assert (mine.pop("serialization"), other.pop("serialization")) == ("portable_json", "rust_serde")
         assert mine == other, entry
+    for entry in entries(app):
+        same = "no such option" if f"theirs-{entry['id']}" not in found else "the same row"
+        hold("clients", LABELS.get(entry["id"], entry["id"]), app.sdk.name, same)
     with app.working(app_url, tmp_path / "worker.log"):
         write(tmp_path, app, [*ours, *theirs])
         (tmp_path / "jobs.lock.jsonl").unlink()
         cli("apply", "jobs.yaml", "--wait", "--wait-timeout", "60s", expect=7)
         ended = outcomes(cli)
-        check(ended, ours)
+        check(app.sdk.name, ended, ours)
         for entry in ours:
             mine, other = ended[entry["id"]], ended[f"theirs-{entry['id']}"]
             for key in ("status", "output", "error"):

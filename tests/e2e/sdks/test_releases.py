@@ -33,7 +33,7 @@ def try_it(cli: Cli, app: App, *flags: str) -> str:
     (cli.folder / f"{name}.yaml").write_text(json.dumps(content))
     applied = cli("apply", f"{name}.yaml", *flags, "--wait", "--wait-timeout", PATIENCE, expect=None)
     if applied.code == 3:
-        return f"refused: {applied.err.splitlines()[0].removeprefix('error: ')}"
+        return f"refused: {applied.err.removeprefix('error: ').partition(':')[0]}"
     greets, fails = cli("status", f"{name}.yaml", "-o", "json").json()["workflows"]
     if greets["status"] == "ERROR":
         return f"fails: {greets['error']['message']}"

@@ -160,6 +160,8 @@ public class App {
       one.get("authenticated_roles").forEach(role -> roles.add(role.asText()));
       options = options.withAuthentication(one.get("authenticated_user").asText(), roles.toArray(String[]::new));
     }
+    if (one.has("assumed_role")) options = options.withAssumedRole(one.get("assumed_role").asText());
+    if (one.has("deadline")) options = options.withDeadline(Instant.parse(one.get("deadline").asText()));
     if (one.has("attributes")) {
       options = options.withAttributes(json.convertValue(one.get("attributes"), Map.class));
     }
