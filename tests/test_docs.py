@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 from pathlib import Path
@@ -62,3 +63,17 @@ def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+)[^):]*\)", text):
         assert (ROOT / "docs" / target).exists(), target
+
+
+def test_the_compatibility_page_is_whole() -> None:
+    """Each row has a cell of every SDK, as `make compatibility` leaves it."""
+    page = json.loads((ROOT / "docs" / "compatibility.json").read_text(encoding="utf-8"))
+    sdks = set(page["latest"]["releases"])
+    assert sdks == {"python", "typescript", "go", "java", "rust"}
+    for section in ("rules", "options", "schemas", "applications"):
+        for row, cells in page[section].items():
+            assert set(cells) == sdks, (section, row)
+    for row, cells in page["clients"].items():
+        assert set(cells) == sdks - {"python"}, row
+    assert {release.split()[0] for release in page["releases"]} == sdks
+    assert list(page["postgresql"]) == ["14", "15", "16", "17", "18"]

@@ -14,7 +14,7 @@ import pytest
 import servers
 from compatibility import hold
 from harness import ROOT, Cli, Rows
-from sdk_harness import SDKS, App, as_the_sdk_names_it
+from sdk_harness import App, as_the_sdk_names_it
 
 GREET = {"workflow": "greet", "args": [{"name": "Ada", "times": 1}], "queue": "plain"}
 ON_POSTGRESQL = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
@@ -73,9 +73,3 @@ def test_the_work_of_another_application(
     time.sleep(0.5)  # it is before ours in the queue
     left = rows.column("status")["another's"] == "ENQUEUED"
     hold("applications", "the work of another application", app.sdk.name, "is left" if left else "is taken")
-
-
-def test_the_page_knows_every_sdk() -> None:
-    page = json.loads((ROOT / "docs" / "compatibility.json").read_text())
-    for row in (*page["rules"].values(), *page["schemas"].values(), *page["applications"].values()):
-        assert set(row) == set(SDKS)

@@ -140,7 +140,10 @@ def test_every_option_reaches_the_worker(
     cli = Cli(url, tmp_path)
     expected = entries(app)
     write(tmp_path, app, expected)
-    cli("apply", "jobs.yaml", "--wait", "--wait-timeout", "60s", *legacy, expect=7)  # three are to fail
+    done = cli(
+        "apply", "jobs.yaml", "--wait", "--wait-timeout", "60s", *legacy, expect=7
+    )  # three are to fail
+    assert "the reason" in done.out + done.err
     found = outcomes(cli)
     check(app.sdk.name, found, expected)
     order = rows.column("started_at_epoch_ms")
@@ -150,6 +153,11 @@ def test_every_option_reaches_the_worker(
     limited = sorted(order[f"limited-{n}"] for n in range(4))
     assert limited[2] - limited[0] >= 900
     assert rows.column("attributes")["attributes"] is not None
+    keyless = [{**entry, "queue_partition_key": None} for entry in expected if entry["id"] == "partition-a"]
+    write(tmp_path, app, [{**entry, "id": "keyless"} for entry in keyless])
+    assert (
+        "missing-partition-key" in cli("plan", "jobs.yaml").out
+    )  # each SDK says of its queues what they are
     for entry in expected:
         ignored = entry["id"] == "deadline-passed" and app.sdk.name in NO_DEADLINES
         label = LABELS.get(entry["id"], entry["id"])
