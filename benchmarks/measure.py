@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -34,12 +36,44 @@ def run(command: Sequence[str | Path], output: Path) -> Cost:
     with output.open("wb") as file:
         start = time.perf_counter()
         process = subprocess.Popen([str(word) for word in command], stdout=file, env=environment)
-        _, status, used = os.wait4(process.pid, 0)
-        wall_s = time.perf_counter() - start
+        with _sampled_memory(process.pid) as most_mib:
+            _, status, used = os.wait4(process.pid, 0)
+            wall_s = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{command} ended with {process.returncode}")
-    return Cost(wall_s, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    # the kernel's figure is exact, and of the largest process only; the samples are of all together
+    peak_mib = max(used.ru_maxrss / 1024, *most_mib)
+    return Cost(wall_s, used.ru_utime + used.ru_stime, peak_mib)
+
+
+@contextmanager
+def _sampled_memory(pid: int) -> Iterator[list[float]]:
+    """Inside, MiB of a process and its children together while it has some, shared pages counted once."""
+    found, ended = [0.0, 0.0], threading.Event()
+
+    def sample() -> None:
+        while not ended.wait(0.1):
+            with suppress(OSError):  # it has ended
+                children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+                if children:
+                    found[0] = max(found[0], sum(map(_proportional_mib, (str(pid), *children))))
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _proportional_mib(pid: str) -> float:
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
 
 
 def compare(sides: dict[str, Callable[[], Cost]], rounds: int) -> str:

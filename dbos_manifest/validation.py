@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .batch import FIRST_BYTES
+from .beside import Beside, is_possible
 from .diagnostic import Diagnostic, Related, Severity, make_diagnostic
 from .diagnostic import Path as DiagnosticPath
 from .document import MAX_FILE_BYTES, Document, locate_diagnostics, parse_documents
@@ -27,6 +28,7 @@ from .uniqueness import Uniqueness
 from .variables import Given, check_given
 
 STDIN = "-"
+BESIDE_FROM = 20_000  # workflows: a second's work, and a copy of the process takes milliseconds
 _TOP_LEVEL = re.compile(rb"""^["']?(version|workflows)["']?[ \t]*:""", re.MULTILINE)
 
 
@@ -94,6 +96,7 @@ class Validation:
     texts: dict[str, str] = field(default_factory=dict)  # by file, for showing the line
     notes: list[str] = field(default_factory=list)  # what was not checked, or not used
     selected: int = 0  # workflows that the selection chooses, if there is one
+    unsettled: Callable[[], list[Diagnostic]] | None = None  # gives what a check beside this process found
 
     @property
     def workflows(self) -> int:
@@ -107,6 +110,13 @@ class Validation:
             for loaded in self.manifests
             if loaded.expansion.unchecked
         }
+
+    def settle(self) -> bool:
+        """Wait for the checks beside this process; whether they added diagnostics."""
+        unsettled, self.unsettled = self.unsettled, None
+        found = unsettled() if unsettled is not None else []
+        self.diagnostics += locate(self.documents, found)
+        return bool(found)
 
     @property
     def errors(self) -> int:
@@ -122,14 +132,18 @@ def validate_files(
     stdin: bytes = b"",
     given: Given = Given(),  # noqa: B008 - it has nothing that could change
     selection: Selection | None = None,
+    *,
+    beside: bool = False,
 ) -> Validation:
     """Read and check every manifest that the paths stand for: files, folders, `-` for `stdin`.
 
+    With `beside` many workflows may be checked in a process of their own while the caller goes on: nothing
+    may be changed before `settle`.
     Shape:  of a workflow that the selection leaves out, only what its id and expressions need is checked.
     Raises: UsageError when a path cannot be read, no manifest is found, a variable is unknown, or the
             selection chooses nothing.
     """
-    reading = _Reading(given, selection)
+    reading = _Reading(given, selection, beside=beside and selection is None and is_possible())
     for source in _read_sources(paths, stdin):
         reading.read(source)
     validation = reading.validation
@@ -138,7 +152,10 @@ def validate_files(
             f"no manifest found in {', '.join(paths)}",
             "a manifest is a YAML file with `version` and `workflows` at its top level",
         )
-    validation.diagnostics += reading.uniqueness.diagnostics()
+    if validation.diagnostics or not reading.postponed:
+        validation.diagnostics += reading.check_workflows()
+    else:
+        validation.unsettled = reading.check_beside()
     validation.diagnostics = locate(validation.documents, validation.diagnostics)
     for name, missing in validation.unchecked.items():
         what = f"`{name}` was checked by schema only where it needs {', '.join(sorted(missing))}"
@@ -177,9 +194,11 @@ def _read_sources(paths: Sequence[str], stdin: bytes) -> Iterable[Source]:
 class _Reading:
     """One call of validate_files."""
 
-    def __init__(self, given: Given, selection: Selection | None) -> None:
+    def __init__(self, given: Given, selection: Selection | None, *, beside: bool) -> None:
         self.validation = Validation()
-        self.uniqueness = Uniqueness()
+        self.postponed: list[LoadedManifest] = []
+        self._uniqueness = Uniqueness()
+        self._beside = beside
         self._given = given
         self._selection = selection
 
@@ -222,20 +241,38 @@ class _Reading:
             tree = FolderTree(source.path.parent if source.path is not None else Path())
             manifest = parse_manifest(document, tree, self._given)
             loaded = LoadedManifest(Expansion(manifest, check_option), source.path, alone, self._selection)
-            found += check_expansion(
-                loaded.expansion, self._choose if self._selection is not None else None, self.uniqueness
-            )
             validation.manifests.append(loaded)
-        validation.diagnostics += (
-            replace(diagnostic, file=diagnostic.file or source.name, document=document.index)
-            for diagnostic in found
-        )
+            good = not loaded.expansion.findings.diagnostics()
+            if self._beside and good and loaded.expansion.count >= BESIDE_FROM:
+                self.postponed.append(loaded)
+            else:
+                validation.diagnostics += self._check_workflows(loaded)
+        validation.diagnostics += _of_document(document, found)
+
+    def _check_workflows(self, loaded: LoadedManifest) -> list[Diagnostic]:
+        choose = self._choose if self._selection is not None else None
+        found = check_expansion(loaded.expansion, choose, self._uniqueness)
+        return _of_document(loaded.manifest.document, found)
+
+    def check_workflows(self) -> list[Diagnostic]:
+        """What only all workflows together tell, and whatever was postponed."""
+        found = [diagnostic for loaded in self.postponed for diagnostic in self._check_workflows(loaded)]
+        return [*found, *self._uniqueness.diagnostics()]
+
+    def check_beside(self) -> Callable[[], list[Diagnostic]]:
+        """Begin `check_workflows` in another process; what is returned waits for it."""
+        beside = Beside(lambda: not self.check_workflows())
+        return lambda: [] if beside.found_nothing() else self.check_workflows()
 
     def _choose(self, expansion: Expansion, spec: WorkflowSpec) -> bool:
         assert self._selection is not None
         chosen = self._selection.matches(expansion, spec)
         self.validation.selected += chosen
         return chosen
+
+
+def _of_document(document: Document, found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    return [replace(one, file=one.file or document.file, document=document.index) for one in found]
 
 
 def _is_manifest(document: Document) -> bool:

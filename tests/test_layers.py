@@ -20,7 +20,7 @@ LAYERS = [
     "spec", "options", "axis_files", "cron_ticks", "axes", "matrix", "catalog", "values", "template",
     "findings", "expand",
     "batch", "selection", "uniqueness", "lint", "snapshot", "lock_lines", "lockfile", "plan", "preflight",
-    "files", "validation", "system_db",
+    "files", "beside", "validation", "system_db",
     "ahead", "planning", "offline", "saved_plan", "apply", "wait", "operations", "apply_operations",
     "plan_operations",
     "lock_operations", "explain", "doctor",

@@ -38,7 +38,7 @@ from .database_options import (
     say_retry,
     verify_option,
 )
-from .inputs import load_manifests, manifest_options
+from .inputs import load_manifests, manifest_options, settle_manifests
 from .interrupts import stop_requests
 from .options import Output, duration, option, outputs_option, paths_argument, together
 from .output import progress_bar
@@ -122,7 +122,7 @@ class _Job:
         )
 
     def _load(self, paths: Sequence[str], options: dict[str, Any]) -> Validation:
-        return load_manifests(paths, options)
+        return load_manifests(paths, options, beside=True)
 
     def _find_targets(self, options: dict[str, Any]) -> list[ApplyTarget]:
         return find_targets(self.validation.manifests, lockfile_settings(options), commit_of_pipeline())
@@ -136,7 +136,10 @@ class _Job:
                 self._send(database, views, stopped)
                 if wait:
                     _wait(self.results, database, wait_timeout, self._settings.lock_timeout_s, stopped)
-            except ManifestToolError as error:
+            except Exception as error:
+                settle_manifests(self.validation)  # an invalid manifest is the first thing to say
+                if not isinstance(error, ManifestToolError):
+                    raise
                 failure = error
             self.failed = _read_failed(self.results, database)
         return failure
@@ -169,6 +172,7 @@ class _Job:
         )
 
     def _show(self, views: ApplyViews, plans: list[ManifestPlan]) -> None:
+        settle_manifests(self.validation)
         locate_findings(self.validation, plans)
         say_findings(self.validation, plans)
         views.plans(plans, self._settings.overrides.strict)

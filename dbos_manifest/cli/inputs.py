@@ -46,22 +46,23 @@ manifest_options = together(variable_options, selection_options)
 """Options that say what the manifests of a command stand for; `read_paths` takes them."""
 
 
-def read_paths(paths: Sequence[str], options: dict[str, Any]) -> Validation:
+def read_paths(paths: Sequence[str], options: dict[str, Any], *, beside: bool = False) -> Validation:
     """Validate the paths; standard input is read when one of them is `-`."""
     given = _given(options)
     selection = _selection(options, STDIN in paths)
-    return validate_files(paths, sys.stdin.buffer.read() if STDIN in paths else b"", given, selection)
+    stdin = sys.stdin.buffer.read() if STDIN in paths else b""
+    return validate_files(paths, stdin, given, selection, beside=beside)
 
 
-def load_manifests(paths: Sequence[str], options: dict[str, Any]) -> Validation:
+def load_manifests(paths: Sequence[str], options: dict[str, Any], *, beside: bool = False) -> Validation:
     """Valid manifests for a command that goes on to use them; warnings are shown.
 
+    With `beside` the command calls `settle_manifests` before it changes anything or says what it found.
     Raises: InvalidManifest, its diagnostics already on stderr; UsageError for a variable that is needed.
     """
-    validation = read_paths(paths, options)
+    validation = read_paths(paths, options, beside=beside)
     say_diagnostics(validation)
-    if validation.errors:
-        raise InvalidManifest([d for d in validation.diagnostics if d.severity is Severity.ERROR])
+    _raise_if_invalid(validation)
     for manifest, missing in validation.unchecked.items():
         names = ", ".join(f"`{name}`" for name in sorted(missing))
         words = " ".join(f"--var {name}=…" for name in sorted(missing))
@@ -69,6 +70,18 @@ def load_manifests(paths: Sequence[str], options: dict[str, Any]) -> Validation:
     for note in validation.notes:
         say(f"note: {note}")
     return validation
+
+
+def settle_manifests(validation: Validation) -> None:
+    """Wait for what was checked beside; raises as load_manifests does, as often as it is called."""
+    if validation.settle():
+        say_diagnostics(validation)
+    _raise_if_invalid(validation)
+
+
+def _raise_if_invalid(validation: Validation) -> None:
+    if validation.errors:
+        raise InvalidManifest([d for d in validation.diagnostics if d.severity is Severity.ERROR])
 
 
 def _given(options: dict[str, Any]) -> Given:

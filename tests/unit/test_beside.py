@@ -1,0 +1,79 @@
+"""A check in a copy of the process: its answer, its faults, and its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dbos_manifest.beside import Beside
+
+
+def _kill() -> bool:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return True
+
+
+def _ignore_polite_signals() -> bool:
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return True
+
+
+def _raise() -> bool:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [
+        (lambda: True, True),
+        (lambda: False, False),
+        (_raise, False),
+        (_kill, False),
+        (_ignore_polite_signals, True),
+        (lambda: sys.exit(0), False),
+    ],
+)
+def test_only_an_answer_is_an_answer(check: Callable[[], bool], expected: bool) -> None:
+    beside = Beside(check)
+    assert beside.found_nothing() is expected
+    assert beside.found_nothing() is expected  # as often as it is asked
+
+
+SCRIPT = """
+import os, time
+from dbos_manifest.beside import Beside
+
+def check():
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+    return True
+
+Beside(check)
+time.sleep(60)
+"""
+
+
+def test_the_copy_ends_with_the_process() -> None:
+    with subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        copy = int(process.stdout.readline())
+        process.kill()
+    give_up = time.monotonic() + 10
+    while _runs(copy):
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
