@@ -16,7 +16,7 @@ from .lock_lines import LockEntry
 from .plan import State, compare_spec
 from .planning import ManifestPlan, read_chunks, record_existing
 from .snapshot import SnapshotRow
-from .spec import WorkflowSpec, digest_spec
+from .spec import SpecDigests, WorkflowSpec
 from .system_db.connect import Database
 from .system_db.lock import transaction_lock
 from .system_db.read import read_clock_ms, read_deduplication_holders, read_snapshot
@@ -154,6 +154,7 @@ class _Sender:
         self.run = run
         self.options = options
         self.retry = retry
+        self.digest = SpecDigests()
         self.outcome = outcome
         self.now_ms = retry.call(self._read_clock)  # once, so that a retried chunk is the same chunk
         self.provenance = {"manifest": plan.name, **(run.provenance or {})}
@@ -176,7 +177,7 @@ class _Sender:
         return Chunk(sendings, prepare_rows(self.database, rows, legacy_inputs=self.run.legacy_inputs))
 
     def _make_sending(self, spec: WorkflowSpec, created_at_ms: int) -> Sending:
-        entry = LockEntry(spec.id, spec.workflow, digest_spec(spec), created_at_ms)
+        entry = LockEntry(spec.id, spec.workflow, self.digest(spec), created_at_ms)
         return Sending(spec, self._make_row(spec, created_at_ms), self.plan.lock.spell(entry))
 
     def _make_row(self, spec: WorkflowSpec, created_at_ms: int) -> NewRow:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 from .errors import InvalidLockfile
@@ -30,6 +31,7 @@ PLAIN_ENTRY = re.compile(
     rf'(?:,"outcome":"(existing)")?(?:,"status":"([A-Z_]+)"(?:,"completed_at":{_TIME})?)?\}}',
     re.ASCII,
 )
+_BLOCK = 4096  # lines that are decoded together
 RESTORE = "restore the file from Git, or make it anew from the database with `lock rebuild`"
 
 
@@ -184,28 +186,40 @@ def number_lines(text: Text, file: str) -> Iterator[tuple[int, str]]:
 
     Raises: InvalidLockfile for what is not UTF-8 and for Git's conflict markers.
     """
+    for first, lines in number_blocks(text, file):
+        yield from check_lines(first, lines, file)
+
+
+def number_blocks(text: Text, file: str) -> Iterator[tuple[int, list[str]]]:
+    """All lines as they are, some thousand at a time, each time with the number of the first.
+
+    Raises: InvalidLockfile for what is not UTF-8.
+    """
+    if isinstance(text, str):
+        yield 1, text.removeprefix("\ufeff").split("\n")
+        return
+    source, number = iter(io.BytesIO(text) if isinstance(text, bytes) else text), 1
     try:
-        for number, line in enumerate(_split(text), 1):
-            line = line.removesuffix("\r")
-            if line.startswith(("<<<<<<<", "=======", ">>>>>>>", "|||||||")):
-                raise InvalidLockfile(
-                    f"{file}:{number}: the lockfile has Git's conflict markers",
-                    "keep the lines of both sides and delete the markers; "
-                    "`*.lock.jsonl merge=union` in .gitattributes does it by itself",
-                )
-            if line.strip():
-                yield number, line
+        while block := b"".join(islice(source, _BLOCK)):
+            lines = block.removesuffix(b"\n").decode("utf-8" if number > 1 else "utf-8-sig").split("\n")
+            yield number, lines
+            number += len(lines)
     except UnicodeDecodeError as error:
         raise InvalidLockfile(f"the lockfile {file} is not UTF-8 text: {error.reason}", RESTORE) from None
 
 
-def _split(text: Text) -> Iterator[str]:
-    """The lines without their ends; those of bytes one by one, as a lockfile may have a million."""
-    if isinstance(text, str):
-        yield from text.removeprefix("\ufeff").split("\n")
-        return
-    for number, line in enumerate(io.BytesIO(text) if isinstance(text, bytes) else text):
-        yield line.removesuffix(b"\n").decode("utf-8" if number else "utf-8-sig")
+def check_lines(first: int, lines: Iterable[str], file: str) -> Iterator[tuple[int, str]]:
+    """Those of a block that are not blank. Raises: InvalidLockfile for Git's conflict markers."""
+    for number, line in enumerate(lines, first):
+        line = line.removesuffix("\r")
+        if line.startswith(("<<<<<<<", "=======", ">>>>>>>", "|||||||")):
+            raise InvalidLockfile(
+                f"{file}:{number}: the lockfile has Git's conflict markers",
+                "keep the lines of both sides and delete the markers; "
+                "`*.lock.jsonl merge=union` in .gitattributes does it by itself",
+            )
+        if line.strip():
+            yield number, line
 
 
 def invalid_line(file: str, number: int, error: ValueError) -> InvalidLockfile:

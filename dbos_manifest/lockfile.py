@@ -16,9 +16,11 @@ from .lock_lines import (
     agree_headers,
     check_entry,
     check_header,
+    check_lines,
     decode_line,
     invalid_line,
     merge_lines,
+    number_blocks,
     number_lines,
     read_entry,
     spell_entry,
@@ -41,6 +43,7 @@ class Lockfile:
         self.changed = False  # whether an entry or the header is no longer what the text said
         self._header_line = header_line or spell_header(header, {})
         self._lines = lines if lines is not None else {}
+        self._has_old = bool(lines)  # lines that an apply before this one, or a newer program, wrote
 
     def __contains__(self, workflow_id: str) -> bool:
         return workflow_id in self._lines
@@ -74,7 +77,7 @@ class Lockfile:
 
     def spell(self, entry: LockEntry) -> str:
         """The line to `put` for an entry; fields of the one with its id that nobody knows stay."""
-        old = self._lines.get(entry.id)
+        old = self._lines.get(entry.id) if self._has_old else None
         return spell_entry(entry, unknown_fields(old, ENTRY_KEYS) if old is not None else {})
 
     def put(self, lines: Mapping[str, str]) -> None:
@@ -123,24 +126,32 @@ def parse_lockfile(text: Text, file: str) -> Lockfile:
     header_line = ""
     lines: dict[str, str] = {}
     plain = PLAIN_ENTRY.fullmatch
-    for number, line in number_lines(text, file):
-        if match := plain(line):
-            workflow_id = match[1]
-        else:
-            try:
-                fields = decode_line(line)
-                found = None if "id" in fields else check_header(fields)
-                workflow_id = "" if found else check_entry(fields).id
-            except ValueError as error:
-                raise invalid_line(file, number, error) from None
-            if found is not None:
-                if header is None or found.revision > header.revision:
-                    header, header_line = agree_headers(header, found, file, number), line
-                else:
-                    agree_headers(header, found, file, number)
+    for first, block in number_blocks(text, file):
+        # as apply writes it: entries only, each for another workflow
+        matches = [*map(plain, block)]
+        if None not in matches:
+            entries = dict(zip([match[1] for match in matches if match], block, strict=True))
+            if len(entries) == len(block) and lines.keys().isdisjoint(entries):
+                lines |= entries
                 continue
-        known = lines.get(workflow_id)
-        lines[workflow_id] = line if known is None else merge_lines(known, line)
+        for number, line in check_lines(first, block, file):
+            if match := plain(line):
+                workflow_id = match[1]
+            else:
+                try:
+                    fields = decode_line(line)
+                    found = None if "id" in fields else check_header(fields)
+                    workflow_id = "" if found else check_entry(fields).id
+                except ValueError as error:
+                    raise invalid_line(file, number, error) from None
+                if found is not None:
+                    if header is None or found.revision > header.revision:
+                        header, header_line = agree_headers(header, found, file, number), line
+                    else:
+                        agree_headers(header, found, file, number)
+                    continue
+            known = lines.get(workflow_id)
+            lines[workflow_id] = line if known is None else merge_lines(known, line)
     if header is None:
         problem = "has no header line" if lines else "is empty"
         raise InvalidLockfile(f"the lockfile {file} {problem}", RESTORE)

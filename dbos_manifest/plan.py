@@ -107,15 +107,19 @@ class SharedComparison:
 
     def __init__(self) -> None:
         self._known: dict[tuple[Any, ...], Change] = {}
+        self._last: tuple[Any, ...] = ()
+        self._last_change: Change | None = None
 
     def compare(self, spec: WorkflowSpec, row: SnapshotRow) -> Change:
         if spec.authenticated_roles:  # a list is no key
             return compare_spec(spec, row, locked=True, holder=None)
-        key = (id(row), *_compared_options(spec))
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = compare_spec(spec, row, locked=True, holder=None)
-            return known
+        key = (id(row), _compared_options(spec))
+        known = self._last_change
+        if known is None or key != self._last:  # most are as the one before
+            known = self._known.get(key)
+            if known is None:
+                known = self._known[key] = compare_spec(spec, row, locked=True, holder=None)
+            self._last, self._last_change = key, known
         return Change(
             known.state, spec.id, spec.workflow, spec.entry, known.status, known.differences,
             known.comparable, None, False, known.reason, spec,

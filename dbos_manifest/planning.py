@@ -17,7 +17,7 @@ from .lockfile import Lockfile
 from .plan import Change, Decision, PlanSummary, SharedComparison, State, compare_spec, decide
 from .preflight import QueueCheck, Surroundings
 from .snapshot import QueueRow, SnapshotRow
-from .spec import WorkflowSpec, digest_spec
+from .spec import SpecDigests, WorkflowSpec, digest_spec
 from .system_db.connect import Database
 from .system_db.read import (
     read_application_versions,
@@ -181,11 +181,10 @@ class _Asked(NamedTuple):
     def of(cls, specs: list[WorkflowSpec], lock: Lockfile | None) -> _Asked:
         if lock is None or not lock.ids():
             return cls(specs, frozenset())
-        return cls(specs, frozenset(spec.id for spec in specs if _vouches(lock, spec)))
-
-
-def _vouches(lock: Lockfile, spec: WorkflowSpec) -> bool:
-    return spec.id in lock and lock.vouches(spec.id, digest_spec(spec))
+        ids, vouches = lock.ids(), lock.vouches
+        digest = SpecDigests()
+        vouched = [spec.id for spec in specs if spec.id in ids and vouches(spec.id, digest(spec))]
+        return cls(specs, frozenset(vouched))
 
 
 class _Found(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from itertools import compress
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -40,27 +39,47 @@ class WorkflowSpec(NamedTuple):
     binding: tuple[tuple[Any, ...], ...] = ()  # one cell for each name of the entry's matrix, its value first
 
 
-_DIGESTED = (
-    "workflow", "class_name", "instance_name", "application", "queue", "queue_partition_key", "args",
-    "kwargs", "priority", "timeout_ms", "deadline_ms", "not_before_ms", "delay_ms", "deduplication_id",
-    "application_version", "authenticated_user", "authenticated_roles", "assumed_role",
+_DIGESTED = (  # beside the arguments
+    "workflow", "class_name", "instance_name", "application", "queue", "queue_partition_key", "priority",
+    "timeout_ms", "deadline_ms", "not_before_ms", "delay_ms", "deduplication_id", "application_version",
+    "authenticated_user", "authenticated_roles", "assumed_role",
 )  # fmt: skip
-_TIMES = [name for name in _DIGESTED if name.endswith("_ms")]
 _digested_values = attrgetter(*_DIGESTED)
+
+
+class SpecDigests:
+    """`digest_spec` for one workflow after the other: what it shares with the one before is kept."""
+
+    def __init__(self) -> None:
+        self._values: tuple[Any, ...] = ()
+        self._fields: dict[str, Any] = {}
+
+    def __call__(self, spec: WorkflowSpec) -> str:
+        values = _digested_values(spec)
+        if values != self._values:
+            self._values, self._fields = values, _set_fields(values)
+        fields = self._fields
+        if spec.args:
+            fields = {**fields, "args": spec.args}
+        if spec.kwargs:
+            fields = {**fields, "kwargs": spec.kwargs}
+        return digest_value(fields)
+
+
+def _set_fields(values: tuple[Any, ...]) -> dict[str, Any]:
+    """Those that are set. An instant of 0 is: it is 1970."""
+    named = zip(_DIGESTED, values, strict=True)
+    return {name: value for name, value in named if value or (value == 0 and name.endswith("_ms"))}
 
 
 def digest_spec(spec: WorkflowSpec) -> str:
     """The lockfile's digest: what the workflow is, so that two equal ones always give the same text.
 
     Unset options are left out; so are the values that mean the same as unset (no arguments, priority 0,
-    no roles), so that writing a default out changes nothing. An instant of 0 is not unset: it is 1970.
+    no roles), so that writing a default out changes nothing.
     Source: SPEC §5.
     """
-    values = _digested_values(spec)
-    fields = dict(zip(compress(_DIGESTED, values), compress(values, values), strict=True))
-    if spec.deadline_ms == 0 or spec.not_before_ms == 0 or spec.timeout_ms == 0 or spec.delay_ms == 0:
-        fields |= {name: 0 for name in _TIMES if getattr(spec, name) == 0}
-    return digest_value(fields)
+    return SpecDigests()(spec)
 
 
 def encode_inputs(spec: WorkflowSpec) -> str:

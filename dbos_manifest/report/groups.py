@@ -104,13 +104,15 @@ class Groups:
 
     def __init__(self) -> None:
         self._groups: dict[str, dict[tuple[Any, ...], Group]] = {}
-        self._last: tuple[tuple[Any, ...], Group] | None = None
+        self._last: tuple[Any, ...] = ()
+        self._last_group: Group | None = None
 
     def add(self, batch: Batch, change: Change) -> None:
-        sign = (batch.name, change.entry, change.workflow, change.state, change.status)
-        if self._last is None or self._last[0] != sign:
-            self._last = (sign, self._group_of(batch, change))
-        group = self._last[1]
+        sign = (id(batch), change.entry, change.workflow, change.state, change.status)
+        group = self._last_group
+        if group is None or sign != self._last:
+            group = self._last_group = self._group_of(batch, change)
+            self._last = sign
         group.last = change
         group.count += 1
         group.note(change)

@@ -45,11 +45,13 @@ class PlanText:
         self._write = write
         self._shown: dict[str, _Shown] = {}
         self._groups = Groups()
+        self._batch: Batch | None = None  # whose change was the last
+        self._current = _Shown()
 
     def add(self, batch: Batch, change: Change) -> None:
-        shown = self._shown.get(batch.name)
-        if shown is None:
-            shown = self._shown[batch.name] = _Shown()
+        if batch is not self._batch:
+            self._batch, self._current = batch, self._shown.setdefault(batch.name, _Shown())
+        shown = self._current
         shown.count += 1
         if shown.count <= self._screenful:
             shown.lines.append(change)
