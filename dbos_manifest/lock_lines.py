@@ -81,7 +81,7 @@ def spell_header(header: LockHeader, unknown: dict[str, Any]) -> str:
 
 def spell_entry(entry: LockEntry, unknown: dict[str, Any]) -> str:
     """The entry's line; what is unset is left out."""
-    if not unknown and _is_clean(entry.id) and _is_clean(entry.workflow):
+    if not unknown and _is_clean(entry.id + entry.workflow):
         return _spell_clean(entry)
     fields = {key: value for key in ENTRY_KEYS if (value := getattr(entry, key)) is not None}
     for key in ("enqueued_at", "completed_at"):

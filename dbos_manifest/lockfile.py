@@ -29,6 +29,8 @@ from .lock_lines import (
 )
 from .spec import WorkflowSpec, digest_spec
 
+_WRITTEN = 4096  # lines that are written together
+
 
 class Lockfile:
     """The header and the line of every entry; a line is decoded only when it is asked for.
@@ -104,10 +106,11 @@ class Lockfile:
             self.changed = True
 
     def render(self) -> Iterator[str]:
-        """The lines of the file with their ends: the header, then the entries by id in code points."""
+        """The text of the file in pieces: the header, then the entries by id in code points."""
         yield self._header_line + "\n"
-        for workflow_id in sorted(self._lines):
-            yield self._lines[workflow_id] + "\n"
+        line, ids = self._lines.__getitem__, sorted(self._lines)
+        for start in range(0, len(ids), _WRITTEN):
+            yield "\n".join(map(line, ids[start : start + _WRITTEN])) + "\n"
 
 
 def new_lockfile(manifest: str, database: str) -> Lockfile:

@@ -17,7 +17,7 @@ def copy_text(values: Sequence[Sequence[Any]]) -> bytes:
 
     Source: PostgreSQL, COPY, text format.
     """
-    lines = map("\t".join, zip(*map(_encode_column, values), strict=True))
+    lines = map("\t".join, zip(*_encode_columns(values), strict=True))
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -31,11 +31,34 @@ def copy_rows(connection: Connection, table: str, columns: Sequence[str], text: 
         copy.write(text)
 
 
+def _encode_columns(values: Sequence[Sequence[Any]]) -> list[Sequence[str]]:
+    """The columns as text. Neighbours that say the same in all rows become one, and so do equal ones once."""
+    known: dict[int, Sequence[str]] = {}
+    out: list[Sequence[str]] = []
+    constant: list[str] = []
+    for column in values:
+        first = column[0]
+        if type(first) is type(column[-1]) and column.count(first) == len(column) and _alike(column):
+            constant.append(_encode(first))
+            continue
+        if constant:
+            out.append(["\t".join(constant)] * len(column))
+            constant = []
+        if id(column) not in known:  # a time stands in more than one column
+            known[id(column)] = _encode_column(column)
+        out.append(known[id(column)])
+    if constant:
+        out.append(["\t".join(constant)] * len(values[0]))
+    return out
+
+
+def _alike(column: Sequence[Any]) -> bool:
+    """Whether equal values are of one type: true is not 1."""
+    return len(set(map(type, column))) == 1
+
+
 def _encode_column(values: Sequence[Any]) -> Sequence[str]:
-    first = values[0]
     kinds = set(map(type, values))
-    if len(kinds) == 1 and values.count(first) == len(values):
-        return [_encode(first)] * len(values)
     if kinds == {int}:
         return list(map(str, values))
     if kinds == {str} and not _SPECIAL.search("".join(values)):
