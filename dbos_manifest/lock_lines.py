@@ -65,7 +65,10 @@ def _spell(fields: dict[str, Any]) -> str:
 
 def _spell_time(epoch_ms: int) -> str:
     second, ms = divmod(epoch_ms, 1000)
-    return f"{_spell_second(second)}.{ms:03}Z"
+    return _spell_second(second) + _MILLISECONDS[ms]
+
+
+_MILLISECONDS = [f".{ms:03}Z" for ms in range(1000)]
 
 
 @lru_cache(4096)
@@ -97,17 +100,18 @@ def _is_clean(text: str) -> bool:
 
 def _spell_clean(entry: LockEntry) -> str:
     """The same for texts that JSON writes as they are: most lines, and quickly."""
-    line = (
-        f'{{"id":"{entry.id}","workflow":"{entry.workflow}","digest":"{entry.digest}",'
-        f'"enqueued_at":"{_spell_time(entry.enqueued_at)}"'
+    workflow_id, workflow, digest, enqueued_at, outcome, status, completed_at = entry
+    more = ""
+    if outcome is not None:
+        more = f',"outcome":"{outcome}"'
+    if status is not None:
+        more += f',"status":"{status}"'
+    if completed_at is not None:
+        more += f',"completed_at":"{_spell_time(completed_at)}"'
+    return (
+        f'{{"id":"{workflow_id}","workflow":"{workflow}","digest":"{digest}",'
+        f'"enqueued_at":"{_spell_time(enqueued_at)}"{more}}}'
     )
-    if entry.outcome is not None:
-        line += f',"outcome":"{entry.outcome}"'
-    if entry.status is not None:
-        line += f',"status":"{entry.status}"'
-    if entry.completed_at is not None:
-        line += f',"completed_at":"{_spell_time(entry.completed_at)}"'
-    return line + "}"
 
 
 def decode_line(line: str) -> dict[str, Any]:
