@@ -53,7 +53,7 @@ def _sampled_memory(pid: int) -> Iterator[list[float]]:
     found, ended = [0.0, 0.0], threading.Event()
 
     def sample() -> None:
-        while not ended.wait(0.1):
+        while not ended.wait(0.5):  # each look stops the process for some milliseconds
             with suppress(OSError):  # it has ended
                 children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
                 if children:
