@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from compatibility import hold
-from harness import FINAL, Cli, Rows
+from harness import FINAL, PATIENCE_S, Cli, Rows
 from sdk_harness import App
 
-STUCK_S = 3  # workers poll every 50 ms
+STUCK_S = 4  # workers poll every 50 ms
 DAY = "2026-01-02T03:04:05.000Z"
 HARD = 'Zoë 🚀 \u202bעברית\u202c \\ " \t\n'
 BIG = 2**53 + 1
@@ -81,7 +81,9 @@ def test_arguments_and_names(
             together.insert(0, {**probes[-2], "id": "bad-neighbour"})
         (tmp_path / f"{entry['id']}.yaml").write_text(manifest(*together))
         cli("apply", f"{entry['id']}.yaml", *legacy)
+        give_up = time.monotonic() + PATIENCE_S
         while rows.column("status")[entry["id"]] == "ENQUEUED":
+            assert time.monotonic() < give_up, entry
             time.sleep(0.02)
     give_up = time.monotonic() + STUCK_S
     while not FINAL.issuperset(rows.column("status").values()) and time.monotonic() < give_up:
