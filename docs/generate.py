@@ -222,6 +222,8 @@ registries have just that one release.
 - The layout is found from tables and columns, not from version numbers. A schema without
   `workflow_status.serialization` (before DBOS 2.14 for Python) is refused, and so is a sharded one. An
   option whose column a schema lacks is an error, never dropped. CockroachDB was not run.
+- Java 1.1 marks a partitioned queue in a column that newer SDKs no longer read. On the newest schema the two
+  signs disagree, so plan says nothing there of a partition key that is missing or not used.
 
 Workers of old and new releases, on the tables that the release itself lays, and on those of the newest
 (Python 3.4.0):
