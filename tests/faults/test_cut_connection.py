@@ -29,8 +29,10 @@ def test_every_point_of_an_apply(
             batch = make_batch(f"cut{point}", WORKFLOWS)
             proxy.arm(point, deliver=deliver)
             code = run_here("apply", batch.path, "--database-url", url, *options)
-            assert proxy.cuts == 1
-            codes[code] = codes.get(code, 0) + 1
+            if proxy.cuts:
+                codes[code] = codes.get(code, 0) + 1
+            else:  # two threads: an apply may do with some messages less
+                assert code == 0 and point > proxy.messages > messages - 10
             batch.check_honest()
             if code == 0:
                 batch.check_complete()
