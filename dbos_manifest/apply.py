@@ -267,8 +267,7 @@ class _Sender:
     def _settle(self, chunk: Chunk, sent: _Sent) -> None:
         """After the commit: count, and note in the lockfile what is in the database now."""
         sendings = chunk.sendings
-        inserted = sent.inserted
-        lines = {spec.id: line for spec, _, line in sendings if spec.id in inserted}
+        lines = {spec.id: line for spec, _, line in sendings if spec.id in sent.inserted}
         if lines:
             self.plan.lock.put(lines)
             self.outcome.enqueued += len(lines)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection
@@ -31,30 +32,19 @@ def copy_rows(connection: Connection, table: str, columns: Sequence[str], text: 
         copy.write(text)
 
 
-def _encode_columns(values: Sequence[Sequence[Any]]) -> list[Sequence[str]]:
-    """The columns as text. Neighbours that say the same in all rows become one, and so do equal ones once."""
-    known: dict[int, Sequence[str]] = {}
-    out: list[Sequence[str]] = []
-    constant: list[str] = []
-    for column in values:
-        first = column[0]
-        if type(first) is type(column[-1]) and column.count(first) == len(column) and _alike(column):
-            constant.append(_encode(first))
-            continue
+def _encode_columns(columns: Sequence[Sequence[Any]]) -> Iterator[Sequence[str]]:
+    """The columns as text; neighbours that say the same in all rows come as one, in a piece."""
+    rows = len(columns[0])
+    for constant, group in groupby(columns, _is_constant):
         if constant:
-            out.append(["\t".join(constant)] * len(column))
-            constant = []
-        if id(column) not in known:  # a time stands in more than one column
-            known[id(column)] = _encode_column(column)
-        out.append(known[id(column)])
-    if constant:
-        out.append(["\t".join(constant)] * len(values[0]))
-    return out
+            yield ["\t".join([_encode(column[0]) for column in group])] * rows
+        else:
+            yield from map(_encode_column, group)
 
 
-def _alike(column: Sequence[Any]) -> bool:
-    """Whether equal values are of one type: true is not 1."""
-    return len(set(map(type, column))) == 1
+def _is_constant(column: Sequence[Any]) -> bool:
+    """Whether all rows have the same value, of the same type: true is not 1."""
+    return column.count(column[0]) == len(column) and len(set(map(type, column))) == 1
 
 
 def _encode_column(values: Sequence[Any]) -> Sequence[str]:

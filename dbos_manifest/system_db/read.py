@@ -130,12 +130,8 @@ def _column(database: Database, name: str) -> str:
     if name == "inputs" and layout.has_workflow_input:
         return "COALESCE(wi.inputs, ws.inputs)"
     if name in ("output", "error"):
-        # Go writes '' as the error of a workflow that had none
-        return (
-            f"NULLIF(COALESCE(wo.{name}, ws.{name}), '')"
-            if layout.has_workflow_output
-            else f"NULLIF(ws.{name}, '')"
-        )
+        stored = f"COALESCE(wo.{name}, ws.{name})" if layout.has_workflow_output else f"ws.{name}"
+        return f"NULLIF({stored}, '')"  # Go writes '' as the error of a workflow that had none
     if name == "started":
         return "ws.started_at_epoch_ms IS NOT NULL" if "started_at_epoch_ms" in layout.status else "FALSE"
     if name == "touched":

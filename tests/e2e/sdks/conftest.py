@@ -14,12 +14,12 @@ from sdk_harness import SDKS, App, Sdk, as_the_sdk_names_it, empty_database
 
 LEGACY_INPUTS = {"java", "rust"}  # Java before 1.2 and Rust 0.5 read the arguments from workflow_status
 
+THOROUGH = "DBOS_MANIFEST_E2E" in os.environ  # read before tests get an environment of their own
 
-THOROUGH = bool(os.environ.get("DBOS_MANIFEST_E2E"))  # `make e2e`: old releases, old servers
 
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def thorough() -> None:
+    """Old releases and old servers."""
     if not THOROUGH:
         pytest.skip("`make e2e` runs it")
 
@@ -53,10 +53,8 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path, url: str) -> Itera
 
 
 @pytest.fixture(scope="session")
-def whole_server() -> Iterator[str]:
+def whole_server(thorough: None) -> Iterator[str]:
     """Old releases, and Java, ask for extensions that the wheel's server has not."""
-    if not THOROUGH:
-        pytest.skip("`make e2e` runs it")
     with servers.server(max(servers.RELEASES)) as found:
         yield found
 
