@@ -10,18 +10,20 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from .ahead import work_ahead
+from .blocks import SpecBlock, digest_block, digest_spec, resize_blocks
 from .canonical import encode_json
+from .columns import convert
+from .comparison import compare_spec
 from .errors import Interrupted, Refused
-from .lock_lines import LockEntry
-from .plan import State, compare_spec
-from .planning import ManifestPlan, read_chunks, record_existing
+from .plan import State
+from .planning import ManifestPlan, record_existing
 from .snapshot import SnapshotRow
-from .spec import SpecDigests, WorkflowSpec
+from .spec import WorkflowSpec
 from .system_db.connect import Database
 from .system_db.lock import transaction_lock
 from .system_db.read import read_clock_ms, read_deduplication_holders, read_snapshot
 from .system_db.retry import Retry, classify, describe_error
-from .system_db.write import NewRow, Prepared, insert_rows, make_row, prepare_rows
+from .system_db.write import NewRows, Prepared, insert_rows, make_rows, prepare_rows
 
 BATCH_SPREAD_MS = 10_000
 PROVENANCE_KEY = "dbos_manifest"
@@ -64,17 +66,12 @@ class SendOutcome:
     faults: list[RowFault] = field(default_factory=list)
 
 
-class Sending(NamedTuple):
-    spec: WorkflowSpec
-    row: NewRow
-    line: str  # for the lockfile, once the row is there
-
-
 class Chunk(NamedTuple):
     """Workflows that go to the database together, all that takes no database being done."""
 
-    sendings: list[Sending]
+    block: SpecBlock
     prepared: Prepared
+    lines: list[str]  # for the lockfile, once the rows are there
 
 
 @dataclass(slots=True)
@@ -87,16 +84,24 @@ class _Sent:
     held: int = 0
 
 
-def created_at_steps(now_ms: int, newest_queued_ms: int, count: int) -> Iterator[int]:
+class CreationTimes:
     """The created_at of each row to send: never falling, behind this manifest's queued rows.
 
     Units:  epoch ms; 1 ms a row, or less so that the last is at most 10 s ahead of the clock.
     Source: SPEC §4, Order; DBOS workers take equal priorities by created_at.
     """
-    start = max(now_ms, newest_queued_ms)
-    room = max(0, now_ms + BATCH_SPREAD_MS - start)
-    for position in range(count):
-        yield start + (position if count <= room else position * room // count)
+
+    def __init__(self, now_ms: int, newest_queued_ms: int, count: int) -> None:
+        self._start = max(now_ms, newest_queued_ms)
+        self._room = max(0, now_ms + BATCH_SPREAD_MS - self._start)
+        self._count = count
+
+    def of(self, first: int, end: int) -> list[int]:
+        """Those of the rows from `first` to before `end`."""
+        start, room, count = self._start, self._room, self._count
+        if count <= room:
+            return [*range(start + first, start + end)]
+        return [start + position * room // count for position in range(first, end)]
 
 
 def send_manifest(
@@ -135,7 +140,7 @@ def send_manifest(
         for chunk, sent in chunks:
             if not sent:
                 break
-            done += len(chunk.sendings)
+            done += len(chunk.block)
             on_progress(Progress(plan.name, done, plan.to_send))
 
 
@@ -154,7 +159,6 @@ class _Sender:
         self.run = run
         self.options = options
         self.retry = retry
-        self.digest = SpecDigests()
         self.outcome = outcome
         self.now_ms = retry.call(self._read_clock)  # once, so that a retried chunk is the same chunk
         self.provenance = {"manifest": plan.name, **(run.provenance or {})}
@@ -166,32 +170,45 @@ class _Sender:
             return read_clock_ms(connection)
 
     def chunks(self) -> Iterator[Chunk]:
-        steps = created_at_steps(self.now_ms, self.plan.newest_queued_ms, self.plan.to_send)
-        specs = self.plan.batch.specs()
-        wanted = (spec for spec, send in zip(specs, self.plan.decisions, strict=True) if send)
-        for chunk in read_chunks(wanted, self.options.chunk_size):
-            yield self._make_chunk([self._make_sending(spec, next(steps)) for spec in chunk])
+        times = CreationTimes(self.now_ms, self.plan.newest_queued_ms, self.plan.to_send)
+        done = 0
+        for block in resize_blocks(self._wanted(), self.options.chunk_size):
+            yield self._make_chunk(block, times.of(done, done + len(block)))
+            done += len(block)
 
-    def _make_chunk(self, sendings: list[Sending]) -> Chunk:
-        rows = [sending.row for sending in sendings]
-        return Chunk(sendings, prepare_rows(self.database, rows, legacy_inputs=self.run.legacy_inputs))
+    def _wanted(self) -> Iterator[SpecBlock]:
+        decisions, done = self.plan.decisions, 0
+        for block in self.plan.batch.blocks(self.options.chunk_size):
+            mask = decisions[done : done + len(block)]
+            done += len(block)
+            if 0 not in mask:
+                yield block
+            elif 1 in mask:
+                yield block.pick(mask)
+        assert done == len(decisions), "a manifest always has the same workflows"
 
-    def _make_sending(self, spec: WorkflowSpec, created_at_ms: int) -> Sending:
-        entry = LockEntry(spec.id, spec.workflow, self.digest(spec), created_at_ms)
-        return Sending(spec, self._make_row(spec, created_at_ms), self.plan.lock.spell(entry))
-
-    def _make_row(self, spec: WorkflowSpec, created_at_ms: int) -> NewRow:
-        attributes = self.mark
-        if spec.attributes is not None:
-            marked = {**spec.attributes, PROVENANCE_KEY: self.provenance} if self.mark else spec.attributes
-            attributes = encode_json(marked).decode()
-        return make_row(
-            spec,
+    def _make_chunk(self, block: SpecBlock, created_at_ms: list[int]) -> Chunk:
+        rows = make_rows(
+            block,
             created_at_ms=created_at_ms,
             now_ms=self.now_ms,
-            attributes=attributes,
+            attributes=convert(block.columns["attributes"], self._mark),
             creator_xid=self.run.run_id,
         )
+        lines = self.plan.lock.spell_new(
+            block.ids, block.columns["workflow"], digest_block(block), created_at_ms
+        )
+        return Chunk(block, self._prepare(rows), lines)
+
+    def _prepare(self, rows: NewRows) -> Prepared:
+        return prepare_rows(self.database, rows, legacy_inputs=self.run.legacy_inputs)
+
+    def _mark(self, attributes: dict[str, Any] | None) -> str | None:
+        """The attributes as JSON, with where they come from."""
+        if attributes is None:
+            return self.mark
+        marked = {**attributes, PROVENANCE_KEY: self.provenance} if self.mark else attributes
+        return encode_json(marked).decode()
 
     def send_chunk(self, chunk: Chunk) -> None:
         self._settle(chunk, self.retry.call(lambda: self._transact([chunk])))
@@ -215,23 +232,26 @@ class _Sender:
 
     def _insert(self, connection: Connection, chunk: Chunk, sent: _Sent) -> None:
         """Insert a chunk; on a data error halve it until the rows at fault stand alone."""
-        sendings = chunk.sendings
+        count = len(chunk.block)
         try:
             with connection.begin_nested():
                 inserted = insert_rows(connection, self.database, chunk.prepared)
         except DBAPIError as error:
             if classify(error) != "data":
                 raise
-            if len(sendings) == 1:
-                self._note_fault(connection, sendings[0].spec, error, sent)
+            if count == 1:
+                self._note_fault(connection, chunk.block[0], error, sent)
             else:
-                middle = len(sendings) // 2
-                self._insert(connection, self._make_chunk(sendings[:middle]), sent)
-                self._insert(connection, self._make_chunk(sendings[middle:]), sent)
+                for start, stop in ((0, count // 2), (count // 2, count)):
+                    self._insert(connection, self._cut(chunk, start, stop), sent)
             return
         sent.inserted |= inserted
-        if len(inserted) < len(sendings):
-            self._look_at_present(connection, [s for s in sendings if s.spec.id not in inserted], sent)
+        if len(inserted) < count:
+            self._look_at_present(connection, chunk, inserted, sent)
+
+    def _cut(self, chunk: Chunk, start: int, stop: int) -> Chunk:
+        rows = chunk.prepared.rows.cut(start, stop)
+        return Chunk(chunk.block.cut(start, stop), self._prepare(rows), chunk.lines[start:stop])
 
     def _note_fault(self, connection: Connection, spec: WorkflowSpec, error: DBAPIError, sent: _Sent) -> None:
         reason = describe_error(error)
@@ -245,36 +265,42 @@ class _Sender:
                 reason = f"its deduplication id `{spec.deduplication_id}` is held by `{holder}`"
         sent.faults.append(RowFault(spec, reason))
 
-    def _look_at_present(self, connection: Connection, sendings: list[Sending], sent: _Sent) -> None:
+    def _look_at_present(self, connection: Connection, chunk: Chunk, inserted: set[str], sent: _Sent) -> None:
         """Rows that were there before ours: of an attempt whose answer was lost, or of another writer."""
-        rows = read_snapshot(connection, self.database, [sending.spec.id for sending in sendings])
-        for spec, ours, _ in sendings:
-            row = rows.get(spec.id)
+        ids = chunk.block.ids
+        places = [place for place, workflow_id in enumerate(ids) if workflow_id not in inserted]
+        rows = read_snapshot(connection, self.database, [ids[place] for place in places])
+        for place in places:
+            spec, row = chunk.block[place], rows.get(ids[place])
             if row is None:
                 sent.faults.append(RowFault(spec, "another process removed its row meanwhile"))
-            elif self._is_ours(row, ours):
+            elif self._is_ours(row, chunk.prepared.rows, place):
                 sent.inserted.add(spec.id)
             elif compare_spec(spec, row, locked=False, holder=None).state is State.UNCHANGED:
                 sent.present[spec.id] = row
             else:
                 sent.faults.append(RowFault(spec, "another writer enqueued something else under its id"))
 
-    def _is_ours(self, row: SnapshotRow, ours: NewRow) -> bool:
+    def _is_ours(self, row: SnapshotRow, ours: NewRows, place: int) -> bool:
         if self.database.layout.has_creator_xid:
             return row.creator_xid == self.run.run_id
-        return row.created_at_ms == ours.created_at and row.inputs == ours.inputs
+        stored = (row.created_at_ms, row.inputs)
+        return stored == (ours.columns["created_at"][place], ours.columns["inputs"][place])
 
     def _settle(self, chunk: Chunk, sent: _Sent) -> None:
         """After the commit: count, and note in the lockfile what is in the database now."""
-        sendings = chunk.sendings
-        lines = {spec.id: line for spec, _, line in sendings if spec.id in sent.inserted}
+        ids, inserted = chunk.block.ids, sent.inserted
+        lines = dict(zip(ids, chunk.lines, strict=True))
+        if not inserted.issuperset(ids):
+            lines = {key: line for key, line in lines.items() if key in inserted}
         if lines:
             self.plan.lock.put(lines)
             self.outcome.enqueued += len(lines)
         if sent.present:
-            for spec, _, _ in sendings:
+            for spec in chunk.block:
                 if spec.id in sent.present:
-                    record_existing(self.plan.lock, spec, sent.present[spec.id].created_at_ms)
+                    created_at_ms = sent.present[spec.id].created_at_ms
+                    record_existing(self.plan.lock, spec, digest_spec(spec), created_at_ms)
                     self.outcome.existing += 1
         if not self.options.atomic:
             self.outcome.faults += sent.faults

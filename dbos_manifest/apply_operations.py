@@ -90,7 +90,7 @@ def apply_targets(
     options: ApplySettings,
     *,
     on_database: Callable[[Database], None] = lambda database: None,
-    on_change: ChangeSink,
+    on_changes: ChangeSink,
     on_plans: Callable[[list[ManifestPlan]], None],
     on_progress: Callable[[Progress], None],
     stopped: Callable[[], bool],
@@ -119,7 +119,7 @@ def apply_targets(
             overrides, size = options.overrides, options.chunk_size
             if options.legacy_inputs:
                 overrides = overrides._replace(allow=overrides.allow | {WORKER_BEHIND_SCHEMA})
-            plans.append(make_plan(database, batch, lockfile, settings, overrides, size, on_change))
+            plans.append(make_plan(database, batch, lockfile, settings, overrides, size, on_changes))
         on_plans(plans)
         _refuse_or_go_on(plans, options)
         for slot, plan in zip(slots, plans, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+from .blocks import SpecBlock
 from .diagnostic import Path
 from .matrix import Matrix
 from .spec import WorkflowSpec
@@ -36,6 +37,9 @@ class Batch(Protocol):
         """Whether these are all workflows of the manifest: under a selection nothing is an orphan."""
 
     def specs(self) -> Iterator[WorkflowSpec]: ...
+
+    def blocks(self, size: int) -> Iterator[SpecBlock]:
+        """The same in blocks of `size`, the last one smaller."""
 
     def written_at(self, path: Path, workflow: str | None) -> Path:
         """Where the option of a workflow that `path` names is written, as far as it is known."""

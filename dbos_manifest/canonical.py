@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from binascii import b2a_base64
+from collections.abc import Iterable
+from hashlib import sha256
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -21,10 +22,11 @@ def canonical_json(value: Any) -> str:
     Raises: ValueError for NaN, infinity or a type that JSON does not have.
     Source: RFC 8785 §3.2; SPEC §5 for the integers.
     """
-    return _canonical_bytes(value).decode()
+    return canonical_bytes(value).decode()
 
 
-def _canonical_bytes(value: Any) -> bytes:
+def canonical_bytes(value: Any) -> bytes:
+    """`canonical_json` in UTF-8."""
     try:
         data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # an integer beyond 64 bits, a lone surrogate, or no JSON value
@@ -45,7 +47,8 @@ def encode_json(value: Any) -> bytes:
 
 def may_have_floats(data: bytes) -> bool:
     """Whether JSON may hold numbers with a fraction or an exponent; a text that looks like one counts."""
-    return b"0.0" in data.translate(_FLOAT_SIGNS)
+    signs = data.translate(_FLOAT_SIGNS)
+    return b"0.0" in signs or b"0.-0" in signs
 
 
 def encode_like_python(value: Any) -> bytes:
@@ -53,13 +56,12 @@ def encode_like_python(value: Any) -> bytes:
     return _plain_dumps(value).encode()
 
 
-def digest_value(value: Any) -> str:
-    """128 bits of the sha256 of the canonical JSON, base64url without padding: 22 characters.
-
-    Raises: ValueError for what is not JSON.
-    """
-    digest = hashlib.sha256(_canonical_bytes(value)).digest()[:16]
-    return b2a_base64(digest)[:22].translate(_URL_SAFE).decode()
+def digest_texts(texts: Iterable[bytes]) -> list[str]:
+    """128 bits of the sha256 of each text, base64url without padding: 22 characters."""
+    digests = [sha256(text).digest()[:16] for text in texts]
+    # two bytes more make each a whole number of characters, so that all are written at once
+    encoded = b2a_base64(b"\0\0".join([*digests, b""]), newline=False).translate(_URL_SAFE).decode()
+    return [encoded[start : start + 22] for start in range(0, len(encoded), 24)]
 
 
 def _sorts_alike(value: Any) -> bool:
@@ -79,7 +81,7 @@ def _sorts_alike(value: Any) -> bool:
     return False
 
 
-_FLOAT_SIGNS = bytes.maketrans(b"123456789+-eE", b"00000000000..")
+_FLOAT_SIGNS = bytes.maketrans(b"123456789eE+", b"000000000..-")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _PLAIN = frozenset({str, int, bool, type(None)})
 

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from .axes import Axis, AxisError, make_axis
+from .blocks import SpecBlock, make_blocks, resize_blocks
 from .catalog import Catalog
 from .diagnostic import Diagnostic, Path, Target, make_diagnostic
 from .expression import MARK, ExpressionError, did_you_mean, parse_template
@@ -27,6 +28,7 @@ from .template import (
 from .values import Unfit, compile_value, contains_mark, resolve_constants
 
 MAX_EVALUATIONS = 200_000_000  # a million workflows of two hundred expressions
+A_FEW = 1000  # workflows of an entry that are not worth blocks of their own
 _RULES = ("exclude", "include")
 _INHERITED = ("application", "runtime")  # what the manifest says for all its workflows
 
@@ -97,6 +99,33 @@ class Expansion:
         """
         for index in range(len(self.manifest.entries)):
             yield from self.entry_specs(index, report)
+
+    def blocks(self, size: int, report: Report) -> Iterator[SpecBlock]:
+        """`specs` in blocks of `size`, the last one smaller."""
+        return resize_blocks(self._entries_in_blocks(size, report), size)
+
+    def _entries_in_blocks(self, size: int, report: Report) -> Iterator[SpecBlock]:
+        few: list[WorkflowSpec] = []
+        for index in range(len(self.manifest.entries)):
+            if self.entry_count(index) < A_FEW:
+                few += self.entry_specs(index, report)
+                if len(few) >= size:
+                    yield SpecBlock.of(few)
+                    few = []
+            else:
+                if few:
+                    yield SpecBlock.of(few)
+                    few = []
+                yield from self.entry_blocks(index, size, report)
+        if few:
+            yield SpecBlock.of(few)
+
+    def entry_blocks(self, index: int, size: int, report: Report) -> Iterator[SpecBlock]:
+        """The workflows of an entry in blocks of at most `size`."""
+        template = self._templates.get(index)
+        if template is None or index in self._broken or index in self.unchecked:
+            return make_blocks(self.entry_specs(index, report), size)
+        return template.blocks(size, report)
 
     def entry_specs(self, index: int, report: Report) -> Iterator[WorkflowSpec]:
         if index in self._broken or index in self.unchecked:
@@ -348,6 +377,9 @@ class _ByWorkflow:
                 yield from self._base.make(combination, report)
                 continue
             yield from self._others.get(workflow, self._base).make(combination, report)
+
+    def blocks(self, size: int, report: Report) -> Iterator[SpecBlock]:
+        return make_blocks(self.specs(report), size)
 
 
 def _show(count: int) -> str:

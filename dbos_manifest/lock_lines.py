@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
@@ -112,6 +112,22 @@ def _spell_clean(entry: LockEntry) -> str:
         f'{{"id":"{workflow_id}","workflow":"{workflow}","digest":"{digest}",'
         f'"enqueued_at":"{_spell_time(enqueued_at)}"{more}}}'
     )
+
+
+def spell_entries(
+    ids: Sequence[str], workflows: Sequence[str], digests: Sequence[str], enqueued_at: Sequence[int]
+) -> list[str]:
+    """The lines of entries that have no more than these fields, by columns."""
+    names = set(workflows)
+    if len(names) > 1 or not _is_clean("".join([*names, *ids])):
+        entries = map(LockEntry, ids, workflows, digests, enqueued_at)
+        return [spell_entry(entry, {}) for entry in entries]
+    times = {epoch_ms: _spell_time(epoch_ms) for epoch_ms in {*enqueued_at}}
+    between = f'","workflow":"{names.pop()}","digest":"'
+    return [
+        f'{{"id":"{workflow_id}{between}{digest}","enqueued_at":"{times[epoch_ms]}"}}'
+        for workflow_id, digest, epoch_ms in zip(ids, digests, enqueued_at, strict=True)
+    ]
 
 
 def decode_line(line: str) -> dict[str, Any]:

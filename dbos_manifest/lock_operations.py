@@ -7,6 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from .blocks import digest_spec
+from .columns import read_chunks
+from .comparison import compare_spec
 from .errors import InvalidLockfile, UsageError
 from .files import LockfileSlot, read_lockfile
 from .lock_lines import LockEntry
@@ -19,10 +22,9 @@ from .operations import (
     load_lockfile,
     lockfile_paths,
 )
-from .plan import State, compare_spec
-from .planning import read_chunks
+from .plan import State
 from .snapshot import SnapshotRow
-from .spec import WorkflowSpec, digest_spec
+from .spec import WorkflowSpec
 from .system_db.connect import Database
 from .system_db.read import read_snapshot
 from .system_db.retry import Retry

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, KeysView, Mapping
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
 
+from .blocks import digest_spec
 from .errors import InvalidLockfile
 from .lock_lines import (
     ENTRY_KEYS,
@@ -23,11 +24,12 @@ from .lock_lines import (
     number_blocks,
     number_lines,
     read_entry,
+    spell_entries,
     spell_entry,
     spell_header,
     unknown_fields,
 )
-from .spec import WorkflowSpec, digest_spec
+from .spec import WorkflowSpec
 
 _WRITTEN = 4096  # lines that are written together
 
@@ -65,11 +67,15 @@ class Lockfile:
         match = PLAIN_ENTRY.fullmatch(line)
         return match[3] if match else read_entry(line).digest
 
-    def vouches(self, workflow_id: str, digest: str) -> bool:
-        """Whether there is an entry with this digest."""
-        line = self._lines.get(workflow_id)
-        # as apply spells it; only an entry that is spelled otherwise, or is another one, is read
-        return line is not None and (f',"digest":"{digest}",' in line or self.digest(workflow_id) == digest)
+    def vouched(self, ids: Sequence[str], digests: Sequence[str]) -> list[str]:
+        """The ids that have an entry with just their digest."""
+        lines = map(self._lines.get, ids)
+        return [
+            workflow_id
+            for workflow_id, digest, line in zip(ids, digests, lines, strict=True)
+            # as apply spells it; only an entry that is spelled otherwise, or is another one, is read
+            if line is not None and (f',"digest":"{digest}",' in line or self.digest(workflow_id) == digest)
+        ]
 
     def record(self, entry: LockEntry) -> None:
         """Put an entry in the place of the one with its id, if there is one."""
@@ -81,6 +87,14 @@ class Lockfile:
         """The line to `put` for an entry; fields of the one with its id that nobody knows stay."""
         old = self._lines.get(entry.id) if self._has_old else None
         return spell_entry(entry, unknown_fields(old, ENTRY_KEYS) if old is not None else {})
+
+    def spell_new(
+        self, ids: Sequence[str], workflows: Sequence[str], digests: Sequence[str], enqueued_at: Sequence[int]
+    ) -> list[str]:
+        """The lines to `put` for workflows that are about to be enqueued, by columns."""
+        if self._has_old and not self._lines.keys().isdisjoint(ids):
+            return [*map(self.spell, map(LockEntry, ids, workflows, digests, enqueued_at))]
+        return spell_entries(ids, workflows, digests, enqueued_at)
 
     def put(self, lines: Mapping[str, str]) -> None:
         """Take lines as `spell` gave them, by id."""

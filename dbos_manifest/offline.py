@@ -2,51 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from .batch import Batch
-from .lock_lines import LockEntry
+from .blocks import SpecBlock, digest_block
 from .lockfile import Lockfile
-from .plan import Change, Decision, State, decide
-from .planning import ManifestPlan, Overrides
-from .spec import WorkflowSpec, digest_spec
+from .plan import Change, Changes, State, gather_changes, make_change
+from .planning import ManifestPlan, Overrides, find_orphans
+from .spec import WorkflowSpec
+
+CHUNK_SIZE = 10_000
 
 
 def make_offline_plan(
-    batch: Batch, lock: Lockfile, overrides: Overrides, on_change: Callable[[Change], None]
+    batch: Batch, lock: Lockfile, overrides: Overrides, on_changes: Callable[[Changes], None]
 ) -> ManifestPlan:
     """What applying would do if the database held just what the lockfile says.
 
     Shape:  an entry with another digest is drift of unknown fields; nothing is in conflict, nothing vanished.
     """
     plan = ManifestPlan(batch, lock)
-    orphans = set(lock.ids()) if batch.complete else set[str]()
-    for spec in batch.specs():
-        orphans.discard(spec.id)
-        change = _compare(spec, lock.entry(spec.id))
-        decision = decide(
-            change, allow_drift=overrides.allow_drift, skip_conflicts=False, recreate_vanished=False
-        )
-        plan.summary.add(change)
-        plan.decisions.append(decision is Decision.SEND)
-        if decision is Decision.REFUSE:
-            plan.refused += 1
-            if len(plan.refusals) < 100:
-                plan.refusals.append(change)
-        on_change(change)
-    for orphan in sorted(orphans):
-        entry = lock.entry(orphan)
-        change = Change(State.ORPHANED, orphan, entry.workflow if entry else None, None, None)
-        plan.summary.add(change)
-        on_change(change)
+    locked = 0
+    for block in batch.blocks(CHUNK_SIZE):
+        locked += sum(map(lock.__contains__, block.ids))
+        for changes in _compare(block, lock):
+            plan.take(changes, overrides)
+            on_changes(changes)
+    for orphan in find_orphans(batch, lock, len(lock.ids()) - locked):
+        plan.summary.add(orphan)
+        on_changes(orphan)
     return plan
 
 
-def _compare(spec: WorkflowSpec, entry: LockEntry | None) -> Change:
-    if entry is None:
-        return Change(State.CREATE, spec.id, spec.workflow, spec.entry, None, spec=spec)
-    status = entry.status or "IN THE LOCKFILE"
-    if entry.digest == digest_spec(spec):
-        return Change(State.UNCHANGED, spec.id, spec.workflow, spec.entry, status, spec=spec)
+def _compare(block: SpecBlock, lock: Lockfile) -> Iterator[Changes]:
+    known: dict[object, Change] = {}
+    changes = []
+    for place, (workflow_id, digest) in enumerate(zip(block.ids, digest_block(block), strict=True)):
+        entry = lock.entry(workflow_id)
+        key = None if entry is None else (entry.digest == digest, entry.status)
+        if key not in known:
+            known[key] = _make_change(block[place], key)
+        changes.append(known[key])
+    return gather_changes(block, changes)
+
+
+def _make_change(spec: WorkflowSpec, found: tuple[bool, str | None] | None) -> Change:
+    """`found` is whether the entry has the workflow just so, and its final status; None without an entry."""
+    if found is None:
+        return make_change(State.CREATE, spec)
+    same, status = found
+    if same:
+        return make_change(State.UNCHANGED, spec, status or "IN THE LOCKFILE")
     reason = "the manifest has changed since it was applied"
-    return Change(State.DRIFTED, spec.id, spec.workflow, spec.entry, status, reason=reason, spec=spec)
+    return make_change(State.DRIFTED, spec, status or "IN THE LOCKFILE", reason=reason)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .batch import Batch
+from .columns import read_chunks
 from .errors import UsageError
 from .files import open_lockfile
 from .lockfile import Lockfile, check_owner, new_lockfile, parse_lockfile
 from .manifest import Manifest
 from .offline import make_offline_plan
-from .plan import Change
-from .planning import ManifestPlan, Overrides, make_manifest_plan, read_chunks
+from .plan import Changes
+from .planning import ManifestPlan, Overrides, make_manifest_plan
 from .snapshot import LiveRow
 from .spec import WorkflowSpec
 from .system_db.connect import Database, open_database
@@ -44,7 +45,7 @@ class LockfileSettings(NamedTuple):
     target: str | None = None
 
 
-ChangeSink = Callable[[Batch, Change], None]
+ChangeSink = Callable[[Batch, Changes], None]
 
 
 def connect(settings: DatabaseSettings) -> Database:
@@ -113,7 +114,7 @@ def plan_files(
     settings: DatabaseSettings,
     lockfiles: LockfileSettings,
     overrides: Overrides,
-    on_change: ChangeSink,
+    on_changes: ChangeSink,
     on_database: Callable[[Database], None] = lambda database: None,
 ) -> list[ManifestPlan]:
     """Compare manifests with the database; nothing is written anywhere.
@@ -127,7 +128,7 @@ def plan_files(
         for position, loaded in enumerate(manifests):
             lock = load_lockfile(paths[position], loaded.name, database.fingerprint) if paths else None
             lock = lock or new_lockfile(loaded.name, database.fingerprint)
-            plans.append(make_plan(database, loaded, lock, settings, overrides, None, on_change))
+            plans.append(make_plan(database, loaded, lock, settings, overrides, None, on_changes))
         return plans
 
 
@@ -135,13 +136,13 @@ def plan_against_lockfiles(
     manifests: Sequence[LoadedManifest],
     lockfiles: LockfileSettings,
     overrides: Overrides,
-    on_change: ChangeSink,
+    on_changes: ChangeSink,
 ) -> list[ManifestPlan]:
     """Compare manifests with their lockfiles only: no database is asked, and none is needed."""
     plans = []
     for loaded, path in zip(manifests, lockfile_paths(manifests, lockfiles), strict=True):
         lock = load_lockfile(path, loaded.name, None) or new_lockfile(loaded.name, "unknown")
-        plans.append(make_offline_plan(loaded, lock, overrides, partial(on_change, loaded)))
+        plans.append(make_offline_plan(loaded, lock, overrides, partial(on_changes, loaded)))
     return plans
 
 
@@ -156,7 +157,7 @@ def make_plan(
     settings: DatabaseSettings,
     overrides: Overrides,
     chunk_size: int | None,
-    on_change: ChangeSink,
+    on_changes: ChangeSink,
 ) -> ManifestPlan:
     return make_manifest_plan(
         database,
@@ -166,7 +167,7 @@ def make_plan(
         overrides=overrides,
         chunk_size=chunk_size or CHUNK_SIZES[database.dialect],
         verify=settings.verify,
-        on_change=partial(on_change, batch),
+        on_changes=partial(on_changes, batch),
     )
 
 

@@ -1,20 +1,17 @@
-"""One workflow of a manifest, its row and its lock entry in; what differs and what to do about it out."""
+"""What a plan is made of: states, changes, what to do about them, and how many there are."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
-from operator import attrgetter
-from typing import Any, NamedTuple, NoReturn
+from itertools import groupby
+from typing import Any, NamedTuple
 
-from .canonical import canonical_json
-from .snapshot import INTERNAL_QUEUE, SnapshotRow
-from .spec import WorkflowSpec, encode_inputs
+from .blocks import SpecBlock
+from .spec import WorkflowSpec
 
-PORTABLE = "portable_json"
-_QUEUED = ("ENQUEUED", "DELAYED")
 _STATUS_ORDER = (
     "SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "RETRIES_EXCEEDED", "PENDING",
     "ENQUEUED", "DELAYED",
@@ -31,8 +28,6 @@ class State(str, Enum):
     VANISHED = "vanished"  # in the lockfile, and the row is gone
     ORPHANED = "orphaned"  # in the lockfile, and the manifest has it no longer
 
-    __hash__ = str.__hash__  # Enum's own runs in Python, and states are counted a million times
-
 
 class Decision(str, Enum):
     SEND = "send"
@@ -48,7 +43,6 @@ class _Missing:
 
 
 MISSING = _Missing()
-MAX_DIFFERENCES = 50  # of one workflow's arguments
 
 
 class Difference(NamedTuple):
@@ -65,10 +59,10 @@ class Difference(NamedTuple):
 class Change(NamedTuple):
     """A workflow's state, and what it rests on."""
 
-    state: State
     id: str
     workflow: str | None
     entry: int | None  # index in `workflows`; None for an orphan
+    state: State
     status: str | None  # of DBOS, None without a row
     differences: tuple[Difference, ...] = ()
     comparable: bool = True  # False: only the identity could be compared
@@ -77,193 +71,64 @@ class Change(NamedTuple):
     reason: str | None = None
     spec: WorkflowSpec | None = None  # None for an orphan
 
-
-def compare_spec(spec: WorkflowSpec, row: SnapshotRow | None, *, locked: bool, holder: str | None) -> Change:
-    """What the database (and the lockfile, by `locked`) has of one workflow, against the manifest.
-
-    The arguments of a shared row are not compared: the lockfile vouches for them.
-    Nothing is unpickled: a row that is not portable, or that a DBOS schedule made, is compared by identity.
-    Source: SPEC §3; DBOS.md §4 and §8 for what DBOS itself does to a row.
-    """
-    if row is None:
-        return _compare_missing(spec, locked, holder)
-    if others := tuple(_identity_differences(spec, row)):
-        return _change(State.CONFLICT, spec, row.status, differences=others)
-    if row.serialization != PORTABLE or row.schedule_name:
-        return _change(State.UNCHANGED, spec, row.status, comparable=False)
-    differences, reason = ([], None) if row.shared else _input_differences(spec, row.inputs)
-    differences += _option_differences(spec, row)
-    if _never_started(row):
-        differences += _placement_differences(spec, row)
-    state = State.DRIFTED if differences else State.UNCHANGED
-    return _change(state, spec, row.status, differences=tuple(differences), reason=reason)
+    def of(self, spec: WorkflowSpec) -> Change:
+        """The same said of another workflow."""
+        return self._replace(id=spec.id, workflow=spec.workflow, entry=spec.entry, spec=spec)
 
 
-class SharedComparison:
-    """`compare_spec` for many workflows beside the few records that their rows share.
-
-    Those with the same options and the same record are compared once. The records must outlive this object.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[Any, ...], Change] = {}
-        self._last: tuple[Any, ...] = ()
-        self._last_change: Change | None = None
-
-    def compare(self, spec: WorkflowSpec, row: SnapshotRow) -> Change:
-        if spec.authenticated_roles:  # a list is no key
-            return compare_spec(spec, row, locked=True, holder=None)
-        key = (id(row), _compared_options(spec))
-        known = self._last_change
-        if known is None or key != self._last:  # most are as the one before
-            known = self._known.get(key)
-            if known is None:
-                known = self._known[key] = compare_spec(spec, row, locked=True, holder=None)
-            self._last, self._last_change = key, known
-        return Change(
-            known.state, spec.id, spec.workflow, spec.entry, known.status, known.differences,
-            known.comparable, None, False, known.reason, spec,
-        )  # fmt: skip
+def make_change(state: State, spec: WorkflowSpec, status: str | None = None, **facts: Any) -> Change:
+    """What is to be said of a workflow of the manifest."""
+    return Change(spec.id, spec.workflow, spec.entry, state, status, spec=spec, **facts)
 
 
-_compared_options = attrgetter(
-    "workflow", "class_name", "instance_name", "application", "timeout_ms", "priority", "authenticated_user",
-    "assumed_role", "queue", "queue_partition_key", "deduplication_id", "application_version", "deadline_ms",
-    "delay_ms", "not_before_ms",
-)  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Neighbours in manifest order of whom the same is to be said, and it is said of the first of them."""
+
+    first: Change
+    block: SpecBlock | None = None  # where they are, from `start` to before `stop`; None for an orphan
+    start: int = 0
+    stop: int = 1
+
+    @property
+    def count(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def last(self) -> Change:
+        return self.first if self.block is None else self.first.of(self.block[self.stop - 1])
+
+    def cut(self, start: int, stop: int) -> Changes:
+        """Those from `start` to before `stop`, counted from the first of these."""
+        if self.block is None or (start == 0 and stop == self.count):
+            return self
+        first = self.start + start
+        return Changes(self.first.of(self.block[first]), self.block, first, self.start + stop)
+
+    def column(self, field: str) -> Sequence[Any]:
+        """A field of their specs. There are none for an orphan."""
+        return self.block.columns[field][self.start : self.stop] if self.block is not None else ()
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return self.column("id") if self.block is not None else (self.first.id,)
+
+    def each(self) -> Iterator[Change]:
+        """One by one, made as they are asked for."""
+        if self.block is None:
+            yield self.first
+            return
+        for place in range(self.start, self.stop):
+            yield self.first.of(self.block[place])
 
 
-def _change(state: State, spec: WorkflowSpec, status: str | None, **facts: Any) -> Change:
-    return Change(state, spec.id, spec.workflow, spec.entry, status, spec=spec, **facts)
-
-
-def _compare_missing(spec: WorkflowSpec, locked: bool, holder: str | None) -> Change:
-    held = holder is not None and spec.duplication_policy == "return-existing"
-    missing = State.CREATE if holder is None else State.CONFLICT
-    state = State.VANISHED if locked else missing
-    return Change(  # by position: this is made a million times
-        state, spec.id, spec.workflow, spec.entry, None, (), True, holder, held, None, spec
-    )
-
-
-def _identity_differences(spec: WorkflowSpec, row: SnapshotRow) -> Iterator[Difference]:
-    if spec.workflow != row.workflow:
-        yield Difference("workflow", spec.workflow, row.workflow)
-    if spec.class_name != (row.class_name or None):
-        yield Difference("class_name", spec.class_name, row.class_name or None)
-    if spec.instance_name != (row.instance_name or None):
-        yield Difference("instance_name", spec.instance_name, row.instance_name or None)
-    if spec.application and row.application and spec.application != row.application:
-        yield Difference("application", spec.application, row.application)
-
-
-def _input_differences(spec: WorkflowSpec, inputs: str | None) -> tuple[list[Difference], str | None]:
-    """Arguments by value. Text that is no portable envelope is drift: DBOS could not run it either."""
-    if inputs == encode_inputs(spec):
-        return [], None  # the same text is the same value: spares most rows the slow comparison
-    try:
-        envelope = json.loads(inputs, parse_constant=_refuse_constant) if inputs else None
-        if envelope is not None and not isinstance(envelope, dict):
-            return [Difference("args", spec.args, inputs)], "its stored arguments are not a JSON object"
-        args, kwargs = _stored(envelope, "positionalArgs", []), _stored(envelope, "namedArgs", {})
-        differences = [
-            *compare_values("args", spec.args, args),
-            *compare_values("kwargs", spec.kwargs, kwargs),
-        ]
-        return differences[:MAX_DIFFERENCES], None
-    except (ValueError, RecursionError):  # not JSON, NaN, an infinity, or nested without end
-        return [Difference("args", spec.args, inputs)], "its stored arguments are not JSON"
-
-
-def compare_values(field: str, wanted: Any, stored: Any) -> Iterator[Difference]:
-    """The places below `field` where two JSON values differ: `kwargs.region`, `args[0].days`."""
-    if isinstance(wanted, dict) and isinstance(stored, dict):
-        for key in [*wanted, *(key for key in stored if key not in wanted)]:
-            name = f"{field}.{key}" if key.isidentifier() else f"{field}[{canonical_json(key)}]"
-            yield from compare_values(name, wanted.get(key, MISSING), stored.get(key, MISSING))
-    elif isinstance(wanted, list) and isinstance(stored, list):
-        for index in range(max(len(wanted), len(stored))):
-            ours, theirs = (v[index] if index < len(v) else MISSING for v in (wanted, stored))
-            yield from compare_values(f"{field}[{index}]", ours, theirs)
-    elif (
-        wanted is MISSING or stored is MISSING or canonical_json(wanted) != canonical_json(stored)
-    ) and wanted is not stored:
-        yield Difference(field, wanted, stored)
-
-
-def _stored(envelope: dict[str, Any] | None, key: str, empty: Any) -> Any:
-    value = envelope.get(key) if envelope else None
-    return empty if value is None else value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _option_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference]:
-    """What DBOS never rewrites, whatever becomes of the workflow."""
-    differences = []
-    if spec.timeout_ms != row.timeout_ms:
-        differences.append(Difference("timeout", spec.timeout_ms, row.timeout_ms))
-    if spec.priority != (row.priority or 0):
-        differences.append(Difference("priority", spec.priority, row.priority or 0))
-    if spec.authenticated_user != (row.authenticated_user or None):
-        differences.append(
-            Difference("authenticated_user", spec.authenticated_user, row.authenticated_user or None)
-        )
-    roles, stored_roles = spec.authenticated_roles or None, _read_roles(row.authenticated_roles)
-    if roles != stored_roles:
-        differences.append(Difference("authenticated_roles", roles, stored_roles))
-    if spec.assumed_role != (row.assumed_role or None):
-        differences.append(Difference("assumed_role", spec.assumed_role, row.assumed_role or None))
-    return differences
-
-
-def _read_roles(text: str | None) -> Any:
-    """Stored roles as JSON; text that is not JSON stays text, which no list equals."""
-    if not text:
-        return None
-    try:
-        roles = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return None if roles == [] else roles
-
-
-def _never_started(row: SnapshotRow) -> bool:
-    """Whether no worker has had it, so that its place in the queue is still what the enqueuer wrote.
-
-    A claim sets version, executor and start time; recovery and resume keep the executor; resume and
-    rewind without a queue move the row to DBOS's internal one. A resume onto a named queue leaves only
-    ENQUEUED and a later `updated_at`, as a change of attributes does; a delay that elapses does not.
-    Source: dbos 3.4.0 `_sys_db.py`: start_queued_workflows, reenqueue_for_recovery, resume_workflows.
-    """
-    return (
-        row.status in _QUEUED
-        and not row.recovery_attempts
-        and not row.executor_id
-        and not row.started
-        and row.queue != INTERNAL_QUEUE
-        and (row.status == "DELAYED" or not row.touched)
-    )
-
-
-def _placement_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference]:
-    differences = []
-    if spec.queue != (row.queue or None):
-        differences.append(Difference("queue", spec.queue, row.queue or None))
-    for field in ("queue_partition_key", "deduplication_id", "application_version"):
-        wanted, stored = getattr(spec, field), getattr(row, field) or None
-        if wanted != stored:
-            differences.append(Difference(field, wanted, stored))
-    # DBOS fills a deadline in only at a claim, and only beside a timeout; but resume takes it away, even
-    # from a row that never started. So a deadline that is there is compared, a missing one is not.
-    if row.timeout_ms is None and row.deadline_ms not in (None, spec.deadline_ms):
-        differences.append(Difference("deadline", spec.deadline_ms, row.deadline_ms))
-    # A delay counts from an apply that nobody remembers. Without one, a row that waits must be told to.
-    if row.status == "DELAYED" and spec.delay_ms is None and spec.not_before_ms != row.delay_until_ms:
-        differences.append(Difference("not_before", spec.not_before_ms, row.delay_until_ms))
-    return differences
+def gather_changes(block: SpecBlock, changes: Sequence[Change]) -> Iterator[Changes]:
+    """What is to be said of each spec, neighbours together; two that say the same are one object."""
+    start = 0
+    for _, same in groupby(changes, id):
+        stop = start + sum(1 for _ in same)
+        yield Changes(changes[start].of(block[start]), block, start, stop)
+        start = stop
 
 
 def decide(change: Change, *, allow_drift: bool, skip_conflicts: bool, recreate_vanished: bool) -> Decision:
@@ -289,17 +154,18 @@ class PlanSummary:
         self.held = 0
         self.recreated = 0  # vanished, and sent again
 
-    def add(self, change: Change, decision: Decision | None = None) -> None:
-        """Count a change; a vanished workflow that is decided to be sent counts as one to enqueue too."""
+    def add(self, changes: Changes, decision: Decision | None = None) -> None:
+        """Count changes; vanished workflows that are decided to be sent count as some to enqueue too."""
+        change, count = changes.first, changes.count
         if change.state is State.CONFLICT and change.held:
-            self.held += 1
+            self.held += count
             return
-        self._states[change.state] += 1
+        self._states[change.state] += count
         if change.state is State.UNCHANGED:
-            self.unchanged_by_status[change.status or "unknown"] += 1
-            self.not_comparable += not change.comparable
+            self.unchanged_by_status[change.status or "unknown"] += count
+            self.not_comparable += 0 if change.comparable else count
         elif change.state is State.VANISHED and decision is Decision.SEND:
-            self.recreated += 1
+            self.recreated += count
 
     def count(self, state: State) -> int:
         return self._states[state]

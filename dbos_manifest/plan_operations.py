@@ -11,7 +11,7 @@ from .batch import FIRST_BYTES, Batch
 from .errors import Refused
 from .files import FileReader, read_schema
 from .operations import LockfileSettings
-from .plan import Change
+from .plan import Changes
 from .planning import ManifestPlan, Overrides
 from .saved_plan import PlanHeader, PlannedManifest, PlanWriter, SavedPlan
 from .system_db.connect import Database
@@ -69,9 +69,9 @@ class PlannedApply:
         """Raises: Refused for another database."""
         self.plan.check_database(database.fingerprint)
 
-    def add(self, batch: Batch, change: Change) -> None:
+    def add(self, batch: Batch, changes: Changes) -> None:
         names = [manifest.name for manifest in self.plan.header.manifests]
-        self._checks[names.index(batch.name)].add(change)
+        self._checks[names.index(batch.name)].add(changes)
 
     def check_plans(self, plans: Sequence[ManifestPlan]) -> None:
         """Raises: Refused when a workflow is no longer in the state that it was planned in."""

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from .ahead import read_ahead
 from .batch import Batch
+from .blocks import SpecBlock, digest_block
+from .comparison import compare_block
 from .diagnostic import Diagnostic, Severity
 from .errors import SchemaNotSupported
 from .lock_lines import LockEntry
 from .lockfile import Lockfile
-from .plan import Change, Decision, PlanSummary, SharedComparison, State, compare_spec, decide
+from .plan import Change, Changes, Decision, PlanSummary, State, decide
 from .preflight import QueueCheck, Surroundings
 from .snapshot import QueueRow, SnapshotRow
-from .spec import SpecDigests, WorkflowSpec, digest_spec
+from .spec import WorkflowSpec
 from .system_db.connect import Database
 from .system_db.read import (
     read_application_versions,
@@ -33,8 +35,9 @@ from .system_db.read import (
 from .system_db.retry import Retry
 from .system_db.write import options_without_column
 
-Item = TypeVar("Item")
 QUEUED = ("ENQUEUED", "DELAYED")
+_HELD_BY = ("id", "queue", "deduplication_id")
+_REFUSALS_KEPT = 100
 
 
 class Overrides(NamedTuple):
@@ -78,16 +81,27 @@ class ManifestPlan:
     def to_send(self) -> int:
         return self.decisions.count(1)
 
+    def take(self, changes: Changes, overrides: Overrides) -> Decision:
+        """Decide what to do about workflows, the next ones in manifest order, and count them."""
+        change, count = changes.first, changes.count
+        decision = decide(
+            change,
+            allow_drift=overrides.allow_drift,
+            skip_conflicts=overrides.skip_conflicts,
+            recreate_vanished=overrides.recreate_vanished,
+        )
+        self.summary.add(changes, decision)
+        self.decisions += bytes([decision is Decision.SEND]) * count
+        if decision is not Decision.SEND and change.state is not State.UNCHANGED:
+            self.left_alone.update(changes.ids)
+        if decision is Decision.REFUSE:
+            self.refused += count
+            self.refusals += islice(changes.each(), _REFUSALS_KEPT - len(self.refusals))
+        return decision
+
     def refuses(self, strict: bool) -> bool:
         severe = (Severity.ERROR, Severity.WARNING) if strict else (Severity.ERROR,)
         return self.refused > 0 or any(finding.severity in severe for finding in self.findings)
-
-
-def read_chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """The items in lists of `size`, the last one shorter."""
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
 
 
 def make_manifest_plan(
@@ -99,7 +113,7 @@ def make_manifest_plan(
     overrides: Overrides,
     chunk_size: int,
     verify: bool,
-    on_change: Callable[[Change], None],
+    on_changes: Callable[[Changes], None],
 ) -> ManifestPlan:
     """Compare every workflow of a manifest with the database and decide; nothing is written.
 
@@ -113,30 +127,27 @@ def make_manifest_plan(
     queues, now_ms = retry.call(lambda: _read_surroundings(database))
     check = QueueCheck(queues, batch.queues, now_ms=now_ms)
     unstorable = options_without_column(database.layout)
-    chunks = (_Asked.of(specs, None if verify else lock) for specs in read_chunks(batch.specs(), chunk_size))
+    chunks = (_Asked.of(block, None if verify else lock) for block in batch.blocks(chunk_size))
 
     def read(asked: _Asked) -> _Found:
         return retry.call(partial(_read_rows, database, asked))
 
     with read_ahead(database, read, chunks) as pairs:
-        for (specs, _), (rows, holders) in pairs:
-            shared = SharedComparison()
-            for spec in specs:
-                row = rows.get(spec.id)
-                if row is not None and row.shared:
-                    change = shared.compare(spec, row)
-                    locked += 1
-                else:
-                    holder = _holder(holders, spec) if row is None else None
-                    change = compare_spec(spec, row, locked=spec.id in lock, holder=holder)
-                    locked += spec.id in lock
-                _take(plan, change, spec, row, overrides, unstorable, check)
-                on_change(change)
-    for orphan in _orphans(batch, lock, known - locked):
-        entry = lock.entry(orphan)
-        change = Change(State.ORPHANED, orphan, entry.workflow if entry else None, None, None)
-        plan.summary.add(change)
-        on_change(change)
+        for asked, found in pairs:
+            block = asked.block
+            locked += sum(map(lock.__contains__, block.ids)) if known else 0
+            for changes in compare_block(block, found.rows, lock.ids(), found.holders):
+                if plan.take(changes, overrides) is Decision.SEND:
+                    sent = block.cut(changes.start, changes.stop)
+                    check.add(sent)
+                    _check_storable(sent, unstorable)
+                elif changes.first.state is State.UNCHANGED and len(asked.vouched) < len(block):
+                    _record_existing(lock, changes, found.rows)
+                on_changes(changes)
+            plan.newest_queued_ms = max(plan.newest_queued_ms, _newest_queued_ms(found.rows))
+    for orphan in find_orphans(batch, lock, known - locked):
+        plan.summary.add(orphan)
+        on_changes(orphan)
     seen = retry.call(partial(_read_around, database, check))
     plan.waiting_behind = seen.waiting_behind
     findings = check.findings(seen)
@@ -148,11 +159,40 @@ def make_manifest_plan(
     return plan
 
 
-def _orphans(batch: Batch, lock: Lockfile, count: int) -> list[str]:
+def _check_storable(block: SpecBlock, unstorable: list[tuple[str, str]]) -> None:
+    """Raises: SchemaNotSupported for an option that the database has no column for."""
+    if any(block.sets(field) for field, _ in unstorable):
+        for spec in block:
+            if missing := [option for field, option in unstorable if getattr(spec, field) is not None]:
+                raise SchemaNotSupported(
+                    f"workflows[{spec.entry}] ({spec.id}) sets {', '.join(missing)}, "
+                    "for which this system database has no column",
+                    "upgrade DBOS and let the application migrate its database, or leave the option out",
+                )
+
+
+def _record_existing(lock: Lockfile, changes: Changes, rows: Mapping[str, SnapshotRow]) -> None:
+    """Note those whose rows were read one by one: the lockfile does not vouch for them."""
+    assert changes.block is not None
+    block = changes.block.cut(changes.start, changes.stop)
+    for spec, digest in zip(block, digest_block(block), strict=True):
+        if not (row := rows[spec.id]).shared:
+            record_existing(lock, spec, digest, row.created_at_ms)
+
+
+def _newest_queued_ms(rows: Mapping[str, SnapshotRow]) -> int:
+    records = {id(row): row for row in rows.values()}  # many share one
+    return max((row.created_at_ms for row in records.values() if row.status in QUEUED), default=0)
+
+
+def find_orphans(batch: Batch, lock: Lockfile, count: int) -> Iterator[Changes]:
     """The lockfile's entries that the manifest has no longer; looked for only when there are some."""
     if not count or not batch.complete:
-        return []
-    return sorted(set(lock.ids()).difference(spec.id for spec in batch.specs()))
+        return
+    for orphan in sorted(set(lock.ids()).difference(spec.id for spec in batch.specs())):
+        entry = lock.entry(orphan)
+        workflow = entry.workflow if entry is not None else None
+        yield Changes(Change(orphan, workflow, None, State.ORPHANED, None))
 
 
 def _read_around(database: Database, check: QueueCheck) -> Surroundings:
@@ -172,19 +212,16 @@ def _read_surroundings(database: Database) -> tuple[dict[str, QueueRow], int]:
 
 
 class _Asked(NamedTuple):
-    """A chunk of workflows, and the ids of those that the lockfile vouches for."""
+    """Workflows, and the ids of those that the lockfile vouches for."""
 
-    specs: list[WorkflowSpec]
+    block: SpecBlock
     vouched: frozenset[str]
 
     @classmethod
-    def of(cls, specs: list[WorkflowSpec], lock: Lockfile | None) -> _Asked:
-        if lock is None or not lock.ids():
-            return cls(specs, frozenset())
-        ids, vouches = lock.ids(), lock.vouches
-        digest = SpecDigests()
-        vouched = [spec.id for spec in specs if spec.id in ids and vouches(spec.id, digest(spec))]
-        return cls(specs, frozenset(vouched))
+    def of(cls, block: SpecBlock, lock: Lockfile | None) -> _Asked:
+        if lock is None or lock.ids().isdisjoint(block.ids):
+            return cls(block, frozenset())
+        return cls(block, frozenset(lock.vouched(block.ids, digest_block(block))))
 
 
 class _Found(NamedTuple):
@@ -193,69 +230,25 @@ class _Found(NamedTuple):
 
 
 def _read_rows(database: Database, asked: _Asked) -> _Found:
+    block, vouched = asked.block, asked.vouched
     with database.reading() as connection:
-        ids = [spec.id for spec in asked.specs if spec.id not in asked.vouched]
+        ids = [workflow_id for workflow_id in block.ids if workflow_id not in vouched]
         rows = read_snapshot(connection, database, ids) if ids else {}
-        if asked.vouched:
-            rows |= read_shared_rows(connection, database, [*asked.vouched])
+        if vouched:
+            rows |= read_shared_rows(connection, database, [*vouched])
+        if not block.sets("deduplication_id"):
+            return _Found(rows, {})
         pairs = [
-            (spec.queue, spec.deduplication_id)
-            for spec in asked.specs
-            if spec.deduplication_id is not None and spec.id not in rows
+            (queue, key)
+            for workflow_id, queue, key in zip(*map(block.columns.__getitem__, _HELD_BY), strict=True)
+            if key is not None and workflow_id not in rows
         ]
         return _Found(rows, read_deduplication_holders(connection, database, pairs) if pairs else {})
 
 
-def _holder(holders: dict[tuple[str, str], str], spec: WorkflowSpec) -> str | None:
-    if spec.deduplication_id is None:
-        return None
-    return holders.get((spec.queue, spec.deduplication_id))
-
-
-def _take(
-    plan: ManifestPlan,
-    change: Change,
-    spec: WorkflowSpec,
-    row: SnapshotRow | None,
-    overrides: Overrides,
-    unstorable: list[tuple[str, str]],
-    check: QueueCheck,
-) -> None:
-    if row is not None and row.status in QUEUED and row.created_at_ms > plan.newest_queued_ms:
-        plan.newest_queued_ms = row.created_at_ms
-    if change.state is State.UNCHANGED:
-        plan.summary.add(change)
-        plan.decisions.append(False)
-        if row is not None and not row.shared:
-            record_existing(plan.lock, spec, row.created_at_ms)
-        return
-    decision = decide(
-        change,
-        allow_drift=overrides.allow_drift,
-        skip_conflicts=overrides.skip_conflicts,
-        recreate_vanished=overrides.recreate_vanished,
-    )
-    plan.summary.add(change, decision)
-    plan.decisions.append(decision is Decision.SEND)
-    if decision is Decision.SEND:
-        check.add(spec)
-        if missing := [option for field, option in unstorable if getattr(spec, field) is not None]:
-            raise SchemaNotSupported(
-                f"workflows[{spec.entry}] ({spec.id}) sets {', '.join(missing)}, "
-                "for which this system database has no column",
-                "upgrade DBOS and let the application migrate its database, or leave the option out",
-            )
-    else:
-        plan.left_alone.add(spec.id)
-    if decision is Decision.REFUSE:
-        plan.refused += 1
-        if len(plan.refusals) < 100:
-            plan.refusals.append(change)
-
-
-def record_existing(lock: Lockfile, spec: WorkflowSpec, created_at_ms: int) -> None:
+def record_existing(lock: Lockfile, spec: WorkflowSpec, digest: str, created_at_ms: int) -> None:
     """Note a row that was there already; a line that the lockfile has keeps its time and outcome."""
-    digest, known = digest_spec(spec), lock.digest(spec.id)
+    known = lock.digest(spec.id)
     if known is None:
         lock.record(LockEntry(spec.id, spec.workflow, digest, created_at_ms, "existing"))
     elif known != digest:  # an option changed that a row is not compared by, as its delay

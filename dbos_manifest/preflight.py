@@ -8,12 +8,16 @@ from difflib import get_close_matches
 from itertools import chain
 from typing import NamedTuple
 
+from .blocks import SpecBlock
+from .columns import Repeated, convert
 from .diagnostic import Diagnostic, make_diagnostic
 from .snapshot import QueueRow
 from .spec import WorkflowSpec
 from .units import format_timestamp
 
 WORKER_BEHIND_SCHEMA = "worker-behind-schema"
+_KIND = ("entry", "workflow", "queue", "application", "application_version", "priority", "deadline_ms")
+_KIND_WHETHER = ("queue_partition_key", "deduplication_id")
 MOST_KINDS = 10_000  # of workflows that are remembered with what was found of them
 
 
@@ -41,6 +45,10 @@ class Surroundings(NamedTuple):
     run_by_old_worker: str | None = None  # a workflow that a worker older than the schema has run
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class QueueCheck:
     """Collects findings within bounds: one per queue or per entry, however many workflows share it."""
 
@@ -61,19 +69,27 @@ class QueueCheck:
         """The names of the workflows that would be sent."""
         return self._first_of_name.keys()
 
-    def add(self, spec: WorkflowSpec) -> None:
-        """Look at a workflow that would be sent."""
-        kind = (
-            spec.entry, spec.workflow, spec.queue, spec.application, spec.application_version, spec.priority,
-            spec.queue_partition_key is None, spec.deduplication_id is None, spec.deadline_ms,
-        )  # fmt: skip
+    def add(self, block: SpecBlock) -> None:
+        """Look at workflows that would be sent."""
+        columns = [block.columns[field] for field in _KIND]
+        columns += [convert(block.columns[field], _is_none) for field in _KIND_WHETHER]
+        if all(isinstance(column, Repeated) for column in columns):
+            self._count(tuple(column[0] for column in columns), block[0], len(block))
+            return
+        counts: dict[tuple[object, ...], list[int]] = {}  # the first place, and how many there are
+        for place, kind in enumerate(zip(*columns, strict=True)):
+            counts.setdefault(kind, [place, 0])[1] += 1
+        for kind, (place, count) in counts.items():
+            self._count(kind, block[place], count)
+
+    def _count(self, kind: tuple[object, ...], first: WorkflowSpec, count: int) -> None:
         seen = self._kinds.get(kind)
         if seen is None:
-            seen = self._look_at(spec)
+            seen = self._look_at(first)
             if len(self._kinds) < MOST_KINDS:
                 self._kinds[kind] = seen
         for one in seen:
-            one.count += 1
+            one.count += count
 
     def _look_at(self, spec: WorkflowSpec) -> list[_Seen]:
         self._first_of_name.setdefault(spec.workflow, spec)

@@ -10,11 +10,12 @@ from typing import Any, BinaryIO, NamedTuple
 import jsonschema_rs
 
 from .batch import Batch
+from .blocks import SpecBlock, make_blocks
 from .canonical import encode_json
 from .diagnostic import Path
 from .errors import Refused
 from .matrix import Matrix
-from .plan import Change, State
+from .plan import Changes, State
 from .planning import Overrides
 from .spec import WorkflowSpec
 
@@ -69,23 +70,25 @@ class PlanWriter:
             }
         )
 
-    def add(self, batch: Batch, change: Change) -> None:
-        if change.spec is None:  # an orphan: nothing would be done about it
+    def add(self, batch: Batch, changes: Changes) -> None:
+        change = changes.first
+        if changes.block is None:  # an orphan: nothing would be done about it
             return
-        fields = {
-            field: value
-            for field, value, default in zip(WorkflowSpec._fields, change.spec, _DEFAULTS, strict=True)
-            if value is not default and field != "binding"
-        }
-        line = {
-            "type": "workflow",
-            "manifest": self._positions[batch.name],
-            "state": change.state.value,
-            **({"held": True} if change.held else {}),
-            "spec": fields,
-        }
-        self._line(line)
-        self._workflows += 1
+        for spec in changes.block.cut(changes.start, changes.stop):
+            fields = {
+                field: value
+                for field, value, default in zip(WorkflowSpec._fields, spec, _DEFAULTS, strict=True)
+                if value is not default and field != "binding"
+            }
+            line = {
+                "type": "workflow",
+                "manifest": self._positions[batch.name],
+                "state": change.state.value,
+                **({"held": True} if change.held else {}),
+                "spec": fields,
+            }
+            self._line(line)
+            self._workflows += 1
 
     def end(self) -> None:
         last = {"type": "end", "workflows": self._workflows, "sha256": self._hash.hexdigest()}
@@ -230,6 +233,9 @@ class SavedBatch(NamedTuple):
     def specs(self) -> Iterator[WorkflowSpec]:
         return self.plan.specs(self.position)
 
+    def blocks(self, size: int) -> Iterator[SpecBlock]:
+        return make_blocks(self.specs(), size)
+
     def written_at(self, path: Path, workflow: str | None) -> Path:
         return path
 
@@ -249,15 +255,18 @@ class StaleCheck:
         self.count = 0
         self.first: list[str] = []
 
-    def add(self, change: Change) -> None:
-        if change.spec is None:
+    def add(self, changes: Changes) -> None:
+        change = changes.first
+        if changes.block is None:
             return
-        planned, found = next(self._states), _state_code(change.state, change.held)
-        done = planned == _CREATE and found == _UNCHANGED and change.comparable
-        if planned != found and not done:
-            self.count += 1
-            if len(self.first) < 3:
-                self.first.append(f"{change.id} was {_name(planned)} and is {_name(found)}")
+        found = _state_code(change.state, change.held)
+        fine = {found, _CREATE} if found == _UNCHANGED and change.comparable else {found}
+        for workflow_id in changes.ids:
+            planned = next(self._states)
+            if planned not in fine:
+                self.count += 1
+                if len(self.first) < 3:
+                    self.first.append(f"{workflow_id} was {_name(planned)} and is {_name(found)}")
 
 
 def _state_code(state: State, held: bool) -> int:

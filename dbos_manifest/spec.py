@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from operator import attrgetter
 from typing import Any, NamedTuple
 
-from .canonical import canonical_json, digest_value, encode_json, encode_like_python, may_have_floats
+from .canonical import canonical_json, encode_json, encode_like_python, may_have_floats
 
 
 class WorkflowSpec(NamedTuple):
@@ -39,58 +38,24 @@ class WorkflowSpec(NamedTuple):
     binding: tuple[tuple[Any, ...], ...] = ()  # one cell for each name of the entry's matrix, its value first
 
 
-_DIGESTED = (  # beside the arguments
-    "workflow", "class_name", "instance_name", "application", "queue", "queue_partition_key", "priority",
-    "timeout_ms", "deadline_ms", "not_before_ms", "delay_ms", "deduplication_id", "application_version",
-    "authenticated_user", "authenticated_roles", "assumed_role",
-)  # fmt: skip
-_digested_values = attrgetter(*_DIGESTED)
+INPUTS = ('{"namedArgs":', ',"positionalArgs":', "}")
+"""What is written around and between the arguments of a workflow.
+
+Source: dbos 3.4.0 `_serialization.py`, DBOSPortableJSONSerializer.
+"""
 
 
-class SpecDigests:
-    """`digest_spec` for one workflow after the other: what it shares with the one before is kept."""
-
-    def __init__(self) -> None:
-        self._values: tuple[Any, ...] = ()
-        self._fields: dict[str, Any] = {}
-
-    def __call__(self, spec: WorkflowSpec) -> str:
-        values = _digested_values(spec)
-        if values != self._values:
-            self._values, self._fields = values, _set_fields(values)
-        fields = self._fields
-        if spec.args:
-            fields = {**fields, "args": spec.args}
-        if spec.kwargs:
-            fields = {**fields, "kwargs": spec.kwargs}
-        return digest_value(fields)
-
-
-def _set_fields(values: tuple[Any, ...]) -> dict[str, Any]:
-    """Those that are set. An instant of 0 is: it is 1970."""
-    named = zip(_DIGESTED, values, strict=True)
-    return {name: value for name, value in named if value or (value == 0 and name.endswith("_ms"))}
-
-
-def digest_spec(spec: WorkflowSpec) -> str:
-    """The lockfile's digest: what the workflow is, so that two equal ones always give the same text.
-
-    Unset options are left out; so are the values that mean the same as unset (no arguments, priority 0,
-    no roles), so that writing a default out changes nothing.
-    Source: SPEC §5.
-    """
-    return SpecDigests()(spec)
+def encode_argument(value: Any) -> str:
+    """`args` or `kwargs` as the client writes them."""
+    text = encode_json(value)
+    # floats are spelled in more than one way, and the client's is Python's
+    return (encode_like_python(value) if may_have_floats(text) else text).decode()
 
 
 def encode_inputs(spec: WorkflowSpec) -> str:
-    """The arguments as DBOS stores them: portable JSON.
-
-    Source: dbos 3.4.0 `_serialization.py`, DBOSPortableJSONSerializer.
-    """
-    inputs = {"namedArgs": spec.kwargs, "positionalArgs": spec.args}
-    text = encode_json(inputs)
-    # floats are spelled in more than one way, and the client's is Python's
-    return (encode_like_python(inputs) if may_have_floats(text) else text).decode()
+    """The arguments as DBOS stores them: portable JSON."""
+    first, between, last = INPUTS
+    return f"{first}{encode_argument(spec.kwargs)}{between}{encode_argument(spec.args)}{last}"
 
 
 def default_id(manifest: str, spec: WorkflowSpec) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from .blocks import SpecBlock
 from .canonical import canonical_json
+from .columns import Repeated, read_chunks
 from .diagnostic import Diagnostic, Path, make_diagnostic
 from .expression import Getter
 from .filters import UNSET
 from .matrix import Column, Combination, Matrix
 from .options import EMPTY, FIELDS, POSITIONS, REQUIRED_OPTIONS, TEXT_OPTIONS, TIME_OPTIONS
 from .spec import WorkflowSpec, default_id
-from .values import Scope, Unfit, Value, compile_value, contains_mark
+from .values import Scope, Unfit, Value, compile_value, contains_mark, evaluate_all
 
 CheckOption = Callable[[str, Any], list[Diagnostic]]
 """An option's value beside the manifest schema; the paths of what it finds start at the option."""
@@ -21,6 +23,7 @@ CheckOption = Callable[[str, Any], list[Diagnostic]]
 Report = Callable[[Diagnostic, Callable[[], str] | None], None]
 """Takes a finding, and a function that says which combination it is about."""
 
+_AT_ONCE = 1000  # combinations
 _DEFAULTS = WorkflowSpec(id="", workflow="", queue="", args=[], kwargs={})
 
 
@@ -77,7 +80,7 @@ class EntryTemplate:
         self._columns: dict[str, list[Column]] = {}
         self._base: list[Any] = list(_DEFAULTS)
         self._base[POSITIONS["entry"]] = entry
-        self._dynamic: list[tuple[int, str, Getter]] = []
+        self._dynamic: dict[str, Getter] = {}  # by option
         self.names: dict[str, frozenset[str]] = {}  # what each option that varies depends on
         self._options = options
         problems: list[Diagnostic] = []
@@ -106,7 +109,7 @@ class EntryTemplate:
         else:
             self.size += value.size
             self.names[option.name] = value.names
-            self._dynamic.append((position, option.name, self._place(option, value)))
+            self._dynamic[option.name] = self._place(option, value)
 
     def _place(self, option: Option, value: Value) -> Getter:
         """As a column of its axis when it depends on one only, else as a function of the combination."""
@@ -125,7 +128,7 @@ class EntryTemplate:
         assert self.matrix is not None
         columns = self._columns.setdefault(axis, [])
         columns.append(_keeping_failures(made))
-        return _column_getter(self.matrix.names.index(axis), len(columns) + 1)
+        return _ColumnGetter(self.matrix.names.index(axis), len(columns) + 1)
 
     def column_of(self, value: Value) -> Getter | None:
         """A part of an option as a column, if it depends on one axis only."""
@@ -164,10 +167,8 @@ class EntryTemplate:
 
         Raises: Unfit.
         """
-        for _, name, getter in self._dynamic:
-            if name == option:
-                return getter(combination)
-        return self._base[POSITIONS[FIELDS[option]]]
+        getter = self._dynamic.get(option)
+        return getter(combination) if getter is not None else self._base[POSITIONS[FIELDS[option]]]
 
     def colliding_axes(self) -> tuple[str, ...]:
         """Axes of two or more values that the id does not depend on: it must occur more than once."""
@@ -180,35 +181,46 @@ class EntryTemplate:
 
     def specs(self, report: Report) -> Iterator[WorkflowSpec]:
         """The entry's workflows; one that cannot be made is reported and left out."""
-        if self.matrix is None:
-            yield from self.make((), report)
-            return
-        dynamic = [(position, getter) for position, _, getter in self._dynamic]
-        base, make, binding = self._base, WorkflowSpec._make, POSITIONS["binding"]
-        required = all(
-            self._base[POSITIONS[name]] and name not in self.names for name in REQUIRED_OPTIONS
-        )  # fmt: skip
-        for combination in self.matrix.combinations(self._columns):
-            values = base.copy()
-            try:
-                for position, getter in dynamic:
-                    values[position] = getter(combination)
-            except Unfit:
-                yield from self.make(combination, report)
-                continue
-            values[binding] = combination
-            if required and values[0]:  # the id
-                yield make(values)
-            else:
-                yield from self._complete(values, combination, report)
+        for block in self.blocks(_AT_ONCE, report):
+            yield from block
+
+    def blocks(self, size: int, report: Report) -> Iterator[SpecBlock]:
+        """The same, those of up to `size` combinations together."""
+        combinations = self.matrix.combinations(self._columns) if self.matrix is not None else iter([()])
+        for part in read_chunks(combinations, size):
+            block = self._make_block(part)
+            if block is not None:
+                yield block
+            elif specs := [spec for combination in part for spec in self.make(combination, report)]:
+                yield SpecBlock.of(specs)
+
+    def _make_block(self, combinations: list[Combination]) -> SpecBlock | None:
+        """The workflows of some combinations, or None when not all of them can be made."""
+        count = len(combinations)
+        columns: dict[str, Sequence[Any]] = {
+            field: Repeated(value, count)
+            for field, value in zip(WorkflowSpec._fields, self._base, strict=True)
+        }
+        try:
+            for option, getter in self._dynamic.items():
+                columns[FIELDS[option]] = evaluate_all(getter, combinations)
+        except Unfit:
+            return None
+        columns["binding"] = combinations
+        block = SpecBlock(columns, count)
+        if not all(all(columns[option]) for option in REQUIRED_OPTIONS):
+            return None
+        if not all(block.ids):
+            columns["id"] = [spec.id or default_id(self._manifest, spec) for spec in block]
+        return block
 
     def make(self, combination: Combination, report: Report) -> Iterator[WorkflowSpec]:
         """The workflow of one combination; made slowly, to tell all that is wrong."""
         values = self._base.copy()
         fits = True
-        for position, _, getter in self._dynamic:
+        for option, getter in self._dynamic.items():
             try:
-                values[position] = getter(combination)
+                values[POSITIONS[FIELDS[option]]] = getter(combination)
             except Unfit as unfit:
                 fits = False
                 for diagnostic in unfit.diagnostics:
@@ -260,14 +272,21 @@ def _cell_getter(position: int) -> Getter:
     return lambda combination: combination[position][0]
 
 
-def _column_getter(position: int, column: int) -> Getter:
-    def value_of(combination: Combination) -> Any:
-        value = combination[position][column]
-        if value.__class__ is _Failed:
-            raise value.unfit
-        return value
+class _ColumnGetter:
+    """A column of an axis as a function of a combination, or of many."""
 
-    return value_of
+    def __init__(self, position: int, column: int) -> None:
+        self._position, self._column = position, column
+
+    def __call__(self, combination: Combination) -> Any:
+        return self.of_all([combination])[0]
+
+    def of_all(self, combinations: Sequence[Combination]) -> list[Any]:
+        position, column = self._position, self._column
+        values = [combination[position][column] for combination in combinations]
+        if _Failed in {*map(type, values)}:
+            raise next(value.unfit for value in values if type(value) is _Failed)
+        return values
 
 
 def _keeping_failures(made: Getter) -> Column:

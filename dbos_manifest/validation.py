@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from .batch import FIRST_BYTES
 from .beside import Beside, is_possible
+from .blocks import SpecBlock, make_blocks
 from .diagnostic import Diagnostic, Related, Severity, make_diagnostic
 from .diagnostic import Path as DiagnosticPath
 from .document import MAX_FILE_BYTES, Document, locate_diagnostics, parse_documents
@@ -77,6 +78,11 @@ class LoadedManifest(NamedTuple):
 
     def specs(self) -> Iterator[WorkflowSpec]:
         return specs_of(self)
+
+    def blocks(self, size: int) -> Iterator[SpecBlock]:
+        if self.selection is None:
+            return self.expansion.blocks(size, _not_expected)
+        return make_blocks(self.specs(), size)
 
     def written_at(self, path: DiagnosticPath, workflow: str | None) -> DiagnosticPath:
         return find_origin(self.expansion, workflow, path)

@@ -117,14 +117,30 @@ def _scalar(template: Template, path: Path, *, text: bool = False) -> Value:
 
 def _concatenation(parts: list[Value]) -> Value:
     def make(scope: Scope) -> Getter:
-        getters = [part.bind(scope) for part in parts]
-        if len(getters) == 2:
-            first, second = getters
-            return lambda combination: first(combination) + second(combination)
-        return lambda combination: "".join([getter(combination) for getter in getters])
+        return _Concatenated([part.bind(scope) for part in parts])
 
     names = frozenset[str]().union(*(part.names for part in parts))
     return Value(sum(part.size for part in parts), names, make, is_text=True)
+
+
+class _Concatenated:
+    """Texts, one behind the other, as a function of a combination, or of many."""
+
+    def __init__(self, getters: list[Getter]) -> None:
+        self._getters = getters
+
+    def __call__(self, combination: Any) -> str:
+        return "".join([getter(combination) for getter in self._getters])
+
+    def of_all(self, combinations: Sequence[Any]) -> list[str]:
+        columns = [evaluate_all(getter, combinations) for getter in self._getters]
+        return [*map("".join, zip(*columns, strict=True))]
+
+
+def evaluate_all(getter: Getter, combinations: Sequence[Any]) -> list[Any]:
+    """The values of many combinations; in one go, where the getter has a way to."""
+    of_all: Callable[[Sequence[Any]], list[Any]] | None = getattr(getter, "of_all", None)
+    return of_all(combinations) if of_all is not None else [*map(getter, combinations)]
 
 
 def explain(error: ExpressionError, path: Path) -> Diagnostic:

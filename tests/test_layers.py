@@ -14,12 +14,13 @@ PACKAGE = Path(__file__).parent.parent / "dbos_manifest"
 
 # Law 1: a module imports only from above it. A folder is one layer.
 LAYERS = [
-    "diagnostic", "canonical", "units", "errors",
+    "diagnostic", "canonical", "columns", "units", "errors",
     "dates", "filters", "expression", "json_text", "tree", "variables",
     "yaml_builder", "yaml_places", "document", "schema", "manifest",
-    "spec", "options", "axis_files", "cron_ticks", "axes", "matrix", "catalog", "values", "template",
-    "findings", "expand",
-    "batch", "selection", "uniqueness", "lint", "snapshot", "lock_lines", "lockfile", "plan", "preflight",
+    "spec", "blocks", "options", "axis_files", "cron_ticks", "axes", "matrix", "catalog", "values",
+    "template", "findings", "expand",
+    "batch", "selection", "uniqueness", "lint", "snapshot", "lock_lines", "lockfile", "plan", "comparison",
+    "preflight",
     "files", "beside", "validation", "system_db",
     "ahead", "planning", "offline", "saved_plan", "apply", "wait", "operations", "apply_operations",
     "plan_operations",

@@ -20,7 +20,7 @@ from ..apply_operations import (
 from ..batch import Batch
 from ..errors import Interrupted, ManifestToolError, UsageError, WaitFailed
 from ..operations import DatabaseSettings, read_rows
-from ..plan import Change
+from ..plan import Changes
 from ..plan_operations import PlannedApply, is_saved_plan
 from ..planning import ManifestPlan
 from ..snapshot import LiveRow
@@ -164,7 +164,7 @@ class _Job:
             self._targets,
             database,
             self._settings,
-            on_change=views.add,
+            on_changes=views.add,
             on_plans=lambda plans: self._show(views, plans),
             on_progress=progress,
             stopped=stopped,
@@ -205,9 +205,9 @@ class _SavedPlanJob(_Job):
         progress: Callable[[Progress], None],
         stopped: Callable[[], bool],
     ) -> None:
-        def change(batch: Batch, change: Change) -> None:
-            self._planned.add(batch, change)
-            views.add(batch, change)
+        def change(batch: Batch, changes: Changes) -> None:
+            self._planned.add(batch, changes)
+            views.add(batch, changes)
 
         def show(plans: list[ManifestPlan]) -> None:
             self._planned.check_plans(plans)
@@ -218,7 +218,7 @@ class _SavedPlanJob(_Job):
             database,
             self._settings,
             on_database=self._planned.check_database,
-            on_change=change,
+            on_changes=change,
             on_plans=show,
             on_progress=progress,
             stopped=stopped,

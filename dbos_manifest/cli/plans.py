@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ..batch import Batch
 from ..diagnostic import Diagnostic
-from ..plan import Change
+from ..plan import Changes
 from ..planning import ManifestPlan
 from ..report.diagnostics import format_diagnostics
 from ..report.github import github_annotation
@@ -28,7 +28,7 @@ PLAN_FORMATS = ("text", "json", "jsonl", "ids", "github", "sarif", "junit", "mar
 class PlanView(Protocol):
     """Takes the changes of a plan as they come, and is told when they are all there."""
 
-    def add(self, batch: Batch, change: Change) -> None: ...
+    def add(self, batch: Batch, changes: Changes) -> None: ...
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None: ...
 
@@ -59,8 +59,8 @@ class ProblemView:
         self._problems = PlanProblems()
         self.more: list[Diagnostic] = []  # beside the plan's own problems
 
-    def add(self, batch: Batch, change: Change) -> None:
-        self._problems.add(batch, change)
+    def add(self, batch: Batch, changes: Changes) -> None:
+        self._problems.add(batch, changes)
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         found = [problem for plan in plans for problem in self._problems.of(plan)]
@@ -82,9 +82,9 @@ class Views:
     def __init__(self, views: Sequence[PlanView]) -> None:
         self._views = tuple(views)
 
-    def add(self, batch: Batch, change: Change) -> None:
+    def add(self, batch: Batch, changes: Changes) -> None:
         for view in self._views:
-            view.add(batch, change)
+            view.add(batch, changes)
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         for view in self._views:

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from ..blocks import digest_spec
 from ..diagnostic import Span, format_path
 from ..explain import Explained, Origin
 from ..options import TIME_OPTIONS
-from ..spec import digest_spec
 from ..units import format_duration, format_timestamp
 from .statuses import error_message
 from .text import Paint, plain, printable, show_value

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 from ..batch import Batch
 from ..canonical import canonical_json
+from ..columns import Repeated
 from ..filters import UNSET
-from ..matrix import Matrix
-from ..plan import Change, State
+from ..matrix import Combination, Matrix
+from ..plan import Change, Changes, State
 from .text import printable, shorten
 
 MOST_VALUES = 10_000  # of one axis that are remembered
@@ -28,23 +30,17 @@ class Group:
     matrix: Matrix | None
     count: int = 0
     values: list[dict[str, None]] = field(default_factory=list)  # of each name of the matrix, as labels
-    _seen: list[set[str | int]] = field(default_factory=list)  # those of them that need no label any more
 
-    def note(self, change: Change) -> None:
-        if self.matrix is None or change.spec is None:
+    def note(self, bindings: Sequence[Combination]) -> None:
+        """Remember the values of each name of the matrix."""
+        if self.matrix is None:
             return
         if not self.values:
             self.values = [{} for _ in self.matrix.names]
-            self._seen = [set() for _ in self.matrix.names]
-        for known, seen, cell in zip(self.values, self._seen, change.spec.binding, strict=False):
-            value = cell[0]
-            if type(value) is str or type(value) is int:
-                if value in seen:
-                    continue
-                if len(known) <= MOST_VALUES:
-                    seen.add(value)
-            if value is not UNSET and len(known) <= MOST_VALUES:
-                known[label_of(value)] = None
+        for known, cells in zip(self.values, zip(*bindings, strict=True), strict=False):
+            for cell in {id(cell): cell for cell in cells}.values():  # combinations share their cells
+                if cell[0] is not UNSET and len(known) <= MOST_VALUES:
+                    known[label_of(cell[0])] = None
 
     def ranges(self) -> str:
         """`day 2026-04-01 … 2026-04-30 (30), region eu, us`; nothing where no matrix is known."""
@@ -104,18 +100,13 @@ class Groups:
 
     def __init__(self) -> None:
         self._groups: dict[str, dict[tuple[Any, ...], Group]] = {}
-        self._last: tuple[Any, ...] = ()
-        self._last_group: Group | None = None
 
-    def add(self, batch: Batch, change: Change) -> None:
-        sign = (id(batch), change.entry, change.workflow, change.state, change.status)
-        group = self._last_group
-        if group is None or sign != self._last:
-            group = self._last_group = self._group_of(batch, change)
-            self._last = sign
-        group.last = change
-        group.count += 1
-        group.note(change)
+    def add(self, batch: Batch, changes: Changes) -> None:
+        for part in _by_entry(changes):
+            group = self._group_of(batch, part.first)
+            group.last = part.last
+            group.count += part.count
+            group.note(part.column("binding"))
 
     def _group_of(self, batch: Batch, change: Change) -> Group:
         groups = self._groups.setdefault(batch.name, {})
@@ -128,6 +119,19 @@ class Groups:
 
     def of(self, name: str) -> Sequence[Group]:
         return list(self._groups.get(name, {}).values())
+
+
+def _by_entry(changes: Changes) -> Iterator[Changes]:
+    """Those of one entry and one name of a workflow together."""
+    entries, workflows = changes.column("entry"), changes.column("workflow")
+    if (isinstance(entries, Repeated) and isinstance(workflows, Repeated)) or changes.block is None:
+        yield changes
+        return
+    start = 0
+    for _, same in groupby(zip(entries, workflows, strict=True)):
+        stop = start + sum(1 for _ in same)
+        yield changes.cut(start, stop)
+        start = stop
 
 
 def describe_group(group: Group) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from ..batch import Batch
 from ..diagnostic import Diagnostic, Severity
-from ..plan import Change, State
+from ..plan import Change, Changes, State
 from ..planning import ManifestPlan
 from .groups import SINGLED_OUT, Groups, describe_group, ids_of
 from .plan_text import SIGNS, describe_difference, notes_of
@@ -83,13 +84,12 @@ class PlanMarkdown:
         self._singled_out: dict[str, list[Change]] = {}
         self._counts: dict[str, int] = {}
 
-    def add(self, batch: Batch, change: Change) -> None:
-        self._groups.add(batch, change)
-        if change.state in SINGLED_OUT:
-            self._counts[batch.name] = self._counts.get(batch.name, 0) + 1
+    def add(self, batch: Batch, changes: Changes) -> None:
+        self._groups.add(batch, changes)
+        if changes.first.state in SINGLED_OUT:
+            self._counts[batch.name] = self._counts.get(batch.name, 0) + changes.count
             found = self._singled_out.setdefault(batch.name, [])
-            if len(found) < _MOST_DETAILS:
-                found.append(change)
+            found += islice(changes.each(), _MOST_DETAILS - len(found))
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         self._write(fit(line for plan in plans for line in self._lines(plan, strict)))

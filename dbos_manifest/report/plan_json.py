@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..batch import Batch
-from ..plan import MISSING, Change, Difference, State
+from ..plan import MISSING, Change, Changes, Difference, State
 from ..planning import ManifestPlan
 from .diagnostics import diagnostic_json
 
@@ -66,11 +66,12 @@ class PlanJson:
         self._empty = True
         write(f'{{"format_version": {FORMAT_VERSION}, "manifests": [')
 
-    def add(self, batch: Batch, change: Change) -> None:
+    def add(self, batch: Batch, changes: Changes) -> None:
         self._enter(batch.name)
-        self._write("\n  " if self._empty else ",\n  ")
-        self._write(json.dumps(change_json(change, self._show_values)))
-        self._empty = False
+        for change in changes.each():
+            self._write("\n  " if self._empty else ",\n  ")
+            self._write(json.dumps(change_json(change, self._show_values)))
+            self._empty = False
 
     def _enter(self, name: str) -> None:
         if self._manifest == name:
@@ -93,14 +94,15 @@ class PlanJsonLines:
         self._write = write
         self._show_values = show_values
 
-    def add(self, batch: Batch, change: Change) -> None:
-        line = {
-            "type": "change",
-            "format_version": FORMAT_VERSION,
-            "manifest": batch.name,
-            **change_json(change, self._show_values),
-        }
-        self._write(f"{json.dumps(line)}\n")
+    def add(self, batch: Batch, changes: Changes) -> None:
+        for change in changes.each():
+            line = {
+                "type": "change",
+                "format_version": FORMAT_VERSION,
+                "manifest": batch.name,
+                **change_json(change, self._show_values),
+            }
+            self._write(f"{json.dumps(line)}\n")
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         for plan in plans:
@@ -114,9 +116,10 @@ class PlanIds:
     def __init__(self, write: Write) -> None:
         self._write = write
 
-    def add(self, batch: Batch, change: Change) -> None:
-        if change.state is State.CREATE:
-            self._write(f"{change.id}\n")
+    def add(self, batch: Batch, changes: Changes) -> None:
+        if changes.first.state is State.CREATE:
+            for workflow_id in changes.ids:
+                self._write(f"{workflow_id}\n")
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         pass

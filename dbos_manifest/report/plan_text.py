@@ -1,12 +1,13 @@
-"""A plan as a person reads it on a terminal: changes come one by one, the text when all are there."""
+"""A plan as a person reads it on a terminal: changes come bit by bit, the text when all are there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from ..batch import Batch
-from ..plan import MISSING, Change, Difference, State
+from ..plan import MISSING, Change, Changes, Difference, State
 from ..planning import ManifestPlan
 from .groups import SINGLED_OUT, Groups, describe_group, ids_of
 from .text import Paint, count_of, plain, printable, show_value
@@ -45,19 +46,15 @@ class PlanText:
         self._write = write
         self._shown: dict[str, _Shown] = {}
         self._groups = Groups()
-        self._batch: Batch | None = None  # whose change was the last
-        self._current = _Shown()
 
-    def add(self, batch: Batch, change: Change) -> None:
-        if batch is not self._batch:
-            self._batch, self._current = batch, self._shown.setdefault(batch.name, _Shown())
-        shown = self._current
-        shown.count += 1
+    def add(self, batch: Batch, changes: Changes) -> None:
+        shown = self._shown.setdefault(batch.name, _Shown())
+        shown.count += changes.count
         if shown.count <= self._screenful:
-            shown.lines.append(change)
-        self._groups.add(batch, change)
-        if change.state in SINGLED_OUT and len(shown.singled_out) < _MOST_IN_FULL:
-            shown.singled_out.append(change)
+            shown.lines += changes.each()
+        self._groups.add(batch, changes)
+        if changes.first.state in SINGLED_OUT:
+            shown.singled_out += islice(changes.each(), _MOST_IN_FULL - len(shown.singled_out))
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         for plan in plans:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from ..batch import Batch
 from ..diagnostic import Diagnostic, make_diagnostic
 from ..findings import Enough, Findings
-from ..plan import Change, State
+from ..plan import Change, Changes, State
 from ..planning import ManifestPlan
 from .plan_text import notes_of
 
@@ -21,7 +21,12 @@ class PlanProblems:
     def __init__(self) -> None:
         self._findings: dict[str, Findings] = {}
 
-    def add(self, batch: Batch, change: Change) -> None:
+    def add(self, batch: Batch, changes: Changes) -> None:
+        if changes.first.state in _CODES:
+            for change in changes.each():
+                self._add(batch, change)
+
+    def _add(self, batch: Batch, change: Change) -> None:
         code = _CODES.get(change.state)
         if code is None or change.entry is None or change.held:
             return

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
+
+from ..columns import Repeated, glue
 
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
-def copy_text(values: Sequence[Sequence[Any]]) -> bytes:
-    """Rows in COPY's text format, given as one list of values a column; text, whole numbers or None.
+def copy_text(columns: Sequence[Sequence[Any]], count: int) -> bytes:
+    """Rows in COPY's text format, of columns of texts, whole numbers or None.
 
     Source: PostgreSQL, COPY, text format.
     """
-    lines = map("\t".join, zip(*_encode_columns(values), strict=True))
-    return ("\n".join(lines) + "\n").encode()
+    tab = Repeated("\t", count)
+    pieces = [piece for column in columns for piece in (tab, _encode_column(column))]
+    return ("\n".join(glue(pieces[1:], count, "")) + "\n").encode()
 
 
 def copy_rows(connection: Connection, table: str, columns: Sequence[str], text: bytes) -> None:
@@ -32,28 +34,19 @@ def copy_rows(connection: Connection, table: str, columns: Sequence[str], text: 
         copy.write(text)
 
 
-def _encode_columns(columns: Sequence[Sequence[Any]]) -> Iterator[Sequence[str]]:
-    """The columns as text; neighbours that say the same in all rows come as one, in a piece."""
-    rows = len(columns[0])
-    for constant, group in groupby(columns, _is_constant):
-        if constant:
-            yield ["\t".join([_encode(column[0]) for column in group])] * rows
-        else:
-            yield from map(_encode_column, group)
-
-
-def _is_constant(column: Sequence[Any]) -> bool:
-    """Whether all rows have the same value, of the same type: true is not 1."""
-    return column.count(column[0]) == len(column) and len(set(map(type, column))) == 1
-
-
 def _encode_column(values: Sequence[Any]) -> Sequence[str]:
-    kinds = set(map(type, values))
+    if isinstance(values, Repeated):
+        return Repeated(_encode(values.value), len(values))
+    kinds = {*map(type, values)}
     if kinds == {int}:
-        return list(map(str, values))
-    if kinds == {str} and not _SPECIAL.search("".join(values)):
+        return [*map({value: str(value) for value in {*values}}.__getitem__, values)]
+    if kinds == {str} and _is_plain("".join(values)):
         return values
-    return [_encode(value) for value in values]
+    return [*map(_encode, values)]
+
+
+def _is_plain(text: str) -> bool:
+    return not any(character in text for character in _ESCAPES)
 
 
 def _encode(value: Any) -> str:

@@ -3,48 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from itertools import chain
-from operator import attrgetter
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, NamedTuple
 
 import psycopg
 from sqlalchemy import Connection
 
-from ..spec import WorkflowSpec, encode_inputs
+from ..blocks import SpecBlock, encode_block_inputs
+from ..columns import Repeated, convert, is_all_none, pick
 from .connect import Database
 from .copy import copy_rows, copy_text
 from .layout import Layout
 from .retry import classify
 
 
-class NewRow(NamedTuple):
-    """A row of workflow_status, by its columns, and its inputs.
+@dataclass(frozen=True, slots=True)
+class NewRows:
+    """Rows of workflow_status by its columns, with their inputs; at least one.
 
+    Shape:  `columns` has every column that is ever written, whether this schema has it or not.
     Source: DBOSClient.enqueue of dbos 3.4.0, `_enqueue_options.py` and `_sys_db.py`.
     """
 
-    workflow_uuid: str
-    status: str
-    name: str
-    class_name: str | None
-    config_name: str | None
-    queue_name: str
-    application_version: str | None
-    application_name: str | None
-    authenticated_user: str | None
-    authenticated_roles: str | None
-    assumed_role: str | None
-    priority: int
-    created_at: int
-    workflow_timeout_ms: int | None
-    workflow_deadline_epoch_ms: int | None
-    deduplication_id: str | None
-    queue_partition_key: str | None
-    delay_until_epoch_ms: int | None
-    attributes: str | None
-    creator_xid: str
-    inputs: str
+    columns: Mapping[str, Sequence[Any]]
+    count: int
+
+    def pick(self, mask: bytes | bytearray) -> NewRows:
+        """The rows at the places where the mask is not 0."""
+        columns = {name: pick(column, mask) for name, column in self.columns.items()}
+        return NewRows(columns, len(columns["workflow_uuid"]))
+
+    def cut(self, start: int, stop: int) -> NewRows:
+        part = slice(start, stop)
+        return NewRows({name: column[part] for name, column in self.columns.items()}, stop - start)
 
 
 _PG_TYPES = {
@@ -53,6 +46,7 @@ _PG_TYPES = {
 }  # fmt: skip
 _FIXED = ("updated_at", "recovery_attempts", "serialization")
 _INPUT_COLUMNS = ("workflow_uuid", "inputs", "retention_timestamp")
+_INPUT_SOURCES = ("workflow_uuid", "inputs", "created_at")  # of NewRows
 _SQLITE_VARIABLES = 32_000  # in a statement; SQLite's own bound is 32,766 since 3.32
 _OPTION_COLUMNS = (
     ("application", "application_name", "application"),
@@ -68,78 +62,85 @@ def options_without_column(layout: Layout) -> list[tuple[str, str]]:
     return [(field, option) for field, column, option in _OPTION_COLUMNS if column not in layout.status]
 
 
-def make_row(
-    spec: WorkflowSpec,
+def make_rows(
+    block: SpecBlock,
     *,
-    created_at_ms: int,
+    created_at_ms: Sequence[int],
     now_ms: int,
-    attributes: str | None,
+    attributes: Sequence[str | None],
     creator_xid: str,
-) -> NewRow:
-    """The row of a workflow. `delay` counts from `now_ms`; `attributes` is JSON."""
-    delay_until_ms = spec.not_before_ms if spec.delay_ms is None else now_ms + spec.delay_ms
-    return NewRow(  # by position: this is made a million times
-        spec.id,
-        "ENQUEUED" if delay_until_ms is None else "DELAYED",
-        spec.workflow,
-        spec.class_name,
-        spec.instance_name,
-        spec.queue,
-        spec.application_version,
-        spec.application,
-        spec.authenticated_user,
-        json.dumps(spec.authenticated_roles) if spec.authenticated_roles else None,
-        spec.assumed_role,
-        spec.priority,
-        created_at_ms,
-        spec.timeout_ms,
-        spec.deadline_ms,
-        spec.deduplication_id,
-        spec.queue_partition_key,
-        delay_until_ms,
-        attributes,
-        creator_xid,
-        encode_inputs(spec),
-    )
+) -> NewRows:
+    """The rows of workflows. `delay` counts from `now_ms`; `attributes` are JSON."""
+    fields, count = block.columns, len(block)
+    delay_until = fields["not_before_ms"]
+    if block.sets("delay_ms"):
+        delay_until = [
+            until if delay is None else now_ms + delay
+            for until, delay in zip(delay_until, fields["delay_ms"], strict=True)
+        ]
+    columns: dict[str, Sequence[Any]] = {
+        "workflow_uuid": block.ids,
+        "status": convert(delay_until, lambda until: "ENQUEUED" if until is None else "DELAYED"),
+        "name": fields["workflow"],
+        "class_name": fields["class_name"],
+        "config_name": fields["instance_name"],
+        "queue_name": fields["queue"],
+        "application_version": fields["application_version"],
+        "application_name": fields["application"],
+        "authenticated_user": fields["authenticated_user"],
+        "authenticated_roles": convert(fields["authenticated_roles"], _encode_roles),
+        "assumed_role": fields["assumed_role"],
+        "priority": fields["priority"],
+        "created_at": created_at_ms,
+        "workflow_timeout_ms": fields["timeout_ms"],
+        "workflow_deadline_epoch_ms": fields["deadline_ms"],
+        "deduplication_id": fields["deduplication_id"],
+        "queue_partition_key": fields["queue_partition_key"],
+        "delay_until_epoch_ms": delay_until,
+        "attributes": attributes,
+        "creator_xid": Repeated(creator_xid, count),
+        "inputs": encode_block_inputs(block),
+    }
+    return NewRows(columns, count)
+
+
+def _encode_roles(roles: list[str] | None) -> str | None:
+    return json.dumps(roles) if roles else None
 
 
 class Prepared(NamedTuple):
     """Rows ready to be inserted: what takes time and no database is done."""
 
-    rows: Sequence[NewRow]
-    columns: Sequence[str]  # of workflow_status, all of them in NewRow
+    rows: NewRows
+    names: Sequence[str]  # of the columns of workflow_status that are written
     status_text: bytes  # for COPY; empty where there is none
     input_text: bytes
 
     @property
-    def ids(self) -> set[str]:
-        return {row.workflow_uuid for row in self.rows}
+    def ids(self) -> Sequence[str]:
+        return self.rows.columns["workflow_uuid"]
 
 
-def prepare_rows(database: Database, rows: Sequence[NewRow], *, legacy_inputs: bool = False) -> Prepared:
+def prepare_rows(database: Database, rows: NewRows, *, legacy_inputs: bool = False) -> Prepared:
     """What `insert_rows` takes. Columns that all rows leave NULL are left out: none of them has a default."""
-    layout = database.layout
-    if not rows:
-        return Prepared((), (), b"", b"")
-    by_name = dict(zip(NewRow._fields, zip(*rows, strict=True), strict=True))
+    layout, columns, count = database.layout, rows.columns, rows.count
     in_status = legacy_inputs or not layout.has_workflow_input
-    count = len(rows)
-    columns = [
+    names = [
         name
-        for name, values in by_name.items()
-        if (name in layout.status and name != "inputs" and values.count(None) < count)
+        for name, column in columns.items()
+        if (name in layout.status and name != "inputs" and not is_all_none(column))
         or (name == "inputs" and in_status)
     ]
     if database.dialect == "sqlite":
-        return Prepared(rows, columns, b"", b"")
-    created_at = by_name["created_at"]
-    fixed = [created_at, (0,) * count, ("portable_json",) * count]
-    inputs = [by_name["workflow_uuid"], by_name["inputs"], created_at]
+        return Prepared(rows, names, b"", b"")
+    created_at = columns["created_at"]
+    fixed = [created_at, Repeated(0, count), Repeated("portable_json", count)]
+    inputs = [columns["workflow_uuid"], columns["inputs"], created_at]
     return Prepared(
         rows,
-        columns,
-        copy_text([*(by_name[name] for name in columns), *fixed]),
-        copy_text(inputs) if layout.has_workflow_input else b"",
+        names,
+        copy_text([*map(columns.__getitem__, names), *fixed], count),
+        copy_text(inputs, count) if layout.has_workflow_input else b"",
     )
 
 
@@ -149,10 +150,8 @@ def insert_rows(connection: Connection, database: Database, prepared: Prepared) 
     Inputs go only to rows that were really inserted: an input row beside an older workflow would
     replace its arguments.
     """
-    if not prepared.rows:
-        return set()
     if database.dialect == "sqlite":
-        return _insert_sqlite(connection, database, prepared.rows, prepared.columns)
+        return _insert_sqlite(connection, database, prepared)
     return _insert_postgresql(connection, database, prepared)
 
 
@@ -160,57 +159,51 @@ def _insert_postgresql(connection: Connection, database: Database, prepared: Pre
     """COPY, as pass one found none of the rows there; the careful way when that proves wrong."""
     try:
         with connection.begin_nested():
-            columns = (*prepared.columns, *_FIXED)
-            copy_rows(connection, database.table("workflow_status"), columns, prepared.status_text)
+            names = (*prepared.names, *_FIXED)
+            copy_rows(connection, database.table("workflow_status"), names, prepared.status_text)
             if prepared.input_text:
                 table = database.table("workflow_input")
                 copy_rows(connection, table, _INPUT_COLUMNS, prepared.input_text)
-        return prepared.ids
+        return set(prepared.ids)
     except psycopg.Error as error:
         if classify(error) != "data":
             raise
-        return _insert_missing(connection, database, prepared.rows, prepared.columns)
+        return _insert_missing(connection, database, prepared)
 
 
-def _insert_missing(
-    connection: Connection, database: Database, rows: Sequence[NewRow], columns: Sequence[str]
-) -> set[str]:
-    types = [_PG_TYPES.get(name, "text") for name in columns]
+def _insert_missing(connection: Connection, database: Database, prepared: Prepared) -> set[str]:
+    rows, names = prepared.rows, prepared.names
+    types = [_PG_TYPES.get(name, "text") for name in names]
     # a jsonb array parameter would be parsed as JSON again: text goes in, jsonb comes of it
     arrays = ", ".join(f"%s::{'text' if kind == 'jsonb' else kind}[]" for kind in types)
     picked = ", ".join(
         f"t.{name}::jsonb" if kind == "jsonb" else f"t.{name}"
-        for name, kind in zip(columns, types, strict=True)
+        for name, kind in zip(names, types, strict=True)
     )
-    names = ", ".join(columns)
+    listed = ", ".join(names)
     inserted = connection.exec_driver_sql(
         f"INSERT INTO {_driver_name(database, 'workflow_status')} "
-        f"({names}, updated_at, recovery_attempts, serialization) "
-        f"SELECT {picked}, t.created_at, 0, 'portable_json' FROM unnest({arrays}) AS t({names}) "
+        f"({listed}, updated_at, recovery_attempts, serialization) "
+        f"SELECT {picked}, t.created_at, 0, 'portable_json' FROM unnest({arrays}) AS t({listed}) "
         "ON CONFLICT (workflow_uuid) DO NOTHING RETURNING workflow_uuid",
-        tuple([getattr(row, name) for row in rows] for name in columns),
+        tuple([*rows.columns[name]] for name in names),
     ).scalars()
     ids = set(inserted)
     if database.layout.has_workflow_input and ids:
-        new = [row for row in rows if row.workflow_uuid in ids]
-        _insert_inputs(connection, database, new)
+        _insert_inputs(connection, database, rows.pick(bytes(key in ids for key in prepared.ids)))
     return ids
 
 
-def _insert_inputs(connection: Connection, database: Database, rows: Sequence[NewRow]) -> None:
+def _insert_inputs(connection: Connection, database: Database, rows: NewRows) -> None:
     table = _driver_name(database, "workflow_input")
     source = "unnest(%s::text[], %s::text[], %s::int8[]) AS t(id, inputs, at)"
-    values = (
-        [row.workflow_uuid for row in rows],
-        [row.inputs for row in rows],
-        [row.created_at for row in rows],
-    )
+    values = tuple([*rows.columns[name]] for name in _INPUT_SOURCES)
     written = connection.exec_driver_sql(
         f"INSERT INTO {table} (workflow_uuid, inputs, retention_timestamp) "
         f"SELECT t.id, t.inputs, t.at FROM {source} ON CONFLICT (workflow_uuid) DO NOTHING",
         values,
     )
-    if written.rowcount < len(rows):
+    if written.rowcount < rows.count:
         # a row left by a removed workflow would give ours its arguments; not ON CONFLICT DO UPDATE,
         # which would ask every enqueuer for the privilege to update
         connection.exec_driver_sql(
@@ -225,26 +218,25 @@ def _driver_name(database: Database, table: str) -> str:
     return database.table(table).replace("%", "%%")
 
 
-def _insert_sqlite(
-    connection: Connection, database: Database, rows: Sequence[NewRow], columns: Sequence[str]
-) -> set[str]:
+def _insert_sqlite(connection: Connection, database: Database, prepared: Prepared) -> set[str]:
     # the transaction is the only writer, so what is missing now stays missing until the insert
+    ids = prepared.ids
     present = set(
         connection.exec_driver_sql(
             "SELECT workflow_uuid FROM workflow_status "
             "WHERE workflow_uuid IN (SELECT value FROM json_each(?))",
-            (json.dumps([row.workflow_uuid for row in rows]),),
+            (json.dumps([*ids]),),
         ).scalars()
     )
-    new = [row for row in rows if row.workflow_uuid not in present]
-    if not new:
+    if len(present) == len(ids):
         return set()
-    marks = ", ".join("?" * len(columns))
+    rows = prepared.rows.pick(bytes(key not in present for key in ids)) if present else prepared.rows
+    marks = ", ".join("?" * len(prepared.names))
     _insert_values(
         connection,
-        f"workflow_status ({', '.join(columns)}, updated_at, recovery_attempts, serialization)",
+        f"workflow_status ({', '.join(prepared.names)}, updated_at, recovery_attempts, serialization)",
         f"({marks}, ?, 0, 'portable_json')",
-        list(map(attrgetter(*columns, "created_at"), new)),
+        [rows.columns[name] for name in (*prepared.names, "created_at")],
     )
     if database.layout.has_workflow_input:
         # a row left by a removed workflow would give ours its arguments
@@ -252,24 +244,23 @@ def _insert_sqlite(
             connection,
             "workflow_input (workflow_uuid, inputs, retention_timestamp)",
             "(?, ?, ?)",
-            list(map(attrgetter("workflow_uuid", "inputs", "created_at"), new)),
+            [rows.columns[name] for name in _INPUT_SOURCES],
             " ON CONFLICT (workflow_uuid) DO UPDATE SET inputs = excluded.inputs, "
             "retention_timestamp = excluded.retention_timestamp",
         )
-    return {row.workflow_uuid for row in new}
+    return set(rows.columns["workflow_uuid"])
 
 
 def _insert_values(
-    connection: Connection, into: str, marks: str, rows: Sequence[tuple[object, ...]], tail: str = ""
+    connection: Connection, into: str, marks: str, columns: Sequence[Sequence[Any]], tail: str = ""
 ) -> None:
     """As many rows a statement as SQLite takes.
 
     The driver gives Python's lock back once a statement: with a row each, the threads would wait for
     one another at every row.
     """
-    size = _SQLITE_VARIABLES // len(rows[0])
-    for start in range(0, len(rows), size):
-        part = rows[start : start + size]
+    rows = zip(*columns, strict=True)
+    while part := [*islice(rows, _SQLITE_VARIABLES // len(columns))]:
         values = ", ".join([marks] * len(part))
         connection.exec_driver_sql(
             f"INSERT INTO {into} VALUES {values}{tail}", tuple(chain.from_iterable(part))

@@ -1,0 +1,217 @@
+"""Workflows of a manifest beside their rows in the database and their lock entries: what is to be said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Set
+from typing import Any, NoReturn
+
+from .blocks import SpecBlock
+from .canonical import canonical_json
+from .columns import Repeated
+from .plan import MISSING, Change, Changes, Difference, State, gather_changes, make_change
+from .snapshot import INTERNAL_QUEUE, SnapshotRow
+from .spec import WorkflowSpec, encode_inputs
+
+PORTABLE = "portable_json"
+MAX_DIFFERENCES = 50  # of one workflow's arguments
+_QUEUED = ("ENQUEUED", "DELAYED")
+_COMPARED = (  # beside the arguments
+    "workflow", "class_name", "instance_name", "application", "timeout_ms", "priority", "authenticated_user",
+    "authenticated_roles", "assumed_role", "queue", "queue_partition_key", "deduplication_id",
+    "application_version", "deadline_ms", "delay_ms", "not_before_ms",
+)  # fmt: skip
+Holders = Mapping[tuple[str, str], str]
+"""The workflow that has a deduplication id, by queue and that id."""
+
+
+def compare_block(
+    block: SpecBlock, rows: Mapping[str, SnapshotRow], locked: Set[str], holders: Holders
+) -> Iterator[Changes]:
+    """`compare_spec` for each workflow; `locked` are the ids that the lockfile has.
+
+    Those with the same options beside the same shared record are compared once.
+    """
+    ids = block.ids
+    if not rows and not holders and locked.isdisjoint(ids):
+        yield _all_alike(block, None)
+        return
+    found = [*map(rows.get, ids)]
+    options = block.varying(_COMPARED)
+    first = found[0]
+    if first is not None and first.shared and not options and len({*map(id, found)}) == 1:
+        yield _all_alike(block, first)
+        return
+    shareable = isinstance(block.columns["authenticated_roles"], Repeated)  # a list is no key
+    known: dict[Any, Change] = {}  # by what was compared
+    said: dict[Any, Change] = {}  # by what there is to say
+    changes = []
+    for place, row in enumerate(found):
+        key: Any = place
+        if row is None:
+            if not holders and ids[place] not in locked:
+                key = None
+        elif row.shared and shareable:
+            key = (id(row), *[column[place] for column in options])
+        change = known.get(key)
+        if change is None:
+            spec = block[place]
+            holder = holders.get((spec.queue, spec.deduplication_id or "")) if row is None else None
+            change = compare_spec(spec, row, locked=spec.id in locked, holder=holder)
+            if not change.differences:
+                change = said.setdefault(change[3:-1], change)  # without id, workflow, entry and spec
+            known[key] = change
+        changes.append(change)
+    yield from gather_changes(block, changes)
+
+
+def _all_alike(block: SpecBlock, row: SnapshotRow | None) -> Changes:
+    return Changes(compare_spec(block[0], row, locked=row is not None, holder=None), block, 0, len(block))
+
+
+def compare_spec(spec: WorkflowSpec, row: SnapshotRow | None, *, locked: bool, holder: str | None) -> Change:
+    """What the database (and the lockfile, by `locked`) has of one workflow, against the manifest.
+
+    The arguments of a shared row are not compared: the lockfile vouches for them.
+    Nothing is unpickled: a row that is not portable, or that a DBOS schedule made, is compared by identity.
+    Source: SPEC §3; DBOS.md §4 and §8 for what DBOS itself does to a row.
+    """
+    if row is None:
+        return _compare_missing(spec, locked, holder)
+    if others := tuple(_identity_differences(spec, row)):
+        return make_change(State.CONFLICT, spec, row.status, differences=others)
+    if row.serialization != PORTABLE or row.schedule_name:
+        return make_change(State.UNCHANGED, spec, row.status, comparable=False)
+    differences, reason = ([], None) if row.shared else _input_differences(spec, row.inputs)
+    differences += _option_differences(spec, row)
+    if _never_started(row):
+        differences += _placement_differences(spec, row)
+    state = State.DRIFTED if differences else State.UNCHANGED
+    return make_change(state, spec, row.status, differences=tuple(differences), reason=reason)
+
+
+def _compare_missing(spec: WorkflowSpec, locked: bool, holder: str | None) -> Change:
+    held = holder is not None and spec.duplication_policy == "return-existing"
+    missing = State.CREATE if holder is None else State.CONFLICT
+    state = State.VANISHED if locked else missing
+    return make_change(state, spec, held_by=holder, held=held)
+
+
+def _identity_differences(spec: WorkflowSpec, row: SnapshotRow) -> Iterator[Difference]:
+    if spec.workflow != row.workflow:
+        yield Difference("workflow", spec.workflow, row.workflow)
+    if spec.class_name != (row.class_name or None):
+        yield Difference("class_name", spec.class_name, row.class_name or None)
+    if spec.instance_name != (row.instance_name or None):
+        yield Difference("instance_name", spec.instance_name, row.instance_name or None)
+    if spec.application and row.application and spec.application != row.application:
+        yield Difference("application", spec.application, row.application)
+
+
+def _input_differences(spec: WorkflowSpec, inputs: str | None) -> tuple[list[Difference], str | None]:
+    """Arguments by value. Text that is no portable envelope is drift: DBOS could not run it either."""
+    if inputs == encode_inputs(spec):
+        return [], None  # the same text is the same value: spares most rows the slow comparison
+    try:
+        envelope = json.loads(inputs, parse_constant=_refuse_constant) if inputs else None
+        if envelope is not None and not isinstance(envelope, dict):
+            return [Difference("args", spec.args, inputs)], "its stored arguments are not a JSON object"
+        args, kwargs = _stored(envelope, "positionalArgs", []), _stored(envelope, "namedArgs", {})
+        differences = [
+            *compare_values("args", spec.args, args),
+            *compare_values("kwargs", spec.kwargs, kwargs),
+        ]
+        return differences[:MAX_DIFFERENCES], None
+    except (ValueError, RecursionError):  # not JSON, NaN, an infinity, or nested without end
+        return [Difference("args", spec.args, inputs)], "its stored arguments are not JSON"
+
+
+def compare_values(field: str, wanted: Any, stored: Any) -> Iterator[Difference]:
+    """The places below `field` where two JSON values differ: `kwargs.region`, `args[0].days`."""
+    if isinstance(wanted, dict) and isinstance(stored, dict):
+        for key in [*wanted, *(key for key in stored if key not in wanted)]:
+            name = f"{field}.{key}" if key.isidentifier() else f"{field}[{canonical_json(key)}]"
+            yield from compare_values(name, wanted.get(key, MISSING), stored.get(key, MISSING))
+    elif isinstance(wanted, list) and isinstance(stored, list):
+        for index in range(max(len(wanted), len(stored))):
+            ours, theirs = (v[index] if index < len(v) else MISSING for v in (wanted, stored))
+            yield from compare_values(f"{field}[{index}]", ours, theirs)
+    elif (
+        wanted is MISSING or stored is MISSING or canonical_json(wanted) != canonical_json(stored)
+    ) and wanted is not stored:
+        yield Difference(field, wanted, stored)
+
+
+def _stored(envelope: dict[str, Any] | None, key: str, empty: Any) -> Any:
+    value = envelope.get(key) if envelope else None
+    return empty if value is None else value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _option_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference]:
+    """What DBOS never rewrites, whatever becomes of the workflow."""
+    differences = []
+    if spec.timeout_ms != row.timeout_ms:
+        differences.append(Difference("timeout", spec.timeout_ms, row.timeout_ms))
+    if spec.priority != (row.priority or 0):
+        differences.append(Difference("priority", spec.priority, row.priority or 0))
+    if spec.authenticated_user != (row.authenticated_user or None):
+        differences.append(
+            Difference("authenticated_user", spec.authenticated_user, row.authenticated_user or None)
+        )
+    roles, stored_roles = spec.authenticated_roles or None, _read_roles(row.authenticated_roles)
+    if roles != stored_roles:
+        differences.append(Difference("authenticated_roles", roles, stored_roles))
+    if spec.assumed_role != (row.assumed_role or None):
+        differences.append(Difference("assumed_role", spec.assumed_role, row.assumed_role or None))
+    return differences
+
+
+def _read_roles(text: str | None) -> Any:
+    """Stored roles as JSON; text that is not JSON stays text, which no list equals."""
+    if not text:
+        return None
+    try:
+        roles = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return None if roles == [] else roles
+
+
+def _never_started(row: SnapshotRow) -> bool:
+    """Whether no worker has had it, so that its place in the queue is still what the enqueuer wrote.
+
+    A claim sets version, executor and start time; recovery and resume keep the executor; resume and
+    rewind without a queue move the row to DBOS's internal one. A resume onto a named queue leaves only
+    ENQUEUED and a later `updated_at`, as a change of attributes does; a delay that elapses does not.
+    Source: dbos 3.4.0 `_sys_db.py`: start_queued_workflows, reenqueue_for_recovery, resume_workflows.
+    """
+    return (
+        row.status in _QUEUED
+        and not row.recovery_attempts
+        and not row.executor_id
+        and not row.started
+        and row.queue != INTERNAL_QUEUE
+        and (row.status == "DELAYED" or not row.touched)
+    )
+
+
+def _placement_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference]:
+    differences = []
+    if spec.queue != (row.queue or None):
+        differences.append(Difference("queue", spec.queue, row.queue or None))
+    for field in ("queue_partition_key", "deduplication_id", "application_version"):
+        wanted, stored = getattr(spec, field), getattr(row, field) or None
+        if wanted != stored:
+            differences.append(Difference(field, wanted, stored))
+    # DBOS fills a deadline in only at a claim, and only beside a timeout; but resume takes it away, even
+    # from a row that never started. So a deadline that is there is compared, a missing one is not.
+    if row.timeout_ms is None and row.deadline_ms not in (None, spec.deadline_ms):
+        differences.append(Difference("deadline", spec.deadline_ms, row.deadline_ms))
+    # A delay counts from an apply that nobody remembers. Without one, a row that waits must be told to.
+    if row.status == "DELAYED" and spec.delay_ms is None and spec.not_before_ms != row.delay_until_ms:
+        differences.append(Difference("not_before", spec.not_before_ms, row.delay_until_ms))
+    return differences
