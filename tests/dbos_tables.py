@@ -1,9 +1,13 @@
-"""The DBOS tables, laid by DBOS itself."""
+"""The DBOS tables, laid by DBOS itself, and rows for them."""
 
 from __future__ import annotations
 
 from dbos._serialization import DefaultSerializer
 from dbos._sys_db import SystemDatabase
+
+from dbos_manifest.blocks import SpecBlock
+from dbos_manifest.spec import WorkflowSpec
+from dbos_manifest.system_db.write import NewRows, make_rows
 
 
 def migrate(url: str) -> None:
@@ -20,3 +24,16 @@ def migrate(url: str) -> None:
         system.run_migrations()
     finally:
         system.destroy()
+
+
+def rows_of(
+    *specs: WorkflowSpec, first_ms: int = 1, attributes: str | None = None, creator_xid: str = "x"
+) -> NewRows:
+    """The rows of workflows as apply makes them, a millisecond apart."""
+    return make_rows(
+        SpecBlock.of(specs),
+        created_at_ms=[first_ms + place for place in range(len(specs))],
+        now_ms=0,
+        attributes=[attributes] * len(specs),
+        creator_xid=creator_xid,
+    )

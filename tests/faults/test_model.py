@@ -10,16 +10,17 @@ from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
-from dbos_tables import migrate
+from dbos_tables import migrate, rows_of
 from fault_harness import THOROUGH, run_here
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from dbos_manifest.spec import WorkflowSpec, digest_spec
+from dbos_manifest.blocks import digest_spec
+from dbos_manifest.spec import WorkflowSpec
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.retry import Retry
-from dbos_manifest.system_db.write import insert_rows, make_row, prepare_rows
+from dbos_manifest.system_db.write import insert_rows, prepare_rows
 
 IDS = [f"w{n}" for n in range(5)]
 ids, values = st.sampled_from(IDS), st.integers(1, 2)
@@ -75,9 +76,8 @@ class Model(RuleBasedStateMachine):
     def another_writer_enqueues(self, workflow_id: str, value: int) -> None:
         with open_database(self.url, retry=Retry(1, lambda notice: None)) as database:
             spec = spec_of(workflow_id, value)
-            row = make_row(spec, created_at_ms=1, now_ms=1, attributes=None, creator_xid="x")
             with database.transaction() as connection:
-                insert_rows(connection, database, prepare_rows(database, [row]))
+                insert_rows(connection, database, prepare_rows(database, rows_of(spec)))
         self.rows.setdefault(workflow_id, value)
 
     @rule()

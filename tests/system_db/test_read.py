@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from dbos_tables import rows_of
 
 from dbos_manifest.snapshot import QueueRow
 from dbos_manifest.spec import WorkflowSpec
@@ -22,7 +23,7 @@ from dbos_manifest.system_db.read import (
     read_statuses,
 )
 from dbos_manifest.system_db.retry import Retry
-from dbos_manifest.system_db.write import insert_rows, make_row, options_without_column, prepare_rows
+from dbos_manifest.system_db.write import insert_rows, options_without_column, prepare_rows
 
 HARD = "a'b\"c\\d\te\nf\\N{},é😀\u202eשלום%s:x$1"
 
@@ -32,10 +33,7 @@ def opened(url: str) -> Database:
 
 
 def insert(database: Database, *specs: WorkflowSpec) -> set[str]:
-    rows = [
-        make_row(spec, created_at_ms=10 + position, now_ms=0, attributes=None, creator_xid="x")
-        for position, spec in enumerate(specs)
-    ]
+    rows = rows_of(*specs, first_ms=10)
     with database.transaction() as connection:
         return insert_rows(connection, database, prepare_rows(database, rows))
 

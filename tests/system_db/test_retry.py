@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
+from dbos_tables import rows_of
 from sqlalchemy.exc import DBAPIError
 from urls import with_user
 
@@ -16,16 +17,15 @@ from dbos_manifest.errors import DatabaseDenied, DatabaseUnreachable
 from dbos_manifest.spec import WorkflowSpec
 from dbos_manifest.system_db.connect import Database, open_database
 from dbos_manifest.system_db.retry import Retry, RetryNotice, classify, describe_error
-from dbos_manifest.system_db.write import NewRow, insert_rows, make_row, prepare_rows
+from dbos_manifest.system_db.write import insert_rows, prepare_rows
 
 
 def opened(url: str) -> Database:
     return open_database(url, retry=Retry(1, lambda notice: None))
 
 
-def row(workflow_id: str = "a", **options: object) -> NewRow:
-    spec = WorkflowSpec(workflow_id, "f", "q", [], {})._replace(**options)
-    return make_row(spec, created_at_ms=1, now_ms=0, attributes=None, creator_xid=str(uuid.uuid4()))
+def spec(workflow_id: str = "a", **options: object) -> WorkflowSpec:
+    return WorkflowSpec(workflow_id, "f", "q", [], {})._replace(**options)
 
 
 def caught(work: Callable[[], object]) -> DBAPIError:
@@ -34,21 +34,21 @@ def caught(work: Callable[[], object]) -> DBAPIError:
     return error.value
 
 
-def insert(database: Database, *rows: NewRow) -> set[str]:
+def insert(database: Database, *specs: WorkflowSpec) -> set[str]:
     with database.transaction() as connection:
-        return insert_rows(connection, database, prepare_rows(database, rows))
+        return insert_rows(connection, database, prepare_rows(database, rows_of(*specs)))
 
 
 def test_a_taken_deduplication_id_is_the_rows_fault(database_url: str) -> None:
     with opened(database_url) as database:
-        insert(database, row("a", deduplication_id="d"))
-        error = caught(lambda: insert(database, row("b", deduplication_id="d")))
+        insert(database, spec("a", deduplication_id="d"))
+        error = caught(lambda: insert(database, spec("b", deduplication_id="d")))
     assert classify(error) == "data"
 
 
 def test_a_class_name_too_long_is_the_rows_fault(postgres_url: str) -> None:
     with opened(postgres_url) as database:
-        error = caught(lambda: insert(database, row(class_name="c" * 256)))
+        error = caught(lambda: insert(database, spec(class_name="c" * 256)))
     assert classify(error) == "data"
 
 
@@ -56,17 +56,17 @@ def test_an_id_too_long_for_the_index_is_the_rows_fault(postgres_url: str) -> No
     # text that does not compress
     long = "".join(uuid.uuid4().hex for _ in range(300))
     with opened(postgres_url) as database:
-        assert classify(caught(lambda: insert(database, row(long)))) == "data"
+        assert classify(caught(lambda: insert(database, spec(long)))) == "data"
 
 
 def test_a_nul_character_is_the_rows_fault(postgres_url: str) -> None:
     with opened(postgres_url) as database:
-        assert classify(caught(lambda: insert(database, row("a\0b")))) == "data"
+        assert classify(caught(lambda: insert(database, spec("a\0b")))) == "data"
 
 
 def test_a_serialization_failure_passes(postgres_url: str) -> None:
     with opened(postgres_url) as database:
-        insert(database, row("a"))
+        insert(database, spec("a"))
         update = sa.text("UPDATE dbos.workflow_status SET priority = priority + 1")
         isolated = database.engine.execution_options(isolation_level="REPEATABLE READ")
         with isolated.connect() as first:
@@ -81,7 +81,7 @@ def test_a_deadlock_passes(postgres_url: str) -> None:
     met = threading.Barrier(2)
     errors: list[DBAPIError] = []
     with opened(postgres_url) as database:
-        insert(database, row("a"), row("b"))
+        insert(database, spec("a"), spec("b"))
 
         def lock_both(first: str, second: str) -> None:
             try:
@@ -181,12 +181,12 @@ def test_a_spent_budget_ends_in_one_message() -> None:
     assert [notice.attempt for notice in notices] == list(range(1, len(notices) + 1))
 
 
-def test_a_description_holds_no_row(postgres_url: str) -> None:
+def test_a_description_holds_no_spec(postgres_url: str) -> None:
     with opened(postgres_url) as database:
         with database.transaction() as connection:
             connection.execute(
                 sa.text("ALTER TABLE dbos.workflow_status ADD CONSTRAINT plain CHECK (priority < 9)")
             )
-        error = caught(lambda: insert(database, row(priority=9, authenticated_user="a private value")))
+        error = caught(lambda: insert(database, spec(priority=9, authenticated_user="a private value")))
     assert "plain" in describe_error(error)
     assert "private" not in describe_error(error)

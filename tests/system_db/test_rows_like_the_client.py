@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from dbos import DBOSClient
 from dbos._serialization import WorkflowSerializationFormat
+from dbos_tables import rows_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from dbos_manifest.canonical import encode_json
 from dbos_manifest.spec import WorkflowSpec
 from dbos_manifest.system_db.connect import Database, open_database
 from dbos_manifest.system_db.retry import Retry
-from dbos_manifest.system_db.write import insert_rows, make_row, prepare_rows
+from dbos_manifest.system_db.write import insert_rows, prepare_rows
 
 # times of the write, the write's own id
 IGNORED = {"created_at", "updated_at", "creator_xid", "workflow_uuid", "retention_timestamp"}
@@ -97,9 +98,10 @@ def write_both(url: str, options: dict[str, Any], args: list[Any], kwargs: dict[
     spec = WorkflowSpec(ours, "f", "q", args, kwargs, **options)
     with open_database(url, retry=Retry(1, lambda notice: None)) as database:
         attributes = None if spec.attributes is None else encode_json(spec.attributes).decode()
-        row = make_row(spec, created_at_ms=1, now_ms=0, attributes=attributes, creator_xid="x")
         with database.transaction() as connection:
-            assert insert_rows(connection, database, prepare_rows(database, [row])) == {ours}
+            assert insert_rows(
+                connection, database, prepare_rows(database, rows_of(spec, attributes=attributes))
+            ) == {ours}
         mine, other = read_row(database, ours), read_row(database, theirs)
         if "deduplication_id" in options:
             assert other.pop("workflow_status.deduplication_id") == f"{options['deduplication_id']}-theirs"
@@ -139,18 +141,14 @@ def test_random_combinations(
 def test_an_existing_row_is_not_touched(database_url: str) -> None:
     """A legacy-shaped row has its inputs in workflow_status: another input row would replace them."""
     with open_database(database_url, retry=Retry(1, lambda notice: None)) as database:
-        first = make_row(
-            WorkflowSpec("a", "f", "q", [1], {}), created_at_ms=1, now_ms=0, attributes=None, creator_xid="x"
-        )
-        second = make_row(
-            WorkflowSpec("a", "f", "q", [2], {}), created_at_ms=9, now_ms=0, attributes=None, creator_xid="y"
-        )
+        first = rows_of(WorkflowSpec("a", "f", "q", [1], {}))
+        second = rows_of(WorkflowSpec("a", "f", "q", [2], {}), first_ms=9, creator_xid="y")
         with database.transaction() as connection:
-            insert_rows(connection, database, prepare_rows(database, [first], legacy_inputs=True))
+            insert_rows(connection, database, prepare_rows(database, first, legacy_inputs=True))
             connection.execute(sa.text(f"DELETE FROM {database.table('workflow_input')}"))
         before = _dump(database)
         with database.transaction() as connection:
-            assert insert_rows(connection, database, prepare_rows(database, [second])) == set()
+            assert insert_rows(connection, database, prepare_rows(database, second)) == set()
         assert _dump(database) == before
         assert len(before[0]) == 1
         assert before[1] == []

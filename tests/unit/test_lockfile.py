@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dbos_manifest.blocks import digest_spec
 from dbos_manifest.errors import InvalidLockfile
 from dbos_manifest.lock_lines import LockEntry, spell_entry
 from dbos_manifest.lockfile import Lockfile, check_owner, lock_problems, new_lockfile, parse_lockfile
-from dbos_manifest.spec import WorkflowSpec, digest_spec
+from dbos_manifest.spec import WorkflowSpec
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "lockfile.v1.schema.json").read_text())
 DIGEST = "A" * 22

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbos_manifest.plan import Decision, State, compare_spec, decide
+from dbos_manifest.comparison import compare_spec
+from dbos_manifest.plan import Decision, State, decide
 from dbos_manifest.snapshot import INTERNAL_QUEUE, SnapshotRow
 from dbos_manifest.spec import WorkflowSpec
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dbos_manifest.spec import SpecDigests, WorkflowSpec, default_id, digest_spec
+from dbos_manifest.blocks import SpecBlock, digest_block, digest_spec
+from dbos_manifest.spec import WorkflowSpec, default_id
 
 SMALL = WorkflowSpec(id="x", workflow="ingest_orders", queue="etl", args=[], kwargs={})
 FULL = WorkflowSpec(
@@ -86,10 +87,9 @@ def test_the_default_id_does_not_say_how() -> None:
     assert default_id("orders", slower) == default_id("orders", FULL)
 
 
-def test_what_is_kept_between_digests_changes_none() -> None:
-    """One after the other, back and forth, each field alone and with arguments or without."""
+def test_the_digests_of_a_block_are_those_of_its_specs() -> None:
+    """Each field alone and with arguments or without."""
     specs = [SMALL, FULL, SMALL._replace(args=[], kwargs={}), SMALL._replace(deadline_ms=0)]
     for field in sorted(set(WorkflowSpec._fields) - NOT_DIGESTED):
         specs += [FULL, FULL._replace(**{field: CHANGED[type(getattr(FULL, field))]}), SMALL]
-    digest = SpecDigests()
-    assert [digest(spec) for spec in specs] == [digest_spec(spec) for spec in specs]
+    assert digest_block(SpecBlock.of(specs)) == [digest_spec(spec) for spec in specs]
