@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
+from .blocks import SpecBlock
 from .canonical import encode_json
+from .columns import Repeated, convert
 from .diagnostic import Diagnostic, Path, Related, Severity, Target, make_diagnostic
 from .expand import Expansion
 from .findings import Enough
-from .options import FIELDS, POSITIONS
+from .options import FIELDS
 from .spec import WorkflowSpec
 from .uniqueness import Uniqueness
 from .values import contains_mark
@@ -22,6 +24,7 @@ Chosen = Callable[[Expansion, WorkflowSpec], bool]
 
 
 _ENVELOPE = b'{"positionalArgs":,"namedArgs":}'
+_AT_ONCE = 1000  # workflows of an entry
 PROVENANCE_KEY = "dbos_manifest"
 RESERVED_QUEUE_PREFIX = "_dbos_"
 
@@ -92,10 +95,18 @@ def check_expansion(expansion: Expansion, chosen: Chosen | None, uniqueness: Uni
 def _lint_workflows(expansion: Expansion, chosen: Chosen | None, uniqueness: Uniqueness) -> None:
     for index in range(len(expansion.manifest.entries)):
         linter = _EntryLinter(expansion, index)
-        for spec in expansion.entry_specs(index, expansion.findings.add):
-            uniqueness.add_spec(spec)
-            if chosen is None or chosen(expansion, spec):
-                linter.lint(spec)
+        if linter.one:
+            for spec in expansion.entry_specs(index, expansion.findings.add):
+                uniqueness.add_spec(spec)
+                if chosen is None or chosen(expansion, spec):
+                    linter.lint(spec)
+            continue
+        for block in expansion.entry_blocks(index, _AT_ONCE, expansion.findings.add):
+            uniqueness.add_block(block)
+            if chosen is None:
+                linter.lint_block(block)
+            elif 1 in (mask := bytes(chosen(expansion, spec) for spec in block)):
+                linter.lint_block(block.pick(mask))
 
 
 class _EntryLinter:
@@ -105,14 +116,28 @@ class _EntryLinter:
         self._expansion = expansion
         self._catalog = expansion.catalog
         self._limit = expansion.manifest.max_input_bytes
-        self._one = (varying := expansion.varying(index)) is None
+        self.one = (varying := expansion.varying(index)) is None
         options = sorted(varying or ())
-        self._signs = [(POSITIONS[FIELDS[o]], _SIGNS.get(o, _sign_value)) for o in options]
+        self._signs = [(FIELDS[option], _SIGNS.get(option, _sign_values)) for option in options]
         self._inputs_vary = not {"args", "kwargs", "workflow"}.isdisjoint(options)
         self._good: set[tuple[Any, ...]] = set()
 
-    def lint(self, spec: WorkflowSpec) -> None:
-        signature = tuple([sign(spec[position]) for position, sign in self._signs])
+    def lint_block(self, block: SpecBlock) -> None:
+        signs = [sign(block.columns[field]) for field, sign in self._signs]
+        signatures = [*zip(*signs, strict=True)] if signs else [()] * len(block)
+        if not self._good.issuperset(signatures) or not self._has_good_inputs(block):
+            for spec, signature in zip(block, signatures, strict=True):
+                self.lint(spec, signature)
+
+    def _has_good_inputs(self, block: SpecBlock) -> bool:
+        """Whether there is surely nothing to say of any workflow's arguments, told by columns."""
+        if not self._inputs_vary:
+            return True
+        largest = sum(max(map(_json_size, _objects(block.columns[field]))) for field in ("args", "kwargs"))
+        contracts = any(map(self._catalog.has_contract, _objects(block.columns["workflow"])))
+        return largest + len(_ENVELOPE) <= self._limit and not contracts
+
+    def lint(self, spec: WorkflowSpec, signature: tuple[Any, ...] = ()) -> None:
         known = signature in self._good
         if not known:
             problems = [*lint_spec(spec), *self._catalog.check_name(spec)]
@@ -126,38 +151,62 @@ class _EntryLinter:
                 self._tell(spec, self._catalog.check(spec))
 
     def _tell(self, spec: WorkflowSpec, problems: Iterable[Diagnostic]) -> None:
-        label = None if self._one else partial(self._expansion.label, spec)
+        label = None if self.one else partial(self._expansion.label, spec)
         for problem in problems:
             blamed = _blame(self._expansion, spec, problem)
             self._expansion.findings.add(blamed, label if blamed.path[0] == "workflows" else None)
 
 
-def _sign_text(value: Any) -> Any:
+def _sign_texts(column: Sequence[Any]) -> Sequence[Any]:
     """0 unset, 1 fine; a text that a rule may find fault with stands for itself."""
+    fine = None not in column and all(column) and not any(map(str.isspace, column))
+    if fine and max(map(len, column)) < MAX_NAME_CHARACTERS:
+        return Repeated(1, len(column))
+    return [*map(_sign_text, column)]
+
+
+def _sign_text(value: Any) -> Any:
     if value is None:
         return 0
     return 1 if value and len(value) < MAX_NAME_CHARACTERS and not value.isspace() else value
 
 
-def _sign_value(value: Any) -> Any:
-    return repr(value)
+def _sign_values(column: Sequence[Any]) -> Sequence[Any]:
+    return convert(column, repr)
 
 
-_SIGNS: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("id", "queue_partition_key", "deduplication_id", "application_version"), _sign_text),
-    **dict.fromkeys(("authenticated_user", "assumed_role", "application", "instance_name"), _sign_text),
-    "args": len,
-    "kwargs": bool,
+def _sign_lengths(column: Sequence[Any]) -> Sequence[Any]:
+    return convert(column, len)
+
+
+def _sign_presence(column: Sequence[Any]) -> Sequence[Any]:
+    return convert(column, bool)
+
+
+_SIGNS: dict[str, Callable[[Sequence[Any]], Sequence[Any]]] = {
+    **dict.fromkeys(("id", "queue_partition_key", "deduplication_id", "application_version"), _sign_texts),
+    **dict.fromkeys(("authenticated_user", "assumed_role", "application", "instance_name"), _sign_texts),
+    "args": _sign_lengths,
+    "kwargs": _sign_presence,
 }
+
+
+def _objects(column: Sequence[Any]) -> Iterable[Any]:
+    """Each object of a column once."""
+    return {id(value): value for value in column}.values()
+
+
+def _json_size(value: Any) -> int:
+    return len(encode_json(value))
 
 
 def input_size(spec: WorkflowSpec) -> int:
     """The bytes of the arguments as DBOS stores them."""
-    return len(encode_json(spec.args)) + len(encode_json(spec.kwargs)) + len(_ENVELOPE)
+    return _json_size(spec.args) + _json_size(spec.kwargs) + len(_ENVELOPE)
 
 
 def _too_large(spec: WorkflowSpec, limit: int) -> Diagnostic:
-    option = "kwargs" if len(encode_json(spec.kwargs)) > len(encode_json(spec.args)) else "args"
+    option = "kwargs" if _json_size(spec.kwargs) > _json_size(spec.args) else "args"
     return make_diagnostic(
         "input-too-large",
         f"the arguments are {input_size(spec):,} bytes of JSON, more than the {limit:,} that are allowed",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from .blocks import SpecBlock
 from .diagnostic import Diagnostic, Path, Related, make_diagnostic
 from .expand import Expansion
 from .findings import Enough, Findings
@@ -52,17 +54,16 @@ class Uniqueness:
         self._expansions.append(expansion)
 
     def add_spec(self, spec: WorkflowSpec) -> None:
-        key = hash(spec.id) & _BITS
-        if key in self._ids:
-            self._suspects["id"].add(key)
-        else:
-            self._ids.add(key)
-        if spec.deduplication_id is not None:
-            key = hash((spec.queue, spec.deduplication_id)) & _BITS
-            if key in self._pairs:
-                self._suspects["deduplication_id"].add(key)
-            else:
-                self._pairs.add(key)
+        self._add([spec.id], [(spec.queue, spec.deduplication_id)])
+
+    def add_block(self, block: SpecBlock) -> None:
+        pairs = zip(block.columns["queue"], block.columns["deduplication_id"], strict=True)
+        self._add(block.ids, pairs if block.sets("deduplication_id") else ())
+
+    def _add(self, ids: Iterable[str], pairs: Iterable[tuple[str, str | None]]) -> None:
+        self._suspects["id"] |= _add_new(self._ids, [hash(key) & _BITS for key in ids])
+        keys = [hash(pair) & _BITS for pair in pairs if pair[1] is not None]
+        self._suspects["deduplication_id"] |= _add_new(self._pairs, keys)
 
     def diagnostics(self) -> list[Diagnostic]:
         """Every workflow whose id or deduplication id another one has, each with its file."""
@@ -84,6 +85,16 @@ class Uniqueness:
                 pair = (spec.queue, spec.deduplication_id)
                 if spec.deduplication_id is not None and hash(pair) & _BITS in pairs:
                     _compare(use, first.setdefault(pair, use), "deduplication_id", findings)
+
+
+def _add_new(known: set[int], keys: list[int]) -> set[int]:
+    """Put the keys to the known ones; gives those that are known already or come twice."""
+    new = set(keys)
+    twice = new & known
+    if len(new) < len(keys):
+        twice |= {key for key, count in Counter(keys).items() if count > 1}
+    known |= new
+    return twice
 
 
 def _compare(use: _Use, first: _Use, option: str, findings: Findings) -> None:
