@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain, compress, islice, repeat
 from typing import AnyStr, TypeVar, overload
+
+from .canonical import encode_json
 
 Value = TypeVar("Value")
 Made = TypeVar("Made")
@@ -82,16 +84,27 @@ def _is_same(one: object, other: object) -> bool:
     return one is other or (type(one) is type(other) and type(one) in _PLAIN and one == other)
 
 
+def distinct(values: Iterable[Value]) -> Collection[Value]:
+    """Each object once, in the order of their first places."""
+    return {id(value): value for value in values}.values()
+
+
+def weigh(value: object) -> int:
+    """About how many bytes a text, a list or a map has."""
+    if isinstance(value, str):
+        return len(value)
+    return len(encode_json(value)) if isinstance(value, (list, dict)) else 0
+
+
 def convert(column: Sequence[Value], function: Callable[[Value], Made]) -> Sequence[Made]:
     """What the function makes of each value; of an object that stands in several places once."""
     if isinstance(column, Repeated):
         return Repeated(function(column.value), len(column))
-    keys = [*map(id, column)]
-    objects = dict(zip(keys, column, strict=True))
-    if len(objects) * 2 > len(keys):
+    objects = distinct(column)
+    if len(objects) * 2 > len(column):
         return [*map(function, column)]
-    made = {key: function(value) for key, value in objects.items()}
-    return [made[key] for key in keys]
+    made = {id(value): function(value) for value in objects}
+    return [made[key] for key in map(id, column)]
 
 
 def glue(columns: Iterable[Sequence[AnyStr]], count: int, nothing: AnyStr) -> Iterator[AnyStr]:

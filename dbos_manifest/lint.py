@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from .blocks import SpecBlock
 from .canonical import encode_json
-from .columns import Repeated, convert
+from .columns import Repeated, convert, distinct
 from .diagnostic import Diagnostic, Path, Related, Severity, Target, make_diagnostic
 from .expand import Expansion
 from .findings import Enough
@@ -133,8 +133,8 @@ class _EntryLinter:
         """Whether there is surely nothing to say of any workflow's arguments, told by columns."""
         if not self._inputs_vary:
             return True
-        largest = sum(max(map(_json_size, _objects(block.columns[field]))) for field in ("args", "kwargs"))
-        contracts = any(map(self._catalog.has_contract, _objects(block.columns["workflow"])))
+        largest = sum(max(map(_json_size, distinct(block.columns[field]))) for field in ("args", "kwargs"))
+        contracts = any(map(self._catalog.has_contract, distinct(block.columns["workflow"])))
         return largest + len(_ENVELOPE) <= self._limit and not contracts
 
     def lint(self, spec: WorkflowSpec, signature: tuple[Any, ...] = ()) -> None:
@@ -189,11 +189,6 @@ _SIGNS: dict[str, Callable[[Sequence[Any]], Sequence[Any]]] = {
     "args": _sign_lengths,
     "kwargs": _sign_presence,
 }
-
-
-def _objects(column: Sequence[Any]) -> Iterable[Any]:
-    """Each object of a column once."""
-    return {id(value): value for value in column}.values()
 
 
 def _json_size(value: Any) -> int:

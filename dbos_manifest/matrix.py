@@ -11,6 +11,7 @@ from typing import Any
 
 from .axes import Axis, AxisError
 from .canonical import canonical_json
+from .columns import weigh
 from .filters import UNSET
 
 Cell = tuple[Any, ...]
@@ -21,9 +22,16 @@ Column = Callable[[Any], Any]
 """What is made of an axis's value alone: once for each value, not once for each combination."""
 
 HELD_AT_ONCE = 20_000  # combinations of the inner axes that are kept while the first one advances
+MOST_HELD = 32 * 2**20  # bytes of them
 MAX_STATES = 100_000
 _UNSET_CELL: Cell = (UNSET, None)
 Rule = dict[str, str]  # axis -> canonical text
+
+
+class Scale:
+    """About how many bytes the cells have that were made so far."""
+
+    weight = 0
 
 
 @dataclass(frozen=True)
@@ -103,10 +111,13 @@ class Matrix:
             if not self._counting.count_union([rule])
         ]
 
-    def combinations(self, columns: Mapping[str, Sequence[Column]]) -> Iterator[Combination]:
-        """Every combination, one cell for each of `names`."""
-        makers = [self._cell_maker(name, columns.get(name, ())) for name in self.axis_names]
-        found = self._left_over(_multiply(self.axes, makers)) if self.axes else iter(())
+    def combinations(
+        self, columns: Mapping[str, Sequence[Column]], scale: Scale | None = None
+    ) -> Iterator[Combination]:
+        """Every combination, one cell for each of `names`; the cells are weighed as they are made."""
+        scale = scale or Scale()
+        makers = [self._cell_maker(name, columns.get(name, ()), scale) for name in self.axis_names]
+        found = self._left_over(_multiply(self.axes, makers, scale)) if self.axes else iter(())
         extras = len(self.names) - len(self.axes)
         if extras:
             found = self._with_additions(found)
@@ -115,12 +126,14 @@ class Matrix:
             cells = [make(rule.get(name, UNSET)) for name, make in zip(self.axis_names, makers, strict=True)]
             yield (*cells, *((rule.get(name, UNSET), None) for name in self.names[len(self.axes) :]))
 
-    def _cell_maker(self, name: str, columns: Sequence[Column]) -> Callable[[Any], Cell]:
+    def _cell_maker(self, name: str, columns: Sequence[Column], scale: Scale) -> Callable[[Any], Cell]:
         ruled = any(name in rule for rule in (*self.excludes, *self.includes))
 
         def make(value: Any) -> Cell:
             key = canonical_json(value) if ruled and value is not UNSET else None
-            return (value, key, *[column(value) for column in columns])
+            cell = (value, key, *[column(value) for column in columns])
+            scale.weight += sum(map(weigh, cell))
+            return cell
 
         return make
 
@@ -173,15 +186,28 @@ def _without(
     return (cells for cells in found if tuple([cells[p][1] for p in positions]) not in keys)
 
 
-def _multiply(axes: Sequence[Axis], makers: Sequence[Callable[[Any], Cell]]) -> Iterator[Combination]:
+def _multiply(
+    axes: Sequence[Axis], makers: Sequence[Callable[[Any], Cell]], scale: Scale
+) -> Iterator[Combination]:
     """The product, never holding more than the inner axes' combinations, and those only when they are few."""
     make = makers[0]
     if len(axes) == 1:
         return ((make(value),) for value in axes[0].values())
-    inner: Iterable[Combination] | None = None
+    inner: list[Combination] | None = None
     if prod(axis.count for axis in axes[1:]) <= HELD_AT_ONCE:
-        inner = list(_multiply(axes[1:], makers[1:]))
-    return _pair(axes[0], make, lambda: inner if inner is not None else _multiply(axes[1:], makers[1:]))
+        inner = _hold(_multiply(axes[1:], makers[1:], scale), scale)
+    return _pair(axes[0], make, lambda: _multiply(axes[1:], makers[1:], scale) if inner is None else inner)
+
+
+def _hold(found: Iterator[Combination], scale: Scale) -> list[Combination] | None:
+    """All of them, unless they are heavy: then it is better to make them again and again."""
+    held: list[Combination] = []
+    most = scale.weight + MOST_HELD
+    for combination in found:
+        if scale.weight > most:
+            return None
+        held.append(combination)
+    return held
 
 
 def _pair(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from .ahead import read_ahead
 from .batch import Batch
 from .blocks import SpecBlock, digest_block
+from .columns import distinct
 from .comparison import compare_block
 from .diagnostic import Diagnostic, Severity
 from .errors import SchemaNotSupported
@@ -181,8 +182,8 @@ def _record_existing(lock: Lockfile, changes: Changes, rows: Mapping[str, Snapsh
 
 
 def _newest_queued_ms(rows: Mapping[str, SnapshotRow]) -> int:
-    records = {id(row): row for row in rows.values()}  # many share one
-    return max((row.created_at_ms for row in records.values() if row.status in QUEUED), default=0)
+    records = distinct(rows.values())
+    return max((row.created_at_ms for row in records if row.status in QUEUED), default=0)
 
 
 def find_orphans(batch: Batch, lock: Lockfile, count: int) -> Iterator[Changes]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .columns import weigh
 from .diagnostic import Diagnostic, Fragment, Path, make_diagnostic
 from .expression import MARK, ExpressionError, Getter, Template, bind_template, parse_template
+
+HEAVY = 8 * 2**20  # bytes, of values that are made together
 
 
 class Unfit(Exception):
@@ -15,6 +18,10 @@ class Unfit(Exception):
     def __init__(self, diagnostics: list[Diagnostic]) -> None:
         super().__init__(diagnostics)
         self.diagnostics = diagnostics
+
+
+class TooHeavy(Exception):
+    """Values that are not to be held together."""
 
 
 class Scope:
@@ -134,13 +141,26 @@ class _Concatenated:
 
     def of_all(self, combinations: Sequence[Any]) -> list[str]:
         columns = [evaluate_all(getter, combinations) for getter in self._getters]
+        if sum(sum(map(len, column)) for column in columns) > HEAVY and len(combinations) > 1:
+            raise TooHeavy
         return [*map("".join, zip(*columns, strict=True))]
 
 
 def evaluate_all(getter: Getter, combinations: Sequence[Any]) -> list[Any]:
-    """The values of many combinations; in one go, where the getter has a way to."""
+    """The values of many combinations; in one go, where the getter has a way to.
+
+    Raises: TooHeavy when that makes more than HEAVY bytes, of more than one combination.
+    """
     of_all: Callable[[Sequence[Any]], list[Any]] | None = getattr(getter, "of_all", None)
-    return of_all(combinations) if of_all is not None else [*map(getter, combinations)]
+    if of_all is not None:
+        return of_all(combinations)
+    out, weight = [], 0
+    for value in map(getter, combinations):
+        out.append(value)
+        weight += weigh(value)
+        if weight > HEAVY and len(combinations) > 1:
+            raise TooHeavy
+    return out
 
 
 def explain(error: ExpressionError, path: Path) -> Diagnostic:

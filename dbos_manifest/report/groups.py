@@ -10,7 +10,7 @@ from typing import Any
 
 from ..batch import Batch
 from ..canonical import canonical_json
-from ..columns import Repeated
+from ..columns import Repeated, distinct
 from ..filters import UNSET
 from ..matrix import Combination, Matrix
 from ..plan import Change, Changes, State
@@ -38,7 +38,7 @@ class Group:
         if not self.values:
             self.values = [{} for _ in self.matrix.names]
         for known, cells in zip(self.values, zip(*bindings, strict=True), strict=False):
-            for cell in {id(cell): cell for cell in cells}.values():  # combinations share their cells
+            for cell in distinct(cells):  # combinations share them
                 if cell[0] is not UNSET and len(known) <= MOST_VALUES:
                     known[label_of(cell[0])] = None
 

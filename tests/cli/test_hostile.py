@@ -218,3 +218,23 @@ def test_no_reference_is_fetched(tmp_path: Path) -> None:
             assert codes & {"remote-ref", "outside-tree", "catalog-schema"}, contract
         with pytest.raises(TimeoutError):
             server.accept()
+
+
+@pytest.mark.parametrize("text", ["${{ vars.big }}${{ b }}", "${{ vars.big }}${{ b }}${{ a }}"])
+def test_long_texts_are_not_held_together(tmp_path: Path, text: str) -> None:
+    """Each fits into a row; all that are made together would not fit into memory."""
+    judge(
+        tmp_path,
+        f"vars: {{big: {'x' * 900_000}}}\nworkflows:\n- id: '${{{{ a }}}}-${{{{ b }}}}'\n"
+        f"  args: ['{text}']\n  matrix: {{a: {{range: {{stop: 2}}}}, b: {{range: {{stop: 1000}}}}}}\n",
+    )
+
+
+def test_large_rows_are_not_held_together(tmp_path: Path) -> None:
+    row = json.dumps({"n": "0", "pad": ["x" * 100] * 9_000})
+    rows = (row.replace('"0"', f'"{number}"', 1) for number in range(100))
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    judge(
+        tmp_path,
+        "workflows:\n- id: '${{ a.n }}'\n  matrix: {a: {file: {path: rows.jsonl, format: jsonl}}}\n",
+    )

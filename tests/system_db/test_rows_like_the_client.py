@@ -161,3 +161,35 @@ def _dump(database: Database) -> tuple[list[Any], list[Any]]:
             for table in ("workflow_status", "workflow_input")
         )
     return status, inputs
+
+
+@pytest.mark.parametrize("one_is_there", [False, True])
+def test_different_rows_together_are_as_each_alone(database_url: str, one_is_there: bool) -> None:
+    """In one block; with a row that is there already, also by the careful way."""
+    different = [WorkflowSpec("none", "f", "q", [], {}), WorkflowSpec("hard", HARD, HARD, [HARD], {HARD: 1})]
+    different += [
+        WorkflowSpec(name, "f", "q", [name], {}, **{name: HARD if isinstance(value, str) else value})
+        for name, (_, value, _) in OPTIONS.items()
+        if name != "attributes"  # are given beside the specs
+    ]
+    with open_database(database_url, retry=Retry(1, lambda notice: None)) as database:
+
+        def insert(*specs: WorkflowSpec) -> dict[str, dict[str, Any]]:
+            prepared = prepare_rows(database, rows_of(*specs, attributes='{"k":"\\\\"}'))
+            with database.transaction() as connection:
+                assert insert_rows(connection, database, prepared) == {spec.id for spec in specs} - {"there"}
+            return {spec.id: read_row(database, spec.id) for spec in specs}
+
+        there = WorkflowSpec("there", "f", "q", [0], {})
+        alone = {}
+        for spec in different:
+            alone |= insert(spec)
+        with database.transaction() as connection:
+            for table in ("workflow_status", "workflow_input"):
+                connection.execute(sa.text(f"DELETE FROM {database.table(table)}"))
+            if one_is_there:
+                insert_rows(connection, database, prepare_rows(database, rows_of(there)))
+        together = insert(*different, *([there._replace(args=[1])] if one_is_there else []))
+        if one_is_there:
+            assert "[0]" in together.pop("there")["workflow_input.inputs"]
+        assert together == alone

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbos_manifest.comparison import compare_spec
+from dbos_manifest.blocks import SpecBlock
+from dbos_manifest.comparison import compare_block, compare_spec
 from dbos_manifest.plan import Decision, State, decide
 from dbos_manifest.snapshot import INTERNAL_QUEUE, SnapshotRow
 from dbos_manifest.spec import WorkflowSpec
@@ -148,3 +149,55 @@ def test_decisions() -> None:
     assert (decision(conflict), decision(conflict, skip_conflicts=True)) == (Decision.REFUSE, Decision.SKIP)
     assert (decision(vanished), decision(vanished, recreate_vanished=True)) == (Decision.SKIP, Decision.SEND)
     assert decision(returning) is Decision.SKIP
+
+
+SHARED = [
+    row_of(BARE, id="", inputs=None, created_at_ms=5),
+    row_of(BARE, id="", inputs=None, status="SUCCESS"),
+    row_of(BARE, id="", inputs=None, priority=7),
+    row_of(BARE, id="", inputs=None, workflow="g"),
+    row_of(BARE, id="", inputs=None, queue_partition_key="p"),
+]
+OWN = [row_of(BARE), row_of(BARE, inputs='{"positionalArgs":[2]}'), row_of(BARE, status="ERROR")]
+cases = st.tuples(
+    st.sampled_from([None, *SHARED, *OWN]),
+    st.booleans(),  # locked
+    st.sampled_from([None, None, "held", "free"]),  # deduplication id
+    st.sampled_from([None, "p"]),  # partition key
+    st.sampled_from([None, ["r"]]),  # roles
+    st.sampled_from(["reject", "return-existing"]),
+)
+
+
+@given(st.lists(cases, min_size=1, max_size=8), st.booleans())
+def test_many_together_are_compared_as_each_alone(found: list[Any], alike: bool) -> None:
+    if alike:
+        found = [found[0]] * len(found)
+    specs, rows, holders = [], {}, {}
+    for place, (row, _, key, partition, roles, policy) in enumerate(found):
+        spec = BARE._replace(
+            id=str(place), entry=place, deduplication_id=key, queue_partition_key=partition,
+            authenticated_roles=roles, duplication_policy=policy,
+        )  # fmt: skip
+        specs.append(spec)
+        if row is not None:
+            rows[spec.id] = row if row.shared else row._replace(id=spec.id)
+        elif key == "held":
+            holders["q", key] = "other"
+    locked = {str(place) for place, (_, locked, *_) in enumerate(found) if locked}
+    block = SpecBlock.of(specs)
+    together = [*compare_block(block, rows, locked, holders)]
+    each = [change for changes in together for change in changes.each()]
+    assert each == [
+        compare_spec(
+            spec,
+            rows.get(spec.id),
+            locked=spec.id in locked,
+            holder=None if spec.id in rows else holders.get((spec.queue, spec.deduplication_id or "")),
+        )
+        for spec in specs
+    ]
+    assert [workflow_id for changes in together for workflow_id in changes.ids] == [s.id for s in specs]
+    for changes in together:
+        assert changes.last == [*changes.each()][-1]
+        assert changes.count == len([*changes.each()])

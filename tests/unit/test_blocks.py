@@ -1,0 +1,78 @@
+"""Blocks of specs: the same specs, whatever block they are in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbos_manifest.blocks import (
+    SpecBlock,
+    digest_block,
+    digest_spec,
+    encode_block_inputs,
+    make_blocks,
+    resize_blocks,
+)
+from dbos_manifest.spec import WorkflowSpec, encode_inputs
+from dbos_manifest.validation import validate_files
+
+ARGUMENTS: list[Any] = [[], [1], [True], [1.0], ["2026-01-01"], [{"b": 1, "a": "é"}], ["1.5", None]]
+specs = st.builds(
+    WorkflowSpec("a", "f", "q", [], {})._replace,
+    id=st.sampled_from(["a", "b"]),
+    workflow=st.sampled_from(["f", "g"]),
+    args=st.sampled_from(ARGUMENTS),
+    kwargs=st.sampled_from([{}, {"k": 1.5}, {"z": [], "a": {"y": 0, "b": "\\"}}]),
+    priority=st.integers(0, 1),
+    deadline_ms=st.none() | st.just(0),
+    authenticated_roles=st.none() | st.sampled_from([[], ["r"]]),
+    binding=st.sampled_from([(), (("x", None),)]),
+)
+lists = st.lists(specs, min_size=1, max_size=8)
+
+
+@given(lists)
+def test_a_block_has_the_specs_it_is_made_of(found: list[WorkflowSpec]) -> None:
+    block = SpecBlock.of(found)
+    assert repr([*block]) == repr(found)
+    assert repr([block[place] for place in range(len(block))]) == repr(found)
+
+
+@given(lists, st.integers(1, 4), st.integers(1, 4))
+def test_sizes(found: list[WorkflowSpec], first: int, second: int) -> None:
+    blocks = [*resize_blocks(make_blocks(found, first), second)]
+    assert repr([spec for block in blocks for spec in block]) == repr(found)
+    assert [len(block) for block in blocks[:-1]] == [second] * (len(blocks) - 1)
+    assert 1 <= len(blocks[-1]) <= second
+
+
+@given(lists)
+def test_the_texts_of_a_block_are_those_of_its_specs(found: list[WorkflowSpec]) -> None:
+    block = SpecBlock.of(found)
+    assert digest_block(block) == [*map(digest_spec, found)]
+    assert encode_block_inputs(block) == [*map(encode_inputs, found)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 50, 1000, 5000])
+def test_blocks_of_many_entries(tmp_path: Path, size: int) -> None:
+    """Long and short entries, some without a matrix, in blocks of any size."""
+    entries = [
+        {"id": "one"},
+        {"id": "a-${{ n }}-${{ m }}", "matrix": {"n": {"range": {"stop": 60}}, "m": {"range": {"stop": 40}}}},
+        {"workflow": "default-ids", "args": ["${{ n }}"], "matrix": {"n": {"range": {"stop": 1200}}}},
+        {"id": "few-${{ n }}", "args": ["${{ n }}"], "matrix": {"n": [1, True, "x"]}},
+        {"id": "two"},
+    ]
+    manifest = {"version": 1, "name": "m", "defaults": {"queue": "q", "workflow": "f"}, "workflows": entries}
+    path = tmp_path / "jobs.yaml"
+    path.write_text(json.dumps(manifest).replace("true", '"true"'))
+    (loaded,) = validate_files([str(path)]).manifests
+    found = [*loaded.specs()]
+    assert len(found) == 1 + 2400 + 1200 + 3 + 1
+    assert repr([spec for block in loaded.blocks(size) for spec in block]) == repr(found)
+    assert {len(block) for block in [*loaded.blocks(size)][:-1]} <= {size}

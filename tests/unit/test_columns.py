@@ -1,0 +1,75 @@
+"""Columns: what is done to all at once is what would be done to each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbos_manifest.columns import Repeated, convert, distinct, glue, is_all_none, join, make_column, pick
+
+ONE = [1]
+values = st.none() | st.booleans() | st.integers(0, 1) | st.sampled_from(["", "x"]) | st.just(ONE)
+columns = st.lists(values, min_size=1, max_size=6).map(make_column)
+
+
+def show(column: Any) -> str:
+    return repr([*column])
+
+
+@given(st.lists(values, min_size=1, max_size=6))
+def test_a_column_has_the_values_it_is_made_of(found: list[Any]) -> None:
+    column = make_column(found)
+    assert show(column) == repr(found)
+    assert [column[place] for place in range(len(column))] == found
+    assert is_all_none(column) == all(value is None for value in found)
+
+
+@pytest.mark.parametrize("look_alikes", [[1, True], [0, False], [[1], [True]], [0, 0.0], ["", None]])
+def test_look_alikes_are_not_one_value(look_alikes: list[Any]) -> None:
+    assert not isinstance(make_column(look_alikes), Repeated)
+    assert not isinstance(join([Repeated(value, 2) for value in look_alikes]), Repeated)
+
+
+def test_equal_texts_and_one_object_are_one_value() -> None:
+    for same in (["x", "".join(["x"])], [5, 5], [None, None], [ONE, ONE], [True, True]):
+        assert isinstance(make_column(same), Repeated)
+        assert isinstance(join([make_column(same), make_column(same)]), Repeated)
+
+
+@given(columns, st.data())
+def test_parts(column: Any, data: st.DataObject) -> None:
+    mask = bytes(data.draw(st.lists(st.integers(0, 1), min_size=len(column), max_size=len(column))))
+    assert show(pick(column, mask)) == repr([v for v, wanted in zip(column, mask, strict=True) if wanted])
+    middle = data.draw(st.integers(0, len(column)))
+    assert show(join([column[:middle], column[middle:]])) == show(column)
+    assert show(column[-2:]) == repr([*column][-2:])
+
+
+def test_places_outside_are_refused() -> None:
+    with pytest.raises(IndexError):
+        Repeated("x", 2)[2]
+
+
+@given(columns)
+def test_converted_once_an_object(column: Any) -> None:
+    seen: list[int] = []
+
+    def note(value: Any) -> str:
+        seen.append(id(value))
+        return repr(value)
+
+    assert [*convert(column, note)] == [*map(repr, column)]
+    if len(seen) < len(column):
+        assert sorted(seen) == sorted({*map(id, column)})
+    assert len(distinct(column)) == len({*map(id, column)})
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(["", "a", "b"]), min_size=3, max_size=3).map(make_column), max_size=5)
+)
+def test_glued_record_by_record(found: list[Any]) -> None:
+    expected = ["".join(column[place] for column in found) for place in range(3)]
+    assert [*glue(found, 3, "")] == expected
