@@ -24,7 +24,7 @@ def make_offline_plan(
     plan = ManifestPlan(batch, lock)
     locked = 0
     for block in batch.blocks(CHUNK_SIZE):
-        locked += sum(map(lock.__contains__, block.ids))
+        locked += sum(map(lock.ids().__contains__, block.ids))
         for changes in _compare(block, lock):
             plan.take(changes, overrides)
             on_changes(changes)

@@ -136,7 +136,7 @@ def make_manifest_plan(
     with read_ahead(database, read, chunks) as pairs:
         for asked, found in pairs:
             block = asked.block
-            locked += sum(map(lock.__contains__, block.ids)) if known else 0
+            locked += sum(map(lock.ids().__contains__, block.ids)) if known else 0
             for changes in compare_block(block, found.rows, lock.ids(), found.holders):
                 if plan.take(changes, overrides) is Decision.SEND:
                     sent = block.cut(changes.start, changes.stop)

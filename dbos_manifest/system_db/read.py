@@ -29,6 +29,8 @@ _SHARED = tuple(name for name in _SNAPSHOT if name not in _OF_ITS_OWN)
 _SHARED_FIELDS = tuple(_FIELDS[name] for name in _SHARED)
 _NOTHING_OF_ITS_OWN: dict[str, Any] = {"id": "", "inputs": None, "completed_at_ms": None, "creator_xid": None}
 NEWEST_ROWS = 10_000
+_SET_LOCALLY = "set_config('{0[0]}', '{0[1]}', true)"  # until the transaction ends
+_HASH_ALONE = (("enable_sort", "off"), ("max_parallel_workers_per_gather", "0"))
 INSUFFICIENT_PRIVILEGE = "42501"
 NAMES_LOOKED_FOR = 50
 _PARTITION_LIMITS = (
@@ -56,6 +58,8 @@ def read_shared_rows(
     selected = ", ".join(_column(database, name) for name in _SHARED)
     together = "json_group_array" if database.dialect == "sqlite" else "array_agg"
     numbers = ", ".join(str(3 + position) for position in range(len(_SHARED)))
+    if database.dialect == "postgresql":  # rows that are nearly all alike are grouped without being sorted
+        connection.execute(text(f"SELECT {', '.join(map(_SET_LOCALLY.format, _HASH_ALONE))}"))
     found = connection.execute(
         text(
             f"SELECT {together}(ws.workflow_uuid), max(ws.created_at), {selected} "
