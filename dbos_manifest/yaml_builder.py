@@ -27,6 +27,7 @@ MAX_ALIASED_NODES = 1_000_000
 MAX_DIGITS = 1000
 EXACT_INTEGER = 2**53
 
+_KEYS_KEPT = 1000
 _TAG = "tag:yaml.org,2002:"
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
@@ -70,6 +71,7 @@ class Builder:
         self._path: list[str | int] = []
         self._anchors: dict[str, tuple[Any, int]] = {}  # value, nodes it stands for
         self._open: set[str] = set()
+        self._good_keys: set[str] = set()  # plain ones that were looked at
         self._nodes = 0
         self._aliased = 0
         # libyaml drops a last line of blanks that no newline ends, which a block scalar may need
@@ -200,7 +202,7 @@ class Builder:
 
     def _map(self) -> dict[str, Any]:
         out: dict[str, Any] = {}
-        places: dict[str, Span] = {}
+        places: dict[str, Event] = {}
         path = self._path
         path.append("")
         while not isinstance(event := self._next(), MappingEndEvent):
@@ -215,24 +217,29 @@ class Builder:
                         span=span_of(self._file, event),
                         file=self._file,
                         document=self._document,
-                        related=(Related("first written here", tuple(path), places[key]),),
+                        related=(
+                            Related("first written here", tuple(path), span_of(self._file, places[key])),
+                        ),
                         help="keep one of the two",
                     )
                 )
             value = self._value(self._next())
             if key is not None and key not in places:
-                places[key] = span_of(self._file, event)
+                places[key] = event
                 out[key] = value
         path.pop()
         return out
 
     def _key(self, event: Any) -> str | None:
-        self._refuse_glued(event)
+        if self._text_before is not None:
+            self._refuse_glued(event)
         if isinstance(event, ScalarEvent):
             text: str = event.value
             plain = event.style is None or event.style == ""
             if not plain or (event.tag == _TAG + "str"):
                 return self._text(text, event)
+            if text in self._good_keys and event.anchor is None:
+                return text
             if text == "<<":
                 self._note(
                     "merge-key",
@@ -246,6 +253,8 @@ class Builder:
                 return None
             if event.anchor is not None:
                 self._anchors[event.anchor] = (text, 1)
+            if text.isidentifier() and text.isascii() and len(self._good_keys) < _KEYS_KEPT:
+                self._good_keys.add(text)
             return self._text(text, event)
         if isinstance(event, AliasEvent):
             value = self._alias(event)
@@ -278,7 +287,8 @@ class Builder:
         value: Any = text
         if first in _MAYBE_NUMBER:
             value = self._number(text, event)
-        if first in _MAYBE_YAML11 and self._in_arguments():
+        decimal = type(value) is int and first in "123456789" and text.isdigit()  # a number to all
+        if first in _MAYBE_YAML11 and not decimal and self._in_arguments():
             self._compare_with_yaml11(text, value, event)
         return self._text(text, event) if value is text else value
 
@@ -326,8 +336,9 @@ class Builder:
 
     def _in_arguments(self) -> bool:
         path = self._path
-        at = 1 if path[:1] == ["defaults"] else 2 if path[:1] == ["workflows"] else len(path)
-        return len(path) > at and path[at] in _VALUES_OF_ARGUMENTS
+        if len(path) > 2 and path[0] == "workflows":
+            return path[2] in _VALUES_OF_ARGUMENTS
+        return len(path) > 1 and path[0] == "defaults" and path[1] in _VALUES_OF_ARGUMENTS
 
     def _compare_with_yaml11(self, text: str, value: Any, event: ScalarEvent) -> None:
         tag = _resolve_yaml11(yaml.ScalarNode, text, (True, False)).removeprefix(_TAG)
