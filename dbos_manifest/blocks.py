@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from .canonical import canonical_bytes, digest_texts
-from .columns import Repeated, convert, glue, is_all_none, join, make_column, pick, read_chunks
+from .columns import Repeated, convert, glue, is_all_none, join, make_column, pick, pick_places, read_chunks
 from .spec import INPUTS, WorkflowSpec, encode_argument
 
 _DIGESTED = sorted(
@@ -62,6 +62,13 @@ class SpecBlock:
         """The specs at the places where the mask is not 0, which some must be."""
         columns = {field: pick(column, mask) for field, column in self.columns.items()}
         return SpecBlock(columns, len(columns["id"]))
+
+    def at(self, places: Sequence[int]) -> SpecBlock:
+        """The specs at these places."""
+        if len(places) == self.count:
+            return self
+        columns = {field: pick_places(column, places) for field, column in self.columns.items()}
+        return SpecBlock(columns, len(places))
 
     def cut(self, start: int, stop: int) -> SpecBlock:
         if start == 0 and stop == self.count:

@@ -70,6 +70,13 @@ def pick(column: Sequence[Value], mask: bytes | bytearray) -> Sequence[Value]:
     return list(compress(column, mask))
 
 
+def pick_places(column: Sequence[Value], places: Sequence[int]) -> Sequence[Value]:
+    """The values at these places."""
+    if isinstance(column, Repeated):
+        return Repeated(column.value, len(places))
+    return [*map(column.__getitem__, places)]
+
+
 def join(parts: Sequence[Sequence[Value]]) -> Sequence[Value]:
     """One column after the other."""
     first = parts[0]

@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 
 from .blocks import SpecBlock
 from .canonical import canonical_json
-from .columns import Repeated
-from .plan import MISSING, Change, Changes, Difference, State, gather_changes, make_change
+from .columns import Repeated, distinct
+from .plan import MISSING, Change, Changes, Difference, State, make_change, say_of_all, say_of_each
 from .snapshot import INTERNAL_QUEUE, SnapshotRow
 from .spec import WorkflowSpec, encode_inputs
 
@@ -27,25 +27,25 @@ Holders = Mapping[tuple[str, str], str]
 
 def compare_block(
     block: SpecBlock, rows: Mapping[str, SnapshotRow], locked: Set[str], holders: Holders
-) -> Iterator[Changes]:
+) -> Changes:
     """`compare_spec` for each workflow; `locked` are the ids that the lockfile has.
 
     Those with the same options beside the same shared record are compared once.
     """
     ids = block.ids
     if not rows and not holders and locked.isdisjoint(ids):
-        yield _all_alike(block, None)
-        return
+        return say_of_all(compare_spec(block[0], None, locked=False, holder=None), block)
     found = [*map(rows.get, ids)]
     options = block.varying(_COMPARED)
     first = found[0]
     if first is not None and first.shared and not options and len({*map(id, found)}) == 1:
-        yield _all_alike(block, first)
-        return
+        return say_of_all(compare_spec(block[0], first, locked=True, holder=None), block)
     shareable = isinstance(block.columns["authenticated_roles"], Repeated)  # a list is no key
     known: dict[Any, Change] = {}  # by what was compared
-    said: dict[Any, Change] = {}  # by what there is to say
     changes = []
+    specs: SpecBlock | list[WorkflowSpec] = block
+    if any(row is not None and not row.shared for row in distinct(found)):
+        specs = [*block]  # each will be looked at
     for place, row in enumerate(found):
         key: Any = place
         if row is None:
@@ -55,18 +55,12 @@ def compare_block(
             key = (id(row), *[column[place] for column in options])
         change = known.get(key)
         if change is None:
-            spec = block[place]
+            spec = specs[place]
             holder = holders.get((spec.queue, spec.deduplication_id or "")) if row is None else None
             change = compare_spec(spec, row, locked=spec.id in locked, holder=holder)
-            if not change.differences:
-                change = said.setdefault(change[3:-1], change)  # without id, workflow, entry and spec
             known[key] = change
         changes.append(change)
-    yield from gather_changes(block, changes)
-
-
-def _all_alike(block: SpecBlock, row: SnapshotRow | None) -> Changes:
-    return Changes(compare_spec(block[0], row, locked=row is not None, holder=None), block, 0, len(block))
+    return say_of_each(block, changes)
 
 
 def compare_spec(spec: WorkflowSpec, row: SnapshotRow | None, *, locked: bool, holder: str | None) -> Change:

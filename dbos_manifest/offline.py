@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from .batch import Batch
 from .blocks import SpecBlock, digest_block
 from .lockfile import Lockfile
-from .plan import Change, Changes, State, gather_changes, make_change
+from .plan import Change, Changes, State, make_change, say_of_each
 from .planning import ManifestPlan, Overrides, find_orphans
 from .spec import WorkflowSpec
 
@@ -25,16 +25,16 @@ def make_offline_plan(
     locked = 0
     for block in batch.blocks(CHUNK_SIZE):
         locked += sum(map(lock.ids().__contains__, block.ids))
-        for changes in _compare(block, lock):
-            plan.take(changes, overrides)
-            on_changes(changes)
+        changes = _compare(block, lock)
+        plan.take(changes, overrides)
+        on_changes(changes)
     for orphan in find_orphans(batch, lock, len(lock.ids()) - locked):
-        plan.summary.add(orphan)
+        plan.summary.add(orphan.alike[0])
         on_changes(orphan)
     return plan
 
 
-def _compare(block: SpecBlock, lock: Lockfile) -> Iterator[Changes]:
+def _compare(block: SpecBlock, lock: Lockfile) -> Changes:
     known: dict[object, Change] = {}
     changes = []
     for place, (workflow_id, digest) in enumerate(zip(block.ids, digest_block(block), strict=True)):
@@ -43,7 +43,7 @@ def _compare(block: SpecBlock, lock: Lockfile) -> Iterator[Changes]:
         if key not in known:
             known[key] = _make_change(block[place], key)
         changes.append(known[key])
-    return gather_changes(block, changes)
+    return say_of_each(block, changes)
 
 
 def _make_change(spec: WorkflowSpec, found: tuple[bool, str | None] | None) -> Change:

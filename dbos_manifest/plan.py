@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import groupby
 from typing import Any, NamedTuple
 
 from .blocks import SpecBlock
+from .columns import Repeated, convert
 from .spec import WorkflowSpec
 
 _STATUS_ORDER = (
@@ -81,54 +81,67 @@ def make_change(state: State, spec: WorkflowSpec, status: str | None = None, **f
     return Change(spec.id, spec.workflow, spec.entry, state, status, spec=spec, **facts)
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Neighbours in manifest order of whom the same is to be said, and it is said of the first of them."""
+class Alike(NamedTuple):
+    """Workflows in one state and status. They may differ in what differs, and in who holds their place."""
 
     first: Change
-    block: SpecBlock | None = None  # where they are, from `start` to before `stop`; None for an orphan
-    start: int = 0
-    stop: int = 1
+    block: SpecBlock | None  # them, in manifest order; None for an orphan
 
     @property
-    def count(self) -> int:
-        return self.stop - self.start
-
-    @property
-    def last(self) -> Change:
-        return self.first if self.block is None else self.first.of(self.block[self.stop - 1])
-
-    def cut(self, start: int, stop: int) -> Changes:
-        """Those from `start` to before `stop`, counted from the first of these."""
-        if self.block is None or (start == 0 and stop == self.count):
-            return self
-        first = self.start + start
-        return Changes(self.first.of(self.block[first]), self.block, first, self.start + stop)
-
-    def column(self, field: str) -> Sequence[Any]:
-        """A field of their specs. There are none for an orphan."""
-        return self.block.columns[field][self.start : self.stop] if self.block is not None else ()
+    def size(self) -> int:
+        return len(self.block) if self.block is not None else 1
 
     @property
     def ids(self) -> Sequence[str]:
-        return self.column("id") if self.block is not None else (self.first.id,)
+        return self.block.ids if self.block is not None else (self.first.id,)
+
+    @property
+    def last(self) -> Change:
+        return self.first.of(self.block[-1]) if self.block is not None else self.first
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is to be said of the workflows of a block, of each in its place.
+
+    Shape:  `said` has one for each workflow, though it may name another one of whom the same is to be said.
+            `alike` has those in one state together, in the order of the first ones.
+    """
+
+    block: SpecBlock | None  # None for one orphan
+    said: Sequence[Change]
+    alike: Sequence[Alike]
+
+    def ids(self) -> Sequence[str]:
+        return self.block.ids if self.block is not None else (self.said[0].id,)
+
+    def select(self, wanted: Callable[[Change], bool]) -> Iterator[Change]:
+        """Those of whom something is said that is wanted, one by one, made as they are asked for."""
+        for place, change in enumerate(self.said):
+            if wanted(change):
+                yield change.of(self.block[place]) if self.block is not None else change
 
     def each(self) -> Iterator[Change]:
-        """One by one, made as they are asked for."""
-        if self.block is None:
-            yield self.first
-            return
-        for place in range(self.start, self.stop):
-            yield self.first.of(self.block[place])
+        return self.select(lambda change: True)
 
 
-def gather_changes(block: SpecBlock, changes: Sequence[Change]) -> Iterator[Changes]:
-    """What is to be said of each spec, neighbours together; two that say the same are one object."""
-    start = 0
-    for _, same in groupby(changes, id):
-        stop = start + sum(1 for _ in same)
-        yield Changes(changes[start].of(block[start]), block, start, stop)
-        start = stop
+def say_of_all(change: Change, block: SpecBlock | None) -> Changes:
+    """The same of a whole block, or of one orphan."""
+    return Changes(block, Repeated(change, len(block) if block is not None else 1), [Alike(change, block)])
+
+
+def say_of_each(block: SpecBlock, said: Sequence[Change]) -> Changes:
+    """Something of each workflow."""
+    places: dict[tuple[object, ...], list[int]] = {}
+    for place, kind in enumerate(convert(said, _kind)):
+        places.setdefault(kind, []).append(place)
+    parts = [(said[same[0]], block.at(same)) for same in places.values()]
+    return Changes(block, said, [Alike(change.of(part[0]), part) for change, part in parts])
+
+
+def _kind(change: Change) -> tuple[object, ...]:
+    """What is decided and counted by."""
+    return (change.state, change.status, change.comparable, change.held, change.held_by is None)
 
 
 def decide(change: Change, *, allow_drift: bool, skip_conflicts: bool, recreate_vanished: bool) -> Decision:
@@ -154,9 +167,9 @@ class PlanSummary:
         self.held = 0
         self.recreated = 0  # vanished, and sent again
 
-    def add(self, changes: Changes, decision: Decision | None = None) -> None:
-        """Count changes; vanished workflows that are decided to be sent count as some to enqueue too."""
-        change, count = changes.first, changes.count
+    def add(self, alike: Alike, decision: Decision | None = None) -> None:
+        """Count workflows; vanished ones that are decided to be sent count as some to enqueue too."""
+        change, count = alike.first, alike.size
         if change.state is State.CONFLICT and change.held:
             self.held += count
             return

@@ -11,13 +11,13 @@ from typing import NamedTuple
 from .ahead import read_ahead
 from .batch import Batch
 from .blocks import SpecBlock, digest_block
-from .columns import distinct
+from .columns import convert, distinct
 from .comparison import compare_block
 from .diagnostic import Diagnostic, Severity
 from .errors import SchemaNotSupported
 from .lock_lines import LockEntry
 from .lockfile import Lockfile
-from .plan import Change, Changes, Decision, PlanSummary, State, decide
+from .plan import Change, Changes, Decision, PlanSummary, State, decide, say_of_all
 from .preflight import QueueCheck, Surroundings
 from .snapshot import QueueRow, SnapshotRow
 from .spec import WorkflowSpec
@@ -82,23 +82,35 @@ class ManifestPlan:
     def to_send(self) -> int:
         return self.decisions.count(1)
 
-    def take(self, changes: Changes, overrides: Overrides) -> Decision:
-        """Decide what to do about workflows, the next ones in manifest order, and count them."""
-        change, count = changes.first, changes.count
-        decision = decide(
-            change,
-            allow_drift=overrides.allow_drift,
-            skip_conflicts=overrides.skip_conflicts,
-            recreate_vanished=overrides.recreate_vanished,
-        )
-        self.summary.add(changes, decision)
-        self.decisions += bytes([decision is Decision.SEND]) * count
-        if decision is not Decision.SEND and change.state is not State.UNCHANGED:
-            self.left_alone.update(changes.ids)
-        if decision is Decision.REFUSE:
-            self.refused += count
-            self.refusals += islice(changes.each(), _REFUSALS_KEPT - len(self.refusals))
-        return decision
+    def take(self, changes: Changes, overrides: Overrides) -> list[SpecBlock]:
+        """Decide what to do about the next workflows of the manifest, and count them.
+
+        Shape:  those to send, by what is to be said of them.
+        """
+        to_send: list[SpecBlock] = []
+
+        def decided(change: Change) -> Decision:
+            return decide(
+                change,
+                allow_drift=overrides.allow_drift,
+                skip_conflicts=overrides.skip_conflicts,
+                recreate_vanished=overrides.recreate_vanished,
+            )
+
+        for alike in changes.alike:
+            decision = decided(alike.first)
+            self.summary.add(alike, decision)
+            if decision is Decision.SEND and alike.block is not None:
+                to_send.append(alike.block)
+            elif alike.first.state is not State.UNCHANGED:
+                self.left_alone.update(alike.ids)
+            if decision is Decision.REFUSE:
+                self.refused += alike.size
+        self.decisions += bytes(convert(changes.said, lambda change: decided(change) is Decision.SEND))
+        if self.refused and (room := _REFUSALS_KEPT - len(self.refusals)):
+            refused = changes.select(lambda change: decided(change) is Decision.REFUSE)
+            self.refusals += islice(refused, room)
+        return to_send
 
     def refuses(self, strict: bool) -> bool:
         severe = (Severity.ERROR, Severity.WARNING) if strict else (Severity.ERROR,)
@@ -137,17 +149,16 @@ def make_manifest_plan(
         for asked, found in pairs:
             block = asked.block
             locked += sum(map(lock.ids().__contains__, block.ids)) if known else 0
-            for changes in compare_block(block, found.rows, lock.ids(), found.holders):
-                if plan.take(changes, overrides) is Decision.SEND:
-                    sent = block.cut(changes.start, changes.stop)
-                    check.add(sent)
-                    _check_storable(sent, unstorable)
-                elif changes.first.state is State.UNCHANGED and len(asked.vouched) < len(block):
-                    _record_existing(lock, changes, found.rows)
-                on_changes(changes)
+            changes = compare_block(block, found.rows, lock.ids(), found.holders)
+            for sent in plan.take(changes, overrides):
+                check.add(sent)
+                _check_storable(sent, unstorable)
+            if len(asked.vouched) < len(block):
+                _record_existing(lock, changes, found.rows)
+            on_changes(changes)
             plan.newest_queued_ms = max(plan.newest_queued_ms, _newest_queued_ms(found.rows))
     for orphan in find_orphans(batch, lock, known - locked):
-        plan.summary.add(orphan)
+        plan.summary.add(orphan.alike[0])
         on_changes(orphan)
     seen = retry.call(partial(_read_around, database, check))
     plan.waiting_behind = seen.waiting_behind
@@ -174,11 +185,11 @@ def _check_storable(block: SpecBlock, unstorable: list[tuple[str, str]]) -> None
 
 def _record_existing(lock: Lockfile, changes: Changes, rows: Mapping[str, SnapshotRow]) -> None:
     """Note those whose rows were read one by one: the lockfile does not vouch for them."""
-    assert changes.block is not None
-    block = changes.block.cut(changes.start, changes.stop)
-    for spec, digest in zip(block, digest_block(block), strict=True):
-        if not (row := rows[spec.id]).shared:
-            record_existing(lock, spec, digest, row.created_at_ms)
+    for first, block in changes.alike:
+        if first.state is State.UNCHANGED and block is not None:
+            for spec, digest in zip(block, digest_block(block), strict=True):
+                if not (row := rows[spec.id]).shared:
+                    record_existing(lock, spec, digest, row.created_at_ms)
 
 
 def _newest_queued_ms(rows: Mapping[str, SnapshotRow]) -> int:
@@ -193,7 +204,7 @@ def find_orphans(batch: Batch, lock: Lockfile, count: int) -> Iterator[Changes]:
     for orphan in sorted(set(lock.ids()).difference(spec.id for spec in batch.specs())):
         entry = lock.entry(orphan)
         workflow = entry.workflow if entry is not None else None
-        yield Changes(Change(orphan, workflow, None, State.ORPHANED, None))
+        yield say_of_all(Change(orphan, workflow, None, State.ORPHANED, None), None)
 
 
 def _read_around(database: Database, check: QueueCheck) -> Surroundings:

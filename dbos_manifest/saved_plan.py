@@ -71,10 +71,9 @@ class PlanWriter:
         )
 
     def add(self, batch: Batch, changes: Changes) -> None:
-        change = changes.first
         if changes.block is None:  # an orphan: nothing would be done about it
             return
-        for spec in changes.block.cut(changes.start, changes.stop):
+        for spec, change in zip(changes.block, changes.said, strict=True):
             fields = {
                 field: value
                 for field, value, default in zip(WorkflowSpec._fields, spec, _DEFAULTS, strict=True)
@@ -256,14 +255,12 @@ class StaleCheck:
         self.first: list[str] = []
 
     def add(self, changes: Changes) -> None:
-        change = changes.first
         if changes.block is None:
             return
-        found = _state_code(change.state, change.held)
-        fine = {found, _CREATE} if found == _UNCHANGED and change.comparable else {found}
-        for workflow_id in changes.ids:
-            planned = next(self._states)
-            if planned not in fine:
+        for workflow_id, change in zip(changes.ids(), changes.said, strict=True):
+            planned, found = next(self._states), _state_code(change.state, change.held)
+            done = planned == _CREATE and found == _UNCHANGED and change.comparable
+            if planned != found and not done:
                 self.count += 1
                 if len(self.first) < 3:
                     self.first.append(f"{workflow_id} was {_name(planned)} and is {_name(found)}")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import groupby
+from itertools import chain
 from typing import Any
 
 from ..batch import Batch
 from ..canonical import canonical_json
-from ..columns import Repeated, distinct
+from ..columns import Repeated, convert, distinct
 from ..filters import UNSET
 from ..matrix import Combination, Matrix
-from ..plan import Change, Changes, State
+from ..plan import Alike, Change, Changes, State
 from .text import printable, shorten
 
 MOST_VALUES = 10_000  # of one axis that are remembered
@@ -102,11 +102,12 @@ class Groups:
         self._groups: dict[str, dict[tuple[Any, ...], Group]] = {}
 
     def add(self, batch: Batch, changes: Changes) -> None:
-        for part in _by_entry(changes):
-            group = self._group_of(batch, part.first)
-            group.last = part.last
-            group.count += part.count
-            group.note(part.column("binding"))
+        for alike in chain.from_iterable(_by_entry(batch, alike) for alike in changes.alike):
+            group = self._group_of(batch, alike.first)
+            group.last = alike.last
+            group.count += alike.size
+            if alike.block is not None:
+                group.note(alike.block.columns["binding"])
 
     def _group_of(self, batch: Batch, change: Change) -> Group:
         groups = self._groups.setdefault(batch.name, {})
@@ -121,17 +122,23 @@ class Groups:
         return list(self._groups.get(name, {}).values())
 
 
-def _by_entry(changes: Changes) -> Iterator[Changes]:
-    """Those of one entry and one name of a workflow together."""
-    entries, workflows = changes.column("entry"), changes.column("workflow")
-    if (isinstance(entries, Repeated) and isinstance(workflows, Repeated)) or changes.block is None:
-        yield changes
-        return
-    start = 0
-    for _, same in groupby(zip(entries, workflows, strict=True)):
-        stop = start + sum(1 for _ in same)
-        yield changes.cut(start, stop)
-        start = stop
+def _by_entry(batch: Batch, alike: Alike) -> Iterable[Alike]:
+    """Those of one entry and one name of a workflow together; entries without a matrix are as one."""
+
+    def with_matrix(entry: int) -> int | None:
+        return entry if batch.matrix_of(entry) is not None else None
+
+    block = alike.block
+    if block is None:
+        return [alike]
+    entries, workflows = convert(block.columns["entry"], with_matrix), block.columns["workflow"]
+    if isinstance(entries, Repeated) and isinstance(workflows, Repeated):
+        return [alike]
+    places: dict[object, list[int]] = {}
+    for place, key in enumerate(zip(entries, workflows, strict=True)):
+        places.setdefault(key, []).append(place)
+    parts = map(block.at, places.values())
+    return [Alike(alike.first.of(part[0]), part) for part in parts]
 
 
 def describe_group(group: Group) -> str:
@@ -151,3 +158,9 @@ def ids_of(group: Group) -> str:
 
 SINGLED_OUT = frozenset({State.DRIFTED, State.CONFLICT, State.VANISHED, State.ORPHANED})
 """States that a reviewer wants to see one by one, not only counted."""
+
+
+def singled_out(changes: Changes) -> Iterator[Change]:
+    """Those in such a state."""
+    if any(alike.first.state in SINGLED_OUT for alike in changes.alike):
+        yield from changes.select(lambda change: change.state in SINGLED_OUT)

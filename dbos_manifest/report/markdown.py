@@ -10,7 +10,7 @@ from ..batch import Batch
 from ..diagnostic import Diagnostic, Severity
 from ..plan import Change, Changes, State
 from ..planning import ManifestPlan
-from .groups import SINGLED_OUT, Groups, describe_group, ids_of
+from .groups import SINGLED_OUT, Groups, describe_group, ids_of, singled_out
 from .plan_text import SIGNS, describe_difference, notes_of
 from .text import count_of, printable, shorten
 
@@ -86,10 +86,10 @@ class PlanMarkdown:
 
     def add(self, batch: Batch, changes: Changes) -> None:
         self._groups.add(batch, changes)
-        if changes.first.state in SINGLED_OUT:
-            self._counts[batch.name] = self._counts.get(batch.name, 0) + changes.count
-            found = self._singled_out.setdefault(batch.name, [])
-            found += islice(changes.each(), _MOST_DETAILS - len(found))
+        count = sum(alike.size for alike in changes.alike if alike.first.state in SINGLED_OUT)
+        self._counts[batch.name] = self._counts.get(batch.name, 0) + count
+        found = self._singled_out.setdefault(batch.name, [])
+        found += islice(singled_out(changes), _MOST_DETAILS - len(found))
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         self._write(fit(line for plan in plans for line in self._lines(plan, strict)))

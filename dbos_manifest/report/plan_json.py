@@ -117,8 +117,8 @@ class PlanIds:
         self._write = write
 
     def add(self, batch: Batch, changes: Changes) -> None:
-        if changes.first.state is State.CREATE:
-            for workflow_id in changes.ids:
+        for workflow_id, change in zip(changes.ids(), changes.said, strict=True):
+            if change.state is State.CREATE:
                 self._write(f"{workflow_id}\n")
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:

@@ -9,7 +9,7 @@ from itertools import islice
 from ..batch import Batch
 from ..plan import MISSING, Change, Changes, Difference, State
 from ..planning import ManifestPlan
-from .groups import SINGLED_OUT, Groups, describe_group, ids_of
+from .groups import Groups, describe_group, ids_of, singled_out
 from .text import Paint, count_of, plain, printable, show_value
 
 SIGNS = {
@@ -49,12 +49,12 @@ class PlanText:
 
     def add(self, batch: Batch, changes: Changes) -> None:
         shown = self._shown.setdefault(batch.name, _Shown())
-        shown.count += changes.count
+        shown.count += len(changes.said)
         if shown.count <= self._screenful:
             shown.lines += changes.each()
         self._groups.add(batch, changes)
-        if changes.first.state in SINGLED_OUT:
-            shown.singled_out += islice(changes.each(), _MOST_IN_FULL - len(shown.singled_out))
+        if room := _MOST_IN_FULL - len(shown.singled_out):
+            shown.singled_out += islice(singled_out(changes), room)
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         for plan in plans:

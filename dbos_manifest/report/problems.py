@@ -10,6 +10,7 @@ from ..diagnostic import Diagnostic, make_diagnostic
 from ..findings import Enough, Findings
 from ..plan import Change, Changes, State
 from ..planning import ManifestPlan
+from .groups import singled_out
 from .plan_text import notes_of
 
 _CODES = {State.DRIFTED: "drifted", State.CONFLICT: "conflict", State.VANISHED: "vanished"}
@@ -22,9 +23,8 @@ class PlanProblems:
         self._findings: dict[str, Findings] = {}
 
     def add(self, batch: Batch, changes: Changes) -> None:
-        if changes.first.state in _CODES:
-            for change in changes.each():
-                self._add(batch, change)
+        for change in singled_out(changes):
+            self._add(batch, change)
 
     def _add(self, batch: Batch, change: Change) -> None:
         code = _CODES.get(change.state)

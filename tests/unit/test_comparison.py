@@ -186,8 +186,8 @@ def test_many_together_are_compared_as_each_alone(found: list[Any], alike: bool)
             holders["q", key] = "other"
     locked = {str(place) for place, (_, locked, *_) in enumerate(found) if locked}
     block = SpecBlock.of(specs)
-    together = [*compare_block(block, rows, locked, holders)]
-    each = [change for changes in together for change in changes.each()]
+    together = compare_block(block, rows, locked, holders)
+    each = [*together.each()]
     assert each == [
         compare_spec(
             spec,
@@ -197,7 +197,10 @@ def test_many_together_are_compared_as_each_alone(found: list[Any], alike: bool)
         )
         for spec in specs
     ]
-    assert [workflow_id for changes in together for workflow_id in changes.ids] == [s.id for s in specs]
-    for changes in together:
-        assert changes.last == [*changes.each()][-1]
-        assert changes.count == len([*changes.each()])
+    assert together.ids() == block.ids
+    by_kind: dict[Any, list[Any]] = {}
+    for change in each:
+        kind = (change.state, change.status, change.comparable, change.held, change.held_by is None)
+        by_kind.setdefault(kind, []).append(change)
+    parts = [(a.first, a.last.id, a.size, [*a.ids]) for a in together.alike]
+    assert parts == [(p[0], p[-1].id, len(p), [change.id for change in p]) for p in by_kind.values()]
