@@ -29,8 +29,16 @@ _SHARED = tuple(name for name in _SNAPSHOT if name not in _OF_ITS_OWN)
 _SHARED_FIELDS = tuple(_FIELDS[name] for name in _SHARED)
 _NOTHING_OF_ITS_OWN: dict[str, Any] = {"id": "", "inputs": None, "completed_at_ms": None, "creator_xid": None}
 NEWEST_ROWS = 10_000
-_SET_LOCALLY = "set_config('{0[0]}', '{0[1]}', true)"  # until the transaction ends
-_HASH_ALONE = (("enable_sort", "off"), ("max_parallel_workers_per_gather", "0"))
+_STEERING = ", ".join(
+    f"set_config('{name}', '{value}', true)"
+    for name, value in {
+        "enable_seqscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
+        "enable_sort": "off",
+        "max_parallel_workers_per_gather": "0",
+    }.items()
+)
 INSUFFICIENT_PRIVILEGE = "42501"
 NAMES_LOOKED_FOR = 50
 _PARTITION_LIMITS = (
@@ -58,8 +66,7 @@ def read_shared_rows(
     selected = ", ".join(_column(database, name) for name in _SHARED)
     together = "json_group_array" if database.dialect == "sqlite" else "array_agg"
     numbers = ", ".join(str(3 + position) for position in range(len(_SHARED)))
-    if database.dialect == "postgresql":  # rows that are nearly all alike are grouped without being sorted
-        connection.execute(text(f"SELECT {', '.join(map(_SET_LOCALLY.format, _HASH_ALONE))}"))
+    _steer_planner(connection, database)
     found = connection.execute(
         text(
             f"SELECT {together}(ws.workflow_uuid), max(ws.created_at), {selected} "
@@ -99,6 +106,7 @@ def _read(
         joins += f" LEFT JOIN {database.table('workflow_input')} wi ON wi.workflow_uuid = ws.workflow_uuid"
     if "output" in columns and database.layout.has_workflow_output:
         joins += f" LEFT JOIN {database.table('workflow_output')} wo ON wo.workflow_uuid = ws.workflow_uuid"
+    _steer_planner(connection, database)
     return connection.execute(
         text(
             f"SELECT {selected} FROM {database.table('workflow_status')} ws{joins} "
@@ -106,6 +114,16 @@ def _read(
         ),
         {"ids": _list(database, ids)},
     ).all()
+
+
+def _steer_planner(connection: Connection, database: Database) -> None:
+    """Until the transaction ends: rows are found by the index and grouped by hash.
+
+    Left alone, PostgreSQL reads a whole table of a million rows for each ten thousand ids, by several
+    processes, and sorts rows by twenty columns that are nearly all alike.
+    """
+    if database.dialect == "postgresql":
+        connection.execute(text(f"SELECT {_STEERING}"))
 
 
 def _among(database: Database) -> str:

@@ -207,3 +207,19 @@ def test_shared_rows_say_what_the_rows_say(database_url: str) -> None:
         for key, row in rows.items()
     }
     assert shared == expected
+
+
+def test_rows_are_found_by_the_index(postgres_url: str) -> None:
+    """Of a large table, or an apply would read all of it for each chunk."""
+    ids = [f"w{number}" for number in range(4000)]
+    with opened(postgres_url) as database:
+        insert(database, *(WorkflowSpec(workflow_id, "f", "q", [], {}) for workflow_id in ids))
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.text("ANALYZE dbos.workflow_status, dbos.workflow_input"))
+        for read in (read_snapshot, read_shared_rows, read_live, read_statuses):
+            with database.reading() as connection:
+                assert len(read(connection, database, ids[:2000])) == 2000
+                scanned = connection.execute(
+                    sa.text("SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE seq_scan > 0")
+                )
+                assert scanned.all() == []
