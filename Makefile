@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DB ?= sqlite
 
-.PHONY: help demo test e2e compatibility faults soak lint bench docs audit wheel clean
+.PHONY: help demo test e2e compatibility faults soak lint bench bench-peers docs audit wheel clean
 
 help:
 	@echo "make demo [DB=postgres]  run the example manifest on a real DBOS worker"
@@ -14,6 +14,7 @@ help:
 	@echo "make faults              cut, kill and crowd many applies (minutes)"
 	@echo "make soak                applies and workers for minutes: memory, connections, latency"
 	@echo "make bench               measure (minutes; nothing else should run)"
+	@echo "make bench-peers         measure beside graphile-worker (where there is npm) and PgQueuer"
 	@echo "make docs                write the generated pages anew"
 	@echo "make audit               look the pinned dependencies up among known weaknesses"
 	@echo "make wheel               build the wheel into dist/"
@@ -61,6 +62,12 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/enqueue.py 100000
 	$(BIN)/python benchmarks/enqueue.py 1000000
 	$(BIN)/python benchmarks/enqueue.py 100000 3 sqlite
+
+bench-peers: $(VENV)/.dev
+	$(PYTHON) -m venv $(VENV)/peers
+	$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check asyncpg pgqueuer
+	! command -v npm || npm install --silent --no-fund --no-audit --prefix $(VENV)/peers graphile-worker
+	$(BIN)/python benchmarks/peers.py
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py

@@ -17,6 +17,7 @@ from .comparison import compare_spec
 from .errors import Interrupted, Refused
 from .plan import State
 from .planning import ManifestPlan, record_existing
+from .rules import PROVENANCE_KEY
 from .snapshot import SnapshotRow
 from .spec import WorkflowSpec
 from .system_db.connect import Database
@@ -26,7 +27,6 @@ from .system_db.retry import Retry, classify, describe_error
 from .system_db.write import NewRows, Prepared, insert_rows, make_rows, prepare_rows
 
 BATCH_SPREAD_MS = 10_000
-PROVENANCE_KEY = "dbos_manifest"
 
 
 class Run(NamedTuple):
