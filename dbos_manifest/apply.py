@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from .ahead import work_ahead
-from .blocks import SpecBlock, digest_block, digest_spec, resize_blocks
+from .blocks import SpecBlock, digest_block, digest_spec, resize_blocks, split_heavy
 from .canonical import encode_json
 from .columns import convert
 from .comparison import compare_spec
@@ -172,7 +172,7 @@ class _Sender:
     def chunks(self) -> Iterator[Chunk]:
         times = CreationTimes(self.now_ms, self.plan.newest_queued_ms, self.plan.to_send)
         done = 0
-        for block in resize_blocks(self._wanted(), self.options.chunk_size):
+        for block in split_heavy(resize_blocks(self._wanted(), self.options.chunk_size)):
             yield self._make_chunk(block, times.of(done, done + len(block)))
             done += len(block)
 
@@ -181,11 +181,11 @@ class _Sender:
         for block in self.plan.batch.blocks(self.options.chunk_size):
             mask = decisions[done : done + len(block)]
             done += len(block)
+            assert len(mask) == len(block), "a manifest always has the same workflows"
             if 0 not in mask:
                 yield block
             elif 1 in mask:
                 yield block.pick(mask)
-        assert done == len(decisions), "a manifest always has the same workflows"
 
     def _make_chunk(self, block: SpecBlock, created_at_ms: list[int]) -> Chunk:
         rows = make_rows(

@@ -7,7 +7,18 @@ from functools import partial
 from typing import Any
 
 from .canonical import canonical_bytes, digest_texts
-from .columns import Repeated, convert, glue, is_all_none, join, make_column, pick, pick_places, read_chunks
+from .columns import (
+    Repeated,
+    convert,
+    glue,
+    is_all_none,
+    join,
+    make_column,
+    pick,
+    pick_places,
+    read_chunks,
+    weigh,
+)
 from .spec import INPUTS, WorkflowSpec, encode_argument
 
 _DIGESTED = sorted(
@@ -17,6 +28,9 @@ _DIGESTED = sorted(
         "application_version", "authenticated_user", "authenticated_roles", "assumed_role",
     )
 )  # fmt: skip
+
+
+MOST_INPUT_BYTES = 32 * 2**20  # that go to or come from the database together
 
 
 class SpecBlock:
@@ -106,13 +120,35 @@ def resize_blocks(blocks: Iterable[SpecBlock], size: int) -> Iterator[SpecBlock]
         yield join_blocks(held)
 
 
-def digest_block(block: SpecBlock) -> list[str]:
-    """The lockfile's digest of each workflow: what it is, so that two equal ones always give the same text.
+def split_heavy(blocks: Iterable[SpecBlock], most: int = MOST_INPUT_BYTES) -> Iterator[SpecBlock]:
+    """The same specs, those together whose arguments have at most `most` bytes, though at least one."""
+    for block in blocks:
+        weights = [convert(block.columns[field], weigh) for field in ("args", "kwargs")]
+        if sum(map(sum, weights)) <= most:
+            yield block
+            continue
+        start, total = 0, 0
+        for place, weight in enumerate(map(sum, zip(*weights, strict=True))):
+            if total + weight > most and place > start:
+                yield block.cut(start, place)
+                start, total = place, 0
+            total += weight
+        yield block.cut(start, len(block))
+
+
+def digest_spec(spec: WorkflowSpec) -> str:
+    """The lockfile's digest: what a workflow is, so that two equal ones always give the same text.
 
     Unset options are left out; so are the values that mean the same as unset (no arguments, priority 0,
     no roles), so that writing a default out changes nothing.
     Source: SPEC §5.
     """
+    members = [_digested(field, getattr(spec, field)) for field in _DIGESTED]
+    return digest_texts([b"{%b}" % b"".join(members)])[0]
+
+
+def digest_block(block: SpecBlock) -> list[str]:
+    """`digest_spec` of each workflow."""
     count = len(block)
     members = [convert(block.columns[field], partial(_digested, field)) for field in _DIGESTED]
     return digest_texts(glue([Repeated(b"{", count), *members, Repeated(b"}", count)], count, b""))
@@ -124,11 +160,6 @@ def _digested(field: str, value: Any) -> bytes:
         return b""
     # a workflow always has its name, which comes last: all members before it end with a comma
     return b'"%b":%b%b' % (field.encode(), canonical_bytes(value), b"" if field == _DIGESTED[-1] else b",")
-
-
-def digest_spec(spec: WorkflowSpec) -> str:
-    """`digest_block` of one workflow."""
-    return digest_block(SpecBlock.of([spec]))[0]
 
 
 def encode_block_inputs(block: SpecBlock) -> list[str]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from .ahead import read_ahead
 from .batch import Batch
-from .blocks import SpecBlock, digest_block
+from .blocks import SpecBlock, digest_block, split_heavy
 from .columns import convert, distinct
 from .comparison import compare_block
 from .diagnostic import Diagnostic, Severity
@@ -140,7 +140,8 @@ def make_manifest_plan(
     queues, now_ms = retry.call(lambda: _read_surroundings(database))
     check = QueueCheck(queues, batch.queues, now_ms=now_ms)
     unstorable = options_without_column(database.layout)
-    chunks = (_Asked.of(block, None if verify else lock) for block in batch.blocks(chunk_size))
+    blocks = split_heavy(batch.blocks(chunk_size))
+    chunks = (_Asked.of(block, None if verify else lock) for block in blocks)
 
     def read(asked: _Asked) -> _Found:
         return retry.call(partial(_read_rows, database, asked))

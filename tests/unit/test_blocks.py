@@ -17,8 +17,9 @@ from dbos_manifest.blocks import (
     encode_block_inputs,
     make_blocks,
     resize_blocks,
+    split_heavy,
 )
-from dbos_manifest.spec import WorkflowSpec, encode_inputs
+from dbos_manifest.spec import WorkflowSpec, encode_argument, encode_inputs
 from dbos_manifest.validation import validate_files
 
 ARGUMENTS: list[Any] = [[], [1], [True], [1.0], ["2026-01-01"], [{"b": 1, "a": "é"}], ["1.5", None]]
@@ -49,6 +50,19 @@ def test_sizes(found: list[WorkflowSpec], first: int, second: int) -> None:
     assert repr([spec for block in blocks for spec in block]) == repr(found)
     assert [len(block) for block in blocks[:-1]] == [second] * (len(blocks) - 1)
     assert 1 <= len(blocks[-1]) <= second
+
+
+@given(lists, st.integers(0, 60))
+def test_heavy_blocks_are_split(found: list[WorkflowSpec], most: int) -> None:
+    def weight(spec: WorkflowSpec) -> int:
+        return len(encode_argument(spec.args)) + len(encode_argument(spec.kwargs))
+
+    blocks = [*split_heavy([SpecBlock.of(found)], most)]
+    assert repr([spec for block in blocks for spec in block]) == repr(found)
+    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+        total = sum(map(weight, block))
+        assert total <= most or len(block) == 1
+        assert following is None or total + weight(following[0]) > most
 
 
 @given(lists)
