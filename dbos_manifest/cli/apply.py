@@ -55,7 +55,7 @@ _FIXED_BY_A_PLAN = {
 }  # fmt: skip
 
 apply_options = together(
-    option("--chunk-size", type=click.IntRange(1, 100_000), help="Workflows per transaction."),
+    option("--chunk-size", type=click.IntRange(1, 100_000), help="Workflows per transaction, at most."),
     option("--atomic", is_flag=True, help="Each manifest in one transaction: all of it or nothing."),
     option("--fail-fast", is_flag=True, help="Stop at the first chunk with a row at fault."),
     option("--locked", is_flag=True, help="Send and write nothing; exit 6 if there were anything."),

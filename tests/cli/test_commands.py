@@ -183,6 +183,18 @@ def test_created_at_never_falls_in_manifest_order(run_db: Cli, tmp_path: Path, d
     assert len(set(times)) == 250
 
 
+def test_large_arguments_go_in_smaller_chunks(run_db: Cli, tmp_path: Path) -> None:
+    """Of 900 kB each at most 32 MiB together, however many workflows a chunk may have."""
+    (tmp_path / "large.yaml").write_text(
+        f"version: 1\nname: large\ndefaults: {{queue: q, workflow: f}}\nvars: {{pad: {'x' * 900_000}}}\n"
+        "workflows:\n- id: w${{ n }}\n  args: ['${{ vars.pad }}']\n  matrix: {n: {range: {stop: 40}}}\n"
+    )
+    events = [json.loads(line) for line in run_db("apply", "large.yaml", "-o", "jsonl").out.splitlines()]
+    assert [event["sent"] for event in events if event["type"] == "chunk"] == [37, 40]
+    for words in (("plan", "large.yaml"), ("plan", "large.yaml", "--verify")):
+        assert "Plan: 0 to enqueue, 40 unchanged" in run_db(*words).out
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
