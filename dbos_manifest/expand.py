@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from math import prod
 from typing import Any
 
-from .axes import Axis, AxisError, make_axis
+from .axes import AxisError
 from .blocks import SpecBlock, make_blocks, resize_blocks
 from .catalog import Catalog
-from .diagnostic import Diagnostic, Path, Target, make_diagnostic
-from .expression import MARK, ExpressionError, did_you_mean, parse_template
+from .diagnostic import Path, make_diagnostic
+from .entries import find_marks, read_fields, read_matrix, variables_of
+from .expression import MARK
 from .findings import Findings
 from .manifest import Manifest
 from .matrix import Matrix
-from .options import OPTIONS, PLAIN_OPTIONS, REQUIRED_OPTIONS, TIME_OPTIONS
+from .options import OPTIONS, REQUIRED_OPTIONS
 from .spec import WorkflowSpec, default_id
 from .template import (
     CheckOption,
@@ -29,7 +30,6 @@ from .values import Unfit, compile_value, contains_mark, resolve_constants
 
 MAX_EVALUATIONS = 200_000_000  # a million workflows of two hundred expressions
 A_FEW = 1000  # workflows of an entry that are not worth blocks of their own
-_RULES = ("exclude", "include")
 _INHERITED = ("application", "runtime")  # what the manifest says for all its workflows
 
 
@@ -53,7 +53,7 @@ class Expansion:
         inherited = {key: getattr(manifest, key) for key in _INHERITED}
         self._inherited = {key: None if contains_mark(text) else text for key, text in inherited.items()}
         self._defaults = self._resolve_defaults()
-        self._shared = _fields_of(self._defaults, ("defaults",), self.findings.add)
+        self._shared = read_fields(self._defaults, ("defaults",), self.findings.add)
         self._defaults_vary = contains_mark(self._defaults)
         for index, entry in enumerate(manifest.entries):
             if self._defaults_vary or "matrix" in entry or contains_mark(entry):
@@ -139,12 +139,12 @@ class Expansion:
     def _plain(self, index: int, report: Report) -> Iterator[WorkflowSpec]:
         """The one workflow of an entry without expressions, which a manifest may have very many of."""
         entry = self.manifest.entries[index]
-        own = _fields_of(entry, ("workflows", index), lambda found: report(found, None))
+        own = read_fields(entry, ("workflows", index), lambda found: report(found, None))
         workflow = own["workflow"] if "workflow" in own else self._shared.get("workflow")
         options = self._inherited | self._shared
         if self.manifest.catalog:
             listed = self.catalog.options(workflow)
-            options |= _fields_of(listed, ("catalog", str(workflow)), lambda found: report(found, None))
+            options |= read_fields(listed, ("catalog", str(workflow)), lambda found: report(found, None))
         options |= own
         fields = {name: value for name, value in options.items() if value is not None}
         missing = [option for option in REQUIRED_OPTIONS if option not in fields]
@@ -161,7 +161,7 @@ class Expansion:
             if key not in ("defaults", "workflows", "description") and not key.startswith("x-"):
                 if key == "catalog":  # a pattern or an example of a schema is no place of ours
                     value = {name: self.catalog.options(name) for name in self.manifest.catalog}
-                for path, target in _find_marks(value, (key,)):
+                for path, target in find_marks(value, (key,)):
                     self.findings.add(
                         make_diagnostic(
                             "misplaced-expression",
@@ -222,7 +222,7 @@ class Expansion:
             self.unchecked[index] = missing
             return
         try:
-            matrix = self._make_matrix(index, entry["matrix"]) if entry.get("matrix") is not None else None
+            matrix = self._read_matrix(index, entry.get("matrix"))
             if dynamic and self.catalog.has_options:
                 self._templates[index] = self._by_workflow(index, entry, matrix)
             else:
@@ -245,39 +245,10 @@ class Expansion:
 
         return _ByWorkflow(make, self.manifest.catalog)
 
-    def _make_matrix(self, index: int, raw: Mapping[str, Any]) -> Matrix:
-        path: Path = ("workflows", index, "matrix")
-        found = resolve_constants(raw, path, self.manifest.variables.values)
-        if found is not raw and (problems := self._check("matrix", found)):
-            raise Unfit([relocate(problem, path) for problem in problems])
-        axes: list[Axis] = []
-        problems = []
-        for name, source in found.items():
-            if name in _RULES or name.startswith("x-"):
-                continue
-            try:
-                axes.append(make_axis(name, source, self.manifest.tree, self.manifest.max_workflows))
-            except AxisError as error:
-                problems.append(
-                    make_diagnostic(error.code, error.message, (*path, name, *error.path), help=error.help)
-                )
-        rules = {rule: found.get(rule) or [] for rule in _RULES}
-        for position, exclude in enumerate(rules["exclude"]):
-            for name in exclude:
-                if name not in found or name in _RULES:
-                    names = [axis for axis in found if axis not in _RULES]
-                    problems.append(
-                        make_diagnostic(
-                            "unknown-name",
-                            f"there is no axis `{name}`",
-                            (*path, "exclude", position, name),
-                            target=Target.KEY,
-                            help=did_you_mean(name, names),
-                        )
-                    )
-        if problems:
-            raise Unfit(problems)
-        return Matrix(tuple(axes), tuple(rules["exclude"]), tuple(rules["include"]))
+    def _read_matrix(self, index: int, raw: Mapping[str, Any] | None) -> Matrix | None:
+        if raw is None:
+            return None
+        return read_matrix(raw, ("workflows", index, "matrix"), self.manifest, self._check)
 
     def _count_workflows(self) -> bool:
         """Whether there are more workflows than allowed; the counts that can be wrong are reported."""
@@ -384,51 +355,3 @@ class _ByWorkflow:
 
 def _show(count: int) -> str:
     return f"{count:,}" if count < 10**15 else f"about 10^{len(str(count)) - 1}"
-
-
-def _fields_of(
-    options: Mapping[str, Any], path: Path, report: Callable[[Diagnostic], None]
-) -> dict[str, Any]:
-    """Options under the names and in the units of WorkflowSpec, as far as they are no expressions."""
-    fields: dict[str, Any] = {}
-    for option, value in options.items():
-        if option in PLAIN_OPTIONS:
-            fields[option] = value
-        elif option in TIME_OPTIONS and not (isinstance(value, str) and MARK in value):
-            field, parse, code = TIME_OPTIONS[option]
-            fields[field] = None
-            if value is not None:
-                try:
-                    fields[field] = parse(value)
-                except ValueError as error:
-                    report(make_diagnostic(code, f"`{option}`: {error}", (*path, option)))
-    return fields
-
-
-def variables_of(raw: Any) -> frozenset[str]:
-    """The variables that a value's expressions name; one that cannot be read names none."""
-    if isinstance(raw, str):
-        if MARK not in raw:
-            return frozenset()
-        try:
-            return frozenset(e.variable for e in parse_template(raw).expressions if e.variable is not None)
-        except ExpressionError:
-            return frozenset()
-    parts: Sequence[Any] = (
-        list(raw.values()) if isinstance(raw, dict) else raw if isinstance(raw, list) else ()
-    )
-    return frozenset[str]().union(*map(variables_of, parts))
-
-
-def _find_marks(value: Any, path: Path) -> Iterator[tuple[Path, Target]]:
-    if isinstance(value, str):
-        if MARK in value:
-            yield path, Target.VALUE
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if MARK in key:
-                yield (*path, key), Target.KEY
-            yield from _find_marks(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _find_marks(item, (*path, index))

@@ -18,7 +18,7 @@ LAYERS = [
     "dates", "filters", "expression", "json_text", "tree", "variables",
     "yaml_builder", "yaml_places", "document", "schema", "manifest",
     "spec", "blocks", "options", "axis_files", "cron_ticks", "axes", "matrix", "catalog", "values",
-    "template", "findings", "expand",
+    "template", "entries", "findings", "expand",
     "batch", "selection", "uniqueness", "rules", "lint", "snapshot", "lock_lines", "lockfile",
     "plan", "comparison", "preflight",
     "files", "beside", "validation", "system_db",
