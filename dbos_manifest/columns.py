@@ -10,6 +10,7 @@ from .canonical import encode_json
 
 Value = TypeVar("Value")
 Made = TypeVar("Made")
+HEAVY = 8 * 2**20  # bytes, of values that are made together
 _PLAIN = frozenset({str, int, type(None)})
 
 

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from math import prod
 from typing import Any
 
 from .axes import Axis, AxisError
 from .canonical import canonical_json
-from .columns import weigh
+from .columns import HEAVY, weigh
 from .filters import UNSET
 
 Cell = tuple[Any, ...]
@@ -23,6 +24,7 @@ Column = Callable[[Any], Any]
 
 HELD_AT_ONCE = 20_000  # combinations of the inner axes that are kept while the first one advances
 MOST_HELD = 32 * 2**20  # bytes of them
+_STEP = 50  # combinations that are made before they are weighed
 MAX_STATES = 100_000
 _UNSET_CELL: Cell = (UNSET, None)
 Rule = dict[str, str]  # axis -> canonical text
@@ -217,6 +219,18 @@ def _pair(
         head = (make(value),)
         for tail in inner():
             yield head + tail
+
+
+def read_part(combinations: Iterator[Combination], size: int, scale: Scale) -> list[Combination]:
+    """The next combinations: `size` of them, or fewer when they are heavy."""
+    part: list[Combination] = []
+    most = scale.weight + HEAVY
+    while len(part) < size and scale.weight <= most:
+        more = [*islice(combinations, min(_STEP, size - len(part)))]
+        if not more:
+            break
+        part += more
+    return part
 
 
 class _Counting:

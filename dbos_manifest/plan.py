@@ -112,6 +112,7 @@ class Changes:
     said: Sequence[Change]
     alike: Sequence[Alike]
 
+    @property
     def ids(self) -> Sequence[str]:
         return self.block.ids if self.block is not None else (self.said[0].id,)
 

@@ -106,7 +106,7 @@ class ManifestPlan:
                 self.left_alone.update(alike.ids)
             if decision is Decision.REFUSE:
                 self.refused += alike.size
-        self.decisions += bytes(convert(changes.said, lambda change: decided(change) is Decision.SEND))
+        self.decisions += bytes(found is Decision.SEND for found in convert(changes.said, decided))
         if self.refused and (room := _REFUSALS_KEPT - len(self.refusals)):
             refused = changes.select(lambda change: decided(change) is Decision.REFUSE)
             self.refusals += islice(refused, room)

@@ -257,7 +257,7 @@ class StaleCheck:
     def add(self, changes: Changes) -> None:
         if changes.block is None:
             return
-        for workflow_id, change in zip(changes.ids(), changes.said, strict=True):
+        for workflow_id, change in zip(changes.ids, changes.said, strict=True):
             planned, found = next(self._states), _state_code(change.state, change.held)
             done = planned == _CREATE and found == _UNCHANGED and change.comparable
             if planned != found and not done:

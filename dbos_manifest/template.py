@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any, NamedTuple
 
 from .blocks import SpecBlock
@@ -13,10 +12,10 @@ from .columns import Repeated
 from .diagnostic import Diagnostic, Path, make_diagnostic
 from .expression import Getter
 from .filters import UNSET
-from .matrix import Column, Combination, Matrix, Scale
+from .matrix import Column, Combination, Matrix, Scale, read_part
 from .options import EMPTY, FIELDS, POSITIONS, REQUIRED_OPTIONS, TEXT_OPTIONS, TIME_OPTIONS
 from .spec import WorkflowSpec, default_id
-from .values import HEAVY, Scope, TooHeavy, Unfit, Value, compile_value, contains_mark, evaluate_all
+from .values import Scope, TooHeavy, Unfit, Value, compile_value, contains_mark, evaluate_all
 
 CheckOption = Callable[[str, Any], list[Diagnostic]]
 """An option's value beside the manifest schema; the paths of what it finds start at the option."""
@@ -25,7 +24,6 @@ Report = Callable[[Diagnostic, Callable[[], str] | None], None]
 """Takes a finding, and a function that says which combination it is about."""
 
 _AT_ONCE = 1000  # combinations
-_STEP = 50  # combinations that are made before they are weighed
 _DEFAULTS = WorkflowSpec(id="", workflow="", queue="", args=[], kwargs={})
 
 
@@ -190,7 +188,7 @@ class EntryTemplate:
         """The same in blocks of at most `size`, smaller ones where they are heavy."""
         scale = Scale()
         combinations = iter([()]) if self.matrix is None else self.matrix.combinations(self._columns, scale)
-        while part := _read_part(combinations, size, scale):
+        while part := read_part(combinations, size, scale):
             yield from self._make_blocks(part, report)
 
     def _make_blocks(self, combinations: list[Combination], report: Report) -> Iterator[SpecBlock]:
@@ -254,18 +252,6 @@ class EntryTemplate:
 
     def label(self, combination: Combination) -> str:
         return label_binding(self.matrix.names if self.matrix else (), combination)
-
-
-def _read_part(combinations: Iterator[Combination], size: int, scale: Scale) -> list[Combination]:
-    """The next combinations: `size` of them, or fewer when they are heavy."""
-    part: list[Combination] = []
-    most = scale.weight + HEAVY
-    while len(part) < size and scale.weight <= most:
-        more = [*islice(combinations, min(_STEP, size - len(part)))]
-        if not more:
-            break
-        part += more
-    return part
 
 
 def label_binding(names: tuple[str, ...], combination: Combination) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .columns import weigh
+from .columns import HEAVY, weigh
 from .diagnostic import Diagnostic, Fragment, Path, make_diagnostic
 from .expression import MARK, ExpressionError, Getter, Template, bind_template, parse_template
-
-HEAVY = 8 * 2**20  # bytes, of values that are made together
 
 
 class Unfit(Exception):

@@ -117,7 +117,7 @@ class PlanIds:
         self._write = write
 
     def add(self, batch: Batch, changes: Changes) -> None:
-        for workflow_id, change in zip(changes.ids(), changes.said, strict=True):
+        for workflow_id, change in zip(changes.ids, changes.said, strict=True):
             if change.state is State.CREATE:
                 self._write(f"{workflow_id}\n")
 

@@ -197,7 +197,7 @@ def test_many_together_are_compared_as_each_alone(found: list[Any], alike: bool)
         )
         for spec in specs
     ]
-    assert together.ids() == block.ids
+    assert together.ids == block.ids
     by_kind: dict[Any, list[Any]] = {}
     for change in each:
         kind = (change.state, change.status, change.comparable, change.held, change.held_by is None)
