@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import NullPool
 
 from ..errors import DatabaseDenied, DatabaseUnreachable, UsageError
+from .address import connect, read_url
 from .layout import Layout, read_layout
 from .retry import Retry
 
@@ -142,36 +142,19 @@ def _open_sqlite(rest: str) -> Database:
 
 
 def _open_postgresql(url: str, schema: str) -> Database:
-    try:
-        words = {key: str(value) for key, value in psycopg.conninfo.conninfo_to_dict(url).items()}
-    except psycopg.ProgrammingError as error:
-        # libpq quotes the URL in its message, and with it the password
-        reason = re.sub(r'"[^"]*"', "…", str(error)).strip()
-        raise UsageError(
-            f"the PostgreSQL URL cannot be read: {reason}",
-            "write postgresql://user:password@host:5432/database",
-        ) from None
-    # a special character left bare moves a part of the password into these, so they are not repeated
-    ports = words.get("port", "").split(",")
-    if any("@" in words.get(key, "") for key in ("host", "dbname")) or not all(
-        port == "" or port.isdecimal() for port in ports
-    ):
-        raise UsageError(
-            "the PostgreSQL URL cannot be read: a character in host, port or database is out of place",
-            "percent-encode special characters of user and password: @ is %40, / is %2F, : is %3A, ? is %3F",
-        )
+    words = read_url(url)
     words.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
     for key, value in KEEPALIVES.items():
         words.setdefault(key, value)
     words.setdefault("application_name", "dbos-manifest")
     words["client_encoding"] = "UTF8"
 
-    def connect() -> psycopg.Connection[Any]:
-        # no server-side prepared statements: a PgBouncer in transaction mode would lose them
-        return psycopg.connect(psycopg.conninfo.make_conninfo(**words), prepare_threshold=None)
-
     engine = create_engine(
-        "postgresql+psycopg://", creator=connect, pool_size=2, pool_pre_ping=False, hide_parameters=True
+        "postgresql+psycopg://",
+        creator=partial(connect, url, words),
+        pool_size=2,
+        pool_pre_ping=False,
+        hide_parameters=True,
     )
     host = f"{words.get('host', 'localhost')}:{words.get('port', '5432')}"
     database = Database(engine, schema, f"{words.get('dbname', '?')} on {host}")

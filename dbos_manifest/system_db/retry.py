@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from typing import Literal, NamedTuple, TypeVar
@@ -24,13 +25,17 @@ _DENIED = {"28000", "28P01", "42501", "25006", "3D000"}
 # language a refusal, but for the answers that pass by themselves:
 _BUSY = (
     "too many clients", "too many connections", "connection slots", "starting up", "shutting down",
-    "not yet accepting", "recovery mode", "terminating connection", "cannot connect to server",
-    "query_wait_timeout",
+    "not yet accepting", "system is not accepting", "recovery mode", "terminating connection",
+    "cannot connect to server", "query_wait_timeout", "login has been failing", "server down", "ax client",
 )  # fmt: skip
 _REFUSED = (
     "FATAL", "authentication failed", "no pg_hba.conf entry", "does not exist", "no password supplied",
-    "certificate", "does not support SSL", "ermission denied",
+    "certificate", "does not support SSL", "ermission denied", "channel binding", "authentication method",
+    "private key", "requirepeer", "wrong version number", "unsupported protocol", "protocol version",
+    "received invalid response", "GSSAPI encryption required",
 )  # fmt: skip
+
+_PREFIX = re.compile(r"^connection (?:is bad|failed): (?=connection to server)")  # psycopg's, of no use
 
 
 class RetryNotice(NamedTuple):
@@ -53,18 +58,19 @@ class Retry:
                 retry mends. A row's fault (SQLSTATE 22, 23, 54) comes through as the driver's error.
         """
         counted_from_s: list[float] = []
+        growing = tenacity.wait_exponential(multiplier=0.1, max=10) + tenacity.wait_random(0, 0.3)
 
-        def spent(state: tenacity.RetryCallState) -> bool:
+        def left_s(state: tenacity.RetryCallState) -> float:
             # from the first failure: a long transaction that is cut at its end has the whole budget left
             assert state.outcome_timestamp is not None
             if not counted_from_s:
                 counted_from_s.append(state.start_time if since_start else state.outcome_timestamp)
-            return state.outcome_timestamp - counted_from_s[0] >= self._budget_s
+            return self._budget_s - (state.outcome_timestamp - counted_from_s[0])
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: classify(error) == "transient"),
-            stop=spent,
-            wait=tenacity.wait_exponential(multiplier=0.1, max=10) + tenacity.wait_random(0, 0.3),
+            stop=lambda state: left_s(state) <= 0,
+            wait=lambda state: max(0.0, min(growing(state), left_s(state))),
             before_sleep=self._tell,
             reraise=True,
         )
@@ -135,7 +141,7 @@ def describe_error(error: BaseException | None) -> str:
         # the detail of other errors may quote the whole row
         detail = driver.diag.message_detail if driver.sqlstate == UNIQUE_VIOLATION else None
         return driver.diag.message_primary + (f" ({detail})" if detail else "")
-    return " ".join(str(driver).split())
+    return _PREFIX.sub("", " ".join(str(driver).split()))
 
 
 def _to_tool_error(error: BaseException) -> DatabaseError:

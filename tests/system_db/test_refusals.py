@@ -35,10 +35,12 @@ def opened(url: str) -> Database:
     return open_database(url, retry=Retry(1, lambda notice: None))
 
 
-def refusal(url: str, *, budget_s: float = 0.5, schema: str = "dbos") -> ManifestToolError:
+def refusal(
+    url: str, *, budget_s: float = 0.5, schema: str = "dbos", notices: list[RetryNotice] | None = None
+) -> ManifestToolError:
     """The error that opening the database ends in; nothing of it may hold the password."""
     with pytest.raises(ManifestToolError) as caught:
-        open_database(url, schema=schema, retry=Retry(budget_s, lambda notice: None))
+        open_database(url, schema=schema, retry=Retry(budget_s, ([] if notices is None else notices).append))
     shown = "".join(traceback.format_exception(caught.value, chain=True))
     lines = [line for line in shown.splitlines() if not line.startswith("    ")]  # without the sources
     assert SECRET not in "\n".join([*lines, caught.value.message, str(caught.value.hint)])
@@ -56,6 +58,9 @@ def refusal(url: str, *, budget_s: float = 0.5, schema: str = "dbos") -> Manifes
         "postgresql://u:hunter2/x@localhost/x",  # libpq reads host u, port hunter2
         "postgresql://u:12/hunter2@localhost/x",  # host u, port 12, database hunter2@…
         "postgresql://u:a@hunter2@localhost/x",  # host hunter2@localhost
+        "postgresql://u:12/x?hunter2=1@localhost/x",  # parameter hunter2
+        "postgresql://u:hunter2/x?foo=1@localhost/x",
+        "postgresql://u:p@localhost/x?options=-c%20x=hunter2",
         "sqlite://",
         "sqlite:///",
     ],
@@ -74,15 +79,126 @@ def test_an_unreachable_port() -> None:
     assert str(port) in error.message
 
 
-def test_an_unknown_host_names_it() -> None:
-    error = refusal(f"postgresql://u:{SECRET}@no-such-host.invalid/orders")
+def refused_at_once(url: str) -> ManifestToolError:
+    """The error of a URL that is not tried twice, however large the budget is."""
+    notices: list[RetryNotice] = []
+    error = refusal(url, budget_s=600, notices=notices)
+    assert notices == []
+    assert "check that it runs" not in str(error.hint)
+    return error
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "two..dots", "l" * 64 + ".invalid"])
+def test_an_unknown_host_is_named_and_not_tried_again(host: str) -> None:
+    error = refused_at_once(f"postgresql://u:{SECRET}@{host}/orders")
     assert isinstance(error, DatabaseUnreachable)
-    assert "no-such-host.invalid" in error.message
+    assert f"`{host}`" in error.message
+
+
+def test_an_unknown_host_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "no-such-host.invalid")
+    error = refused_at_once(f"postgresql://u:{SECRET}@/orders")
+    assert "`no-such-host.invalid`" in error.message
+    assert "PGHOST" in str(error.hint)
+
+
+def test_a_name_server_that_is_away_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*arguments: object, **named: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", away)
+    notices: list[RetryNotice] = []
+    error = refusal(f"postgresql://u:{SECRET}@db.internal/orders", notices=notices)
+    assert isinstance(error, DatabaseUnreachable)
+    assert notices
+
+
+def test_a_socket_that_is_not_there_yet_is_tried_again(tmp_path: Path) -> None:
+    notices: list[RetryNotice] = []
+    error = refusal(f"postgresql://u:{SECRET}@/orders?host={tmp_path}", notices=notices)
+    assert isinstance(error, DatabaseUnreachable)
+    assert notices
+
+
+REJECTED = [
+    ("sslmode", "no-verify"),
+    ("target_session_attrs", "primry"),
+    ("channel_binding", "yes"),
+    ("gssencmode", "on"),
+    ("load_balance_hosts", "round"),
+    ("require_auth", "passwort"),
+    ("ssl_min_protocol_version", "9"),
+    ("connect_timeout", "soon"),
+    ("keepalives", "on"),
+    ("keepalives_idle", "30s"),
+    ("tcp_user_timeout", "1m"),
+    ("port", "99999"),
+    ("port", "0"),
+    ("hostaddr", "999.1.1.1"),
+    ("service", "no-such-service"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), REJECTED)
+def test_a_parameter_that_libpq_rejects(name: str, value: str) -> None:
+    """It needs no server: libpq never gets that far."""
+    error = refused_at_once(f"postgresql://u:{SECRET}@127.0.0.1/orders?{name}={value}")
+    assert isinstance(error, UsageError)
+    assert f"`{name}`" in error.message
+    assert value in error.message
+    assert f"correct `{name}`" in str(error.hint)
+
+
+@pytest.mark.parametrize(
+    ("variable", "name", "value"), [("PGSSLMODE", "sslmode", "no-verify"), ("PGPORT", "port", "99999")]
+)
+def test_a_rejected_parameter_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variable: str, name: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    error = refused_at_once(f"postgresql://u:{SECRET}@127.0.0.1/orders")
+    assert f"`{name}`" in error.message
+    assert variable in str(error.hint)
+
+
+@pytest.mark.parametrize(
+    ("query", "message", "hint"),
+    [
+        ("pgbouncer=true", "unknown parameter `pgbouncer`", "leave it out"),
+        ("schema=dbos", "unknown parameter `schema`", "--schema"),
+        ("sslmod=require", "unknown parameter `sslmod`", "did you mean `sslmode`?"),
+        ("options=-c%20x=1", "the parameter `options`", "%3D"),
+        ("sslmode", "the parameter `sslmode`", "sslmode=VALUE"),
+    ],
+)
+def test_a_query_that_cannot_be_read_names_the_parameter(query: str, message: str, hint: str) -> None:
+    error = refused_at_once(f"postgresql://u:{SECRET}@localhost/db?{query}")
+    assert isinstance(error, UsageError)
+    assert message in error.message
+    assert hint in str(error.hint)
+
+
+def test_a_bare_slash_and_question_mark_in_the_password() -> None:
+    """libpq reads the rest of such a password as a parameter, and quotes its value."""
+    for name in ("sslmode", "connect_timeout", "service"):
+        error = refused_at_once(f"postgresql://127.0.0.1:12/s?{name}={SECRET}@host/db")
+        assert f"`{name}`" in error.message
+        assert "%3F" in str(error.hint)
+
+
+def test_no_pause_goes_beyond_the_end_of_the_budget() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        for budget_s in (0.3, 1.0, 1.7):
+            notices: list[RetryNotice] = []
+            refusal(f"postgresql://u@127.0.0.1:{port}/orders", budget_s=budget_s, notices=notices)
+            assert notices
+            assert sum(notice.wait_s for notice in notices) <= budget_s
 
 
 def test_an_unknown_database(postgres_url: str) -> None:
-    url = postgres_url.replace("/test_", "/no_such_")
-    error = refusal(url, budget_s=60)
+    error = refused_at_once(postgres_url.replace("/test_", "/no_such_"))
     assert isinstance(error, DatabaseDenied)
     assert "no_such_" in error.message
 
