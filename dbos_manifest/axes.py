@@ -78,7 +78,8 @@ def _range(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Ax
     start, stop, step = (numbers[key] for key in ("start", "stop", "step"))
     if step == 0:
         raise AxisError("invalid-axis", "`step` is 0: the range would never end", ("step",))
-    if all(isinstance(number, int) for number in (start, stop, step)):
+    if not any(number % 1 for number in (start, stop, step)):
+        start, stop, step = int(start), int(stop), int(step)
         whole = range(start, stop, step)
         count = max(0, -((start - stop) // step))
         values: Callable[[], Iterator[Any]] = partial(iter, whole)

@@ -10,7 +10,7 @@ from .diagnostic import Diagnostic, Path, Target, make_diagnostic
 from .expression import MARK, ExpressionError, did_you_mean, parse_template
 from .manifest import Manifest
 from .matrix import Matrix
-from .options import PLAIN_OPTIONS, TIME_OPTIONS
+from .options import PLAIN_OPTIONS, TIME_OPTIONS, read_plain_option
 from .template import CheckOption, relocate
 from .values import Unfit, resolve_constants
 
@@ -62,7 +62,7 @@ def read_fields(
     fields: dict[str, Any] = {}
     for option, value in options.items():
         if option in PLAIN_OPTIONS:
-            fields[option] = value
+            fields[option] = read_plain_option(option, value)
         elif option in TIME_OPTIONS and not (isinstance(value, str) and MARK in value):
             field, parse, code = TIME_OPTIONS[option]
             fields[field] = None

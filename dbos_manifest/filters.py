@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from contextlib import suppress
+from math import isfinite
 from typing import Any, NamedTuple
 
 from .canonical import canonical_json
@@ -19,6 +21,10 @@ UNSET: Any = type("Unset", (), {"__repr__": lambda self: "unset", "__slots__": (
 Function = Callable[[Any], Any]
 _INTEGER = re.compile(rf"[-+]?[0-9]{{1,{MAX_DIGITS}}}", re.ASCII)
 _NUMBER = re.compile(r"[-+]?[0-9]{1,400}(\.[0-9]{1,400})?([eE][-+]?[0-9]{1,4})?", re.ASCII)
+
+
+class OutOfRange(ValueError):
+    """A number that JSON can spell and a float cannot hold."""
 
 
 class Filter(NamedTuple):
@@ -108,13 +114,12 @@ def _to_int(value: Any) -> int:
 
 
 def _to_float(value: Any) -> float:
-    try:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return float(value)
-        if isinstance(value, str) and _NUMBER.fullmatch(value):
-            return float(value)
-    except OverflowError:
-        pass
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number or (isinstance(value, str) and _NUMBER.fullmatch(value)):
+        with suppress(OverflowError):
+            if isfinite(number := float(value)):
+                return number
+        raise OutOfRange(f"{_shown(value)} is out of range: a number is at most about 1.8e308")
     raise ValueError(f"{_shown(value)} is not a number")
 
 
@@ -132,11 +137,11 @@ def _make_replace(old: Any, new: Any) -> Function:
 
 
 def _make_pad(width: Any, fill: Any = "0") -> Function:
-    if isinstance(width, bool) or not isinstance(width, int) or not 0 <= width <= MAX_PAD:
+    if type(width) not in (int, float) or width % 1 or not 0 <= width <= MAX_PAD:
         raise ValueError(f"pad takes a width from 0 to {MAX_PAD}")
     if not isinstance(fill, str) or len(fill) != 1:
         raise ValueError("pad takes one character to fill with")
-    return lambda value: text_of(value).rjust(width, fill)
+    return lambda value: text_of(value).rjust(int(width), fill)
 
 
 def _shown(value: Any) -> str:

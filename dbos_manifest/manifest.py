@@ -49,7 +49,7 @@ def parse_manifest(document: Document, tree: Tree, given: Given) -> Manifest:
         application=data.get("application"),
         runtime=data.get("runtime"),
         variables=resolve_variables(data.get("vars") or {}, given),
-        max_workflows=limits.get("max_workflows") or MAX_WORKFLOWS,
+        max_workflows=int(limits.get("max_workflows") or MAX_WORKFLOWS),
         max_input_bytes=parse_size(size) if size else MAX_INPUT_BYTES,
         catalog={name: entry or {} for name, entry in (data.get("catalog") or {}).items()},
         queues={name: queue["partitioned"] for name, queue in (data.get("queues") or {}).items()},

@@ -42,6 +42,12 @@ TEXT_OPTIONS = frozenset(
 )  # fmt: skip
 """Options that take any text at all."""
 
+
+def read_plain_option(option: str, value: Any) -> Any:
+    """Return a plain option's value; `1e1` is an integer to JSON Schema, so a priority of 1e1 is 10."""
+    return int(value) if type(value) is float and option == "priority" else value
+
+
 REQUIRED_OPTIONS = ("workflow", "queue")
 FIELDS = {option: TIME_OPTIONS[option].field if option in TIME_OPTIONS else option for option in OPTIONS}
 POSITIONS = {field: position for position, field in enumerate(WorkflowSpec._fields)}

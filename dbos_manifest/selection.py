@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
+from decimal import Decimal
+from math import isfinite
 from typing import Any, NamedTuple
 
 from .canonical import canonical_json
@@ -20,7 +22,7 @@ _TERM = re.compile(
     r"((?:\"[^\"]*\"|'[^']*'|[^\s,\"']+)(?:,(?:\"[^\"]*\"|'[^']*'|[^\s,\"']+))*)"
 )
 _WORD = re.compile(r"\"([^\"]*)\"|'([^']*)'|([^\s,\"']+)")
-_NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
+_NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,4})?", re.ASCII)
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda a, b: a < b,
     "<=": lambda a, b: a <= b,
@@ -50,6 +52,9 @@ def parse_terms(text: str) -> list[Term]:
     while match := _TERM.match(text, at):
         name, operator, values = match.groups()
         words = tuple(next(part for part in word if part) for word in _WORD.findall(values) if any(word))
+        for word in words:
+            if _NUMBER.fullmatch(word) and "e" in word.lower() and not isfinite(float(word)):
+                raise UsageError(f"--select: `{word}` is out of range: a number is at most about 1.8e308")
         if operator in _ORDERS and len(words) != 1:
             raise UsageError(f"--select: `{match[0].strip()}` compares with more than one value")
         terms.append(Term(name, operator, words or ("",)))
@@ -149,7 +154,7 @@ def _equal(value: Any, text: str) -> bool:
     if isinstance(value, str):
         return value == text
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return _NUMBER.fullmatch(text) is not None and float(text) == float(value)
+        return _NUMBER.fullmatch(text) is not None and Decimal(text) == Decimal(repr(value))
     return canonical_json(value) == text
 
 
@@ -160,7 +165,7 @@ def _in_order(term: Term, value: Any) -> bool:
         raise UsageError(f"--select: `{term.name}` is {canonical_json(value)[:40]}, which has no order")
     shown = str(value)
     if _NUMBER.fullmatch(text) and _NUMBER.fullmatch(shown):
-        return order(float(shown), float(text))
+        return order(Decimal(shown), Decimal(text))  # exact, and an integer may be beyond any float
     if not isinstance(value, str):
         raise UsageError(f"--select: `{term.name}` is a number, and `{text}` is none")
     if "T" in text and "T" in value:

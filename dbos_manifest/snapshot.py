@@ -9,6 +9,12 @@ FINAL_STATUSES = frozenset(
     {"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "RETRIES_EXCEEDED"}
 )
 
+STATUSES = (
+    "ENQUEUED", "DELAYED", "PENDING", "SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED",
+    "RETRIES_EXCEEDED",
+)  # fmt: skip
+"""Every status that DBOS gives a row; the last one is the name that old releases had for the one before."""
+
 
 class SnapshotRow(NamedTuple):
     """A row of workflow_status with its input, as stored. A column that the schema lacks reads as None."""

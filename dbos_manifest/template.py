@@ -13,7 +13,7 @@ from .diagnostic import Diagnostic, Path, make_diagnostic
 from .expression import Getter
 from .filters import UNSET
 from .matrix import Column, Combination, Matrix, Scale, read_part
-from .options import EMPTY, FIELDS, POSITIONS, REQUIRED_OPTIONS, TEXT_OPTIONS, TIME_OPTIONS
+from .options import EMPTY, FIELDS, POSITIONS, REQUIRED_OPTIONS, TEXT_OPTIONS, TIME_OPTIONS, read_plain_option
 from .spec import WorkflowSpec, default_id
 from .values import Scope, TooHeavy, Unfit, Value, compile_value, contains_mark, evaluate_all
 
@@ -155,7 +155,7 @@ class EntryTemplate:
         if value is None:
             return EMPTY.get(option.name, _DEFAULTS[POSITIONS[FIELDS[option.name]]])
         if (time := TIME_OPTIONS.get(option.name)) is None:
-            return value
+            return read_plain_option(option.name, value)
         try:
             return time.parse(value)
         except ValueError as error:

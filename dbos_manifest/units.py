@@ -20,6 +20,7 @@ _TIMESTAMP = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MAX_MILLISECONDS = 2**53 - 1
+MIN_TIMESTAMP, MAX_TIMESTAMP = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999, epoch ms
 
 
 def parse_duration(text: object) -> int:
@@ -91,7 +92,10 @@ def parse_timestamp(text: object) -> int:
     except ValueError:
         raise ValueError(f"`{text}` is not a date that exists") from None
     milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
-    return milliseconds + (int(fraction[1:4].ljust(3, "0")) if fraction else 0)
+    milliseconds += int(fraction[1:4].ljust(3, "0")) if fraction else 0
+    if not MIN_TIMESTAMP <= milliseconds <= MAX_TIMESTAMP:  # the offset moves it out of them
+        raise ValueError(f"`{text}` lies beyond the years 1 to 9999 in UTC")
+    return milliseconds
 
 
 def format_timestamp(epoch_ms: int) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from .errors import UsageError
 from .expression import did_you_mean
-from .filters import FILTERS
+from .filters import FILTERS, OutOfRange
 from .json_text import read_json
 
 _KINDS = {str: "text", bool: "true or false", list: "a list", dict: "a map"}
@@ -55,24 +56,29 @@ def _kind(value: Any) -> str:
 def _convert(name: str, text: str, default: Any) -> Any:
     if default is None or isinstance(default, str):
         return text
+    why = f"`{name}` is {_kind(default)}"
     try:
         if isinstance(default, bool):
             return {"true": True, "false": False}[text.lower()]
         if isinstance(default, (int, float)):
-            convert = FILTERS["int" if isinstance(default, int) else "float"].make()
-            try:
-                return convert(text)
-            except ValueError:
-                return FILTERS["float"].make()(text)
+            return _convert_number(text, whole=isinstance(default, int))
         value, problems = read_json(text)
         if not problems and type(value) is type(default):
             return value
+        why = problems[0][1] if problems else why
+    except OutOfRange as error:
+        why = str(error)
     except (ValueError, KeyError):
         pass
     hint = " as JSON" if isinstance(default, (list, dict)) else ""
-    raise UsageError(
-        f"--var {name}={text[:60]}: `{name}` is {_kind(default)}", f"write {_kind(default)}{hint}"
-    )
+    raise UsageError(f"--var {name}={text[:60]}: {why}", f"write {_kind(default)}{hint}")
+
+
+def _convert_number(text: str, *, whole: bool) -> int | float:
+    with suppress(ValueError):
+        if whole:
+            return FILTERS["int"].make()(text)  # type: ignore[no-any-return]
+    return FILTERS["float"].make()(text)  # type: ignore[no-any-return]
 
 
 def check_given(given: Given, declared: set[str]) -> list[str]:

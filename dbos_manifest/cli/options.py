@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from ..expression import did_you_mean
 from ..units import parse_duration
 
 Command = Callable[..., int]
@@ -38,8 +39,10 @@ def override(*words: str, **settings: Any) -> Decorator:
 # click's parameter types are generic for the checker only
 if TYPE_CHECKING:
     _ParamType = click.ParamType["Output"]
+    _Choice = click.Choice[str]
 else:
     _ParamType = click.ParamType
+    _Choice = click.Choice
 
 
 class Output(NamedTuple):
@@ -62,6 +65,17 @@ class _OutputType(_ParamType):
         if sign and not path:
             self.fail(f"`{value}` names no file: write {name}=FILE", param, ctx)
         return Output(self._choice.convert(name, param, ctx), Path(path) if sign else None)
+
+
+class NameChoice(_Choice):
+    """One of some names, in any case; for another one the closest is suggested."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        names = [*self.choices]
+        name = str(value).upper()
+        if name not in names:
+            self.fail(f"`{value}` is not one of the choices: {did_you_mean(name, names)}", param, ctx)
+        return name
 
 
 def output_option(*formats: str) -> Decorator:

@@ -57,7 +57,7 @@ def painter(*, err: bool = False) -> Paint:
 
 def _style(style: str, text: str) -> str:
     if style in ("bold", "dim"):
-        return click.style(text, bold=style == "bold", dim=style == "dim")
+        return click.style(text, **{style: True})  # naming the other one would end this one
     return click.style(text, fg=style)
 
 

@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from ..operations import read_live_rows
-from ..report.statuses import Status, status_lines, statuses_json
+from ..report.statuses import NOT_ENQUEUED, Status, status_lines, statuses_json
+from ..snapshot import STATUSES
 from .database_options import database_options, database_settings
 from .inputs import load_manifests, manifest_options
-from .options import option, output_option, paths_argument
+from .options import NameChoice, option, output_option, paths_argument
 from .output import painter, write, write_line
 
 
@@ -18,7 +19,13 @@ from .output import painter, write, write_line
 @paths_argument
 @manifest_options
 @database_options
-@option("--only", multiple=True, metavar="STATUS", help="Only workflows in this status; repeatable.")
+@option(
+    "--only",
+    multiple=True,
+    type=NameChoice([*STATUSES, NOT_ENQUEUED]),
+    metavar="STATUS",
+    help=f"Only workflows in this status; repeatable: {', '.join([*STATUSES, NOT_ENQUEUED])}.",
+)
 @output_option("text", "json", "ids")
 def status(paths: tuple[str, ...], output: str, only: tuple[str, ...], **options: Any) -> int:
     """Show the live DBOS status of every workflow of the manifests, with results and errors.
@@ -26,7 +33,7 @@ def status(paths: tuple[str, ...], output: str, only: tuple[str, ...], **options
     A workflow that the database does not have is NOT_ENQUEUED.
     """
     validation = load_manifests(paths, options)
-    wanted = {name.upper() for name in only}
+    wanted = frozenset(only)
     rows = read_live_rows(validation.manifests, database_settings(options))
     statuses = (found for found in map(Status._make, rows) if not wanted or found.status in wanted)
     if output == "json":

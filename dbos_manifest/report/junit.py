@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from xml.sax.saxutils import escape, quoteattr
 
 from ..diagnostic import Diagnostic, Severity
-from .text import printable
+from .text import printable, shorten
+
+_MESSAGE_WIDTH = 80
 
 
 def junit_document(files: Mapping[str, Sequence[Diagnostic]], strict: bool) -> str:
@@ -24,7 +28,9 @@ def junit_document(files: Mapping[str, Sequence[Diagnostic]], strict: bool) -> s
 
 
 def _suite(file: str, found: Sequence[Diagnostic], strict: bool) -> tuple[str, int, int]:
-    cases = [_case(file, diagnostic, strict) for diagnostic in found]
+    cases = [
+        _case(file, name, diagnostic, strict) for name, diagnostic in zip(_names(found), found, strict=True)
+    ]
     if not found:
         cases = [(f"    <testcase classname={_text(file)} name={_text('no problem')}/>\n", False)]
     failures = sum(failed for _, failed in cases)
@@ -32,9 +38,26 @@ def _suite(file: str, found: Sequence[Diagnostic], strict: bool) -> tuple[str, i
     return f"{head}{''.join(text for text, _ in cases)}  </testsuite>\n", len(cases), failures
 
 
-def _case(file: str, found: Diagnostic, strict: bool) -> tuple[str, bool]:
-    place = f"{found.span.line}:{found.span.column} " if found.span else ""
-    head = f"    <testcase classname={_text(file)} name={_text(f'{place}{found.code}')}>"
+def _names(found: Sequence[Diagnostic]) -> Iterator[str]:
+    """Name each case differently: GitLab and others know a case by its classname and name only.
+
+    Shape:  `6:5 unknown-key`; where that repeats, with the message's beginning, and where that repeats too,
+            with a number.
+    """
+    plain = [f"{one.span.line}:{one.span.column} {one.code}" if one.span else one.code for one in found]
+    repeated = Counter(plain)
+    used: set[str] = set()
+    for name, diagnostic in zip(plain, found, strict=True):
+        if repeated[name] > 1:
+            name = f"{name}: {shorten(printable(diagnostic.message), _MESSAGE_WIDTH)}"
+        numbered = (f"{name} ({number})" for number in count(2))
+        unique = name if name not in used else next(other for other in numbered if other not in used)
+        used.add(unique)
+        yield unique
+
+
+def _case(file: str, name: str, found: Diagnostic, strict: bool) -> tuple[str, bool]:
+    head = f"    <testcase classname={_text(file)} name={_text(name)}>"
     parts = (found.message, found.note, f"help: {found.help}" if found.help else None)
     detail = escape("\n".join(printable(part) for part in parts if part))
     failed = strict or found.severity is Severity.ERROR

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 from xml.etree import ElementTree
 
@@ -13,7 +14,9 @@ import pytest
 from cli_harness import Cli
 from jsonschema import Draft7Validator
 
+from dbos_manifest.diagnostic import make_diagnostic
 from dbos_manifest.files import read_schema
+from dbos_manifest.report.junit import junit_document
 
 GOLDEN = Path(__file__).parent.parent / "cases" / "outputs"
 SARIF = Path(__file__).parent.parent / "data" / "sarif-2.1.0-rtm.5.json"
@@ -186,3 +189,29 @@ def test_explain(changed: Cli, form: str) -> None:
     assert applied["lock"]["digest"] == applied["digest"]
     close = changed("explain", "orders.yaml", "orders-2026-01-01-au")
     assert (close.code, "did you mean" in close.err) == (2, True)
+
+
+def test_each_case_of_junit_has_its_own_name(run: Cli, tmp_path: Path) -> None:
+    """GitLab and others know a case by its classname and name, and show one of two that share them."""
+    (tmp_path / "twins.yaml").write_text(
+        dedent("""\
+        version: 1
+        name: twins
+        catalog: {f: {args: {type: array, minItems: 3, contains: {type: string}, anyOf: [false, false]}}}
+        workflows:
+          - {id: x, workflow: f, queue: q, args: [1]}
+          - {id: "y-${{ n }}", workflow: f, queue: q, args: [1], matrix: {n: [1, 2]}}
+        """)
+    )
+    done = run("validate", "twins.yaml", "-o", "junit")
+    cases = ElementTree.fromstring(done.out).findall(".//testcase")
+    names = [(case.get("classname"), case.get("name")) for case in cases]
+    assert len(names) == 4
+    assert len({*names}) == len(names)
+
+
+@pytest.mark.parametrize("same", [2, 4])
+def test_cases_of_junit_that_differ_in_nothing_are_numbered(same: int) -> None:
+    found = [make_diagnostic("drifted", "`a` differs", ("workflows", 0), file="m.yaml")] * same
+    cases = ElementTree.fromstring(junit_document({"m.yaml": found}, strict=False)).findall(".//testcase")
+    assert len({case.get("name") for case in cases}) == same

@@ -66,7 +66,6 @@ def test_sizes(text: str, bytes_: int) -> None:
         ("2026-01-31T09:00:00.5Z", 1_769_850_000_500),
         ("2026-01-31T09:00:00.123999Z", 1_769_850_000_123),
         ("1969-12-31T23:59:59.999Z", -1),
-        ("0001-01-01T00:00:00+23:59", -62_135_683_140_000),
     ],
 )
 def test_timestamps(text: str, epoch_ms: int) -> None:
@@ -152,3 +151,28 @@ def test_what_is_refused(parse: Callable[[Any], int], value: object, message: st
     with pytest.raises(ValueError) as caught:
         parse(value)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.999-00:01", "0001-01-01T00:00:00+14:00",
+        "0001-01-01T00:00:00.5+00:01",
+    ],
+)  # fmt: skip
+def test_a_moment_beyond_the_years_in_utc_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"beyond the years 1 to 9999 in UTC"):
+        parse_timestamp(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"),
+        ("9999-12-31T23:59:59+14:00", "9999-12-31T09:59:59Z"),
+        ("0001-01-01T00:00:00-14:00", "0001-01-01T14:00:00Z"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+    ],
+)
+def test_the_first_and_the_last_moment_are_shown(text: str, shown: str) -> None:
+    assert format_timestamp(parse_timestamp(text)) == shown

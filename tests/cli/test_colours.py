@@ -1,0 +1,60 @@
+"""Colours on a real terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli_harness import Cli
+
+BROKEN = "version: 1\nname: m\nworkflows: [{id: a, workflow: f, queue: q, priority: high}]\n"
+
+
+def run_on_terminal(folder: Path, *words: str) -> str:
+    """Run the program with a pseudo-terminal as its output; gives what it wrote."""
+    ours, theirs = pty.openpty()
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "GITHUB_ACTIONS")
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dbos_manifest", *words],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment | {"TERM": "xterm"},
+    )
+    os.close(theirs)
+    out = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # Linux: the other side has been closed
+            break
+        if not part:
+            break
+        out += part
+    os.close(ours)
+    process.wait(60)
+    return out.decode()
+
+
+@pytest.mark.parametrize("words", [("validate", "m.yaml"), ("plan", "m.yaml", "--against", "lock")])
+def test_bold_is_bold(run: Cli, tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "m.yaml").write_text(BROKEN)
+    out = run_on_terminal(tmp_path, *words)
+    assert re.search(r"\x1b\[1m[^\x1b]*priority[^\x1b]*\x1b\[0m", out)
+    assert "\x1b[22m" not in out
+
+
+def test_dim_is_dim(run: Cli, tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text(BROKEN.replace("priority: high", "args: []"))
+    assert run("plan", "m.yaml", "--against", "lock").code == 0
+    out = run_on_terminal(tmp_path, "plan", "m.yaml", "--against", "lock")
+    assert re.search(r"\x1b\[32m\+\x1b\[0m a", out)
+    assert "\x1b[22m" not in out

@@ -1,0 +1,32 @@
+"""`status`: which statuses may be chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_harness import Cli
+
+from dbos_manifest.snapshot import STATUSES
+
+
+@pytest.mark.parametrize("name", [*STATUSES, "NOT_ENQUEUED", "enqueued"])
+def test_a_status_of_dbos_may_be_chosen(run_db: Cli, jobs: Path, name: str) -> None:
+    assert run_db("apply", "jobs.yaml").code == 0
+    done = run_db("status", "jobs.yaml", "--only", name)
+    assert done.code == 0
+    assert ("3 ENQUEUED" in done.out) == (name.upper() == "ENQUEUED")
+
+
+@pytest.mark.parametrize(
+    ("name", "help"),
+    [
+        ("ENQUEUD", "did you mean `ENQUEUED`?"), ("sucess", "did you mean `SUCCESS`?"), ("FAILED", "PENDING"),
+        ("", "PENDING"), (" SUCCESS", "did you mean `SUCCESS`?"), ("SUCCESS,ERROR", "SUCCESS"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["text", "json", "ids"])
+def test_another_status_is_refused(run_db: Cli, jobs: Path, name: str, help: str, form: str) -> None:
+    done = run_db("status", "jobs.yaml", "--only", name, "-o", form)
+    assert (done.code, done.out) == (2, "")
+    assert help in done.err
