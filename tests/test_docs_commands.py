@@ -1,0 +1,33 @@
+"""Every command that the documentation shows prints what the documentation shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from doc_pages import ROOT, PageRun, all_pages, put_programs_first
+
+PAGES = [page for page in all_pages() if "```console\n" in page.read_text(encoding="utf-8")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A reader's empty folder."""
+    folder = tmp_path / "reader"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    put_programs_first(monkeypatch)
+    yield folder
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_print_what_the_page_shows(
+    page: Path,
+    folder: Path,
+    sqlite_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DBOS_SYSTEM_DATABASE_URL", sqlite_url)
+    PageRun(page, "python app.py", capsys).check()
