@@ -75,9 +75,11 @@ class PageRun:
         ends = [*(command.start() for command in commands[1:]), len(body)]
         for command, end in zip(commands, ends, strict=True):
             shown = body[command.end() : end]
-            blank = "\n" if shown.endswith("\n\n") or shown == "\n" else ""
+            real = self._output(command[0].removeprefix("$ ").rstrip(), shown).rstrip("\n") + "\n"
+            if end < len(body) and (shown.endswith("\n\n") or shown == "\n"):
+                real += "\n"  # the page keeps its blank line between two commands
             yield command[0]
-            yield keep_equal(shown, self._output(command[0].removeprefix("$ ").rstrip(), shown) + blank)
+            yield keep_equal(shown, real.removeprefix("\n"))
 
     def _output(self, line: str, shown: str) -> str:
         words = shlex.split(line, comments=True)

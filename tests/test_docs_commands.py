@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,13 +22,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield folder
 
 
+@pytest.fixture
+def shop_url(sqlite_url: str) -> str:
+    """A system database in which an application has registered the queue `etl`."""
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
+        connection.execute("INSERT INTO queues (queue_id, name) VALUES ('etl', 'etl')")
+    return sqlite_url
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_print_what_the_page_shows(
     page: Path,
     folder: Path,
-    sqlite_url: str,
+    shop_url: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("DBOS_SYSTEM_DATABASE_URL", sqlite_url)
+    monkeypatch.setenv("DBOS_SYSTEM_DATABASE_URL", shop_url)
     PageRun(page, "python app.py", capsys).check()
