@@ -21,7 +21,9 @@ from dbos_manifest.cli.boundary import run_guarded
 from dbos_manifest.cli.main import cli
 
 ROOT = Path(__file__).parent.parent
-FENCE = re.compile(r"^```(\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"^```(\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 COMMAND = re.compile(r"^\$ (?:.*\\\n)*.*\n", re.MULTILINE)
 SHELL_OPERATORS = set("|<>&;()")
 PROGRESS = re.compile(r"^(?:enqueued|ended): .*\n", re.MULTILINE)  # a terminal overwrites these lines

@@ -1,0 +1,65 @@
+"""Every relative link of the documentation leads to a file, and every anchor to a heading."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from doc_pages import ROOT, all_pages
+
+PAGES = [*all_pages(), ROOT / "ARCHITECTURE.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
+CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`[^`\n]+`")
+LINK = re.compile(r"\]\(<?([^()\s>]+)>?\)")
+HEADING = re.compile(r"^(#+) +(.+?)#* *$", re.MULTILINE)
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    text = CODE.sub("", CODE_BLOCK.sub("", page.read_text(encoding="utf-8")))
+    assert [link for link in LINK.findall(text) if not leads_somewhere(page, link)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_page_has_one_title(page: Path) -> None:
+    text = CODE_BLOCK.sub("", page.read_text(encoding="utf-8"))
+    assert [marks for marks, _ in HEADING.findall(text)].count("#") == 1
+
+
+def test_a_link_to_a_missing_heading_is_found() -> None:
+    assert leads_somewhere(ROOT / "README.md", "docs/tutorial.md#install")
+    assert not leads_somewhere(ROOT / "README.md", "docs/tutorial.md#uninstall")
+    assert not leads_somewhere(ROOT / "README.md", "docs/missing.md")
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
+    """Return whether a link of a page is external, or its file and its heading exist."""
+    if re.match(r"[a-z]+:", link):
+        return True
+    path, _, anchor = link.partition("#")
+    target = page.parent / path if path else page
+    return target.exists() and (not anchor or anchor in anchors_of(target.resolve()))
+
+
+@cache
+def anchors_of(page: Path) -> frozenset[str]:
+    """Return the headings' anchors that GitHub and mkdocs agree on."""
+    text = CODE_BLOCK.sub("", page.read_text(encoding="utf-8"))
+    headings = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title) for _, title in HEADING.findall(text)]
+    return frozenset(github_anchor(title) for title in headings) & frozenset(
+        mkdocs_anchor(title) for title in headings
+    )
+
+
+def github_anchor(title: str) -> str:
+    return re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-")
+
+
+def mkdocs_anchor(title: str) -> str:
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower())
