@@ -147,6 +147,10 @@ class _Slot:
             except LockfileNotWritable as error:
                 self._error = error
 
+    @property
+    def is_open(self) -> bool:
+        return self._slot is not None
+
     def require(self) -> LockfileSlot:
         if self._error is not None:
             raise self._error
@@ -223,7 +227,7 @@ def _send(
             "the lockfile has them; run the same command again to go on",
         ) from error
     finally:
-        if plan.lock.changed:
+        if plan.lock.changed or (plan.lock.differs_from_file and slot.is_open):
             slot.require().replace(plan.lock.render())
             applied.lock_written = True
 
@@ -274,6 +278,6 @@ def _record_final(applied: Applied, wait: WaitResult, lock_timeout_s: float) -> 
         for workflow_id, final in wait.final.items():
             if workflow_id in lock:
                 lock.finish(workflow_id, final.status, final.completed_at_ms)
-        if lock.changed:
+        if lock.differs_from_file:
             slot.replace(lock.render())
             applied.lock_written = True

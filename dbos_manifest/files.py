@@ -93,15 +93,6 @@ def read_manifest(path: Path, limit: int) -> bytes:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
 
 
-def read_lockfile(path: Path) -> bytes | None:
-    """The bytes of a lockfile, None where there is none yet.
-
-    Raises: UsageError when it is there and cannot be read.
-    """
-    with open_lockfile(path) as file:
-        return file.read() if file is not None else None
-
-
 @contextmanager
 def open_lockfile(path: Path) -> Iterator[BinaryIO | None]:
     """A lockfile to read line by line, None where there is none yet.

@@ -1,19 +1,16 @@
-"""What can be done with lockfiles besides applying: check, verify, rebuild, rebind, prune."""
+"""Check and maintain lockfiles: check, verify, format, rebind, rename, prune."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from .blocks import digest_spec
 from .columns import read_chunks
-from .comparison import compare_spec
-from .errors import InvalidLockfile, UsageError
-from .files import LockfileSlot, read_lockfile
-from .lock_lines import LockEntry
-from .lockfile import Lockfile, lock_problems, new_lockfile
+from .errors import Refused, UsageError
+from .files import LockfileSlot
+from .lockfile import Lockfile, coverage_problems
 from .operations import (
     CHUNK_SIZES,
     DatabaseSettings,
@@ -22,12 +19,10 @@ from .operations import (
     load_lockfile,
     lockfile_paths,
 )
-from .plan import State
 from .snapshot import SnapshotRow
-from .spec import WorkflowSpec
+from .spec import default_id
 from .system_db.connect import Database
 from .system_db.read import read_snapshot
-from .system_db.retry import Retry
 from .validation import LoadedManifest, specs_of
 
 
@@ -35,22 +30,26 @@ class LockReport(NamedTuple):
     """What a lock command found or did with one lockfile."""
 
     path: Path
-    problems: list[str]  # what is wrong, a line each
-    notes: list[str]  # what was done, or is only worth knowing
-    changed: bool = False
+    problems: list[str]  # what is wrong
+    notes: list[str]  # what was done, or is worth knowing
+    changed: bool = False  # whether the file was written
+    details: Sequence[str] = ()  # of which lines or workflows that is
 
 
 def check_lockfiles(manifests: Sequence[LoadedManifest], settings: LockfileSettings) -> list[LockReport]:
-    """Whether the lockfiles are in normal form and agree with their manifests; needs no database."""
+    """Check that the lockfiles agree with their manifests, and note which are not in normal form.
+
+    Raises: InvalidLockfile for one that cannot be read, or is another manifest's.
+    """
     reports = []
     for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
-        content = read_lockfile(path)
-        if content is None:
+        lock = load_lockfile(path, loaded.manifest.name, None)
+        if lock is None:
             reports.append(LockReport(path, ["there is no such lockfile"], []))
             continue
-        load_lockfile(path, loaded.manifest.name, None)
-        problems = lock_problems(content, str(path), specs_of(loaded))
-        reports.append(LockReport(path, list(problems), []))
+        problems = [*coverage_problems(lock, specs_of(loaded))]
+        notes = ["not in normal form: run `lock format`, or apply"] if lock.irregularities else []
+        reports.append(LockReport(path, problems, notes, details=[*lock.irregularities]))
     return reports
 
 
@@ -72,7 +71,7 @@ def verify_lockfiles(
             problems: list[str] = []
             gone = 0
             for ids in read_chunks(sorted(lock.ids()), CHUNK_SIZES[database.dialect]):
-                rows = retry.call(partial(_read, database, ids))
+                rows = retry.call(partial(read_rows, database, ids))
                 gone += len(ids) - len(rows)
                 for row in rows.values():
                     problems += _contradictions(lock, row)
@@ -92,62 +91,11 @@ def _contradictions(lock: Lockfile, row: SnapshotRow) -> list[str]:
     return found
 
 
-def rebuild_lockfiles(
-    manifests: Sequence[LoadedManifest],
-    database_settings: DatabaseSettings,
-    settings: LockfileSettings,
-    lock_timeout_s: float,
+def format_lockfiles(
+    manifests: Sequence[LoadedManifest], settings: LockfileSettings, lock_timeout_s: float
 ) -> list[LockReport]:
-    """Make the lockfiles anew from the database.
-
-    Entries whose row is gone are kept from the old lockfile where it can still be read: without them
-    a workflow that ran and was removed would run again.
-    """
-    reports = []
-    with connect(database_settings) as database:
-        for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
-            with LockfileSlot(path, lock_timeout_s) as slot:
-                old, notes = _read_old(path, loaded.manifest.name, database.fingerprint)
-                lock = _rebuild(database, database_settings.retry(), loaded, old)
-                changed = old is None or list(old.render()) != list(lock.render())
-                if changed:
-                    slot.replace(lock.render())
-                count = sum(1 for _ in lock.ids())
-                reports.append(LockReport(path, [], [*notes, f"{count} entries"], changed))
-    return reports
-
-
-def _read_old(path: Path, name: str, fingerprint: str) -> tuple[Lockfile | None, list[str]]:
-    try:
-        return load_lockfile(path, name, fingerprint), []
-    except InvalidLockfile as error:
-        return None, [f"the old one could not be used: {error.message}"]
-
-
-def _rebuild(database: Database, retry: Retry, loaded: LoadedManifest, old: Lockfile | None) -> Lockfile:
-    lock = new_lockfile(loaded.manifest.name, database.fingerprint)
-    if old is not None:
-        for workflow_id in old.ids():
-            entry = old.entry(workflow_id)
-            assert entry is not None
-            lock.record(entry)
-    for specs in read_chunks(specs_of(loaded), CHUNK_SIZES[database.dialect]):
-        rows = retry.call(partial(_read, database, [spec.id for spec in specs]))
-        for spec in specs:
-            row = rows.get(spec.id)
-            if row is not None:
-                _rebuild_entry(lock, spec, row)
-    return lock
-
-
-def _rebuild_entry(lock: Lockfile, spec: WorkflowSpec, row: SnapshotRow) -> None:
-    if compare_spec(spec, row, locked=False, holder=None).state is not State.UNCHANGED:
-        return  # another workflow's row, or other arguments: not what this line would claim
-    known = lock.entry(spec.id)
-    if known is None or known.enqueued_at != row.created_at_ms:
-        lock.record(LockEntry(spec.id, spec.workflow, digest_spec(spec), row.created_at_ms, "existing"))
-    elif known.digest != digest_spec(spec):
-        lock.record(known._replace(digest=digest_spec(spec)))
+    """Write the lockfiles in normal form: sorted by ID, one line per workflow."""
+    return _edit(manifests, settings, lock_timeout_s, lambda loaded, lock: ([], []), owned=True)
 
 
 def rebind_lockfiles(
@@ -156,42 +104,116 @@ def rebind_lockfiles(
     settings: LockfileSettings,
     lock_timeout_s: float,
 ) -> list[LockReport]:
-    """Say that the lockfiles belong to this database: it was moved, restored or renamed."""
-    reports = []
+    """Record that the lockfiles belong to this database, which was moved, restored or renamed."""
     with connect(database_settings) as database:
-        for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
-            with LockfileSlot(path, lock_timeout_s) as slot:
-                lock = load_lockfile(path, loaded.manifest.name, None)
-                if lock is None:
-                    raise UsageError(f"there is no lockfile {path}")
-                lock.rebind(database.fingerprint)
-                if lock.changed:
-                    slot.replace(lock.render())
-                notes = [f"belongs to {database.label}"]
-                reports.append(LockReport(path, [], notes, lock.changed))
-    return reports
+
+        def rebind(loaded: LoadedManifest, lock: Lockfile) -> tuple[list[str], list[str]]:
+            lock.rebind(database.fingerprint)
+            return [f"belongs to {database.label}"], []
+
+        return _edit(manifests, settings, lock_timeout_s, rebind)
+
+
+def rename_lockfiles(
+    manifests: Sequence[LoadedManifest], settings: LockfileSettings, lock_timeout_s: float
+) -> list[LockReport]:
+    """Record that the lockfiles belong to the manifests at their paths, which were renamed.
+
+    Raises: Refused when the workflows got other IDs with the name, or are not those of the lockfile at all.
+    """
+    return _edit(manifests, settings, lock_timeout_s, _rename, owned=False)
+
+
+def _rename(loaded: LoadedManifest, lock: Lockfile) -> tuple[list[str], list[str]]:
+    old, new = lock.header.manifest, loaded.manifest.name
+    if old == new:
+        return [f"belongs to `{new}` already"], []
+    known = total = changed = 0
+    for spec in specs_of(loaded):
+        total += 1
+        known += spec.id in lock
+        if spec.id not in lock and spec.id == default_id(new, spec):
+            changed += default_id(old, spec) in lock
+    if changed:
+        raise Refused(
+            f"{count_of(changed, 'workflow')} of `{new}` would be enqueued again: "
+            "their IDs are generated from the manifest's name",
+            f"keep the name `{old}`, or give their entries an `id` that makes the IDs in the lockfile",
+        )
+    if total and len(lock.ids()) and not known:
+        raise Refused(
+            f"the lockfile of `{old}` has none of the {total} workflows of `{new}`",
+            "name the renamed manifest's own lockfile with --lockfile",
+        )
+    lock.rename(new)
+    return [f"belonged to `{old}`, belongs to `{new}` now"], []
 
 
 def prune_lockfiles(
-    manifests: Sequence[LoadedManifest], settings: LockfileSettings, lock_timeout_s: float
+    manifests: Sequence[LoadedManifest], settings: LockfileSettings, lock_timeout_s: float, *, remove: bool
 ) -> list[LockReport]:
-    """Remove the entries of workflows that their manifest no longer has."""
+    """Remove the entries of workflows that their manifest no longer has, or only list them.
+
+    An entry without a final status is kept: its workflow may have run or not, and another call of other
+    variables would enqueue it again.
+    """
+
+    def prune(loaded: LoadedManifest, lock: Lockfile) -> tuple[list[str], list[str]]:
+        orphans = set(lock.ids())
+        orphans.difference_update(spec.id for spec in specs_of(loaded))
+        entries = [lock.entry(workflow_id) for workflow_id in sorted(orphans)]
+        ended = [entry for entry in entries if entry and entry.status]
+        kept = [f"keep {entry.id}: it was not seen to end" for entry in entries if entry and not entry.status]
+        if remove:
+            for entry in ended:
+                lock.remove(entry.id)
+        notes = [count_of(len(ended), "entry", "entries") + (" removed" if remove else " to remove")]
+        if kept:
+            notes.append(f"{len(kept)} kept")
+        if ended and not remove:
+            notes.append("run again with --yes to remove")
+        return notes, [*(f"remove {entry.id} ({entry.status})" for entry in ended), *kept]
+
+    return _edit(manifests, settings, lock_timeout_s, prune, write=remove)
+
+
+_Edit = Callable[[LoadedManifest, Lockfile], tuple[list[str], list[str]]]
+"""Changes a lockfile; returns the notes and the details of its report."""
+
+
+def _edit(
+    manifests: Sequence[LoadedManifest],
+    settings: LockfileSettings,
+    lock_timeout_s: float,
+    edit: _Edit,
+    *,
+    owned: bool = True,
+    write: bool = True,
+) -> list[LockReport]:
+    """Change lockfiles one by one, and write them; with `owned`, only those of these manifests.
+
+    Raises: UsageError when there is no such lockfile.
+    """
     reports = []
     for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
         with LockfileSlot(path, lock_timeout_s) as slot:
-            lock = load_lockfile(path, loaded.manifest.name, None)
+            lock = load_lockfile(path, loaded.manifest.name if owned else None, None)
             if lock is None:
-                raise UsageError(f"there is no lockfile {path}")
-            orphans = set(lock.ids())
-            orphans.difference_update(spec.id for spec in specs_of(loaded))
-            for orphan in orphans:
-                lock.remove(orphan)
-            if lock.changed:
+                raise UsageError(f"there is no lockfile {path}", "check the path, --target and --lockfile")
+            notes, details = edit(loaded, lock)
+            changed = write and lock.differs_from_file
+            if changed:
                 slot.replace(lock.render())
-            reports.append(LockReport(path, [], [f"{len(orphans)} entries removed"], lock.changed))
+            reports.append(LockReport(path, [], notes, changed, details))
     return reports
 
 
-def _read(database: Database, ids: Sequence[str]) -> dict[str, SnapshotRow]:
+def count_of(number: int, noun: str, nouns: str | None = None) -> str:
+    """Write a number with its noun."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def read_rows(database: Database, ids: Sequence[str]) -> dict[str, SnapshotRow]:
+    """Read the rows of some workflows."""
     with database.reading() as connection:
         return read_snapshot(connection, database, ids)

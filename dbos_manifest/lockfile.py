@@ -1,8 +1,9 @@
-"""Lockfile text in, its header and entries out, and back: one JSON object a line, sorted by id."""
+"""Hold the header and the entries of a lockfile, change them, and write them in normal form."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, KeysView, Mapping, Sequence
+from typing import NamedTuple
 
 from .blocks import digest_spec
 from .errors import InvalidLockfile
@@ -10,23 +11,16 @@ from .lock_lines import (
     ENTRY_KEYS,
     HEADER_KEYS,
     PLAIN_ENTRY,
-    RESTORE,
     LockEntry,
     LockHeader,
-    Text,
-    agree_headers,
-    check_entry,
-    check_header,
-    check_lines,
-    decode_line,
-    invalid_line,
-    merge_lines,
-    number_blocks,
-    number_lines,
+    add_times,
+    digests_of,
+    find_facts,
     read_entry,
     spell_entries,
     spell_entry,
     spell_header,
+    spell_time,
     unknown_fields,
 )
 from .spec import WorkflowSpec
@@ -34,23 +28,41 @@ from .spec import WorkflowSpec
 _WRITTEN = 4096  # lines that are written together
 
 
-class Lockfile:
-    """The header and the line of every entry; a line is decoded only when it is asked for.
+class Recorded(NamedTuple):
+    """Workflows whose entries have exactly their digests: the lockfile vouches for their arguments."""
 
-    Entries that nobody changes keep their bytes, and fields that this program does not know.
+    ids: frozenset[str]
+    enqueued_at: int  # the sum over them, in epoch ms; that of their rows must be the same
+
+
+class Lockfile:
+    """The header and the line of every entry, in normal form; a line is decoded only when it is needed.
+
+    Entries that are not changed keep their bytes, and fields that this program does not know.
     """
 
     def __init__(
-        self, header: LockHeader, header_line: str | None = None, lines: dict[str, str] | None = None
+        self,
+        header: LockHeader,
+        header_line: str | None = None,
+        lines: dict[str, str] | None = None,
+        *,
+        irregularities: Sequence[str] = (),
     ) -> None:
         self.header = header
-        self.changed = False  # whether an entry or the header is no longer what the text said
+        self.changed = False  # whether an entry or the header differs from the text that was read
+        self.irregularities = irregularities  # what kept that text from the normal form
         self._header_line = header_line or spell_header(header, {})
         self._lines = lines if lines is not None else {}
         self._has_old = bool(lines)  # lines that an apply before this one, or a newer program, wrote
 
     def __contains__(self, workflow_id: str) -> bool:
         return workflow_id in self._lines
+
+    @property
+    def differs_from_file(self) -> bool:
+        """Whether the lockfile is to be written: something changed, or it was not in normal form."""
+        return self.changed or bool(self.irregularities)
 
     def ids(self) -> KeysView[str]:
         return self._lines.keys()
@@ -67,15 +79,38 @@ class Lockfile:
         match = PLAIN_ENTRY.fullmatch(line)
         return match[3] if match else read_entry(line).digest
 
-    def vouched(self, ids: Sequence[str], digests: Sequence[str]) -> list[str]:
-        """The ids that have an entry with just their digest."""
-        lines = map(self._lines.get, ids)
-        return [
+    def find_recorded(self, ids: Sequence[str], digests: Sequence[str]) -> Recorded:
+        """Find the workflows that have an entry with exactly their digest."""
+        lines = [line for line in map(self._lines.get, ids) if line is not None]
+        facts = find_facts(lines)
+        if len(facts) == len(ids) and digests_of(facts) == [*digests]:  # most often, and by columns
+            return Recorded(frozenset(ids), add_times(facts))
+        found = frozenset(
             workflow_id
-            for workflow_id, digest, line in zip(ids, digests, lines, strict=True)
-            # as apply spells it; only an entry that is spelled otherwise, or is another one, is read
-            if line is not None and (f',"digest":"{digest}",' in line or self.digest(workflow_id) == digest)
-        ]
+            for workflow_id, digest in zip(ids, digests, strict=True)
+            if self.digest(workflow_id) == digest
+        )
+        return Recorded(found, self.add_enqueued_at(found))
+
+    def enqueued_at(self, ids: Collection[str]) -> dict[str, int]:
+        """Read when some workflows were enqueued. Raises: KeyError for an ID without an entry."""
+        return {workflow_id: read_entry(self._lines[workflow_id]).enqueued_at for workflow_id in ids}
+
+    def add_enqueued_at(self, ids: Collection[str]) -> int:
+        """Add up when some workflows were enqueued. Raises: KeyError for an ID without an entry."""
+        facts = find_facts([*map(self._lines.__getitem__, ids)])
+        return add_times(facts) if len(facts) == len(ids) else sum(self.enqueued_at(ids).values())
+
+    def describes(self, spec: WorkflowSpec, digest: str, enqueued_at: int) -> bool:
+        """Whether the entry of a workflow has this name, this digest and this time."""
+        line = self._lines.get(spec.id)
+        if line is None:
+            return False
+        time = spell_time(enqueued_at)
+        if f'","workflow":"{spec.workflow}","digest":"{digest}","enqueued_at":"{time}"' in line:
+            return True
+        entry = read_entry(line)
+        return (entry.workflow, entry.digest, entry.enqueued_at) == (spec.workflow, digest, enqueued_at)
 
     def record(self, entry: LockEntry) -> None:
         """Put an entry in the place of the one with its id, if there is one."""
@@ -102,8 +137,13 @@ class Lockfile:
         self.changed = True
 
     def finish(self, workflow_id: str, status: str, completed_at: int | None) -> None:
-        """Note how a workflow ended. Raises: KeyError for an id without an entry."""
+        """Note how a workflow ended. Raises: KeyError for an id without an entry.
+
+        `created_at` may be ahead of the clock that wrote `completed_at`; nothing ends before it is enqueued.
+        """
         entry = read_entry(self._lines[workflow_id])
+        if completed_at is not None:
+            completed_at = max(completed_at, entry.enqueued_at)
         self.record(entry._replace(status=status, completed_at=completed_at))
 
     def remove(self, workflow_id: str) -> None:
@@ -112,11 +152,17 @@ class Lockfile:
         self.changed = True
 
     def rebind(self, database: str) -> None:
-        """Say that the entries are in this database now."""
-        if database != self.header.database:
-            self.header = self.header._replace(database=database)
-            unknown = unknown_fields(self._header_line, HEADER_KEYS)
-            self._header_line = spell_header(self.header, unknown)
+        """Record that the entries are in this database now."""
+        self._put_header(self.header._replace(database=database))
+
+    def rename(self, manifest: str) -> None:
+        """Record that the entries belong to the manifest of this name now."""
+        self._put_header(self.header._replace(manifest=manifest))
+
+    def _put_header(self, header: LockHeader) -> None:
+        if header != self.header:
+            self.header = header
+            self._header_line = spell_header(header, unknown_fields(self._header_line, HEADER_KEYS))
             self.changed = True
 
     def render(self) -> Iterator[str]:
@@ -132,49 +178,6 @@ def new_lockfile(manifest: str, database: str) -> Lockfile:
     return Lockfile(LockHeader(manifest, database))
 
 
-def parse_lockfile(text: Text, file: str) -> Lockfile:
-    """What a lockfile says, whatever order or doubles a merge of two branches left.
-
-    Shape:  of entries with one id the earliest counts, with a final status that only the other has.
-    Raises: InvalidLockfile with file and line for what is not a lockfile, is of a newer version, has
-            conflict markers, or headers that disagree.
-    """
-    header: LockHeader | None = None
-    header_line = ""
-    lines: dict[str, str] = {}
-    plain = PLAIN_ENTRY.fullmatch
-    for first, block in number_blocks(text, file):
-        # as apply writes it: entries only, each for another workflow
-        matches = [*map(plain, block)]
-        if None not in matches:
-            entries = dict(zip([match[1] for match in matches if match], block, strict=True))
-            if len(entries) == len(block) and lines.keys().isdisjoint(entries):
-                lines |= entries
-                continue
-        for number, line in check_lines(first, block, file):
-            if match := plain(line):
-                workflow_id = match[1]
-            else:
-                try:
-                    fields = decode_line(line)
-                    found = None if "id" in fields else check_header(fields)
-                    workflow_id = "" if found else check_entry(fields).id
-                except ValueError as error:
-                    raise invalid_line(file, number, error) from None
-                if found is not None:
-                    if header is None or found.revision > header.revision:
-                        header, header_line = agree_headers(header, found, file, number), line
-                    else:
-                        agree_headers(header, found, file, number)
-                    continue
-            known = lines.get(workflow_id)
-            lines[workflow_id] = line if known is None else merge_lines(known, line)
-    if header is None:
-        problem = "has no header line" if lines else "is empty"
-        raise InvalidLockfile(f"the lockfile {file} {problem}", RESTORE)
-    return Lockfile(header, header_line, lines)
-
-
 def check_owner(lock: Lockfile, *, manifest: str, database: str, file: str) -> None:
     """Refuse the lockfile of another manifest or another database.
 
@@ -183,8 +186,7 @@ def check_owner(lock: Lockfile, *, manifest: str, database: str, file: str) -> N
     if lock.header.manifest != manifest:
         raise InvalidLockfile(
             f"the lockfile {file} belongs to the manifest `{lock.header.manifest}`, not to `{manifest}`",
-            "name another lockfile with --lockfile; if the manifest was renamed, "
-            "write its new name into the lockfile's first line",
+            "name another lockfile with --lockfile; if the manifest was renamed, run `lock rename`",
         )
     if lock.header.database != database:
         raise InvalidLockfile(
@@ -195,53 +197,15 @@ def check_owner(lock: Lockfile, *, manifest: str, database: str, file: str) -> N
         )
 
 
-def lock_problems(text: str | bytes, file: str, specs: Iterable[WorkflowSpec]) -> Iterator[str]:
-    """What `lock check` finds, a sentence each: the file's form, then its entries beside the manifest's.
-
-    Raises: InvalidLockfile as `parse_lockfile` does.
-    """
-    lock = parse_lockfile(text, file)
-    yield from _form_problems(text, file)
+def coverage_problems(lock: Lockfile, specs: Iterable[WorkflowSpec]) -> Iterator[str]:
+    """Compare a lockfile with the workflows of its manifest, and yield a sentence for each that differs."""
     orphans = set(lock.ids())
     for spec in specs:
         orphans.discard(spec.id)
-        entry = lock.entry(spec.id)
-        if entry is None:
+        digest = lock.digest(spec.id)
+        if digest is None:
             yield f"{spec.id}: is in the manifest and not in the lockfile"
-        elif entry.digest != digest_spec(spec):
+        elif digest != digest_spec(spec):
             yield f"{spec.id}: the manifest has changed since the lockfile was written"
     for orphan in sorted(orphans):
         yield f"{orphan}: is in the lockfile and not in the manifest"
-
-
-def _form_problems(text: str | bytes, file: str) -> Iterator[str]:
-    """One problem of each kind, at its first line: they all have the same cure."""
-    raw = text.decode("utf-8-sig") if isinstance(text, bytes) else text.removeprefix("\ufeff")
-    first: dict[str, int] = {}
-    previous: str | None = None
-    seen = set()
-    for number, line in number_lines(text, file):
-        fields = decode_line(line)
-        if "id" in fields:
-            entry = check_entry(fields)
-            spelled = spell_entry(entry, unknown_fields(line, ENTRY_KEYS))
-            if entry.id in seen:
-                first.setdefault("a second line for one workflow", number)
-            elif previous is None or entry.id < previous:
-                first.setdefault("not in order: the header, then the entries by id", number)
-            seen.add(entry.id)
-            previous = max(entry.id, previous or "")
-        else:
-            spelled = spell_header(check_header(fields), unknown_fields(line, HEADER_KEYS))
-            if previous is None:
-                previous = ""
-            else:
-                first.setdefault("a second header line", number)
-        if spelled != line:
-            first.setdefault("spelled otherwise than apply writes it", number)
-    for problem, number in sorted(first.items(), key=lambda item: item[1]):
-        yield f"line {number}: {problem}"
-    if len(raw) != len(text.decode() if isinstance(text, bytes) else text):
-        yield "line 1: a byte order mark"
-    if "\r\n" in raw:
-        yield "lines end with a carriage return"

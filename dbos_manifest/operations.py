@@ -12,7 +12,8 @@ from .batch import Batch
 from .columns import read_chunks
 from .errors import UsageError
 from .files import open_lockfile
-from .lockfile import Lockfile, check_owner, new_lockfile, parse_lockfile
+from .lock_reader import parse_lockfile
+from .lockfile import Lockfile, check_owner, new_lockfile
 from .manifest import Manifest
 from .offline import make_offline_plan
 from .plan import Changes
@@ -95,17 +96,20 @@ def lockfile_paths(manifests: Sequence[LoadedManifest], settings: LockfileSettin
     return paths
 
 
-def load_lockfile(path: Path, manifest: str, database: str | None) -> Lockfile | None:
-    """The lockfile at a path, None where there is none yet.
+def load_lockfile(path: Path, manifest: str | None, database: str | None) -> Lockfile | None:
+    """Read the lockfile at a path; None where there is none yet.
 
     Raises: InvalidLockfile when it cannot be read as one, or is another manifest's or database's
-            (the latter is not checked when `database` is None).
+            (what is None is not checked).
     """
     with open_lockfile(path) as file:  # of a million lines, which would be in memory twice
         if file is None:
             return None
         lock = parse_lockfile(file, str(path))
-    check_owner(lock, manifest=manifest, database=database or lock.header.database, file=str(path))
+    owner = lock.header
+    check_owner(
+        lock, manifest=manifest or owner.manifest, database=database or owner.database, file=str(path)
+    )
     return lock
 
 

@@ -16,7 +16,7 @@ from .comparison import compare_block
 from .diagnostic import Diagnostic, Severity
 from .errors import SchemaNotSupported
 from .lock_lines import LockEntry
-from .lockfile import Lockfile
+from .lockfile import Lockfile, Recorded
 from .plan import Change, Changes, Decision, PlanSummary, State, decide, say_of_all
 from .preflight import QueueCheck, Surroundings
 from .snapshot import QueueRow, SnapshotRow
@@ -28,6 +28,7 @@ from .system_db.read import (
     read_deduplication_holders,
     read_known_names,
     read_queues,
+    read_rows_of_other_times,
     read_run_by_old_worker,
     read_shared_rows,
     read_snapshot,
@@ -154,7 +155,7 @@ def make_manifest_plan(
             for sent in plan.take(changes, overrides):
                 check.add(sent)
                 _check_storable(sent, unstorable)
-            if len(asked.vouched) < len(block):
+            if found.has_own:
                 _record_existing(lock, changes, found.rows)
             on_changes(changes)
             plan.newest_queued_ms = max(plan.newest_queued_ms, _newest_queued_ms(found.rows))
@@ -185,7 +186,7 @@ def _check_storable(block: SpecBlock, unstorable: list[tuple[str, str]]) -> None
 
 
 def _record_existing(lock: Lockfile, changes: Changes, rows: Mapping[str, SnapshotRow]) -> None:
-    """Note those whose rows were read one by one: the lockfile does not vouch for them."""
+    """Record those whose rows were read one by one: the lockfile does not have them as they are."""
     for first, block in changes.alike:
         if first.state is State.UNCHANGED and block is not None:
             for spec, digest in zip(block, digest_block(block), strict=True):
@@ -225,46 +226,61 @@ def _read_surroundings(database: Database) -> tuple[dict[str, QueueRow], int]:
 
 
 class _Asked(NamedTuple):
-    """Workflows, and the ids of those that the lockfile vouches for."""
+    """Workflows, and those of them that the lockfile vouches for."""
 
     block: SpecBlock
-    vouched: frozenset[str]
+    lock: Lockfile | None
+    recorded: Recorded
 
     @classmethod
     def of(cls, block: SpecBlock, lock: Lockfile | None) -> _Asked:
         if lock is None or lock.ids().isdisjoint(block.ids):
-            return cls(block, frozenset())
-        return cls(block, frozenset(lock.vouched(block.ids, digest_block(block))))
+            return cls(block, None, Recorded(frozenset(), 0))
+        return cls(block, lock, lock.find_recorded(block.ids, digest_block(block)))
 
 
 class _Found(NamedTuple):
     rows: dict[str, SnapshotRow]  # by workflow id
+    has_own: bool  # whether some of them are not shared
     holders: dict[tuple[str, str], str]  # by queue and deduplication id
 
 
 def _read_rows(database: Database, asked: _Asked) -> _Found:
-    block, vouched = asked.block, asked.vouched
+    block, recorded = asked.block, asked.recorded.ids
     with database.reading() as connection:
-        ids = [workflow_id for workflow_id in block.ids if workflow_id not in vouched]
+        ids = [workflow_id for workflow_id in block.ids if workflow_id not in recorded]
         rows = read_snapshot(connection, database, ids) if ids else {}
-        if vouched:
-            rows |= read_shared_rows(connection, database, [*vouched])
+        has_own = bool(rows)
+        if asked.lock is not None and recorded:
+            shared, created_at = read_shared_rows(connection, database, [*recorded])
+            rows |= shared
+            complete = len(shared) == len(recorded)
+            if created_at != (asked.recorded.enqueued_at if complete else asked.lock.add_enqueued_at(shared)):
+                # of another run than the one that the lockfile vouches for
+                others = read_rows_of_other_times(connection, database, asked.lock.enqueued_at(shared))
+                rows |= others
+                has_own = has_own or bool(others)
         if not block.sets("deduplication_id"):
-            return _Found(rows, {})
+            return _Found(rows, has_own, {})
         pairs = [
             (queue, key)
             for workflow_id, queue, key in zip(*map(block.columns.__getitem__, _HELD_BY), strict=True)
             if key is not None and workflow_id not in rows
         ]
-        return _Found(rows, read_deduplication_holders(connection, database, pairs) if pairs else {})
+        holders = read_deduplication_holders(connection, database, pairs) if pairs else {}
+        return _Found(rows, has_own, holders)
 
 
 def record_existing(lock: Lockfile, spec: WorkflowSpec, digest: str, created_at_ms: int) -> None:
-    """Note a row that was there already; a line that the lockfile has keeps its time and outcome."""
-    known = lock.digest(spec.id)
-    if known is None:
+    """Record a row that exists already.
+
+    An entry of the same time keeps its outcome and its status. One of another time is of another run of
+    that ID, whose status says nothing about this row.
+    """
+    if lock.describes(spec, digest, created_at_ms):
+        return
+    entry = lock.entry(spec.id)
+    if entry is None or entry.enqueued_at != created_at_ms:
         lock.record(LockEntry(spec.id, spec.workflow, digest, created_at_ms, "existing"))
-    elif known != digest:  # an option changed that a row is not compared by, as its delay
-        entry = lock.entry(spec.id)
-        assert entry is not None
-        lock.record(entry._replace(digest=digest))
+    else:  # an option changed that is not compared with the row, as its delay
+        lock.record(entry._replace(workflow=spec.workflow, digest=digest))

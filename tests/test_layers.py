@@ -19,12 +19,12 @@ LAYERS = [
     "yaml_builder", "yaml_places", "document", "schema", "manifest",
     "spec", "blocks", "options", "axis_files", "cron_ticks", "axes", "matrix", "catalog", "values",
     "template", "entries", "findings", "expand",
-    "batch", "selection", "uniqueness", "rules", "lint", "snapshot", "lock_lines", "lockfile",
+    "batch", "selection", "uniqueness", "rules", "lint", "snapshot", "lock_lines", "lockfile", "lock_reader",
     "plan", "comparison", "preflight",
     "files", "beside", "validation", "system_db",
     "ahead", "planning", "offline", "saved_plan", "apply", "wait", "operations", "apply_operations",
     "plan_operations",
-    "lock_operations", "explain", "doctor",
+    "lock_operations", "lock_rebuild", "explain", "doctor",
     "report", "__init__", "cli", "__main__",
 ]  # fmt: skip
 THIRD_PARTY = {

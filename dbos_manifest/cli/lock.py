@@ -1,4 +1,4 @@
-"""`dbos-manifest lock …`."""
+"""Run `dbos-manifest lock …`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import click
 from ..lock_operations import (
     LockReport,
     check_lockfiles,
+    format_lockfiles,
     prune_lockfiles,
     rebind_lockfiles,
-    rebuild_lockfiles,
+    rename_lockfiles,
     verify_lockfiles,
 )
+from ..lock_rebuild import rebuild_lockfiles
 from ..report.text import printable
 from .database_options import (
     database_options,
@@ -30,11 +32,12 @@ from .output import painter, write_line
 lock_timeout_option = option(
     "--lock-timeout", type=duration, default="60s", show_default=True, help="How long to wait for an apply."
 )
+SHOWN_DETAILS = 20
 
 
 @click.group()
 def lock() -> None:
-    """Check, verify, rebuild, rebind or prune a manifest's lockfile."""
+    """Check and maintain the lockfiles of manifests."""
 
 
 @lock.command()
@@ -43,9 +46,9 @@ def lock() -> None:
 @lockfile_options
 @output_option("text", "json")
 def check(paths: tuple[str, ...], output: str, **options: Any) -> int:
-    """Is the lockfile in normal form, and does it cover the manifest? Needs no database.
+    """Compare the lockfile with the manifest, without a database.
 
-    Exits 1 when it is not.
+    Exits 1 when they differ. A file that is not in normal form, as after a merge, is only noted.
     """
     manifests = load_manifests(paths, options).manifests
     reports = check_lockfiles(manifests, lockfile_settings(options))
@@ -60,7 +63,7 @@ def check(paths: tuple[str, ...], output: str, **options: Any) -> int:
 @lockfile_options
 @output_option("text", "json")
 def verify(paths: tuple[str, ...], output: str, **options: Any) -> int:
-    """Does the database hold what the lockfile says? Exits 6 when it contradicts."""
+    """Compare the lockfile with the database. Exits 6 when the database contradicts it."""
     manifests = load_manifests(paths, options).manifests
     reports = verify_lockfiles(manifests, database_settings(options), lockfile_settings(options))
     _show(reports, output)
@@ -75,10 +78,30 @@ def verify(paths: tuple[str, ...], output: str, **options: Any) -> int:
 @lock_timeout_option
 @output_option("text", "json")
 def rebuild(paths: tuple[str, ...], output: str, lock_timeout: float, **options: Any) -> int:
-    """Make the lockfile anew from the database. Entries whose row is gone are kept."""
+    """Complete the lockfile from the database.
+
+    Entries whose row is gone are kept, and so is every line that can be read; lines that cannot be read
+    are listed. The lockfile of another manifest or database, or of a newer version, is refused.
+    """
     manifests = load_manifests(paths, options).manifests
     settings, lockfiles = database_settings(options), lockfile_settings(options)
     _show(rebuild_lockfiles(manifests, settings, lockfiles, lock_timeout), output)
+    return 0
+
+
+@lock.command("format")
+@paths_argument
+@variable_options
+@lockfile_options
+@lock_timeout_option
+@output_option("text", "json")
+def format_(paths: tuple[str, ...], output: str, lock_timeout: float, **options: Any) -> int:
+    """Write the lockfile in normal form: sorted by ID, one line per workflow.
+
+    Repairs what a merge left. Needs no database.
+    """
+    manifests = load_manifests(paths, options).manifests
+    _show(format_lockfiles(manifests, lockfile_settings(options), lock_timeout), output)
     return 0
 
 
@@ -103,10 +126,30 @@ def rebind(paths: tuple[str, ...], output: str, lock_timeout: float, **options: 
 @lockfile_options
 @lock_timeout_option
 @output_option("text", "json")
-def prune(paths: tuple[str, ...], output: str, lock_timeout: float, **options: Any) -> int:
-    """Remove the entries of workflows that the manifest no longer has."""
+def rename(paths: tuple[str, ...], output: str, lock_timeout: float, **options: Any) -> int:
+    """Accept the manifest's new name in its lockfile, after the manifest was renamed.
+
+    Refused (exit 6) when IDs are generated from the name: with another one they would be new workflows.
+    """
     manifests = load_manifests(paths, options).manifests
-    _show(prune_lockfiles(manifests, lockfile_settings(options), lock_timeout), output)
+    _show(rename_lockfiles(manifests, lockfile_settings(options), lock_timeout), output)
+    return 0
+
+
+@lock.command()
+@paths_argument
+@variable_options
+@lockfile_options
+@lock_timeout_option
+@option("--yes", is_flag=True, help="Remove the entries; without it they are only listed.")
+@output_option("text", "json")
+def prune(paths: tuple[str, ...], output: str, lock_timeout: float, yes: bool, **options: Any) -> int:
+    """List the entries of workflows that the manifest no longer has, and remove them with --yes.
+
+    An entry whose workflow was not seen to end is never removed: it could be enqueued a second time.
+    """
+    manifests = load_manifests(paths, options).manifests
+    _show(prune_lockfiles(manifests, lockfile_settings(options), lock_timeout, remove=yes), output)
     return 0
 
 
@@ -120,4 +163,9 @@ def _show(reports: Sequence[LockReport], output: str) -> None:
         for problem in report.problems:
             write_line(f"{paint('red', 'problem')}: {report.path}: {printable(problem)}")
         state = "not ok" if report.problems else "written" if report.changed else "ok"
-        write_line(": ".join((f"{report.path} {state}", "; ".join(report.notes))).rstrip(": "))
+        notes = printable("; ".join(report.notes))
+        write_line(": ".join((f"{report.path} {state}", notes)).rstrip(": "))
+        for detail in report.details[:SHOWN_DETAILS]:
+            write_line(f"  {printable(detail)}")
+        if len(report.details) > SHOWN_DETAILS:
+            write_line(f"  and {len(report.details) - SHOWN_DETAILS:,} more; -o json lists all")

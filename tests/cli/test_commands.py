@@ -24,7 +24,7 @@ def execute(url: str, statement: str) -> None:
             connection.execute(sa.text(statement.replace("workflow_status", table)))
 
 
-def test_the_main_job(run_db: Cli, jobs: Path) -> None:
+def test_the_main_job(run_db: Cli, run: Cli, jobs: Path) -> None:
     assert run_db("plan", "jobs.yaml", "--exit-code").code == 10
     first = run_db("apply", "jobs.yaml")
     assert first.code == 0, first.err
@@ -36,9 +36,8 @@ def test_the_main_job(run_db: Cli, jobs: Path) -> None:
     assert jobs.with_name("jobs.lock.jsonl").read_bytes() == lock
     assert run_db("apply", "jobs.yaml", "--locked").code == 0
     assert run_db("plan", "jobs.yaml", "--exit-code").code == 0
-    for words in (("check",), ("verify",)):
-        done = run_db("lock", *words, "jobs.yaml") if words == ("verify",) else None
-        assert done is None or done.code == 0, done.out
+    for done in (run("lock", "check", "jobs.yaml"), run_db("lock", "verify", "jobs.yaml")):
+        assert done == (0, "jobs.lock.jsonl ok\n", "")
 
 
 def test_nothing_but_the_lockfile_is_left(run_db: Cli, jobs: Path) -> None:
@@ -81,13 +80,11 @@ def test_a_vanished_workflow_is_not_sent_again(run_db: Cli, jobs: Path, database
     assert run_db("status", "jobs.yaml", "--only", "NOT_ENQUEUED", "-o", "ids").out == ""
 
 
-def test_an_orphan_is_reported_and_pruned(run_db: Cli, run: Cli, jobs: Path) -> None:
+def test_an_orphan_is_reported(run_db: Cli, run: Cli, jobs: Path) -> None:
     run_db("apply", "jobs.yaml")
     jobs.write_text("".join(line for line in jobs.read_text().splitlines(True) if "id: b" not in line))
     assert "1 orphaned" in run_db("plan", "jobs.yaml").out
     assert run("lock", "check", "jobs.yaml").code == 1
-    assert run("lock", "prune", "jobs.yaml").code == 0
-    assert run("lock", "check", "jobs.yaml").code == 0
 
 
 def test_a_row_at_fault_is_named_and_the_rest_goes_on(run_db: Cli, jobs: Path, database_url: str) -> None:
@@ -122,29 +119,6 @@ def test_deduplication_conflict_and_return_existing(run_db: Cli, jobs: Path, tmp
     assert (held.code, "1 held" in held.out) == (0, True)
     for name in ("two.yaml", "three.yaml"):
         assert run_db("status", name, "-o", "json").json["counts"] == {"NOT_ENQUEUED": 1}
-
-
-def test_rebuild_gives_the_lockfile_again(run_db: Cli, jobs: Path) -> None:
-    run_db("apply", "jobs.yaml")
-    lock = jobs.with_name("jobs.lock.jsonl")
-    lines = lock.read_text().splitlines()
-    lock.write_text("garbage\n")
-    assert run_db("plan", "jobs.yaml").code == 6
-    assert run_db("lock", "rebuild", "jobs.yaml").code == 0
-    rebuilt = [json.loads(line) for line in lock.read_text().splitlines()]
-    wanted = [json.loads(line) for line in lines]
-    assert [{**line, "outcome": "existing"} if "id" in line else line for line in wanted] == rebuilt
-
-
-def test_another_databases_lockfile_is_refused_until_rebound(run_db: Cli, jobs: Path) -> None:
-    run_db("apply", "jobs.yaml")
-    lock = jobs.with_name("jobs.lock.jsonl")
-    header = json.loads(lock.read_text().splitlines()[0])
-    lock.write_text(lock.read_text().replace(header["database"], "0" * 32))
-    refused = run_db("apply", "jobs.yaml")
-    assert (refused.code, "lock rebind" in refused.err) == (6, True)
-    assert run_db("lock", "rebind", "jobs.yaml").code == 0
-    assert run_db("apply", "jobs.yaml").code == 0
 
 
 def test_lockfile_names(run_db: Cli, jobs: Path, tmp_path: Path) -> None:

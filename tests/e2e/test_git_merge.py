@@ -14,7 +14,8 @@ HEAD = "version: 1\nname: jobs\ndefaults: {queue: etl, workflow: ingest_orders}\
 IDENTITY = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-c", "commit.gpgsign=false")
 
 
-def test_two_branches_that_applied(cli: Cli, rows: Rows) -> None:
+@pytest.mark.parametrize("words", [("apply",), ("lock", "format"), ("lock", "rebuild")], ids=" ".join)
+def test_two_branches_that_applied(cli: Cli, rows: Rows, words: tuple[str, ...]) -> None:
     def git(*words: str) -> str:
         done = subprocess.run(
             ["git", *IDENTITY, *words], cwd=cli.folder, capture_output=True, text=True, check=True
@@ -44,12 +45,45 @@ def test_two_branches_that_applied(cli: Cli, rows: Rows) -> None:
     before = rows.dump()
     assert set(cli.plan("jobs.yaml").states().values()) == {"unchanged"}
     assert len(cli.plan("jobs.yaml").states()) == 5
-    assert "0 enqueued" in cli("apply", "jobs.yaml").out
+    cli("apply", "jobs.yaml", "--locked")  # nothing to enqueue, nothing to record
+    lock = cli.folder / "jobs.lock.jsonl"
+    union = lock.read_bytes()
+    assert "not in order" in cli("lock", "check", "jobs.yaml").out
+    cli(*words, "jobs.yaml")
+    assert sorted(lock.read_bytes().splitlines()) == sorted(union.splitlines())  # every entry keeps its bytes
+    assert list(cli.lock("jobs.lock.jsonl")) == ["a2", "b3", "m1", "m5", "z9"]
+    assert cli("lock", "check", "jobs.yaml").out == "jobs.lock.jsonl ok\n"
+    written = (lock.stat().st_mtime_ns, lock.stat().st_ino)
+    for again in (("apply",), ("lock", "format"), ("lock", "rebuild")):
+        cli(*again, "jobs.yaml")
+    assert (lock.stat().st_mtime_ns, lock.stat().st_ino) == written
     assert rows.dump() == before
-    cli("apply", "jobs.yaml", "--locked")  # a pipeline's check finds nothing to send or to write
-    unsorted = cli("lock", "check", "jobs.yaml", expect=1)  # the union, until there is something to write
-    assert "not in order" in unsorted.out
-    write("a2", "b3", "c4", "m1", "m5", "z9")
-    cli("apply", "jobs.yaml")
-    assert list(cli.lock("jobs.lock.jsonl")) == ["a2", "b3", "c4", "m1", "m5", "z9"]
-    cli("lock", "check", "jobs.yaml")
+
+
+def test_a_conflict_in_the_lockfile_is_resolved_by_rebuild(cli: Cli) -> None:
+    """Without `merge=union` Git leaves its markers; both sides are kept, also where the rows are gone."""
+
+    def git(*words: str, check: bool = True) -> None:
+        subprocess.run(["git", *IDENTITY, *words], cwd=cli.folder, capture_output=True, check=check)
+
+    def apply_and_commit(*ids: str) -> None:
+        (cli.folder / "jobs.yaml").write_text(HEAD + "".join(f"  - {{id: {name}}}\n\n\n\n" for name in ids))
+        cli("apply", "jobs.yaml")
+        git("add", ".")
+        git("commit", "-qm", "applied")
+
+    git("init", "-q", "-b", "main")
+    apply_and_commit("m")
+    git("switch", "-qc", "one")
+    apply_and_commit("a", "m")
+    git("switch", "-q", "main")
+    apply_and_commit("b", "m")
+    git("merge", "-q", "one", check=False)
+    lock = cli.folder / "jobs.lock.jsonl"
+    assert "<<<<<<<" in lock.read_text()
+    (cli.folder / "jobs.yaml").write_text(HEAD + "".join(f"  - {{id: {name}}}\n" for name in "abm"))
+    refused = cli("apply", "jobs.yaml", expect=6)
+    assert "conflict markers" in refused.err
+    cli("lock", "rebuild", "jobs.yaml")
+    assert list(cli.lock("jobs.lock.jsonl")) == ["a", "b", "m"]
+    assert cli("lock", "check", "jobs.yaml").out == "jobs.lock.jsonl ok\n"

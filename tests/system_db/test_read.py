@@ -196,8 +196,9 @@ def test_shared_rows_say_what_the_rows_say(database_url: str) -> None:
         ids = [*hard, "other", "nobody"]
         with database.reading() as connection:
             rows = read_snapshot(connection, database, ids)
-            shared = read_shared_rows(connection, database, ids)
-            assert read_shared_rows(connection, database, []) == {}
+            shared, created_at = read_shared_rows(connection, database, ids)
+            assert read_shared_rows(connection, database, []) == ({}, 0)
+    assert created_at == sum(row.created_at_ms for row in rows.values())
     assert len({id(row) for row in shared.values()}) == 2
     assert shared["other"].shared and not rows["other"].shared
     latest = max(rows[key].created_at_ms for key in hard)
@@ -216,7 +217,11 @@ def test_rows_are_found_by_the_index(postgres_url: str) -> None:
         insert(database, *(WorkflowSpec(workflow_id, "f", "q", [], {}) for workflow_id in ids))
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sa.text("ANALYZE dbos.workflow_status, dbos.workflow_input"))
-        for read in (read_snapshot, read_shared_rows, read_live, read_statuses):
+
+        def read_shared(connection: sa.Connection, database: Database, ids: list[str]) -> object:
+            return read_shared_rows(connection, database, ids)[0]
+
+        for read in (read_snapshot, read_shared, read_live, read_statuses):
             with database.reading() as connection:
                 assert len(read(connection, database, ids[:2000])) == 2000
                 scanned = connection.execute(

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from random import Random
 
 import jsonschema_rs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbos_manifest.blocks import digest_spec
 from dbos_manifest.errors import InvalidLockfile
-from dbos_manifest.lock_lines import LockEntry, spell_entry
-from dbos_manifest.lockfile import Lockfile, check_owner, lock_problems, new_lockfile, parse_lockfile
+from dbos_manifest.lock_lines import ENTRY_KEYS, LockEntry, LockHeader, spell_entry
+from dbos_manifest.lock_reader import parse_lockfile, salvage_lockfile
+from dbos_manifest.lockfile import Lockfile, check_owner, coverage_problems, new_lockfile
 from dbos_manifest.spec import WorkflowSpec
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "lockfile.v1.schema.json").read_text())
 DIGEST = "A" * 22
-texts = st.text(st.characters(codec="utf-8"), min_size=1)
+HEADER = '{"version":1,"revision":0,"manifest":"m","database":"db"}\n'
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
 entries = st.builds(
     LockEntry,
     texts,
@@ -28,6 +32,7 @@ entries = st.builds(
     st.sampled_from([None, "existing"]),
     st.sampled_from([None, "SUCCESS", "ERROR"]),
     st.none() | st.integers(0, 4_000_000_000_000),
+    st.none() | st.integers(1, 9),
 )
 
 
@@ -42,6 +47,7 @@ def text_of(lock: Lockfile) -> str:
     return "".join(lock.render())
 
 
+@settings(deadline=None)
 @given(st.lists(entries, max_size=5))
 def test_what_is_written_is_read(found: list[LockEntry]) -> None:
     lock = lock_of(*found)
@@ -49,7 +55,7 @@ def test_what_is_written_is_read(found: list[LockEntry]) -> None:
     again = parse_lockfile(text, "f")
     assert {i: again.entry(i) for i in again.ids()} == {entry.id: entry for entry in found}
     assert text_of(again) == text
-    assert not again.changed
+    assert not again.differs_from_file
     validator = jsonschema_rs.validator_for(SCHEMA)
     assert all(validator.is_valid(json.loads(line)) for line in text.split("\n")[:-1])
     assert "\r" not in text
@@ -63,10 +69,34 @@ def test_sorted_by_id_whatever_the_order() -> None:
     assert [json.loads(line)["id"] for line in (first, second)] == ["a", "b"]
 
 
-def test_of_doubled_lines_the_earliest_wins_and_a_final_status_stays() -> None:
-    early = text_of(lock_of(LockEntry("a", "f", DIGEST, 1)))
-    late = text_of(lock_of(LockEntry("a", "f", DIGEST, 5, None, "SUCCESS", 9))).splitlines()[1]
-    assert parse_lockfile(early + late, "f").entry("a") == LockEntry("a", "f", DIGEST, 1, None, "SUCCESS", 9)
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        (LockEntry("a", "f", DIGEST, 5, retries=2), LockEntry("a", "f", DIGEST, 1, None, "SUCCESS", 9, 1)),
+        (LockEntry("a", "f", DIGEST, 5, None, "SUCCESS", 9), LockEntry("a", "f", DIGEST, 1)),
+        (
+            LockEntry("a", "f", DIGEST, 5, None, "ERROR", 9),
+            LockEntry("a", "f", DIGEST, 1, None, "SUCCESS", 8),
+        ),
+        (LockEntry("a", "f", DIGEST, 1, None, "CANCELLED"), LockEntry("a", "f", DIGEST, 1)),
+        (LockEntry("a", "f", DIGEST, 1), LockEntry("a", "f", DIGEST, 2)),
+        (LockEntry("a", "f", DIGEST, 1), LockEntry("a", "f", DIGEST, 1, "existing")),
+    ],
+)
+def test_of_two_lines_of_one_workflow_one_is_kept_whole(better: LockEntry, worse: LockEntry) -> None:
+    for pair in ((better, worse), (worse, better)):
+        lock = parse_lockfile(HEADER + "".join(spell_entry(entry, {}) + "\n" for entry in pair), "f")
+        assert lock.entry("a") == better
+        assert lock.differs_from_file
+
+
+@settings(deadline=None)
+@given(st.lists(entries.map(lambda entry: entry._replace(id="a")), min_size=1, max_size=4), st.randoms())
+def test_merging_does_not_depend_on_the_order_of_the_lines(found: list[LockEntry], chance: Random) -> None:
+    lines = [spell_entry(entry, {}) + "\n" for entry in found]
+    first = text_of(parse_lockfile(HEADER + "".join(lines), "f"))
+    chance.shuffle(lines)
+    assert text_of(parse_lockfile(HEADER + "".join(lines), "f")) == first
 
 
 def test_fields_of_a_newer_revision_are_kept() -> None:
@@ -82,7 +112,7 @@ def test_fields_of_a_newer_revision_are_kept() -> None:
     [
         ("", "is empty"),
         ("garbage\n", "not JSON"),
-        ('{"version":2,"revision":0,"manifest":"m","database":"d"}\n', "upgrade it"),
+        ('{"version":2,"revision":0,"manifest":"m","database":"d"}\n', "reads up to 1"),
         ("<<<<<<< HEAD\n", "conflict markers"),
         ('{"id":"a","workflow":"f","digest":"short","enqueued_at":"2026-01-01T00:00:00.000Z"}\n', "digest"),
         ("[1]\n", "not a JSON object"),
@@ -109,14 +139,160 @@ def test_owner() -> None:
             check_owner(lock, manifest=manifest, database=database, file="f")
 
 
-def test_problems() -> None:
+def test_what_a_lockfile_does_not_cover() -> None:
     spec = WorkflowSpec("a", "f", "q", [], {})
-    good = text_of(lock_of(LockEntry("a", "f", digest_spec(spec), 1)))
-    assert list(lock_problems(good, "f", [spec])) == []
-    assert any("not in the lockfile" in p for p in lock_problems(good, "f", [spec, spec._replace(id="b")]))
-    assert any("has changed" in p for p in lock_problems(good, "f", [spec._replace(priority=3)]))
-    assert any("not in the manifest" in p for p in lock_problems(good, "f", []))
-    assert any("spelled otherwise" in p for p in lock_problems(good.replace(":", ": ", 1), "f", [spec]))
+    lock = lock_of(LockEntry("a", "f", digest_spec(spec), 1))
+    assert [*coverage_problems(lock, [spec])] == []
+    assert [*coverage_problems(lock, [spec, spec._replace(id="b")])] == [
+        "b: is in the manifest and not in the lockfile"
+    ]
+    assert [*coverage_problems(lock, [spec._replace(priority=3)])] == [
+        "a: the manifest has changed since the lockfile was written"
+    ]
+    assert [*coverage_problems(lock, [])] == ["a: is in the lockfile and not in the manifest"]
+
+
+ONE, TWO = (spell_entry(LockEntry(name, "f", DIGEST, 1_769_900_000_000), {}) + "\n" for name in "ab")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (HEADER + TWO + ONE, "line 3: not in order"),
+        (ONE + HEADER + TWO, "line 2: the header is not the first line"),
+        (HEADER + ONE + HEADER + TWO, "line 3: a second header line"),
+        (HEADER + ONE + ONE + TWO, "line 3: a second line for one workflow"),
+        (HEADER + ONE + "\n" + TWO, "line 3: a blank line"),
+        (HEADER + ONE + TWO + "\n", "line 4: a blank line"),
+        (HEADER + ONE + TWO.rstrip("\n"), "line 3: the last line has no line end"),
+        ((HEADER + ONE + TWO).replace("\n", "\r\n"), "line 1: lines end with a carriage return"),
+        ("\ufeff" + HEADER + ONE + TWO, "line 1: a byte order mark"),
+        (HEADER.replace(":", ": ") + ONE + TWO, "line 1: written otherwise"),
+        (HEADER + ONE.replace(":", ": ", 1) + TWO, "line 2: written otherwise"),
+        (HEADER + ONE.replace("a", "\\u0061", 1) + TWO, "line 2: written otherwise"),
+        (HEADER + ONE.replace(".000Z", "Z") + TWO, "line 2: written otherwise"),
+        (HEADER + ONE.replace(".000Z", ".000+00:00") + TWO, "line 2: written otherwise"),
+        (HEADER + ONE.replace("}", ',"retries":0}') + TWO, "line 2: written otherwise"),
+    ],
+)
+def test_every_other_form_is_noted_and_written_in_normal_form(text: str, problem: str) -> None:
+    lock = parse_lockfile(text.encode(), "f")
+    assert lock.irregularities
+    assert lock.irregularities[0].startswith(problem)
+    assert not lock.changed
+    assert lock.differs_from_file
+    assert text_of(lock) == HEADER + ONE + TWO
+    again = parse_lockfile(text_of(lock), "f")
+    assert not again.differs_from_file
+
+
+@settings(deadline=None)
+@given(st.lists(entries, max_size=5, unique_by=lambda entry: entry.id), st.randoms())
+def test_the_normal_form_of_any_order_is_that_of_the_sorted_one(
+    found: list[LockEntry], chance: Random
+) -> None:
+    text = text_of(lock_of(*found))
+    header, *lines = text.split("\n")[:-1]
+    shuffled = lines[:]
+    chance.shuffle(shuffled)
+    lock = parse_lockfile("".join(f"{line}\n" for line in (header, *shuffled)), "f")
+    assert lock.differs_from_file == (shuffled != lines)
+    assert text_of(lock) == text
+
+
+def test_order_is_checked_over_all_blocks_of_lines() -> None:
+    lines = [spell_entry(LockEntry(f"w{number:05}", "f", DIGEST, 1), {}) + "\n" for number in range(10_000)]
+    assert not parse_lockfile(HEADER + "".join(lines), "f").differs_from_file
+    for swapped in (lines[4096:] + lines[:4096], [lines[-1], *lines[:-1]], [*lines, lines[0]]):
+        lock = parse_lockfile(HEADER + "".join(swapped), "f")
+        assert lock.differs_from_file
+        assert text_of(lock) == HEADER + "".join(lines)
+
+
+def test_a_newer_revision_is_not_rewritten_for_its_form() -> None:
+    newer = HEADER.replace('"revision":0', '"revision":1')
+    text = newer + ONE.replace('"digest"', '"new":[2],"digest"') + TWO
+    lock = parse_lockfile(text, "f")
+    assert not lock.differs_from_file
+    assert text_of(lock) == text
+
+
+BAD_LINES = {
+    '{"id":"z","workf': "it is not JSON",
+    ONE.replace('"workflow"', '"id":"z","workflow"').rstrip("\n"): "written twice",
+    "\0\0\0": "it is not JSON",
+    "[" * 100_000: "nested too deeply",
+    '{"id":' + "[" * 200 + "]" * 200 + "}": "nested more than",
+    '{"id":"z","n":NaN}': "not a JSON value",
+    '{"id":"z","n":' + "9" * 5000 + "}": "out of range",
+    ONE.replace("a", "\\ud800", 1).rstrip("\n"): "lone surrogate",
+    ONE.replace("a", "\\u0000", 1).rstrip("\n"): "NUL",
+    ONE.replace('"id":"a"', '"id":""').rstrip("\n"): "`id` is missing or not a text",
+    ONE.replace('"id":"a"', '"id":5').rstrip("\n"): "`id` is missing or not a text",
+    ONE.replace("2026", "0000").rstrip("\n"): "not a date that exists",
+    ONE.replace("2026-01-31", "2026-02-29").rstrip("\n"): "not a date that exists",
+    ONE.replace("2026-01-31", "2026-04-31").rstrip("\n"): "not a date that exists",
+    ONE.replace("2026-01-31", "0001-01-01").replace("Z", "+23:00").rstrip("\n"): "beyond the years",
+    ONE.replace("}", ',"retries":-1}').rstrip("\n"): "`retries` is not",
+    ONE.replace("}", ',"retries":true}').rstrip("\n"): "`retries` is not",
+    "x" * 2_000_000: "it is not JSON",
+    '{"version":0,"manifest":"m","database":"db"}': "neither a header nor an entry",
+    "{}": "neither a header nor an entry",
+    "42": "not a JSON object",
+    "\udcff": "not UTF-8",  # a byte 0xFF
+}
+
+
+@pytest.mark.parametrize("line", BAD_LINES, ids=range(len(BAD_LINES)))
+def test_a_line_that_cannot_be_read_is_refused_and_rebuild_keeps_the_others(line: str) -> None:
+    text = (HEADER + ONE + line + "\n" + TWO).encode("utf-8", "surrogateescape")
+    with pytest.raises(InvalidLockfile, match=r"f:3: .*" + re.escape(BAD_LINES[line])):
+        parse_lockfile(text, "f")
+    lock, rejected, has_header = salvage_lockfile(text, "f", LockHeader("m", "db"))
+    assert [rejection.number for rejection in rejected] == [3]
+    assert has_header
+    assert text_of(lock) == HEADER + ONE + TWO
+    assert lock.differs_from_file
+
+
+def test_rebuild_reads_both_sides_of_a_conflict() -> None:
+    text = HEADER + "<<<<<<< HEAD\n" + ONE + "||||||| base\n=======\n" + TWO + ">>>>>>> theirs\n"
+    lock, rejected, _ = salvage_lockfile(text, "f", LockHeader("m", "db"))
+    assert text_of(lock) == HEADER + ONE + TWO
+    assert all(rejection.is_marker for rejection in rejected)
+
+
+def test_rebuild_decides_nothing_about_other_owners() -> None:
+    for other in (HEADER.replace('"m"', '"x"'), HEADER.replace('"db"', '"x"'), HEADER.replace(":1", ":2", 1)):
+        with pytest.raises(InvalidLockfile):
+            salvage_lockfile(HEADER + ONE + other, "f", LockHeader("m", "db"))
+
+
+def test_without_a_header_rebuild_still_has_the_entries() -> None:
+    lock, _, has_header = salvage_lockfile("garbage\n" + ONE, "f", LockHeader("m", "db"))
+    assert not has_header
+    assert text_of(lock) == HEADER + ONE
+
+
+@settings(deadline=None)
+@given(st.lists(entries, max_size=9, unique_by=lambda entry: entry.id))
+def test_times_are_added_up_by_columns_as_one_by_one(found: list[LockEntry]) -> None:
+    lock = lock_of(*found)
+    ids, digests = [entry.id for entry in found], [entry.digest for entry in found]
+    total = sum(entry.enqueued_at for entry in found)
+    assert lock.add_enqueued_at(ids) == total
+    assert lock.find_recorded(ids, digests) == (frozenset(ids), total)
+    if found:
+        assert lock.find_recorded(ids, ["B" * 22, *digests[1:]]).ids == frozenset(ids[1:])
+        assert lock.find_recorded([*ids, "none of these"], [*digests, DIGEST]) == (frozenset(ids), total)
+
+
+def test_nothing_ends_before_it_is_enqueued() -> None:
+    lock = lock_of(LockEntry("a", "f", DIGEST, 5_000))
+    lock.finish("a", "SUCCESS", 4_000)
+    entry = lock.entry("a")
+    assert entry is not None
+    assert entry.completed_at == 5_000
 
 
 @given(
@@ -132,5 +308,5 @@ def test_the_quick_spelling_is_the_slow_one(
         line = spell_entry(entry, {})
         fields = {key: value for key, value in entry._asdict().items() if value is not None}
         decoded = json.loads(line)
-        assert list(decoded) == list(fields)
+        assert list(decoded) == [key for key in ENTRY_KEYS if key in fields]
         assert line == spell_entry(entry, {"x": 1}).replace(',"x":1', "")

@@ -1,0 +1,297 @@
+"""The lock commands, and what apply does about a lockfile that says something else than the rows."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from cli_harness import Cli
+
+from dbos_manifest.system_db.connect import open_database
+from dbos_manifest.system_db.retry import Retry
+
+
+def execute(url: str, statement: str) -> None:
+    with open_database(url, retry=Retry(1, lambda notice: None)) as database:
+        table = database.table("workflow_status")
+        with database.transaction() as connection:
+            connection.execute(sa.text(statement.replace("workflow_status", table)))
+
+
+@pytest.fixture
+def lock(run_db: Cli, jobs: Path) -> Path:
+    """The lockfile of the three workflows, which are enqueued."""
+    assert run_db("apply", "jobs.yaml").code == 0
+    return jobs.with_name("jobs.lock.jsonl")
+
+
+def entries(lock: Path) -> dict[str, dict[str, Any]]:
+    return {entry["id"]: entry for entry in map(json.loads, lock.read_text().splitlines()[1:])}
+
+
+def remove(jobs: Path, workflow_id: str) -> None:
+    lines = jobs.read_text().splitlines(True)
+    jobs.write_text("".join(line for line in lines if f"id: {workflow_id}" not in line))
+
+
+def finish(lock: Path, workflow_id: str) -> None:
+    lines = lock.read_text().splitlines()
+    ended = ',"status":"SUCCESS","completed_at":"2026-01-31T09:00:00.000Z"}'
+    lock.write_text(
+        "".join((line[:-1] + ended if f'"id":"{workflow_id}"' in line else line) + "\n" for line in lines)
+    )
+
+
+def test_rebuild_gives_the_lockfile_again(run_db: Cli, jobs: Path) -> None:
+    run_db("apply", "jobs.yaml")
+    lock = jobs.with_name("jobs.lock.jsonl")
+    lines = lock.read_text().splitlines()
+    lock.write_text("garbage\n")
+    assert run_db("plan", "jobs.yaml").code == 6
+    assert run_db("lock", "rebuild", "jobs.yaml").code == 0
+    rebuilt = [json.loads(line) for line in lock.read_text().splitlines()]
+    wanted = [json.loads(line) for line in lines]
+    assert [{**line, "outcome": "existing"} if "id" in line else line for line in wanted] == rebuilt
+
+
+def test_another_databases_lockfile_is_refused_until_rebound(run_db: Cli, jobs: Path) -> None:
+    run_db("apply", "jobs.yaml")
+    lock = jobs.with_name("jobs.lock.jsonl")
+    header = json.loads(lock.read_text().splitlines()[0])
+    lock.write_text(lock.read_text().replace(header["database"], "0" * 32))
+    refused = run_db("apply", "jobs.yaml")
+    assert (refused.code, "lock rebind" in refused.err) == (6, True)
+    assert run_db("lock", "rebind", "jobs.yaml").code == 0
+    assert run_db("apply", "jobs.yaml").code == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"manifest":"jobs"', '"manifest":"other"', "lock rename"),
+        ('"version":1', '"version":2', "upgrade"),
+        ('"database":"', '"database":"0', "another database"),
+    ],
+)
+def test_rebuild_refuses_what_every_command_refuses(
+    run_db: Cli, lock: Path, old: str, new: str, message: str
+) -> None:
+    lock.write_text(lock.read_text().replace(old, new))
+    before = lock.read_bytes()
+    for words in (("plan",), ("apply",), ("lock", "verify"), ("lock", "rebuild")):
+        done = run_db(*words, "jobs.yaml")
+        assert (done.code, message in done.err) == (6, True), done
+    assert lock.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "damage", ["<<<<<<< HEAD\n", '{"id":"z","workf', "\0\n", "[1]\n", '{"id":"z","workflow":""}\n']
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_rebuild_keeps_every_readable_line_of_rows_that_are_gone(
+    run_db: Cli, jobs: Path, lock: Path, database_url: str, damage: str, first: bool
+) -> None:
+    good = lock.read_text()
+    execute(database_url, "DELETE FROM workflow_status")
+    lines = good.splitlines(keepends=True)
+    lock.write_text("".join((lines[0], damage.rstrip("\n") + "\n", *lines[1:])) if first else good + damage)
+    assert run_db("apply", "jobs.yaml").code == 6
+    rebuilt = run_db("lock", "rebuild", "jobs.yaml")
+    assert rebuilt.code == 0
+    assert "3 without a row kept" in rebuilt.out
+    assert ("lost" in rebuilt.out) == (not damage.startswith("<"))
+    assert ("`z` has no row" in rebuilt.out) == ('"z"' in damage)
+    assert lock.read_text() == good
+
+
+def test_a_line_that_cannot_be_read_is_replaced_from_its_row(run_db: Cli, lock: Path) -> None:
+    good = lock.read_text()
+    lines = good.splitlines()
+    lock.write_text("\n".join([*lines[:2], lines[2][:30], lines[3]]) + "\n")
+    rebuilt = run_db("lock", "rebuild", "jobs.yaml")
+    assert "lost" not in rebuilt.out
+    assert entries(lock)["b"].pop("outcome") == "existing"
+    assert {**entries(lock)["b"], "outcome": None} == {**json.loads(lines[2]), "outcome": None}
+
+
+def test_rebuild_without_a_header_keeps_the_entries(run_db: Cli, lock: Path, database_url: str) -> None:
+    execute(database_url, "DELETE FROM workflow_status")
+    good = lock.read_text()
+    lock.write_text(good.split("\n", 1)[1])
+    assert run_db("plan", "jobs.yaml").code == 6
+    assert "no header could be read" in run_db("lock", "rebuild", "jobs.yaml").out
+    assert lock.read_text() == good
+
+
+def test_format_needs_no_database_and_changes_nothing_twice(run: Cli, lock: Path) -> None:
+    good = lock.read_text()
+    header, *lines = good.splitlines()
+    lock.write_text("\r\n".join([lines[2], header, lines[0], lines[1], header, lines[2], ""]))
+    noted = run("lock", "check", "jobs.yaml")
+    assert noted.code == 0
+    assert "not in normal form" in noted.out
+    assert run("lock", "format", "jobs.yaml").out == "jobs.lock.jsonl written\n"
+    assert lock.read_text() == good
+    assert run("lock", "check", "jobs.yaml").out == "jobs.lock.jsonl ok\n"
+    before = lock.stat()
+    assert run("lock", "format", "jobs.yaml").out == "jobs.lock.jsonl ok\n"
+    assert os.path.samestat(lock.stat(), before)
+
+
+def test_apply_gives_normal_form_where_it_can(run_db: Cli, lock: Path) -> None:
+    good = lock.read_text()
+    header, *lines = good.splitlines()
+    lock.write_text("\n".join([header, *reversed(lines), ""]))
+    shuffled = lock.read_text()
+    assert run_db("apply", "jobs.yaml", "--locked").code == 0
+    assert lock.read_text() == shuffled
+    applied = run_db("apply", "jobs.yaml")
+    assert (applied.code, "written" in applied.out) == (0, True)
+    assert lock.read_text() == good
+    before = lock.stat()
+    assert run_db("apply", "jobs.yaml").code == 0
+    assert os.path.samestat(lock.stat(), before)
+
+
+def test_prune_lists_first_and_keeps_what_was_not_seen_to_end(run: Cli, jobs: Path, lock: Path) -> None:
+    finish(lock, "b")
+    remove(jobs, "b")
+    remove(jobs, "c")
+    before = lock.read_text()
+    listed = run("lock", "prune", "jobs.yaml")
+    assert listed.code == 0
+    assert listed.out.splitlines() == [
+        "jobs.lock.jsonl ok: 1 entry to remove; 1 kept; run again with --yes to remove",
+        "  remove b (SUCCESS)",
+        "  keep c: it was not seen to end",
+    ]
+    assert lock.read_text() == before
+    assert run("lock", "prune", "jobs.yaml", "--yes").code == 0
+    assert [*entries(lock)] == ["a", "c"]
+    assert run("lock", "prune", "jobs.yaml", "--yes").out.startswith("jobs.lock.jsonl ok: 0 entries removed")
+
+
+def test_prune_of_other_variables_forgets_nothing_that_may_run(run_db: Cli, run: Cli, tmp_path: Path) -> None:
+    (tmp_path / "vars.yaml").write_text(
+        "version: 1\nname: vars\nvars: {n: 2}\ndefaults: {queue: q, workflow: f}\n"
+        "workflows: [{id: 'w-${{ i }}', matrix: {i: {range: {stop: '${{ vars.n }}'}}}}]\n"
+    )
+    assert run_db("apply", "vars.yaml", "--var", "n=5").code == 0
+    before = (tmp_path / "vars.lock.jsonl").read_bytes()
+    assert run("lock", "prune", "vars.yaml", "--yes").code == 0
+    assert (tmp_path / "vars.lock.jsonl").read_bytes() == before
+
+
+def test_rename_accepts_a_renamed_manifest(run_db: Cli, run: Cli, jobs: Path, lock: Path) -> None:
+    jobs.write_text(jobs.read_text().replace("name: jobs", "name: newer"))
+    refused = run_db("apply", "jobs.yaml")
+    assert (refused.code, "lock rename" in refused.err) == (6, True)
+    assert "belongs to `newer` now" in run("lock", "rename", "jobs.yaml").out
+    again = run_db("apply", "jobs.yaml")
+    assert (again.code, "0 enqueued" in again.out) == (0, True)
+    assert run("lock", "rename", "jobs.yaml").out == "jobs.lock.jsonl ok: belongs to `newer` already\n"
+
+
+@pytest.mark.parametrize(
+    ("workflows", "message"),
+    [
+        ("[{args: [1]}, {args: [2]}]", "2 workflows of `newer` would be enqueued again"),
+        ("[{args: [1]}, {id: x, args: [2]}]", "1 workflow of `newer` would be enqueued again"),
+        ("[{id: 'old-x'}]", "none of the 1 workflows"),
+    ],
+)
+def test_rename_refuses_when_ids_change_with_the_name(
+    run_db: Cli, run: Cli, tmp_path: Path, workflows: str, message: str
+) -> None:
+    text = "version: 1\nname: {}\ndefaults: {{queue: q, workflow: f}}\nworkflows: {}\n"
+    path = tmp_path / "old.yaml"
+    path.write_text(text.format("old", workflows))
+    assert run_db("apply", "old.yaml").code == 0
+    before = (tmp_path / "old.lock.jsonl").read_bytes()
+    path.write_text(text.format("newer", workflows.replace("old-x", "newer-x")))
+    done = run("lock", "rename", "old.yaml")
+    assert (done.code, message in done.err) == (6, True), done.err
+    assert (tmp_path / "old.lock.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("words", [("format",), ("rename",), ("prune",), ("prune", "--yes")], ids=" ".join)
+def test_without_a_lockfile_there_is_nothing_to_change(run: Cli, jobs: Path, words: tuple[str, ...]) -> None:
+    done = run("lock", *words, "jobs.yaml")
+    assert (done.code, "there is no lockfile" in done.err) == (2, True)
+    assert sorted(path.name for path in jobs.parent.iterdir()) == ["jobs.yaml"]
+
+
+def test_merged_lines_of_two_runs_become_those_of_the_row(
+    run_db: Cli, jobs: Path, lock: Path, database_url: str
+) -> None:
+    """One branch saw the first run of `a` end, the other one enqueued `a` again."""
+    first = lock.read_text()
+    finish(lock, "a")
+    ended = lock.read_text().splitlines()[1]
+    lock.write_text(first)
+    execute(database_url, "DELETE FROM workflow_status WHERE workflow_uuid = 'a'")
+    execute(database_url, "UPDATE workflow_status SET created_at = created_at - 5")
+    jobs.write_text(jobs.read_text().replace("[1]", "[10]"))
+    assert run_db("apply", "jobs.yaml", "--recreate-vanished").code == 0
+    row_of_a = entries(lock)["a"]
+    lock.write_text(lock.read_text() + ended + "\n")
+    assert run_db("lock", "verify", "jobs.yaml").code == 6
+    assert run_db("apply", "jobs.yaml").code == 0
+    assert entries(lock)["a"]["enqueued_at"] == row_of_a["enqueued_at"]
+    assert "SUCCESS" not in lock.read_text()
+    assert run_db("lock", "verify", "jobs.yaml").code == 0
+
+
+@pytest.mark.parametrize("ids", [["a"], ["a", "c"], ["a", "b", "c"]], ids="".join)
+@pytest.mark.parametrize("shift", ["- 1", "+ 1", "+ 86400000", "- 31536000000"])
+def test_an_entry_of_another_time_is_corrected_from_its_row(
+    run_db: Cli, lock: Path, database_url: str, ids: list[str], shift: str
+) -> None:
+    """Also where the digest is the manifest's, so that the arguments are not read."""
+    finish(lock, "a")
+    among = ", ".join(f"'{workflow_id}'" for workflow_id in ids)
+    execute(
+        database_url,
+        f"UPDATE workflow_status SET created_at = created_at {shift}, updated_at = updated_at {shift} "
+        f"WHERE workflow_uuid IN ({among})",
+    )
+    before = entries(lock)
+    assert run_db("apply", "jobs.yaml", "--locked").code == 6
+    assert run_db("apply", "jobs.yaml").code == 0
+    after = entries(lock)
+    for workflow_id, entry in after.items():
+        if workflow_id in ids:
+            assert entry["enqueued_at"] != before[workflow_id]["enqueued_at"]
+            assert (entry["outcome"], "status" in entry) == ("existing", False)
+        else:
+            assert entry == before[workflow_id]
+    assert run_db("lock", "verify", "jobs.yaml").code == 0
+
+
+def test_another_run_with_other_arguments_is_drift_though_the_lockfile_has_the_manifests(
+    run_db: Cli, jobs: Path, lock: Path, database_url: str
+) -> None:
+    """The entry vouches for the arguments of the row that it records, not for those of a later one."""
+    with open_database(database_url, retry=Retry(1, lambda notice: None)) as database:
+        table = database.table("workflow_input")
+        with database.transaction() as connection:
+            connection.execute(sa.text(f"UPDATE {table} SET inputs = replace(inputs, '1', '10')"))
+    assert run_db("plan", "jobs.yaml").code == 0
+    execute(database_url, "UPDATE workflow_status SET created_at = created_at + 7 WHERE workflow_uuid = 'a'")
+    assert "1 drifted" in run_db("apply", "jobs.yaml").out
+
+
+@pytest.mark.parametrize("moved", ["9223372036854775807", "253402300800000", "-1"])
+def test_a_row_of_an_impossible_time_stops_nothing(
+    run_db: Cli, lock: Path, database_url: str, moved: str
+) -> None:
+    execute(database_url, f"UPDATE workflow_status SET created_at = {moved} WHERE workflow_uuid = 'b'")
+    assert run_db("apply", "jobs.yaml").code == 0
+    before = lock.read_bytes()
+    assert run_db("apply", "jobs.yaml").code == 0
+    assert run_db("lock", "rebuild", "jobs.yaml").code == 0
+    assert lock.read_bytes() == before
