@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,22 @@ class PageRun:
         self._started.append(process)
         assert process.stdout is not None
         return "".join(process.stdout.readline() for _ in range(max(lines, 1)))
+
+
+@contextmanager
+def orders_worker(url: str, log: Path) -> Iterator[None]:
+    """Run the worker of the example application while this is open."""
+    environment = {**os.environ, "DBOS_SYSTEM_DATABASE_URL": url}
+    with log.open("w") as stderr:
+        words = [sys.executable, str(ROOT / "examples" / "orders" / "app.py"), "etl"]
+        process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().endswith("is ready\n"), log.read_text()
+        yield
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def needs_shell(line: str) -> bool:

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner
 
-from dbos_manifest.cli.main import cli
 from dbos_manifest.diagnostic import CODES
 
 ROOT = Path(__file__).parent.parent
@@ -28,34 +26,9 @@ def test_every_code_has_its_section() -> None:
     assert re.findall(r"^### `(.+)`$", text, re.MULTILINE) == list(CODES)
 
 
-def test_the_first_screen_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The manifest with the typo is caught word by word as the README shows."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    manifest = re.search(r"```yaml\n(# jobs.yaml\n.*?)```", readme, re.DOTALL)
-    shown = re.search(r"\$ dbos-manifest validate jobs.yaml\n(.*?)```", readme, re.DOTALL)
-    assert manifest is not None
-    assert shown is not None
-    monkeypatch.chdir(tmp_path)
-    Path("jobs.yaml").write_text(manifest[1])
-    done = CliRunner().invoke(cli, ["validate", "jobs.yaml"])
-    assert done.stdout == shown[1]
-
-
 def test_hooks_name_what_exists() -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     assert [hook["id"] for hook in hooks] == ["dbos-manifest-validate"]
-
-
-def test_the_backfill_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    manifest = re.search(r"```yaml\n(# backfill.yaml\n.*?)```", readme, re.DOTALL)
-    shown = re.search(r"\$ dbos-manifest expand backfill.yaml --count\n(.*?)\n\n", readme, re.DOTALL)
-    assert manifest is not None
-    assert shown is not None
-    monkeypatch.chdir(tmp_path)
-    Path("backfill.yaml").write_text(manifest[1])
-    done = CliRunner().invoke(cli, ["expand", "backfill.yaml", "--count"])
-    assert done.stdout == shown[1] + "\n"
 
 
 def test_the_compatibility_page_is_whole() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from doc_pages import ROOT, PageRun, all_pages, put_programs_first
+from doc_pages import ROOT, PageRun, all_pages, orders_worker, put_programs_first
 
-UNTESTED = {"README.md", "backfills.md", "gitops.md"}  # pages written before this test
+WITH_WORKER = {ROOT / "README.md"}
+UNTESTED = {"backfills.md", "gitops.md"}  # pages written before this test
 PAGES = [
     page
     for page in all_pages()
@@ -40,8 +42,11 @@ def test_commands_print_what_the_page_shows(
     page: Path,
     folder: Path,
     shop_url: str,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("DBOS_SYSTEM_DATABASE_URL", shop_url)
-    PageRun(page, "python app.py", capsys).check()
+    worker = orders_worker(shop_url, tmp_path / "worker.log") if page in WITH_WORKER else nullcontext()
+    with worker:
+        PageRun(page, "python app.py", capsys).check()
