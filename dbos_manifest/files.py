@@ -9,12 +9,12 @@ import re
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from .errors import LockfileNotWritable, Refused, UsageError
+from .errors import InvalidLockfile, LockfileNotWritable, Refused, UsageError
 from .tree import TreeError
 
 SCHEMAS = ("manifest.v1", "lockfile.v1", "plan.v1", "diagnostics.v1", "changes.v1", "applied.v1", "doctor.v1")
@@ -95,17 +95,45 @@ def read_manifest(path: Path, limit: int) -> bytes:
 
 @contextmanager
 def open_lockfile(path: Path) -> Iterator[BinaryIO | None]:
-    """A lockfile to read line by line, None where there is none yet.
+    """Open a lockfile to read it line by line; None where there is none yet.
 
-    Raises: UsageError when it is there and cannot be read.
+    Raises: UsageError when it exists and cannot be read; InvalidLockfile as `resolve_lockfile` does.
     """
     try:
-        with path.open("rb") as file:
+        # not blocking, so that a pipe is refused instead of waited for
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(resolve_lockfile(path), flags), "rb") as file:
+            _check_regular(path, os.fstat(file.fileno()))
             yield file
     except FileNotFoundError:
         yield None
     except OSError as error:
         raise UsageError(f"cannot read the lockfile {path}: {error.strerror}") from error
+
+
+def resolve_lockfile(path: Path) -> Path:
+    """Find the file that a lockfile's path stands for; links are followed only within its folder.
+
+    Raises: InvalidLockfile for a link that leads elsewhere, and for what is not a regular file.
+    """
+    folder = os.path.realpath(path.parent)
+    real = Path(os.path.realpath(Path(folder, path.name)))
+    if not real.is_relative_to(folder):
+        raise InvalidLockfile(
+            f"the lockfile {path} is a link that leads out of its folder, to {real}",
+            "put the file itself there, or name the other place with --lockfile",
+        )
+    with suppress(OSError):  # none yet, or what opening it reports
+        _check_regular(path, real.stat())
+    return real
+
+
+def _check_regular(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise InvalidLockfile(
+            f"the lockfile {path} is not a regular file",
+            "remove it, or name another lockfile with --lockfile",
+        )
 
 
 class FolderTree:
@@ -229,7 +257,7 @@ class LockfileSlot:
     """
 
     def __init__(self, path: Path, timeout_s: float) -> None:
-        self.path = Path(os.path.realpath(path))
+        self.path = resolve_lockfile(path)
         self._temporary = self.path.with_name(f".{self.path.name}.tmp")
         self._descriptor: int | None = self._acquire(timeout_s)
 

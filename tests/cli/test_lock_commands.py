@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -295,3 +296,46 @@ def test_a_row_of_an_impossible_time_stops_nothing(
     assert run_db("apply", "jobs.yaml").code == 0
     assert run_db("lock", "rebuild", "jobs.yaml").code == 0
     assert lock.read_bytes() == before
+
+
+COMMANDS = [
+    ("plan",), ("apply",), ("lock", "verify"), ("lock", "rebuild"), ("lock", "rebind"),
+]  # fmt: skip
+WITHOUT_DATABASE = [("lock", "check"), ("lock", "format"), ("lock", "rename"), ("lock", "prune", "--yes")]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "socket", "device", "outside", "loop"])
+def test_what_is_not_a_file_of_the_folder_is_refused_at_once(
+    run_db: Cli, run: Cli, jobs: Path, tmp_path_factory: pytest.TempPathFactory, kind: str
+) -> None:
+    lock, outside = jobs.with_name("jobs.lock.jsonl"), tmp_path_factory.mktemp("outside") / "jobs.lock.jsonl"
+    if kind == "pipe":
+        os.mkfifo(lock)
+    elif kind == "folder":
+        lock.mkdir()
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(lock.name)
+    else:
+        outside.write_text("precious")
+        lock.symlink_to({"device": "/dev/null", "outside": outside, "loop": lock}[kind])
+    before = lock.lstat()
+    for call, commands in ((run_db, COMMANDS), (run, WITHOUT_DATABASE)):
+        for words in commands:
+            done = call(*words, "jobs.yaml")
+            assert done.code in ((2, 3) if kind == "loop" else (6,)), (words, done)
+            assert "jobs.lock.jsonl" in done.err
+    assert os.path.samestat(lock.lstat(), before)
+    assert kind != "outside" or outside.read_text() == "precious"
+    assert run_db("status", "jobs.yaml", "-o", "json").json["counts"] == {"NOT_ENQUEUED": 3}
+
+
+def test_a_link_within_the_folder_is_written_through(run_db: Cli, jobs: Path) -> None:
+    folder = jobs.with_name("locks")
+    folder.mkdir()
+    link = jobs.with_name("jobs.lock.jsonl")
+    link.symlink_to("locks/jobs.jsonl")
+    assert run_db("apply", "jobs.yaml").code == 0
+    assert link.is_symlink()
+    assert [path.name for path in folder.iterdir()] == ["jobs.jsonl"]
+    assert run_db("apply", "jobs.yaml", "--locked").code == 0
