@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -19,11 +20,13 @@ from .operations import (
     load_lockfile,
     lockfile_paths,
 )
-from .snapshot import SnapshotRow
+from .snapshot import FINAL_STATUSES, SnapshotRow
 from .spec import default_id
 from .system_db.connect import Database
-from .system_db.read import read_snapshot
+from .system_db.read import read_snapshot, read_statuses
 from .validation import LoadedManifest, specs_of
+
+_READ_AT_ONCE = 1_000
 
 
 class LockReport(NamedTuple):
@@ -150,31 +153,64 @@ def _rename(loaded: LoadedManifest, lock: Lockfile) -> tuple[list[str], list[str
 
 
 def prune_lockfiles(
-    manifests: Sequence[LoadedManifest], settings: LockfileSettings, lock_timeout_s: float, *, remove: bool
+    manifests: Sequence[LoadedManifest],
+    settings: LockfileSettings,
+    lock_timeout_s: float,
+    *,
+    remove: bool,
+    database_settings: DatabaseSettings | None = None,
 ) -> list[LockReport]:
     """Remove the entries of workflows that their manifest no longer has, or only list them.
 
-    An entry without a final status is kept: its workflow may have run or not, and another call of other
-    variables would enqueue it again.
+    An entry whose workflow was not seen to end, neither in the lockfile nor in the database if there is one,
+    is kept: it may still run, and another call of other variables would enqueue it again.
     """
+    with ExitStack() as held:
+        database = held.enter_context(connect(database_settings)) if database_settings else None
 
-    def prune(loaded: LoadedManifest, lock: Lockfile) -> tuple[list[str], list[str]]:
-        orphans = set(lock.ids())
-        orphans.difference_update(spec.id for spec in specs_of(loaded))
-        entries = [lock.entry(workflow_id) for workflow_id in sorted(orphans)]
-        ended = [entry for entry in entries if entry and entry.status]
-        kept = [f"keep {entry.id}: it was not seen to end" for entry in entries if entry and not entry.status]
-        if remove:
-            for entry in ended:
-                lock.remove(entry.id)
-        notes = [count_of(len(ended), "entry", "entries") + (" removed" if remove else " to remove")]
-        if kept:
-            notes.append(f"{len(kept)} kept")
-        if ended and not remove:
-            notes.append("run again with --yes to remove")
-        return notes, [*(f"remove {entry.id} ({entry.status})" for entry in ended), *kept]
+        def read(ids: list[str]) -> dict[str, tuple[str, int | None]]:
+            if database is None or database_settings is None:
+                return {}
+            return database_settings.retry().call(partial(_read_statuses, database, ids))
 
-    return _edit(manifests, settings, lock_timeout_s, prune, write=remove)
+        def prune(loaded: LoadedManifest, lock: Lockfile) -> tuple[list[str], list[str]]:
+            orphans = set(lock.ids())
+            orphans.difference_update(spec.id for spec in specs_of(loaded))
+            ended, kept = _split_ended(lock, sorted(orphans), read)
+            if remove:
+                for workflow_id in ended:
+                    lock.remove(workflow_id)
+            notes = [count_of(len(ended), "entry", "entries") + (" removed" if remove else " to remove")]
+            if kept:
+                notes.append(f"{len(kept):,} kept")
+            if ended and not remove:
+                notes.append("run again with --yes to remove")
+            listed = [f"remove {workflow_id} ({status})" for workflow_id, status in ended.items()]
+            return notes, listed + [f"keep {workflow_id}: it was not seen to end" for workflow_id in kept]
+
+        fingerprint = database.fingerprint if database else None
+        return _edit(manifests, settings, lock_timeout_s, prune, write=remove, database=fingerprint)
+
+
+def _split_ended(
+    lock: Lockfile, ids: list[str], read: Callable[[list[str]], dict[str, tuple[str, int | None]]]
+) -> tuple[dict[str, str], list[str]]:
+    """Find the final status of entries, and the entries that have none."""
+    ended: dict[str, str] = {}
+    for chunk in read_chunks(ids, _READ_AT_ONCE):
+        statuses = read(chunk)
+        for workflow_id in chunk:
+            entry, (status, _) = lock.entry(workflow_id), statuses.get(workflow_id, ("", None))
+            if entry is not None and entry.status is not None:
+                ended[workflow_id] = entry.status
+            elif status in FINAL_STATUSES:
+                ended[workflow_id] = status
+    return ended, [workflow_id for workflow_id in ids if workflow_id not in ended]
+
+
+def _read_statuses(database: Database, ids: Sequence[str]) -> dict[str, tuple[str, int | None]]:
+    with database.reading() as connection:
+        return read_statuses(connection, database, ids)
 
 
 _Edit = Callable[[LoadedManifest, Lockfile], tuple[list[str], list[str]]]
@@ -189,6 +225,7 @@ def _edit(
     *,
     owned: bool = True,
     write: bool = True,
+    database: str | None = None,
 ) -> list[LockReport]:
     """Change lockfiles one by one, and write them; with `owned`, only those of these manifests.
 
@@ -197,7 +234,7 @@ def _edit(
     reports = []
     for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
         with LockfileSlot(path, lock_timeout_s) as slot:
-            lock = load_lockfile(path, loaded.manifest.name if owned else None, None)
+            lock = load_lockfile(path, loaded.manifest.name if owned else None, database)
             if lock is None:
                 raise UsageError(f"there is no lockfile {path}", "check the path, --target and --lockfile")
             notes, details = edit(loaded, lock)

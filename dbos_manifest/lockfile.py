@@ -81,14 +81,15 @@ class Lockfile:
 
     def find_recorded(self, ids: Sequence[str], digests: Sequence[str]) -> Recorded:
         """Find the workflows that have an entry with exactly their digest."""
-        lines = [line for line in map(self._lines.get, ids) if line is not None]
-        facts = find_facts(lines)
+        lines = [*map(self._lines.get, ids)]
+        facts = find_facts([line for line in lines if line is not None])
         if len(facts) == len(ids) and digests_of(facts) == [*digests]:  # most often, and by columns
             return Recorded(frozenset(ids), add_times(facts))
         found = frozenset(
             workflow_id
-            for workflow_id, digest in zip(ids, digests, strict=True)
-            if self.digest(workflow_id) == digest
+            for workflow_id, digest, line in zip(ids, digests, lines, strict=True)
+            # only an entry of another digest, or of a newer revision, is read
+            if line is not None and (f',"digest":"{digest}",' in line or self.digest(workflow_id) == digest)
         )
         return Recorded(found, self.add_enqueued_at(found))
 

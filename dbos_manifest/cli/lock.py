@@ -139,6 +139,7 @@ def rename(paths: tuple[str, ...], output: str, lock_timeout: float, **options: 
 @lock.command()
 @paths_argument
 @variable_options
+@database_options
 @lockfile_options
 @lock_timeout_option
 @option("--yes", is_flag=True, help="Remove the entries; without it they are only listed.")
@@ -146,10 +147,15 @@ def rename(paths: tuple[str, ...], output: str, lock_timeout: float, **options: 
 def prune(paths: tuple[str, ...], output: str, lock_timeout: float, yes: bool, **options: Any) -> int:
     """List the entries of workflows that the manifest no longer has, and remove them with --yes.
 
-    An entry whose workflow was not seen to end is never removed: it could be enqueued a second time.
+    An entry whose workflow was not seen to end is never removed: it could be enqueued a second time. Its end
+    is in the lockfile, or in the database where one is given.
     """
     manifests = load_manifests(paths, options).manifests
-    _show(prune_lockfiles(manifests, lockfile_settings(options), lock_timeout, remove=yes), output)
+    database = database_settings(options) if options["database_url"] else None
+    reports = prune_lockfiles(
+        manifests, lockfile_settings(options), lock_timeout, remove=yes, database_settings=database
+    )
+    _show(reports, output)
     return 0
 
 

@@ -176,6 +176,22 @@ def test_prune_lists_first_and_keeps_what_was_not_seen_to_end(run: Cli, jobs: Pa
     assert run("lock", "prune", "jobs.yaml", "--yes").out.startswith("jobs.lock.jsonl ok: 0 entries removed")
 
 
+@pytest.mark.parametrize("status", ["SUCCESS", "ERROR", "CANCELLED", "PENDING", "ENQUEUED"])
+def test_prune_sees_in_the_database_what_has_ended(
+    run_db: Cli, jobs: Path, lock: Path, database_url: str, status: str
+) -> None:
+    execute(database_url, f"UPDATE workflow_status SET status = '{status}' WHERE workflow_uuid = 'c'")
+    execute(database_url, "DELETE FROM workflow_status WHERE workflow_uuid = 'b'")
+    remove(jobs, "b")
+    remove(jobs, "c")
+    before = lock.read_text()
+    ended = status not in ("PENDING", "ENQUEUED")
+    assert (f"remove c ({status})" in run_db("lock", "prune", "jobs.yaml").out) == ended
+    assert lock.read_text() == before
+    assert run_db("lock", "prune", "jobs.yaml", "--yes").code == 0
+    assert [*entries(lock)] == (["a", "b"] if ended else ["a", "b", "c"])
+
+
 def test_prune_of_other_variables_forgets_nothing_that_may_run(run_db: Cli, run: Cli, tmp_path: Path) -> None:
     (tmp_path / "vars.yaml").write_text(
         "version: 1\nname: vars\nvars: {n: 2}\ndefaults: {queue: q, workflow: f}\n"
