@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DB ?= sqlite
+E2E ?= all
+PARALLEL := -n 2 --dist worksteal
 
 .PHONY: help demo test e2e compatibility faults soak lint bench bench-peers docs audit wheel clean
 
 help:
 	@echo "make demo [DB=postgres]  run the example manifest on a real DBOS worker"
 	@echo "make test                lint, type-check and run all tests"
-	@echo "make e2e                 real workers of all SDKs, old and new, and PostgreSQL 14 to 18 (minutes)"
+	@echo "make e2e [E2E=latest]    workers of all SDKs, old and new, and PostgreSQL 14 to 18 (minutes)"
 	@echo "make compatibility       the same, writing docs/compatibility.* anew"
 	@echo "make faults              cut, kill and crowd many applies (minutes)"
 	@echo "make soak                applies and workers for minutes: memory, connections, latency"
@@ -38,18 +40,18 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 e2e: $(VENV)/.dev
-	DBOS_MANIFEST_E2E=1 $(BIN)/python -m pytest -q tests/e2e
+	DBOS_MANIFEST_E2E=$(E2E) $(BIN)/python -m pytest -q $(PARALLEL) tests/e2e/sdks
 
 compatibility: $(VENV)/.dev
 	rm -f docs/compatibility.json
-	DBOS_MANIFEST_E2E=1 UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/e2e/sdks
+	DBOS_MANIFEST_E2E=all UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/e2e/sdks
 	$(BIN)/python docs/generate.py
 
 faults: $(VENV)/.dev
-	DBOS_MANIFEST_FAULTS=1 $(BIN)/python -m pytest -q tests/faults
+	DBOS_MANIFEST_FAULTS=1 HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/faults
 
 soak: $(VENV)/.dev
 	$(BIN)/python benchmarks/soak.py

@@ -210,9 +210,9 @@ SDKS = ("python", "typescript", "go", "java", "rust")
 COMPATIBILITY = """# Compatibility
 
 What was seen to happen, on {on}, with {tool}: real workers of every SDK ran what `apply` had enqueued.
-`make compatibility` makes the cells anew, into [compatibility.json](compatibility.json) beside this page;
-`make e2e` holds all of them, and `make test` those of the latest releases: {latest}. Of Java and Rust the
-registries have just that one release.
+`make compatibility` writes the cells again, into [compatibility.json](compatibility.json) next to this page.
+`make e2e` checks all of them; `make test` checks the options with the latest release of each SDK ({latest})
+and the rest with one SDK. The registries have only one release of the Java and Rust SDKs.
 
 ## Databases
 

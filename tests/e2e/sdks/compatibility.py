@@ -1,4 +1,4 @@
-"""docs/compatibility.json: what real workers did; a test holds each cell of it, or writes it anew."""
+"""docs/compatibility.json: what real workers did. A test checks each cell of it, or writes it again."""
 
 from __future__ import annotations
 
@@ -12,8 +12,15 @@ from typing import Any
 PAGE = Path(__file__).parents[3] / "docs" / "compatibility.json"
 
 
+def expected(section: str, row: str, column: str) -> Any:
+    """What the page says, to wait for it; None where it is to be written again."""
+    if os.environ.get("UPDATE_GOLDEN") or not PAGE.exists():
+        return None
+    return json.loads(PAGE.read_text()).get(section, {}).get(row, {}).get(column)
+
+
 def hold(section: str, row: str, column: str, seen: Any) -> None:
-    """That it is as the page says; with UPDATE_GOLDEN=1 the page says what was seen."""
+    """Check that it is as the page says; with UPDATE_GOLDEN=1 write what was seen to the page."""
     page = json.loads(PAGE.read_text()) if PAGE.exists() else {}
     if os.environ.get("UPDATE_GOLDEN"):
         page["made"] = {"on": date.today().isoformat(), "with": f"dbos-manifest {version('dbos-manifest')}"}

@@ -3,58 +3,77 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import servers
 from harness import Rows
-from sdk_harness import SDKS, App, Sdk, as_the_sdk_names_it, empty_database
+from sdk_harness import OLD, SDKS, App, Sdk, as_the_sdk_names_it, empty_database
+from toolchains import IN_E2E, require
 
 LEGACY_INPUTS = {"java", "rust"}  # Java before 1.2 and Rust 0.5 read the arguments from workflow_status
 
-THOROUGH = "DBOS_MANIFEST_E2E" in os.environ  # read before tests get an environment of their own
+E2E = os.environ.get("DBOS_MANIFEST_E2E")  # read before tests get an environment of their own
+DATABASES = ("postgresql", "sqlite")
 
 
-@pytest.fixture(scope="session")
-def thorough() -> None:
-    """Old releases and old servers."""
-    if not THOROUGH:
-        pytest.skip("`make e2e` runs it")
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give tests of an application every SDK, each with the databases that it knows."""
+    if "app" not in metafunc.fixturenames:
+        return
+    marker = metafunc.definition.get_closest_marker("sdks")
+    wanted = marker.kwargs if marker else {}
+    sdks = [*(OLD if wanted.get("old") else ()), *SDKS.values()]
+    sdks = [sdk for sdk in sdks if sdk.name != wanted.get("other_than")]
+    if "url" not in metafunc.fixturenames:
+        metafunc.parametrize("app", sdks, ids=str, indirect=True)
+        return
+    databases = wanted.get("databases", DATABASES)
+    pairs = [(sdk, name) for sdk in sdks for name in databases if sdk.sqlite or name != "sqlite"]
+    metafunc.parametrize(("app", "url"), pairs, ids=[f"{sdk}-{name}" for sdk, name in pairs], indirect=True)
 
 
-@pytest.fixture(params=SDKS.values(), ids=lambda sdk: sdk.name)
+def runs(request: pytest.FixtureRequest, sdk: Sdk, database: str) -> bool:
+    """Whether this run is to have it: `make test` has the representatives, `make e2e` more."""
+    if E2E is not None:
+        return not sdk.old or E2E != "latest"
+    marker = request.node.get_closest_marker("sdks")
+    names = marker.args if marker and marker.args else SDKS
+    return not sdk.old and sdk.name in names and (database == "postgresql" or sdk.name == "python")
+
+
+@pytest.fixture
 def app(request: pytest.FixtureRequest) -> App:
     sdk: Sdk = request.param
-    if sdk.old:
-        request.getfixturevalue("thorough")
-    if shutil.which(sdk.tool) is None:
-        pytest.skip(f"{sdk.tool} is not installed")
+    database = request.node.callspec.params.get("url", "postgresql")
+    if not runs(request, sdk, database):
+        pytest.skip(IN_E2E)
+    require(sdk.tool)
     return App(sdk)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
 def url(request: pytest.FixtureRequest, app: App) -> str:
-    if request.param == "sqlite" and not app.sdk.sqlite:
-        pytest.skip(f"the {app.sdk.name} SDK has no SQLite")
     found: str = request.getfixturevalue(f"{request.param.replace('postgresql', 'postgres')}_url")
     return found
 
 
 @pytest.fixture
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path, url: str) -> Iterator[str]:
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path, app: App, url: str) -> Iterator[str]:
     """A database without any table, of the kind of `url`."""
     if url.startswith("sqlite"):
         yield f"sqlite:///{tmp_path / 'empty.sqlite'}"
         return
-    with empty_database(request.getfixturevalue("whole_server")) as found:
+    server = "postgres_server" if app.sdk is SDKS["python"] else "whole_server"
+    with empty_database(request.getfixturevalue(server)) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
-def whole_server(thorough: None) -> Iterator[str]:
+def whole_server() -> Iterator[str]:
     """Old releases, and Java, ask for extensions that the wheel's server has not."""
+    require("npm")
     with servers.server(max(servers.RELEASES)) as found:
         yield found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -20,7 +21,7 @@ from urls import with_database
 
 APPS = Path(__file__).parent.parent / "apps"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dbos-manifest-tests"
-READY_S = 120
+PATIENCE_S = 600  # only against hanging
 
 
 class Sdk(NamedTuple):
@@ -39,7 +40,8 @@ class Sdk(NamedTuple):
         return f"{self.name} {self.release}"
 
 
-_GO_BUILD = [["go", "build", "-o", "app", "."]]
+# not optimized, which takes half the time
+_GO_BUILD = [["go", "build", "-gcflags=all=-N -l", "-ldflags=-s -w", "-o", "app", "."]]
 SDKS = {
     sdk.name: sdk
     for sdk in (
@@ -147,7 +149,7 @@ class App:
 
     def _call(self, *words: str, stdin: str = "") -> str:
         done = subprocess.run(
-            self.command(*words), input=stdin, capture_output=True, text=True, timeout=READY_S
+            self.command(*words), input=stdin, capture_output=True, text=True, timeout=PATIENCE_S
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -185,16 +187,22 @@ def build(sdk: Sdk) -> Path:
         if path.is_file():
             digest.update(f"{path.relative_to(source)}\0".encode() + path.read_bytes())
     folder = CACHE / f"{sdk.name}-{sdk.release}-{digest.hexdigest()[:16]}"
-    if not (folder / ".built").exists():
-        making = CACHE / f"{folder.name}.{os.getpid()}"
-        shutil.copytree(source, making)
-        for command in sdk.build:
-            command = [word.format(release=sdk.release) for word in command]
-            done = subprocess.run(command, cwd=making, capture_output=True, text=True)
-            assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
-        (making / ".built").touch()
-        try:
-            making.rename(folder)
-        except OSError:  # another process was quicker
-            shutil.rmtree(making)
+    with one_at_a_time(folder):
+        if not (folder / ".built").exists():
+            shutil.rmtree(folder, ignore_errors=True)  # a build that was interrupted
+            shutil.copytree(source, folder)
+            for command in sdk.build:
+                command = [word.format(release=sdk.release) for word in command]
+                done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+                assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+            (folder / ".built").touch()
     return folder
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """While one process of the tests makes a folder of the cache, the others wait for it."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with CACHE.joinpath(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

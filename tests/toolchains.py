@@ -1,0 +1,27 @@
+"""Programs that some tests need, and the reasons for which a test may be skipped."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+
+IN_E2E = "`make e2e` runs it"
+# Reasons that hold on every machine. A missing program is the only other one.
+ALLOWED_SKIPS = (
+    IN_E2E,
+    "the server given by the environment is on another machine",
+)
+
+
+def require(tool: str) -> None:
+    """Skip a test whose program is not installed."""
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not installed")
+
+
+def skip_is_allowed(reason: str) -> bool:
+    """Whether nothing on this machine could have run the skipped test."""
+    found = re.fullmatch(r"(\S+) is not installed.*", reason)
+    return reason in ALLOWED_SKIPS or (found is not None and shutil.which(found[1]) is None)
