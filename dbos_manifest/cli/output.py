@@ -14,10 +14,12 @@ import click
 from ..diagnostic import Diagnostic
 from ..report.diagnostics import format_diagnostics
 from ..report.github import github_annotation
-from ..report.text import Paint, plain
+from ..report.text import Paint, plain, printable, shorten
 
 if TYPE_CHECKING:  # `--help` needs none of it
     from ..validation import Validation
+
+MAX_MESSAGE = 2_000  # characters of an error that are printed
 
 
 def write(text: str) -> None:
@@ -41,10 +43,11 @@ def say(text: str) -> None:
 
 
 def say_error(message: str, hint: str | None = None) -> None:
+    """Print an error; what it quotes from a file or a database cannot control the terminal or flood it."""
     paint = painter(err=True)
-    say(f"{paint('red', 'error')}: {message}")
+    say(f"{paint('red', 'error')}: {shorten(printable(message), MAX_MESSAGE)}")
     if hint:
-        say(f"  {paint('cyan', 'help')}: {hint}")
+        say(f"  {paint('cyan', 'help')}: {shorten(printable(hint), MAX_MESSAGE)}")
 
 
 def painter(*, err: bool = False) -> Paint:

@@ -355,3 +355,23 @@ def test_a_link_within_the_folder_is_written_through(run_db: Cli, jobs: Path) ->
     assert link.is_symlink()
     assert [path.name for path in folder.iterdir()] == ["jobs.jsonl"]
     assert run_db("apply", "jobs.yaml", "--locked").code == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"id":"a","\\u001b[31m\\n\\u202ex":1,"\\u001b[31m\\n\\u202ex":2}',
+        '{"id":"a","workflow":"f","digest":"' + "A" * 22 + '","enqueued_at":"\\u001b[31m\\n\\u202e"}',
+        '{"id":"a","workflow":"f","digest":"' + "A" * 22 + '","enqueued_at":"' + "9" * 1_000_000 + '"}',
+        '{"version":1,"manifest":"\\u001b[31m\\n\\u202e' + "x" * 100_000 + '","database":"d"}',
+    ],
+    ids=range(4),
+)
+def test_a_message_that_quotes_a_lockfile_is_short_and_harmless(run: Cli, jobs: Path, line: str) -> None:
+    header = "" if "version" in line else '{"version":1,"revision":0,"manifest":"jobs","database":"d"}\n'
+    jobs.with_name("jobs.lock.jsonl").write_text(header + line + "\n")
+    done = run("lock", "check", "jobs.yaml")
+    assert done.code == 6
+    assert len(done.err) < 5_000
+    assert done.err.count("\n") == 2
+    assert done.err.replace("\n", "").isprintable()
