@@ -1,10 +1,9 @@
-"""One axis of a matrix as written in, how many values it has and a stream of them out."""
+"""Read one axis of a matrix: how many values it has, and a stream of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -12,41 +11,17 @@ from itertools import islice
 from math import ceil
 from typing import Any
 
-from .axis_files import FORMATS, format_of, read_rows
-from .dates import (
-    UTC,
-    Moment,
-    Step,
-    add_step,
-    format_moment,
-    parse_moment,
-    parse_step,
-    parse_zone,
-    wall_to_instant,
-)
-from .diagnostic import Path
+from .axis import Axis, AxisError, AxisWarning, reverse_values
+from .axis_files import FORMATS, FileFormat, format_of, known_encoding, read_rows
+from .date_range import DateRange, put_in_zone
+from .dates import UTC, Moment, format_moment, parse_moment, parse_step, parse_zone
+from .expression import did_you_mean
 from .tree import Tree, TreeError
 
 MAX_CRON_YEARS = 100
 KEPT_TICKS = 100_000
+ENCODINGS = ("utf-8", "utf-16", "windows-1252", "iso-8859-1", "iso-8859-15", "shift_jis", "gb18030", "euc-kr")
 ROWS_READ = 1_000_000  # of a file with `select`, or ten for each workflow that is allowed
-
-
-class AxisError(Exception):
-    """What is wrong with an axis; `path` leads on from it."""
-
-    def __init__(self, code: str, message: str, path: Path = (), help: str | None = None) -> None:
-        super().__init__(message)
-        self.code, self.message, self.path, self.help = code, message, path, help
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """A name and its values, which can be gone through again and again."""
-
-    name: str
-    count: int
-    values: Callable[[], Iterator[Any]]
 
 
 def make_axis(name: str, source: Any, tree: Tree, limit: int) -> Axis:
@@ -69,26 +44,30 @@ def make_axis(name: str, source: Any, tree: Tree, limit: int) -> Axis:
     return axis
 
 
+def _is_descending(settings: Mapping[str, Any]) -> bool:
+    return settings.get("order") == "desc"
+
+
 def _empty(name: str, why: str) -> AxisError:
     return AxisError("empty-axis", f"the axis `{name}` has no values: {why}")
 
 
 def _range(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axis:
     numbers = {"start": 0, "step": 1, **settings}
+    backwards = -1 if _is_descending(settings) else 1
     start, stop, step = (numbers[key] for key in ("start", "stop", "step"))
     if step == 0:
         raise AxisError("invalid-axis", "`step` is 0: the range would never end", ("step",))
     if not any(number % 1 for number in (start, stop, step)):
         start, stop, step = int(start), int(stop), int(step)
-        whole = range(start, stop, step)
         count = max(0, -((start - stop) // step))
-        values: Callable[[], Iterator[Any]] = partial(iter, whole)
+        values: Callable[[], Iterator[Any]] = partial(iter, range(start, stop, step)[::backwards])
     else:
         first, last, by = (Fraction(Decimal(repr(number))) for number in (start, stop, step))
         count = max(0, ceil((last - first) / by))
 
         def values() -> Iterator[float]:
-            return (float(first + k * by) for k in range(count))
+            return (float(first + k * by) for k in range(count)[::backwards])
 
     if not count:
         raise _empty(name, f"from {start} to {stop} by {step} there is none, `stop` being excluded")
@@ -123,86 +102,7 @@ def _date_range(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) 
     dates = DateRange.make(start, end, step, zone, settings.get("include_end") is not False)
     if not dates.count:
         raise _empty(name, f"it starts at {settings['start']} and ends at {settings['end']}")
-    return Axis(name, dates.count, dates.values)
-
-
-@dataclass(frozen=True, slots=True)
-class DateRange:
-    """start + k·step for k from 0: days and longer by a zone's wall clock, hours and shorter absolute."""
-
-    start: Moment
-    end: Moment
-    step: Step
-    zone: tzinfo | None  # None: days only
-    include_end: bool
-    count: int = 0
-
-    @classmethod
-    def make(
-        cls, start: Moment, end: Moment, step: Step, zone: tzinfo | None, include_end: bool
-    ) -> DateRange:
-        """Raises: AxisError where start, end and step do not go together."""
-        if not isinstance(start, datetime) and not isinstance(end, datetime) and step.by_calendar:
-            bare = cls(start, end, step, None, include_end)
-        else:
-            if not isinstance(end, datetime) and not step.by_calendar:
-                message = f"`end` is a day, and the step is shorter: is `{end}` its first or its last hour?"
-                raise AxisError("invalid-axis", message, ("end",), f"write `{end}T00:00:00Z`, or the like")
-            zone = zone or (start.tzinfo if isinstance(start, datetime) else None) or UTC
-            try:
-                bare = cls(_in_zone(start, zone), _in_zone(end, zone), step, zone, include_end)
-            except (ValueError, OverflowError):
-                raise AxisError("invalid-axis", "the range lies beyond the years 1 to 9999") from None
-        return cls(bare.start, bare.end, step, bare.zone, include_end, bare._count())
-
-    def _count(self) -> int:
-        """By arithmetic: a good guess, then the few values around it."""
-        if self.step.by_calendar:
-            months = (self.end.year - self.start.year) * 12 + self.end.month - self.start.month
-            days = (_day(self.end) - _day(self.start)).days
-            guess = months // self.step.months if self.step.months else days // self.step.days
-        else:
-            assert isinstance(self.start, datetime) and isinstance(self.end, datetime)
-            guess = (self.end - self.start) // timedelta(seconds=self.step.seconds)
-        count = max(0, guess - 2)
-        while self._has(count):
-            count += 1
-        return count
-
-    def _has(self, k: int) -> bool:
-        try:
-            value = self._at(k)
-        except (ValueError, OverflowError):  # beyond the year 9999
-            return False
-        return bool(value <= self.end if self.include_end else value < self.end)
-
-    def _at(self, k: int) -> Moment:
-        if self.zone is None:
-            return add_step(self.start, self.step.times(k))
-        assert isinstance(self.start, datetime)
-        if self.step.by_calendar:
-            wall = add_step(self.start.replace(tzinfo=None), self.step.times(k))
-            assert isinstance(wall, datetime)
-            return wall_to_instant(wall, self.zone)
-        moment = add_step(self.start.astimezone(UTC), self.step.times(k))
-        assert isinstance(moment, datetime)
-        return moment.astimezone(self.zone)
-
-    def values(self) -> Iterator[str]:
-        if self.zone is None:
-            return (self._at(k).isoformat() for k in range(self.count))
-        zulu = self.zone is UTC
-        return (format_moment(self._at(k), zulu=zulu) for k in range(self.count))
-
-
-def _day(moment: Moment) -> date:
-    return moment.date() if isinstance(moment, datetime) else moment
-
-
-def _in_zone(moment: Moment, zone: tzinfo) -> datetime:
-    if not isinstance(moment, datetime):
-        return wall_to_instant(datetime(moment.year, moment.month, moment.day), zone)
-    return wall_to_instant(moment, zone) if moment.tzinfo is None else moment.astimezone(zone)
+    return Axis(name, dates.count, partial(dates.values, -1 if _is_descending(settings) else 1))
 
 
 def _cron(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axis:
@@ -228,7 +128,33 @@ def _cron(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axi
     found = list(islice(ticks(), limit + 1))
     if not found:
         raise _empty(name, f"`{schedule}` never fires after {settings['start']} and before {settings['end']}")
-    return Axis(name, len(found), partial(iter, found) if len(found) <= KEPT_TICKS else ticks)
+    values: Callable[[], Iterator[Any]] = partial(iter, found) if len(found) <= KEPT_TICKS else ticks
+    if _is_descending(settings):
+        values = partial(reverse_values, values, len(found))
+    return Axis(name, len(found), values, tuple(_excluded_ticks(schedule, settings, zone, start, end)))
+
+
+def _excluded_ticks(
+    schedule: str, settings: Mapping[str, Any], zone: tzinfo, start: datetime, end: datetime
+) -> Iterator[AxisWarning]:
+    """Warn of ticks that are `start` or `end` itself, since most ranges include at least the first."""
+    from . import cron_ticks
+
+    for key, bound, outwards in (("start", start, -1), ("end", end, 1)):
+        if cron_ticks.is_tick(schedule, bound.astimezone(zone)):
+            inside, outside = (
+                format_moment(
+                    (bound.astimezone(UTC) + timedelta(seconds=outwards * k)).astimezone(zone),
+                    zulu=zone is UTC,
+                )
+                for k in (-1, 1)
+            )
+            yield AxisWarning(
+                "excluded-tick",
+                f"`{schedule}` fires exactly at `{key}`, {settings[key]}, which is excluded, as DBOS has it",
+                ("cron", key),
+                f'write `{key}: "{outside}"` to include the tick, or `"{inside}"` to leave it out',
+            )
 
 
 def _cron_bound(settings: Mapping[str, Any], key: str, zone: tzinfo) -> datetime:
@@ -239,22 +165,32 @@ def _cron_bound(settings: Mapping[str, Any], key: str, zone: tzinfo) -> datetime
             "invalid-axis", message, (key,), f"write `{settings[key]}Z`, or an offset as `+02:00`"
         )
     try:
-        return _in_zone(moment, zone)
+        return put_in_zone(moment, zone)
     except (ValueError, OverflowError):
         raise AxisError("invalid-axis", "the time lies beyond the years 1 to 9999", (key,)) from None
 
 
 def _file(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axis:
-    path, format = settings["path"], settings.get("format") or format_of(settings["path"])
-    if format is None:
-        message = f"the name `{path}` does not say what it holds"
-        raise AxisError("invalid-axis", message, ("path",), f"add `format: {'`, `'.join(FORMATS)}`")
-    select = settings.get("select") or {}
-    rows = partial(read_rows, tree, path, format, select, max(ROWS_READ, 10 * limit))
+    path, select = settings["path"], settings.get("select") or {}
+    rows = partial(read_rows, tree, path, _file_format(settings), select, max(ROWS_READ, 10 * limit))
     try:
         count = sum(1 for _ in islice(rows(), limit + 1))
     except TreeError as error:
         raise AxisError(error.code, error.message, ("path",), error.help) from None
     if not count:
         raise _empty(name, f"{path} has no rows{' that `select` keeps' if select else ''}")
-    return Axis(name, count, rows)
+    return Axis(name, count, partial(reverse_values, rows, count) if _is_descending(settings) else rows)
+
+
+def _file_format(settings: Mapping[str, Any]) -> FileFormat:
+    path, name = settings["path"], settings.get("format") or format_of(settings["path"])
+    if name is None:
+        message = f"the name `{path}` does not say what it holds"
+        raise AxisError("invalid-axis", message, ("path",), f"add `format: {'`, `'.join(FORMATS)}`")
+    delimiter, encoding = settings.get("delimiter"), settings.get("encoding") or "utf-8"
+    if delimiter is not None and name != "csv":
+        raise AxisError("invalid-axis", f"`delimiter` is for CSV, and {path} is {name}", ("delimiter",))
+    if (codec := known_encoding(encoding)) is None:
+        message, help = f"there is no encoding `{encoding}`", did_you_mean(encoding, ENCODINGS)
+        raise AxisError("invalid-axis", message, ("encoding",), help)
+    return FileFormat(name, delimiter or ",", codec)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from itertools import islice
 
 from croniter import CroniterError, croniter
@@ -30,6 +30,15 @@ def ticks(schedule: str, start: datetime, end: datetime) -> Iterator[str]:
         if tick >= end:
             return
         yield tick.isoformat()
+
+
+def is_tick(schedule: str, moment: datetime) -> bool:
+    """Tell whether the schedule fires at an instant."""
+    second = timedelta(seconds=1)
+    before, after = ((moment.astimezone(timezone.utc) + k * second) for k in (-1, 1))
+    around = ticks(schedule, before.astimezone(moment.tzinfo), after)
+    # a time that the clock shows twice never equals the same instant in another zone
+    return any(datetime.fromisoformat(tick).timestamp() == moment.timestamp() for tick in around)
 
 
 def least_ticks(schedule: str, start: datetime, end: datetime, limit: int) -> int:

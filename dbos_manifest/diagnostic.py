@@ -39,6 +39,7 @@ class Fragment(NamedTuple):
     mark: int  # offset of that `${{`
     start: int
     end: int
+    sign: str = "${{"  # or what else begins the part
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +107,11 @@ CODES: dict[str, CodeInfo] = {
     "expression-value": CodeInfo("meaning", E, "an expression that has no value here, or not a fitting one"),
     "unknown-name": CodeInfo("meaning", E, "a name that is no axis and no variable"),
     "unknown-filter": CodeInfo("meaning", E, "a filter that does not exist"),
+    "not-an-expression": CodeInfo("meaning", W, "`{{ }}` without `$`, which is plain text"),
     "misplaced-expression": CodeInfo("meaning", E, "`${{ }}` where it is not read"),
     "invalid-axis": CodeInfo("meaning", E, "an axis of a matrix that makes no sense"),
     "empty-axis": CodeInfo("meaning", E, "an axis without values"),
+    "excluded-tick": CodeInfo("meaning", W, "a cron schedule fires at an end of the axis, which is excluded"),
     "axis-file": CodeInfo("meaning", E, "a file of rows that cannot be read"),
     "outside-tree": CodeInfo("meaning", E, "a file outside the manifest's folder"),
     "remote-ref": CodeInfo("meaning", E, "a reference that is no path of a file"),

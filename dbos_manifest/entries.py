@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from .axes import Axis, AxisError, make_axis
-from .diagnostic import Diagnostic, Path, Target, make_diagnostic
+from .axes import make_axis
+from .axis import Axis, AxisError
+from .diagnostic import Diagnostic, Fragment, Path, Target, make_diagnostic
 from .expression import MARK, ExpressionError, did_you_mean, parse_template
 from .manifest import Manifest
 from .matrix import Matrix
@@ -15,10 +17,20 @@ from .template import CheckOption, relocate
 from .values import Unfit, resolve_constants
 
 RULES = ("exclude", "include")
+MAX_UNMARKED = 100  # warnings of one manifest
+_UNMARKED = re.compile(
+    r"(?<![${])\{{2,}\s*([A-Za-z_][A-Za-z0-9_-]*)(?:\s*\.\s*([A-Za-z_][A-Za-z0-9_-]*))?[^{}]*\}\}", re.ASCII
+)
 
 
-def read_matrix(raw: Mapping[str, Any], path: Path, manifest: Manifest, check: CheckOption) -> Matrix:
-    """The matrix that an entry has at `path`, its variables put in.
+def read_matrix(
+    raw: Mapping[str, Any],
+    path: Path,
+    manifest: Manifest,
+    check: CheckOption,
+    report: Callable[[Diagnostic], None],
+) -> Matrix:
+    """Read the matrix that an entry has at `path`, its variables put in; warnings are reported.
 
     Raises: Unfit with everything that is wrong with it.
     """
@@ -36,6 +48,9 @@ def read_matrix(raw: Mapping[str, Any], path: Path, manifest: Manifest, check: C
             problems.append(
                 make_diagnostic(error.code, error.message, (*path, name, *error.path), help=error.help)
             )
+    for axis in axes:
+        for code, message, below, help in axis.warnings:
+            report(make_diagnostic(code, message, (*path, axis.name, *below), help=help))
     rules = {rule: found.get(rule) or [] for rule in RULES}
     for position, exclude in enumerate(rules["exclude"]):
         for name in exclude:
@@ -101,3 +116,38 @@ def find_marks(value: Any, path: Path) -> Iterator[tuple[Path, Target]]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from find_marks(item, (*path, index))
+
+
+def has_unmarked(text: str) -> bool:
+    """Tell whether a file may have a `{{ name }}` without `$`."""
+    return _UNMARKED.search(text) is not None
+
+
+def find_unmarked(
+    value: Any, path: Path, names: Collection[str], variables: Collection[str]
+) -> Iterator[Diagnostic]:
+    """Warn of each `{{ name }}` without `$` in a value whose name an expression there would know."""
+    if isinstance(value, str):
+        for found in _UNMARKED.finditer(value):
+            root, key = found.groups()
+            if root in names or (root == "vars" and key in variables):
+                help = f"write `${{{{ {found[0].strip('{} ')} }}}}`"
+            elif root in variables:
+                help = f"write `${{{{ vars.{root} }}}}`"
+            else:
+                continue
+            start, end = found.span()
+            number = value.count("{{", 0, start)
+            yield make_diagnostic(
+                "not-an-expression",
+                f"`{found[0]}` is plain text: an expression begins with `${{{{`",
+                path,
+                help=help,
+                fragment=Fragment(number, start, start, end, "{{"),
+            )
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from find_unmarked(item, (*path, key), names, variables)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from find_unmarked(item, (*path, index), names, variables)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from math import prod
 from typing import Any
 
-from .axes import AxisError
+from .axis import AxisError
 from .blocks import SpecBlock, make_blocks, resize_blocks
 from .catalog import Catalog
-from .diagnostic import Path, make_diagnostic
-from .entries import find_marks, read_fields, read_matrix, variables_of
+from .diagnostic import Diagnostic, Path, make_diagnostic
+from .entries import (
+    MAX_UNMARKED,
+    find_marks,
+    find_unmarked,
+    has_unmarked,
+    read_fields,
+    read_matrix,
+    variables_of,
+)
 from .expression import MARK
 from .findings import Findings
 from .manifest import Manifest
@@ -59,6 +68,9 @@ class Expansion:
             if self._defaults_vary or "matrix" in entry or contains_mark(entry):
                 self._compile(index, entry)
         self.too_many = self._count_workflows()
+        if has_unmarked(manifest.document.text):
+            for found in islice(self._unmarked(), MAX_UNMARKED):
+                self.findings.add(found)
 
     @property
     def count(self) -> int:
@@ -172,6 +184,15 @@ class Expansion:
                         )
                     )
 
+    def _unmarked(self) -> Iterator[Diagnostic]:
+        variables = self.manifest.variables.values.keys() | self.manifest.variables.missing
+        for index, entry in enumerate(self.manifest.entries):
+            names = self.names_of(index)
+            workflow = entry.get("workflow", self._defaults.get("workflow"))
+            for option in self._options_of(index, entry, workflow).values():
+                yield from find_unmarked(option.value, option.path, names, variables)
+            yield from find_unmarked(entry.get("matrix"), ("workflows", index, "matrix"), (), variables)
+
     def _resolve_defaults(self) -> dict[str, Any]:
         """The defaults, those that name variables only being resolved."""
         out = dict(self.manifest.defaults)
@@ -248,7 +269,8 @@ class Expansion:
     def _read_matrix(self, index: int, raw: Mapping[str, Any] | None) -> Matrix | None:
         if raw is None:
             return None
-        return read_matrix(raw, ("workflows", index, "matrix"), self.manifest, self._check)
+        path = ("workflows", index, "matrix")
+        return read_matrix(raw, path, self.manifest, self._check, self.findings.add)
 
     def _count_workflows(self) -> bool:
         """Whether there are more workflows than allowed; the counts that can be wrong are reported."""

@@ -10,7 +10,7 @@ from itertools import islice
 from math import prod
 from typing import Any
 
-from .axes import Axis, AxisError
+from .axis import Axis, AxisError
 from .canonical import canonical_json
 from .columns import HEAVY, weigh
 from .filters import UNSET

@@ -18,6 +18,7 @@ _KINDS = {
     "object": "a map", "array": "a list", "null": "null",
 }  # fmt: skip
 _NAMES_HELP = "use ASCII letters, digits, `_` and, in the middle, `-`; no digit first"
+_TAKES_EXPRESSION = "x-takes-expression"
 _EXPRESSION = {"$ref": "#/$defs/expression"}
 _DURATIONS, _TIMESTAMPS = ("timeout", "delay"), ("deadline", "not_before")
 
@@ -43,7 +44,7 @@ def _without_expressions(schema: Any) -> Any:
         return schema
     if _EXPRESSION in schema.get("anyOf", ()):
         kept = {key: value for key, value in schema.items() if key != "anyOf"}
-        schema = {**kept, **schema["anyOf"][0]}
+        schema = {**kept, **schema["anyOf"][0], _TAKES_EXPRESSION: True}
     return {key: _without_expressions(value) for key, value in schema.items()}
 
 
@@ -58,9 +59,14 @@ def check_schema(data: Any, schema: Schema) -> list[Diagnostic]:
     from jsonschema import Draft202012Validator  # slow to import, and only a bad file needs it
 
     errors = list(Draft202012Validator(schema.plain).iter_errors(data))
-    real = [error for error in errors if not (isinstance(error.instance, str) and MARK in error.instance)]
-    found = [diagnostic for error in real or errors for diagnostic in _explain(error)]
+    found = [diagnostic for error in errors if not _is_expression(error) for diagnostic in _explain(error)]
     return list(dict.fromkeys(found))  # each missing key is an error of its own, that names them all
+
+
+def _is_expression(error: Any) -> bool:
+    """Tell whether the schema without expressions rejects a value that is one, where one may be."""
+    value = error.instance
+    return isinstance(value, str) and MARK in value and _TAKES_EXPRESSION in error.schema
 
 
 def _explain(error: Any) -> Iterator[Diagnostic]:
@@ -111,7 +117,9 @@ def _wrong_type(error: Any, path: Path) -> Diagnostic:
     elif kinds == ["string"] and not isinstance(error.instance, (dict, list)):
         help = f'write it in quotes: "{_show(error.instance)}"'
     shown = f"entry {name + 1}" if isinstance(name, int) else f"`{name}`"
-    message = f"{shown} is {_kind(error.instance)}, and takes {' or '.join(_KINDS[kind] for kind in kinds)}"
+    first, *others = (_KINDS[kind] for kind in kinds)
+    expected = " or ".join([first, *(kind.removeprefix("a ") for kind in others)])
+    message = f"expected {expected} for {shown}, found {_kind(error.instance)}"
     return make_diagnostic("wrong-type", message, path, help=help)
 
 

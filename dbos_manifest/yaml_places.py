@@ -52,11 +52,11 @@ def find_fragment(text: str, file: str, place: Place, fragment: Fragment) -> Spa
     """The place of a part of a scalar: as far from its `${{` in the text as in the scalar."""
     at = place.start
     for _ in range(fragment.expression + 1):
-        at = text.find("${{", at, place.end)
+        at = text.find(fragment.sign, at, place.end)
         if at < 0:
             return place.value
-        at += 1
-    start = min(at - 1 + fragment.start - fragment.mark, place.end)
+        at += len(fragment.sign)
+    start = min(at - len(fragment.sign) + fragment.start - fragment.mark, place.end)
     line = text.count("\n", 0, start) + 1
     column = start - text.rfind("\n", 0, start)
     return Span(file, line, column, line, column + max(1, fragment.end - fragment.start))

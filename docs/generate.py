@@ -41,7 +41,7 @@ def manifest_reference() -> str:
     out.append(
         f"## `matrix`\n\n{matrix['description']}\n\nA key is the name of an axis. {axis['description']}\n"
     )
-    out += _properties(schema, axis)
+    out += _properties(schema, axis["anyOf"][0])
     out += _properties(
         schema, {"properties": {key: matrix["properties"][key] for key in ("exclude", "include")}}
     )
@@ -139,7 +139,10 @@ kwargs: {tier: "${{ customer.tier | default('none') }}", first: "${{ rows[0] }}"
 - A value that is one expression keeps its type: `priority: "${{ n }}"` is a number when `n` is one.
   Otherwise the pieces are joined as text: numbers and booleans as JSON writes them; null, lists and maps
   not at all.
-- `$${{` is a literal `${{`.
+- `$${{` is a literal `${{`. `{{ name }}` without `$` is plain text; a warning says so where `name` is an axis
+  or a variable.
+- An axis may be a variable: `region: "${{ vars.regions }}"`, whose value is a list or a map such as
+  `{range: {stop: 10}}`.
 - There is no clock, no chance, no environment and no loop: the same files and variables stand for the same
   workflows for ever, and a manifest of a stranger can be validated safely.
 - An unknown name or filter is an error at its own column, and so is a value that a filter cannot take, with

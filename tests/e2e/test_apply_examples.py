@@ -113,6 +113,16 @@ PYTHON_EXAMPLES = {
             "sched-ingest-nightly-2026-03-30T02:30:00+02:00": ingested("2026-03-30"),
         }
     ),
+    "axes-from-variables.yaml": Expected(
+        {
+            f"variables-2026-02-0{day}-{region}": ingested(f"2026-02-0{day}", region)
+            for day in (2, 1)
+            for region in ("eu", "us")
+        }
+    ),
+    "spreadsheet.yaml": Expected(
+        {"spreadsheet-s-2": "Café Petit: 10.00", "spreadsheet-s-1": "Zürcher: 10.00"}
+    ),
     "customers.yaml": Expected(
         {
             "invoice-2026-01-c-001": "Zürcher & Söhne: 114.00",

@@ -9,7 +9,9 @@ import whenever
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dbos_manifest.axes import AxisError, DateRange, make_axis
+from dbos_manifest.axes import make_axis
+from dbos_manifest.axis import AxisError
+from dbos_manifest.date_range import DateRange
 from dbos_manifest.dates import add_step, format_by, parse_moment, parse_step, parse_zone
 
 ZONES = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -17,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbos_manifest import matrix as matrix_module
-from dbos_manifest.axes import Axis, AxisError, make_axis
+from dbos_manifest.axes import make_axis
+from dbos_manifest.axis import Axis, AxisError
 from dbos_manifest.files import FolderTree
 from dbos_manifest.filters import UNSET
 from dbos_manifest.matrix import Matrix
@@ -161,6 +163,61 @@ def test_cron_as_dbos_counts(schedule: str, zone: str) -> None:
             continue
         found = axis({"cron": cron}, limit=10**6)
         assert list(found.values()) == expected
+
+
+ORDERED: list[tuple[str, dict[str, Any]]] = [
+    ("range", {"start": 2, "stop": 11, "step": 3}),
+    ("range", {"start": 5, "stop": -5, "step": -4}),
+    ("range", {"start": 0, "stop": 1, "step": 0.25}),
+    ("date_range", {"start": "2026-01-31", "end": "2026-06-30", "step": "1mo"}),
+    ("date_range", {"start": "2026-03-28", "end": "2026-03-30", "step": "1d", "timezone": "Europe/Berlin"}),
+    ("date_range", {"start": "2026-03-29T00:00:00Z", "end": "2026-03-29T04:00:00Z", "step": "1h"}),
+    (
+        "cron",
+        {"schedule": "30 2 * * *", "start": "2026-10-20", "end": "2026-11-01", "timezone": "Europe/Berlin"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "settings"), ORDERED)
+def test_an_ordered_axis_backwards(kind: str, settings: dict[str, Any]) -> None:
+    forwards = axis({kind: settings})
+    for order in (None, "asc"):
+        assert list(axis({kind: {**settings, "order": order}}).values()) == list(forwards.values())
+    backwards = axis({kind: {**settings, "order": "desc"}})
+    assert backwards.count == forwards.count > 1
+    assert list(backwards.values()) == list(forwards.values())[::-1]
+    assert list(backwards.values()) == list(backwards.values()), "can be gone through again"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "zone", "start", "end", "warned"),
+    [
+        ("0 3 * * *", "UTC", "2026-01-01", "2026-01-05", []),
+        ("0 0 * * *", "UTC", "2026-01-01", "2026-01-05", ["start", "end"]),
+        ("0 0 * * *", "UTC", "2026-01-01T00:00:01Z", "2026-01-05", ["end"]),
+        ("0 0 * * *", "UTC", "2026-01-01", "2026-01-04T23:59:59Z", ["start"]),
+        ("0 0 * * *", "Europe/Berlin", "2026-01-01T00:00:00Z", "2026-01-05T00:00:00+01:00", ["end"]),
+        ("0 0 * * mon", "UTC", "2026-01-05", "2026-02-01", ["start"]),
+        ("*/20 * * * * *", "UTC", "2026-01-01T00:00:20Z", "2026-01-01T00:01:30Z", ["start"]),
+        ("30 2 * * *", "Europe/Berlin", "2026-10-25T02:30:00+02:00", "2026-10-27", ["start"]),
+        ("0 3 * * *", "UTC", "2026-01-01T03:00:00.5Z", "2026-01-05", []),
+    ],
+)
+def test_a_tick_at_an_excluded_end(schedule: str, zone: str, start: str, end: str, warned: list[str]) -> None:
+    cron = {"schedule": schedule, "timezone": zone, "start": start, "end": end}
+    found = axis({"cron": cron})
+    assert [(warning.code, warning.path) for warning in found.warnings] == [
+        ("excluded-tick", ("cron", key)) for key in warned
+    ]
+    for warning in found.warnings:
+        key = str(warning.path[-1])
+        included, left_out = re.findall(r'"([^"]*)"', warning.help)
+        wider = axis({"cron": {**cron, key: included}})
+        same = axis({"cron": {**cron, key: left_out}})
+        assert wider.count == found.count + 1
+        assert list(same.values()) == list(found.values())
+        assert key not in [other.path[-1] for other in (*wider.warnings, *same.warnings)]
 
 
 def test_rows_of_files(tmp_path: Path) -> None:
