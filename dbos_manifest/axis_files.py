@@ -197,7 +197,7 @@ def _uneven(row: list[str], header: list[str], place: str, delimiter: str) -> Tr
         names = delimiter.join(header).count(other)
         if other != delimiter and names and names == delimiter.join(row).count(other):
             return TreeError("axis-file", f"{message}; the file seems to use {_show(other)}", _write(other))
-    return TreeError("axis-file", message, f"a value with {_show(delimiter)} in it wants double quotes")
+    return TreeError("axis-file", message, f"put a value that contains {_show(delimiter)} into double quotes")
 
 
 def _check_header(header: list[str], place: str, text: str, delimiter: str) -> None:
