@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import sqlalchemy as sa
+
 # in pieces, as copies of this file are among what is searched; the wheel's server trusts everybody
 PLANTED = "-".join(("pl4nted", "for", "all"))
 
@@ -20,6 +22,13 @@ def with_user(url: str, user: str, password: str = PLANTED) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{user}:{password}@{host}"))
+
+
+def make_engine(url: str) -> sa.Engine:
+    """An engine for the tests' own reading and writing, which waits for its turn on SQLite."""
+    if url.startswith("sqlite"):
+        return sa.create_engine(url, connect_args={"timeout": 600})
+    return sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg"))
 
 
 def files_with_password(folder: Path) -> list[Path]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import sqlalchemy as sa
-from urls import PLANTED
+from urls import PLANTED, make_engine
+
+from dbos_manifest.cli.boundary import run_guarded
+from dbos_manifest.cli.main import cli
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "manifests" / "examples"
@@ -80,7 +86,11 @@ class Done(NamedTuple):
 
 
 class Cli:
-    """Runs `dbos-manifest` in a folder against a database, as a user does."""
+    """Runs `dbos-manifest` in a folder against a database, as a user does.
+
+    In this process, as loading the program takes longer than most commands; tests that are about the process
+    (tests/faults, test_demo.py, test_packaging.py, test_pipelines.py) start one.
+    """
 
     def __init__(self, database_url: str, folder: Path) -> None:
         self.folder = folder
@@ -93,16 +103,22 @@ class Cli:
 
     def __call__(self, *words: object, expect: int | None = 0) -> Done:
         """Runs it; `expect` is the exit code that it must have, None for any."""
-        done = subprocess.run(
-            [sys.executable, "-m", "dbos_manifest", *map(str, words)],
-            cwd=self.folder,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-        )
-        assert PLANTED not in done.stdout + done.stderr
-        assert expect in (None, done.returncode), f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return Done(done.returncode, done.stdout, done.stderr)
+        out, err = io.StringIO(), io.StringIO()
+        here = Path.cwd()
+        os.chdir(self.folder)
+        try:
+            with (
+                patch.dict(os.environ, self._environment, clear=True),
+                redirect_stdout(out),
+                redirect_stderr(err),
+            ):
+                code = run_guarded(cli, [str(word) for word in words])
+        finally:
+            os.chdir(here)
+        done = Done(code, out.getvalue(), err.getvalue())
+        assert PLANTED not in done.out + done.err
+        assert expect in (None, code), f"exit {code}\n{done.out}\n{done.err}"
+        return done
 
     def plan(self, *words: object, expect: int = 0) -> Done:
         return self("plan", "-o", "json", *words, expect=expect)
@@ -117,10 +133,7 @@ class Rows:
     """The tables of the system database that belong to workflows, read and written as they are."""
 
     def __init__(self, database_url: str) -> None:
-        url = sa.make_url(database_url)
-        if url.get_backend_name() == "postgresql":
-            url = url.set(drivername="postgresql+psycopg")
-        self.engine = sa.create_engine(url)
+        self.engine = make_engine(database_url)
         self._prefix = "" if self.engine.dialect.name == "sqlite" else "dbos."
 
     def table(self, name: str) -> str:

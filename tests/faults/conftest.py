@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from fault_harness import COUNTS, Batch
+from urls import make_engine
 
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[sa.Engine]:
-    engine = sa.create_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
+    engine = make_engine(database_url)
     yield engine
     engine.dispose()
 
@@ -25,7 +26,7 @@ def make_batch(tmp_path: Path, engine: sa.Engine) -> Callable[[str, int], Batch]
 
 @pytest.fixture
 def make_pg_batch(tmp_path: Path, postgres_url: str) -> Iterator[Callable[[str, int], Batch]]:
-    engine = sa.create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
+    engine = make_engine(postgres_url)
     yield lambda name, count: Batch(tmp_path, name, count, engine)
     engine.dispose()
 
