@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -14,19 +15,22 @@ from .blocks import SpecBlock, digest_block, digest_spec, resize_blocks, split_h
 from .canonical import encode_json
 from .columns import convert
 from .comparison import compare_spec
-from .errors import Interrupted, Refused
+from .errors import DatabaseError, Interrupted, Refused
+from .journal import Journal
+from .lock_lines import LockEntry
 from .plan import State
 from .planning import ManifestPlan, record_existing
 from .rules import PROVENANCE_KEY
 from .snapshot import SnapshotRow
 from .spec import WorkflowSpec
 from .system_db.connect import Database
-from .system_db.lock import transaction_lock
 from .system_db.read import read_clock_ms, read_deduplication_holders, read_snapshot
 from .system_db.retry import Retry, classify, describe_error
-from .system_db.write import NewRows, Prepared, insert_rows, make_rows, prepare_rows
+from .system_db.transactions import begin_writing, read_fate
+from .system_db.write import NewRows, Prepared, RowsRejected, insert_rows, make_rows, prepare_rows
 
 BATCH_SPREAD_MS = 10_000
+DROPPED = "the database accepted its row and did not keep it: look for a trigger on the DBOS tables"
 
 
 class Run(NamedTuple):
@@ -78,6 +82,8 @@ class Chunk(NamedTuple):
 class _Sent:
     """What one transaction did with its rows; every row of it is in exactly one of the three."""
 
+    number: str | None = None  # see `Writing`
+    has_triggers: bool = False
     inserted: set[str] = field(default_factory=set)
     present: dict[str, SnapshotRow] = field(default_factory=dict)  # equal rows, there already
     faults: list[RowFault] = field(default_factory=list)
@@ -111,17 +117,20 @@ def send_manifest(
     run: Run,
     options: ApplyOptions,
     retry: Retry,
+    journal: Journal,
     outcome: SendOutcome,
     on_progress: Callable[[Progress], None],
     stopped: Callable[[], bool],
 ) -> None:
     """Enqueue what the plan decided to send; count it in `outcome` and note it in the plan's lockfile.
 
-    What was committed is in `outcome` and `plan.lock` (in memory) whatever is raised.
+    What was committed is in `outcome` and `plan.lock` (in memory) whatever is raised; the journal also has
+    what may have been.
     Raises: Interrupted between two chunks once `stopped()`; DatabaseUnreachable when the retry budget
-            ends; Refused when an atomic manifest has a row at fault.
+            ends; Refused when an atomic manifest has a row at fault; LockfileNotWritable when the journal
+            cannot be written.
     """
-    sender = _Sender(database, plan, run, options, retry, outcome)
+    sender = _Sender(database, plan, run, options, retry, journal, outcome)
     if options.atomic:
         sender.send_all()
         on_progress(Progress(plan.name, plan.to_send, plan.to_send))
@@ -152,6 +161,7 @@ class _Sender:
         run: Run,
         options: ApplyOptions,
         retry: Retry,
+        journal: Journal,
         outcome: SendOutcome,
     ) -> None:
         self.database = database
@@ -159,6 +169,7 @@ class _Sender:
         self.run = run
         self.options = options
         self.retry = retry
+        self.journal = journal
         self.outcome = outcome
         self.now_ms = retry.call(self._read_clock)  # once, so that a retried chunk is the same chunk
         self.provenance = {"manifest": plan.name, **(run.provenance or {})}
@@ -211,31 +222,73 @@ class _Sender:
         return encode_json(marked).decode()
 
     def send_chunk(self, chunk: Chunk) -> None:
-        self._settle(chunk, self.retry.call(lambda: self._transact([chunk])))
+        self._settle(chunk, self._commit_once(lambda: [chunk]))
 
     def send_all(self) -> None:
         """The whole manifest in one transaction: every row, or none and the rows at fault named."""
-        sent = self.retry.call(lambda: self._transact(self.chunks()))
+        sent = self._commit_once(self.chunks)
         for chunk in self.chunks():
             self._settle(chunk, sent)
         self.outcome.held = sent.held
 
-    def _transact(self, chunks: Iterable[Chunk]) -> _Sent:
-        sent = _Sent()
+    def _commit_once(self, chunks: Callable[[], Iterable[Chunk]]) -> _Sent:
+        """Insert chunks in one transaction, trying again until it is committed.
+
+        When the answer to a COMMIT was lost, the rows are inserted again only once it is certain that it
+        did not commit: the rows may have run and been removed meanwhile.
+        """
+        tried: list[_Sent] = []
+
+        def attempt() -> _Sent:
+            if self.journal.in_doubt and self._was_committed(tried[-1], chunks()):
+                return tried[-1]
+            tried[:] = [_Sent()]
+            self._transact(chunks(), tried[-1])
+            return tried[-1]
+
+        return self.retry.call(attempt)
+
+    def _was_committed(self, sent: _Sent, chunks: Iterable[Chunk]) -> bool:
+        written = (pair for chunk in chunks for pair in _created_at(chunk) if pair[0] in sent.inserted)
         with self.database.transaction() as connection:
-            transaction_lock(connection, self.database, self.plan.name)
-            for chunk in chunks:
-                self._insert(connection, chunk, sent)
-            if self.options.atomic and sent.faults:
-                raise _refuse_atomic(self.plan, sent.faults)
-        return sent
+            begin_writing(connection, self.database, self.plan.name)  # waits for it to end
+            fate = read_fate(connection, self.database, sent.number, written)
+        if fate not in ("committed", "aborted"):
+            raise DatabaseError(
+                "the connection was lost during a COMMIT, and the database cannot tell whether it was done",
+                "run the same command again: workflows of that transaction that have no row are reported",
+            )
+        self.journal.settle(committed=fate == "committed")
+        return fate == "committed"
+
+    def _transact(self, chunks: Iterable[Chunk], sent: _Sent) -> None:
+        try:
+            with self.database.transaction() as connection:
+                sent.number, sent.has_triggers = begin_writing(connection, self.database, self.plan.name)
+                self.journal.begin(sent.number)
+                for chunk in chunks:
+                    self._insert(connection, chunk, sent)
+                    self.journal.add([*self._lines(chunk, sent).values(), *self._existing_lines(chunk, sent)])
+                if self.options.atomic and sent.faults:
+                    raise _refuse_atomic(self.plan, sent.faults)
+                self.journal.make_ready()
+        except DBAPIError as error:
+            if self.database.dialect == "sqlite" and classify(error) == "transient":
+                self.journal.settle(committed=False)  # a COMMIT that finds the file busy does nothing
+            raise
+        self.journal.settle(committed=True)
 
     def _insert(self, connection: Connection, chunk: Chunk, sent: _Sent) -> None:
         """Insert a chunk; on a data error halve it until the rows at fault stand alone."""
         count = len(chunk.block)
         try:
             with connection.begin_nested():
-                inserted = insert_rows(connection, self.database, chunk.prepared)
+                inserted = insert_rows(
+                    connection, self.database, chunk.prepared, has_triggers=sent.has_triggers
+                )
+        except RowsRejected as error:
+            self._reject(connection, chunk, error.ids, sent)
+            return
         except DBAPIError as error:
             if classify(error) != "data":
                 raise
@@ -248,6 +301,16 @@ class _Sender:
         sent.inserted |= inserted
         if len(inserted) < count:
             self._look_at_present(connection, chunk, inserted, sent)
+
+    def _reject(self, connection: Connection, chunk: Chunk, rejected: set[str], sent: _Sent) -> None:
+        """Name the rows that the database did not keep, and insert the others."""
+        for spec in chunk.block:
+            if spec.id in rejected:
+                sent.faults.append(RowFault(spec, DROPPED))
+        mask = bytes(workflow_id not in rejected for workflow_id in chunk.block.ids)
+        if 1 in mask:
+            rows, lines = chunk.prepared.rows.pick(mask), [*compress(chunk.lines, mask)]
+            self._insert(connection, Chunk(chunk.block.pick(mask), self._prepare(rows), lines), sent)
 
     def _cut(self, chunk: Chunk, start: int, stop: int) -> Chunk:
         rows = chunk.prepared.rows.cut(start, stop)
@@ -287,12 +350,32 @@ class _Sender:
         stored = (row.created_at_ms, row.inputs)
         return stored == (ours.columns["created_at"][place], ours.columns["inputs"][place])
 
-    def _settle(self, chunk: Chunk, sent: _Sent) -> None:
-        """After the commit: count, and note in the lockfile what is in the database now."""
+    def _lines(self, chunk: Chunk, sent: _Sent) -> dict[str, str]:
+        """The lock entries of the rows that were inserted, by ID."""
         ids, inserted = chunk.block.ids, sent.inserted
         lines = dict(zip(ids, chunk.lines, strict=True))
-        if not inserted.issuperset(ids):
-            lines = {key: line for key, line in lines.items() if key in inserted}
+        if inserted.issuperset(ids):
+            return lines
+        return {key: line for key, line in lines.items() if key in inserted}
+
+    def _existing_lines(self, chunk: Chunk, sent: _Sent) -> Iterator[str]:
+        """The lock entries of equal rows of another writer that have none yet."""
+        if sent.present:
+            for spec in chunk.block:
+                if spec.id in sent.present and spec.id not in self.plan.lock:
+                    yield self.plan.lock.spell(
+                        LockEntry(
+                            spec.id,
+                            spec.workflow,
+                            digest_spec(spec),
+                            sent.present[spec.id].created_at_ms,
+                            "existing",
+                        )
+                    )
+
+    def _settle(self, chunk: Chunk, sent: _Sent) -> None:
+        """After the commit: count, and note in the lockfile what is in the database now."""
+        lines = self._lines(chunk, sent)
         if lines:
             self.plan.lock.put(lines)
             self.outcome.enqueued += len(lines)
@@ -305,6 +388,10 @@ class _Sender:
         if not self.options.atomic:
             self.outcome.faults += sent.faults
             self.outcome.held += sent.held
+
+
+def _created_at(chunk: Chunk) -> Iterator[tuple[str, int]]:
+    return zip(chunk.block.ids, chunk.prepared.rows.columns["created_at"], strict=True)
 
 
 def _refuse_atomic(plan: ManifestPlan, faults: list[RowFault]) -> Refused:

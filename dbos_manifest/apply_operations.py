@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,16 @@ from typing import NamedTuple
 
 from .apply import ApplyOptions, Progress, Run, SendOutcome, send_manifest
 from .batch import Batch
-from .errors import DatabaseError, DatabaseUnreachable, LockfileNotWritable, PartlyApplied, Refused
+from .errors import (
+    NOTHING_ENQUEUED,
+    DatabaseError,
+    LockfileNotWritable,
+    ManifestToolError,
+    PartlyApplied,
+    Refused,
+)
 from .files import LockfileSlot, read_git_commit
+from .journal import Journal
 from .lockfile import new_lockfile
 from .operations import (
     CHUNK_SIZES,
@@ -25,6 +33,7 @@ from .operations import (
     load_lockfile,
     lockfile_paths,
     make_plan,
+    settle_by,
 )
 from .plan import State
 from .planning import ManifestPlan, Overrides
@@ -114,7 +123,8 @@ def apply_targets(
         slots = [_Slot(target.lock_path, options, held) for target in targets]
         plans = []
         for batch, path, _ in targets:
-            lockfile = load_lockfile(path, batch.name, database.fingerprint)
+            settle = settle_by(database, settings.retry(), batch.name, writing=not options.locked)
+            lockfile = load_lockfile(path, batch.name, database.fingerprint, settle)
             lockfile = lockfile or new_lockfile(batch.name, database.fingerprint)
             overrides, size = options.overrides, options.chunk_size
             if options.legacy_inputs:
@@ -124,14 +134,38 @@ def apply_targets(
         _refuse_or_go_on(plans, options)
         for slot, plan in zip(slots, plans, strict=True):
             if plan.to_send or plan.lock.changed:
-                slot.require()
+                slot.check()
         run_id = str(uuid.uuid4())
-        for target, plan, slot in zip(targets, plans, slots, strict=True):
-            applied = Applied(plan, slot.path)
-            results.append(applied)
-            run = Run(run_id, _provenance(target.commit, options, run_id), options.legacy_inputs)
-            _send(database, applied, slot, run, settings, options, on_progress, stopped)
+        with blame_partly(results):
+            for target, plan, slot in zip(targets, plans, slots, strict=True):
+                applied = Applied(plan, slot.path)
+                results.append(applied)
+                run = Run(run_id, _provenance(target.commit, options, run_id), options.legacy_inputs)
+                _send(database, applied, slot, run, settings, options, on_progress, stopped)
     _raise_for_faults(results)
+
+
+@contextmanager
+def blame_partly(results: Sequence[Applied]) -> Iterator[None]:
+    """Turn what ends a call in which rows were enqueued into PartlyApplied, whatever the reason.
+
+    The exit codes 1, 3 and 6 promise that nothing was enqueued.
+    """
+    try:
+        yield
+    except (ManifestToolError, OSError) as error:
+        enqueued = sum(applied.outcome.enqueued for applied in results)
+        if not enqueued or (isinstance(error, ManifestToolError) and error.exit_code not in NOTHING_ENQUEUED):
+            raise
+        message, hint = _words(error)
+        raise PartlyApplied(f"{message} ({enqueued:,} workflows were enqueued by this call)", hint) from error
+
+
+def _words(error: ManifestToolError | OSError) -> tuple[str, str | None]:
+    if isinstance(error, ManifestToolError):
+        return error.message, error.hint
+    # as where the results are written to: a reader that has gone, a full disk
+    return f"the apply was ended: {error.strerror or error}", "run the same command again to continue"
 
 
 class _Slot:
@@ -156,6 +190,10 @@ class _Slot:
             raise self._error
         assert self._slot is not None
         return self._slot
+
+    def check(self) -> None:
+        """Raises: LockfileNotWritable when the lockfile could not be written at the end."""
+        self.require().check_replaceable()
 
 
 def _refuse_or_go_on(plans: Sequence[ManifestPlan], options: ApplySettings) -> None:
@@ -207,6 +245,7 @@ def _send(
     """Send one manifest, and write its lockfile also when that fails half way."""
     plan, outcome = applied.plan, applied.outcome
     chunk_size = options.chunk_size or CHUNK_SIZES[database.dialect]
+    journal = Journal(lambda: slot.require().open_journal(), plan.lock.header)
     try:
         if plan.to_send:
             send_manifest(
@@ -215,21 +254,25 @@ def _send(
                 run=run,
                 options=ApplyOptions(chunk_size, options.atomic, options.fail_fast),
                 retry=settings.retry(),
+                journal=journal,
                 outcome=outcome,
                 on_progress=on_progress,
                 stopped=stopped,
             )
     except DatabaseError as error:
-        if not outcome.enqueued and not isinstance(error, DatabaseUnreachable):
+        if not outcome.enqueued and not journal.in_doubt:
             raise
         raise PartlyApplied(
             f"{error.message}: {outcome.enqueued} of {plan.to_send} workflows are known to be enqueued",
-            "the lockfile has them; run the same command again to go on",
+            "the lockfile has them; run the same command again to continue",
         ) from error
     finally:
+        in_doubt = journal.close()
         if plan.lock.changed or (plan.lock.differs_from_file and slot.is_open):
-            slot.require().replace(plan.lock.render())
+            slot.require().replace(plan.lock.render(), keep_journal=in_doubt)
             applied.lock_written = True
+        elif journal.exists and not in_doubt:
+            slot.require().remove_journal()
 
 
 def _raise_for_faults(results: Sequence[Applied]) -> None:
@@ -261,7 +304,7 @@ def wait_for_results(
         time.sleep(poll_s)
         return not stopped()
 
-    with connect(settings) as database:
+    with blame_partly(results), connect(settings) as database:
         for applied in results:
             left_alone = applied.plan.left_alone
             ids = (spec.id for spec in applied.plan.batch.specs() if spec.id not in left_alone)

@@ -10,7 +10,7 @@ ManifestToolError            message, optional hint, exit code
 ├── InvalidManifest       1  findings in the files (carries the diagnostics)
 ├── InvalidLockfile       6  unreadable, of another database, manifest or newer version
 ├── Refused               6  drift, conflict, preflight finding, --locked, lock held, failed --atomic
-├── PartlyApplied         5  some rows failed, or the retry budget ended after some were sent
+├── PartlyApplied         5  rows were enqueued by this call and not all is well, whatever the reason
 ├── WaitFailed            7  all sent; some ended in error, or the wait timed out
 └── Interrupted         130  by Ctrl-C or SIGTERM, after the lockfile was saved
 """
@@ -21,6 +21,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from .diagnostic import Diagnostic
+
+NOTHING_ENQUEUED = (1, 2, 3, 6)  # exit codes that promise that the call enqueued nothing
 
 
 class ManifestToolError(Exception):

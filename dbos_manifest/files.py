@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import re
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from .errors import InvalidLockfile, LockfileNotWritable, Refused, UsageError
+from .journal_file import JournalFile, journal_path, remove_journal, sync_folder
 from .tree import TreeError
 
 SCHEMAS = ("manifest.v1", "lockfile.v1", "plan.v1", "diagnostics.v1", "changes.v1", "applied.v1", "doctor.v1")
@@ -295,10 +295,50 @@ class LockfileSlot:
         except FileNotFoundError:
             return False
 
-    def replace(self, lines: Iterable[str]) -> None:
+    def open_journal(self) -> JournalFile:
+        """Open the journal for appending. Raises: LockfileNotWritable."""
+        return JournalFile(journal_path(self.path))
+
+    def remove_journal(self) -> None:
+        """Remove a journal that holds nothing. Raises: LockfileNotWritable."""
+        try:
+            remove_journal(journal_path(self.path))
+        except OSError as error:
+            raise LockfileNotWritable(
+                f"cannot remove the journal of {self.path}: {error.strerror}"
+            ) from error
+
+    def check_replaceable(self) -> None:
+        """Find out before anything is enqueued what would keep `replace` from working.
+
+        Raises: LockfileNotWritable.
+        """
+        journal = journal_path(self.path)
+        if os.path.lexists(journal):
+            JournalFile(journal).close()
+        try:
+            found, folder = self.path.lstat(), self.path.parent.stat()
+        except FileNotFoundError:
+            return
+        owners = (found.st_uid, folder.st_uid, 0)
+        if folder.st_mode & stat.S_ISVTX and os.geteuid() not in owners:
+            raise LockfileNotWritable(
+                f"cannot replace the lockfile {self.path}: another user owns it, "
+                "and its folder has the sticky bit",
+                "remove the file or the bit, or name another lockfile with --lockfile",
+            )
+        if found.st_dev != folder.st_dev or str(self.path) in _mount_points():
+            raise LockfileNotWritable(
+                f"cannot replace the lockfile {self.path}: the file itself is mounted",
+                "mount its folder instead, or name another lockfile with --lockfile",
+            )
+
+    def replace(self, lines: Iterable[str], *, keep_journal: bool = False) -> None:
         """Put the lines in the lockfile's place, so that a reader sees all of the old or all of the new.
 
-        Raises: LockfileNotWritable when the disk refuses; the old lockfile is then as it was.
+        The journal is removed then, unless a transaction in it is still in doubt.
+        Raises: LockfileNotWritable when the disk refuses; the old lockfile and the journal are then as they
+                were.
         """
         descriptor, self._descriptor = self._descriptor, None
         assert descriptor is not None, "a slot writes once"
@@ -311,14 +351,16 @@ class LockfileSlot:
                     os.fchmod(descriptor, stat.S_IMODE(self.path.stat().st_mode))
                 os.fsync(descriptor)
                 self._temporary.replace(self.path)
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
+            if not keep_journal:
+                remove_journal(journal_path(self.path))
         except BaseException as error:
             self._temporary.unlink(missing_ok=True)
             if not isinstance(error, OSError):
                 raise
             raise LockfileNotWritable(
                 f"the lockfile {self.path} could not be written: {error.strerror}",
-                "the database has what was sent: free some space, then `lock rebuild` or apply again",
+                "the journal next to it has what was enqueued: make room, then run the same command again",
             ) from error
 
     def close(self) -> None:
@@ -336,15 +378,17 @@ class LockfileSlot:
         self.close()
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _mount_points() -> set[str]:
+    """The paths where something is mounted; empty where the system does not list them.
+
+    Source: proc_pid_mountinfo(5): the fifth field, with blanks and backslashes as octal numbers.
+    """
     try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some network file systems cannot sync a folder
-            raise
-    finally:
-        os.close(descriptor)
+        with Path("/proc/self/mountinfo").open(encoding="utf-8", errors="surrogateescape") as file:
+            fields = [line.split(" ")[4] for line in file]
+    except OSError:
+        return set()
+    return {re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field) for field in fields}
 
 
 def read_git_commit(folder: Path) -> str | None:

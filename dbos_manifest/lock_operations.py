@@ -19,6 +19,7 @@ from .operations import (
     connect,
     load_lockfile,
     lockfile_paths,
+    settle_by,
 )
 from .snapshot import FINAL_STATUSES, SnapshotRow
 from .spec import default_id
@@ -67,7 +68,8 @@ def verify_lockfiles(
     with connect(database_settings) as database:
         retry = database_settings.retry()
         for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
-            lock = load_lockfile(path, loaded.manifest.name, database.fingerprint)
+            settle = settle_by(database, retry, loaded.manifest.name, writing=False)
+            lock = load_lockfile(path, loaded.manifest.name, database.fingerprint, settle)
             if lock is None:
                 reports.append(LockReport(path, ["there is no such lockfile"], []))
                 continue

@@ -12,12 +12,21 @@ from .blocks import digest_spec
 from .columns import read_chunks
 from .comparison import compare_spec
 from .files import LockfileSlot, open_lockfile
+from .journal import Settle
 from .json_text import read_json
 from .lock_lines import LockHeader
 from .lock_operations import LockReport, count_of, read_rows
 from .lock_reader import RejectedLine, salvage_lockfile
 from .lockfile import Lockfile, check_owner, new_lockfile
-from .operations import CHUNK_SIZES, DatabaseSettings, LockfileSettings, connect, lockfile_paths
+from .operations import (
+    CHUNK_SIZES,
+    DatabaseSettings,
+    LockfileSettings,
+    adopting_journal,
+    connect,
+    lockfile_paths,
+    settle_by,
+)
 from .plan import State
 from .planning import record_existing
 from .system_db.connect import Database
@@ -44,7 +53,8 @@ def rebuild_lockfiles(
         retry = database_settings.retry()
         for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
             with LockfileSlot(path, lock_timeout_s) as slot:
-                found = _salvage(path, LockHeader(loaded.manifest.name, database.fingerprint))
+                settle = settle_by(database, retry, loaded.manifest.name, writing=True)
+                found = _salvage(path, LockHeader(loaded.manifest.name, database.fingerprint), settle)
                 gone = _rebuild(database, retry, loaded, found.lock)
                 if found.lock.differs_from_file or not found.has_header:
                     slot.replace(found.lock.render())
@@ -59,13 +69,16 @@ class _Salvage(NamedTuple):
     has_header: bool
 
 
-def _salvage(path: Path, header: LockHeader) -> _Salvage:
-    with open_lockfile(path) as file:
-        if file is None:
-            return _Salvage(new_lockfile(header.manifest, header.database), [], False, False)
-        lock, rejected, has_header = salvage_lockfile(file, str(path), header)
-    check_owner(lock, manifest=header.manifest, database=header.database, file=str(path))
-    return _Salvage(lock, rejected, True, has_header)
+def _salvage(path: Path, header: LockHeader, settle: Settle) -> _Salvage:
+    with adopting_journal(path, header.manifest, header.database, settle) as adopt:
+        with open_lockfile(path) as file:
+            found = _Salvage(new_lockfile(header.manifest, header.database), [], False, False)
+            if file is not None:
+                lock, rejected, has_header = salvage_lockfile(file, str(path), header)
+                found = _Salvage(lock, rejected, True, has_header)
+        check_owner(found.lock, manifest=header.manifest, database=header.database, file=str(path))
+        adopt(found.lock)
+    return found
 
 
 def _rebuild(database: Database, retry: Retry, loaded: LoadedManifest, lock: Lockfile) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,9 @@ from typing import NamedTuple
 from .batch import Batch
 from .columns import read_chunks
 from .errors import UsageError
-from .files import open_lockfile
+from .files import open_lockfile, resolve_lockfile
+from .journal import Settle, Transaction, adopt_journal, trust
+from .journal_file import journal_path, open_journal
 from .lock_reader import parse_lockfile
 from .lockfile import Lockfile, check_owner, new_lockfile
 from .manifest import Manifest
@@ -23,6 +26,7 @@ from .spec import WorkflowSpec
 from .system_db.connect import Database, open_database
 from .system_db.read import read_live
 from .system_db.retry import Retry, RetryNotice
+from .system_db.transactions import Fate, begin_writing, read_fate
 from .validation import LoadedManifest, specs_of
 
 _TARGET = re.compile(r"\w([\w.-]*\w)?")
@@ -96,21 +100,64 @@ def lockfile_paths(manifests: Sequence[LoadedManifest], settings: LockfileSettin
     return paths
 
 
-def load_lockfile(path: Path, manifest: str | None, database: str | None) -> Lockfile | None:
-    """Read the lockfile at a path; None where there is none yet.
+def load_lockfile(
+    path: Path, manifest: str | None, database: str | None, settle: Settle = trust
+) -> Lockfile | None:
+    """Read the lockfile at a path, and what the journal of an interrupted apply adds; None: there is neither.
 
+    `settle` decides about a transaction whose outcome the journal does not have.
     Raises: InvalidLockfile when it cannot be read as one, or is another manifest's or database's
-            (what is None is not checked).
+            (what is None is not checked); Refused for such a journal.
     """
-    with open_lockfile(path) as file:  # of a million lines, which would be in memory twice
-        if file is None:
-            return None
-        lock = parse_lockfile(file, str(path))
-    owner = lock.header
-    check_owner(
-        lock, manifest=manifest or owner.manifest, database=database or owner.database, file=str(path)
-    )
-    return lock
+    with adopting_journal(path, manifest, database, settle) as adopt:
+        with open_lockfile(path) as file:  # of a million lines, which would be in memory twice
+            lock = None if file is None else parse_lockfile(file, str(path))
+        if lock is not None:
+            owner = lock.header
+            name, fingerprint = manifest or owner.manifest, database or owner.database
+            check_owner(lock, manifest=name, database=fingerprint, file=str(path))
+        return adopt(lock)
+
+
+@contextmanager
+def adopting_journal(
+    path: Path, manifest: str | None, database: str | None, settle: Settle
+) -> Iterator[Callable[[Lockfile | None], Lockfile | None]]:
+    """Open a lockfile's journal; inside, the function adds its entries to the lockfile.
+
+    The journal is opened before the lockfile is read: an apply that ends meanwhile writes the lockfile
+    first and then removes the journal, so that one of the two has each entry.
+    """
+    journal = journal_path(resolve_lockfile(path))
+    with open_journal(journal) as text:
+
+        def adopt(lock: Lockfile | None) -> Lockfile | None:
+            if text is None:
+                return lock
+            return adopt_journal(
+                lock, text, manifest=manifest, database=database, file=str(journal), settle=settle
+            )
+
+        yield adopt
+
+
+def settle_by(database: Database, retry: Retry, manifest: str, *, writing: bool) -> Settle:
+    """Ask the database about transactions in doubt.
+
+    An apply waits for one that is still running; who only reads counts it as not committed yet. What the
+    database does not know counts as committed: it could be enqueued twice otherwise.
+    """
+
+    def settle(transaction: Transaction) -> bool:
+        return retry.call(lambda: read(transaction)) in ("committed", "unknown")
+
+    def read(transaction: Transaction) -> Fate:
+        with database.transaction() if writing else database.reading() as connection:
+            if writing:
+                begin_writing(connection, database, manifest)
+            return read_fate(connection, database, transaction.number, transaction.created_at_ms())
+
+    return settle
 
 
 def plan_files(
@@ -130,7 +177,10 @@ def plan_files(
         on_database(database)
         plans = []
         for position, loaded in enumerate(manifests):
-            lock = load_lockfile(paths[position], loaded.name, database.fingerprint) if paths else None
+            lock = None
+            if paths:
+                settle = settle_by(database, settings.retry(), loaded.name, writing=False)
+                lock = load_lockfile(paths[position], loaded.name, database.fingerprint, settle)
             lock = lock or new_lockfile(loaded.name, database.fingerprint)
             plans.append(make_plan(database, loaded, lock, settings, overrides, None, on_changes))
         return plans

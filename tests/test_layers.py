@@ -21,7 +21,7 @@ LAYERS = [
     "catalog", "values", "template", "entries", "findings", "expand",
     "batch", "selection", "uniqueness", "rules", "lint", "snapshot", "lock_lines", "lockfile", "lock_reader",
     "plan", "comparison", "preflight",
-    "files", "beside", "validation", "system_db",
+    "journal_file", "journal", "files", "beside", "validation", "system_db",
     "ahead", "planning", "offline", "saved_plan", "apply", "wait", "operations", "apply_operations",
     "plan_operations",
     "lock_operations", "lock_rebuild", "explain", "doctor",
@@ -53,6 +53,7 @@ CLOCK_NAMES = {f"{kind}.{name}" for kind in ("datetime", "date") for name in ("n
 
 EXCEPTIONS = {
     ("files", "imports time"): "waits for another process's lock on the lockfile",
+    ("journal_file", "calls os.open"): "a file that is appended to, and refused where it is a link or a pipe",
     ("system_db.lock", "imports time"): "waits for another apply's lock in the database",
     ("cli.crash", "imports tempfile"): "the place of a crash log when there is no home",
     ("cli.boundary", "calls os.open"): "the null device, when the reader of our output has gone",

@@ -1,10 +1,10 @@
-"""Ctrl-C and SIGTERM: the first asks a running apply to stop after its chunk, the second ends it."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first asks a running apply to stop after its chunk, the second ends it."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from .output import say
@@ -19,9 +19,13 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
         if received:
             raise KeyboardInterrupt
         received.append(number)
-        say("stopping after this chunk; once more stops at once")
+        with suppress(OSError):  # after a hangup there may be no terminal
+            say("stopping after this chunk; once more stops at once")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup keeps running
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield lambda: bool(received)
     finally:

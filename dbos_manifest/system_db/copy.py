@@ -24,14 +24,16 @@ def copy_text(columns: Sequence[Sequence[Any]], count: int) -> bytes:
     return ("\n".join(glue(pieces[1:], count, "")) + "\n").encode()
 
 
-def copy_rows(connection: Connection, table: str, columns: Sequence[str], text: bytes) -> None:
-    """Append rows to a table.
+def copy_rows(connection: Connection, table: str, columns: Sequence[str], text: bytes) -> int:
+    """Append rows to a table and return how many the server wrote: a trigger may drop some.
 
     Raises: psycopg.Error; the transaction is then broken up to its last savepoint.
     """
     raw: Any = connection.connection.driver_connection
-    with raw.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
-        copy.write(text)
+    with raw.cursor() as cursor:
+        with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+            copy.write(text)
+        return int(cursor.rowcount)
 
 
 def _encode_column(values: Sequence[Any]) -> Sequence[str]:

@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, text
 
 from ..errors import Refused
 from .connect import Database
@@ -22,14 +21,6 @@ def lock_key(database: Database, manifest: str) -> int:
     """The advisory lock's number, 64 bits, signed."""
     raw = hashlib.sha256("\0".join(("dbos-manifest", database.schema, manifest)).encode()).digest()[:8]
     return int.from_bytes(raw, "big", signed=True)
-
-
-def transaction_lock(connection: Connection, database: Database, manifest: str) -> None:
-    """Held until the transaction ends. SQLite's transaction is already the only writer."""
-    if database.dialect != "sqlite":
-        connection.execute(
-            text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key(database, manifest) ^ 1}
-        )
 
 
 @contextmanager

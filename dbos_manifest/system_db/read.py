@@ -50,6 +50,13 @@ _PARTITION_LIMITS = (
 )
 
 
+def read_ids(connection: Connection, database: Database, table: str, ids: Sequence[str]) -> set[str]:
+    """Those of the IDs that a DBOS table has a row for."""
+    _steer_planner(connection, database)
+    statement = f"SELECT workflow_uuid FROM {database.table(table)} WHERE workflow_uuid {_among(database)}"
+    return {*connection.execute(text(statement), {"ids": _list(database, ids)}).scalars()}
+
+
 def read_snapshot(connection: Connection, database: Database, ids: Sequence[str]) -> dict[str, SnapshotRow]:
     """The rows of these ids, with their inputs as stored."""
     return {row[0]: SnapshotRow(*row) for row in _read(connection, database, ids, _SNAPSHOT)}

@@ -16,6 +16,7 @@ from ..columns import Repeated, convert, is_all_none, pick
 from .connect import Database
 from .copy import copy_rows, copy_text
 from .layout import Layout
+from .read import read_ids
 from .retry import classify
 
 
@@ -144,34 +145,65 @@ def prepare_rows(database: Database, rows: NewRows, *, legacy_inputs: bool = Fal
     )
 
 
-def insert_rows(connection: Connection, database: Database, prepared: Prepared) -> set[str]:
+class RowsRejected(Exception):
+    """The database accepted rows and did not store them under their IDs."""
+
+    def __init__(self, ids: set[str]) -> None:
+        super().__init__(f"{len(ids)} rows were not stored")
+        self.ids = ids
+
+
+def insert_rows(
+    connection: Connection, database: Database, prepared: Prepared, *, has_triggers: bool = False
+) -> set[str]:
     """Insert the rows whose id is not there yet, and give the ids that were inserted.
 
     Inputs go only to rows that were really inserted: an input row beside an older workflow would
-    replace its arguments.
+    replace its arguments. The rows that the server counts are compared with those that were written;
+    where there are triggers, which may also give a row another ID, they are looked up.
+    Raises: RowsRejected; the caller then rolls back to its savepoint.
     """
     if database.dialect == "sqlite":
-        return _insert_sqlite(connection, database, prepared)
-    return _insert_postgresql(connection, database, prepared)
+        inserted, written = _insert_sqlite(connection, database, prepared)
+    else:
+        inserted, written = _insert_postgresql(connection, database, prepared)
+    expected = len(inserted) * (2 if database.layout.has_workflow_input else 1)
+    if has_triggers or written != expected:
+        _check_stored(connection, database, prepared, inserted)
+    return inserted
 
 
-def _insert_postgresql(connection: Connection, database: Database, prepared: Prepared) -> set[str]:
-    """COPY, as pass one found none of the rows there; the careful way when that proves wrong."""
+def _check_stored(connection: Connection, database: Database, prepared: Prepared, inserted: set[str]) -> None:
+    """Raises: RowsRejected for those that have no row, or were inserted and have no inputs."""
+    rejected = {*prepared.ids} - read_ids(connection, database, "workflow_status", prepared.ids)
+    if database.layout.has_workflow_input and inserted:
+        rejected |= inserted - read_ids(connection, database, "workflow_input", prepared.ids)
+    if rejected:
+        raise RowsRejected(rejected)
+
+
+def _insert_postgresql(
+    connection: Connection, database: Database, prepared: Prepared
+) -> tuple[set[str], int]:
+    """COPY, as pass one found none of the rows there; the careful way when that proves wrong.
+
+    Shape:  the IDs that were inserted, and the rows that the server counted, inputs included.
+    """
     try:
         with connection.begin_nested():
             names = (*prepared.names, *_FIXED)
-            copy_rows(connection, database.table("workflow_status"), names, prepared.status_text)
+            written = copy_rows(connection, database.table("workflow_status"), names, prepared.status_text)
             if prepared.input_text:
                 table = database.table("workflow_input")
-                copy_rows(connection, table, _INPUT_COLUMNS, prepared.input_text)
-        return set(prepared.ids)
+                written += copy_rows(connection, table, _INPUT_COLUMNS, prepared.input_text)
+        return set(prepared.ids), written
     except psycopg.Error as error:
         if classify(error) != "data":
             raise
         return _insert_missing(connection, database, prepared)
 
 
-def _insert_missing(connection: Connection, database: Database, prepared: Prepared) -> set[str]:
+def _insert_missing(connection: Connection, database: Database, prepared: Prepared) -> tuple[set[str], int]:
     rows, names = prepared.rows, prepared.names
     types = [_PG_TYPES.get(name, "text") for name in names]
     # a jsonb array parameter would be parsed as JSON again: text goes in, jsonb comes of it
@@ -188,13 +220,16 @@ def _insert_missing(connection: Connection, database: Database, prepared: Prepar
         "ON CONFLICT (workflow_uuid) DO NOTHING RETURNING workflow_uuid",
         tuple([*rows.columns[name]] for name in names),
     ).scalars()
-    ids = set(inserted)
+    ids = set(inserted).intersection(prepared.ids)  # a trigger may have put others in their place
+    written = len(ids)
     if database.layout.has_workflow_input and ids:
-        _insert_inputs(connection, database, rows.pick(bytes(key in ids for key in prepared.ids)))
-    return ids
+        picked_rows = rows.pick(bytes(key in ids for key in prepared.ids))
+        written += _insert_inputs(connection, database, picked_rows)
+    return ids, written
 
 
-def _insert_inputs(connection: Connection, database: Database, rows: NewRows) -> None:
+def _insert_inputs(connection: Connection, database: Database, rows: NewRows) -> int:
+    """Insert arguments and return how many rows have theirs now."""
     table = _driver_name(database, "workflow_input")
     source = "unnest(%s::text[], %s::text[], %s::int8[]) AS t(id, inputs, at)"
     values = tuple([*rows.columns[name]] for name in _INPUT_SOURCES)
@@ -203,7 +238,8 @@ def _insert_inputs(connection: Connection, database: Database, rows: NewRows) ->
         f"SELECT t.id, t.inputs, t.at FROM {source} ON CONFLICT (workflow_uuid) DO NOTHING",
         values,
     )
-    if written.rowcount < rows.count:
+    count = written.rowcount
+    if count < rows.count:
         # a row left by a removed workflow would give ours its arguments; not ON CONFLICT DO UPDATE,
         # which would ask every enqueuer for the privilege to update
         connection.exec_driver_sql(
@@ -211,6 +247,8 @@ def _insert_inputs(connection: Connection, database: Database, rows: NewRows) ->
             "WHERE w.workflow_uuid = t.id AND w.inputs IS DISTINCT FROM t.inputs",
             values,
         )
+        count = len(read_ids(connection, database, "workflow_input", rows.columns["workflow_uuid"]))
+    return count
 
 
 def _driver_name(database: Database, table: str) -> str:
@@ -218,21 +256,15 @@ def _driver_name(database: Database, table: str) -> str:
     return database.table(table).replace("%", "%%")
 
 
-def _insert_sqlite(connection: Connection, database: Database, prepared: Prepared) -> set[str]:
+def _insert_sqlite(connection: Connection, database: Database, prepared: Prepared) -> tuple[set[str], int]:
     # the transaction is the only writer, so what is missing now stays missing until the insert
     ids = prepared.ids
-    present = set(
-        connection.exec_driver_sql(
-            "SELECT workflow_uuid FROM workflow_status "
-            "WHERE workflow_uuid IN (SELECT value FROM json_each(?))",
-            (json.dumps([*ids]),),
-        ).scalars()
-    )
+    present = read_ids(connection, database, "workflow_status", ids)
     if len(present) == len(ids):
-        return set()
+        return set(), 0
     rows = prepared.rows.pick(bytes(key not in present for key in ids)) if present else prepared.rows
     marks = ", ".join("?" * len(prepared.names))
-    _insert_values(
+    written = _insert_values(
         connection,
         f"workflow_status ({', '.join(prepared.names)}, updated_at, recovery_attempts, serialization)",
         f"({marks}, ?, 0, 'portable_json')",
@@ -240,7 +272,7 @@ def _insert_sqlite(connection: Connection, database: Database, prepared: Prepare
     )
     if database.layout.has_workflow_input:
         # a row left by a removed workflow would give ours its arguments
-        _insert_values(
+        written += _insert_values(
             connection,
             "workflow_input (workflow_uuid, inputs, retention_timestamp)",
             "(?, ?, ?)",
@@ -248,20 +280,20 @@ def _insert_sqlite(connection: Connection, database: Database, prepared: Prepare
             " ON CONFLICT (workflow_uuid) DO UPDATE SET inputs = excluded.inputs, "
             "retention_timestamp = excluded.retention_timestamp",
         )
-    return set(rows.columns["workflow_uuid"])
+    return set(rows.columns["workflow_uuid"]), written
 
 
 def _insert_values(
     connection: Connection, into: str, marks: str, columns: Sequence[Sequence[Any]], tail: str = ""
-) -> None:
-    """As many rows a statement as SQLite takes.
+) -> int:
+    """Insert as many rows with a statement as SQLite takes, and return how many it counted.
 
     The driver gives Python's lock back once a statement: with a row each, the threads would wait for
     one another at every row.
     """
-    rows = zip(*columns, strict=True)
+    rows, written = zip(*columns, strict=True), 0
     while part := [*islice(rows, _SQLITE_VARIABLES // len(columns))]:
         values = ", ".join([marks] * len(part))
-        connection.exec_driver_sql(
-            f"INSERT INTO {into} VALUES {values}{tail}", tuple(chain.from_iterable(part))
-        )
+        statement = f"INSERT INTO {into} VALUES {values}{tail}"
+        written += connection.exec_driver_sql(statement, tuple(chain.from_iterable(part))).rowcount
+    return written

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from dbos_manifest.errors import Refused
 from dbos_manifest.system_db.connect import Database, open_database
-from dbos_manifest.system_db.lock import apply_lock, transaction_lock
+from dbos_manifest.system_db.lock import apply_lock
 from dbos_manifest.system_db.retry import Retry
+from dbos_manifest.system_db.transactions import begin_writing
 
 HELD = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database "
 HELD += "WHERE datname = current_database())"
@@ -32,16 +33,16 @@ def test_chunks_of_one_manifest_follow_each_other(postgres_url: str) -> None:
         def second_chunk() -> None:
             started.set()
             with database.transaction() as connection:
-                transaction_lock(connection, database, "jobs")
+                begin_writing(connection, database, "jobs")
                 order.append("second")
 
         thread = threading.Thread(target=second_chunk)
         with database.transaction() as connection:
-            transaction_lock(connection, database, "jobs")
+            begin_writing(connection, database, "jobs")
             thread.start()
             started.wait(30)
             with database.transaction() as other:  # another manifest goes on
-                transaction_lock(other, database, "others")
+                begin_writing(other, database, "others")
             give_up = time.monotonic() + 30
             while not connection.execute(sa.text(f"{HELD} AND NOT granted")).all():
                 assert time.monotonic() < give_up
@@ -58,7 +59,7 @@ def test_an_apply_does_not_wait_for_itself(database_url: str) -> None:
     ):
         if database.dialect == "postgresql":
             connection.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
-        transaction_lock(connection, database, "jobs")
+        begin_writing(connection, database, "jobs")
 
 
 def test_a_lost_lock_is_no_error(postgres_url: str) -> None:
