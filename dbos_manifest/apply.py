@@ -246,7 +246,13 @@ class _Sender:
             self._transact(chunks(), tried[-1])
             return tried[-1]
 
-        return self.retry.call(attempt)
+        try:
+            return self.retry.call(attempt)
+        except DBAPIError as error:  # a row's fault that shows only at the COMMIT, so no row can be named
+            raise DatabaseError(
+                f"the system database refuses the COMMIT: {describe_error(error)}",
+                "look for a deferred constraint on the DBOS tables",
+            ) from error
 
     def _was_committed(self, sent: _Sent, chunks: Iterable[Chunk]) -> bool:
         written = (pair for chunk in chunks for pair in _created_at(chunk) if pair[0] in sent.inserted)
@@ -268,7 +274,7 @@ class _Sender:
                 self.journal.begin(sent.number)
                 for chunk in chunks:
                     self._insert(connection, chunk, sent)
-                    self.journal.add([*self._lines(chunk, sent).values(), *self._existing_lines(chunk, sent)])
+                    self.journal.add(self._journal_lines(chunk, sent))
                 if self.options.atomic and sent.faults:
                     raise _refuse_atomic(self.plan, sent.faults)
                 self.journal.make_ready()
@@ -358,20 +364,17 @@ class _Sender:
             return lines
         return {key: line for key, line in lines.items() if key in inserted}
 
-    def _existing_lines(self, chunk: Chunk, sent: _Sent) -> Iterator[str]:
-        """The lock entries of equal rows of another writer that have none yet."""
-        if sent.present:
-            for spec in chunk.block:
-                if spec.id in sent.present and spec.id not in self.plan.lock:
-                    yield self.plan.lock.spell(
-                        LockEntry(
-                            spec.id,
-                            spec.workflow,
-                            digest_spec(spec),
-                            sent.present[spec.id].created_at_ms,
-                            "existing",
-                        )
-                    )
+    def _journal_lines(self, chunk: Chunk, sent: _Sent) -> list[str]:
+        """Those, and the lock entries of equal rows of another writer that have none yet."""
+        if sent.inserted.issuperset(chunk.block.ids):
+            return chunk.lines
+        lines = [*self._lines(chunk, sent).values()]
+        for spec in chunk.block:
+            row = sent.present.get(spec.id)
+            if row is not None and spec.id not in self.plan.lock:
+                entry = LockEntry(spec.id, spec.workflow, digest_spec(spec), row.created_at_ms, "existing")
+                lines.append(self.plan.lock.spell(entry))
+        return lines
 
     def _settle(self, chunk: Chunk, sent: _Sent) -> None:
         """After the commit: count, and note in the lockfile what is in the database now."""

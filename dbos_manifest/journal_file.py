@@ -28,23 +28,26 @@ def open_journal(path: Path) -> Iterator[BinaryIO | None]:
     Raises: Refused when it is there and cannot be read.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | _FLAGS)
+        descriptor = _open_regular(path, os.O_RDONLY)
     except FileNotFoundError:
         yield None
         return
     except OSError as error:
-        raise _unreadable(path, error.strerror) from error
+        raise Refused(
+            f"cannot read the journal {path}: {error.strerror}",
+            "it holds what an interrupted apply enqueued: make it readable, or move it away",
+        ) from error
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _unreadable(path, "it is not a regular file")
         yield file
 
 
-def _unreadable(path: Path, reason: str | None) -> Refused:
-    return Refused(
-        f"cannot read the journal {path}: {reason}",
-        "it holds what an interrupted apply enqueued: make it readable, or move it away",
-    )
+def _open_regular(path: Path, flags: int) -> int:
+    """Open a file that is not a link, a folder or a device. Raises: OSError."""
+    descriptor = os.open(path, flags | _FLAGS, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return descriptor
 
 
 class JournalFile:
@@ -54,20 +57,15 @@ class JournalFile:
         """Open it, or create it. Raises: LockfileNotWritable."""
         self.path = path
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _FLAGS, 0o666)
+            self._descriptor = _open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         except OSError as error:
             raise self._failed(error) from error
         try:
-            if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-                raise LockfileNotWritable(f"the journal {path} is not a regular file", "move it away")
             self._size = self._cut_torn_line()
             sync_folder(path.parent)
         except OSError as error:
             self.close()
             raise self._failed(error) from error
-        except LockfileNotWritable:
-            self.close()
-            raise
 
     @property
     def is_empty(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -13,6 +14,8 @@ class CuttingProxy:
     """Counts the messages that clients send, over all connections, and cuts at number `cut_at`.
 
     With `deliver` the message reaches the server and its answer is lost; else the message is lost itself.
+    With `containing` only messages with these bytes are counted. `on_cut` is called after a cut, before
+    another connection is let in.
     """
 
     def __init__(self, server_url: str) -> None:
@@ -20,12 +23,21 @@ class CuttingProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._lock = threading.Lock()
+        self._open = threading.Event()
         self.arm(None, deliver=False)
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def arm(self, cut_at: int | None, *, deliver: bool) -> None:
+    def arm(
+        self,
+        cut_at: int | None,
+        *,
+        deliver: bool,
+        containing: bytes = b"",
+        on_cut: Callable[[], None] = lambda: None,
+    ) -> None:
         self.messages, self.cuts = 0, 0
-        self._cut_at, self._deliver = cut_at, deliver
+        self._cut_at, self._deliver, self._containing, self._on_cut = cut_at, deliver, containing, on_cut
+        self._open.set()
 
     def url(self, server_url: str) -> str:
         """The server's URL by way of this proxy."""
@@ -45,6 +57,7 @@ class CuttingProxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                self._open.wait()
                 server = socket.socket(*self._target[:1])
                 server.connect(self._target[1])
                 for work in (self._forward, self._back):
@@ -62,18 +75,29 @@ class CuttingProxy:
                     break
                 message = letter + size + reader.read(int.from_bytes(size, "big") - 4)
                 started = True
-                if self._counts_to_the_cut():
-                    if self._deliver:
-                        _close(client)  # before the server can answer
-                        server.sendall(message)
-                        server.shutdown(socket.SHUT_WR)
-                        return
-                    break
+                if self._counts_to_the_cut(message):
+                    self._cut(client, server, message)
+                    return
                 server.sendall(message)
         _close(client)
         _close(server)
 
-    def _counts_to_the_cut(self) -> bool:
+    def _cut(self, client: socket.socket, server: socket.socket, message: bytes) -> None:
+        self._open.clear()
+        try:
+            _close(client)  # before the server can answer
+            if self._deliver:
+                server.sendall(message)
+                server.shutdown(socket.SHUT_WR)
+            else:
+                _close(server)
+            self._on_cut()
+        finally:
+            self._open.set()
+
+    def _counts_to_the_cut(self, message: bytes) -> bool:
+        if self._containing not in message:
+            return False
         with self._lock:
             self.messages += 1
             cut = self.messages == self._cut_at

@@ -167,6 +167,8 @@ def insert_rows(
         inserted, written = _insert_sqlite(connection, database, prepared)
     else:
         inserted, written = _insert_postgresql(connection, database, prepared)
+    if has_triggers and database.dialect != "sqlite":
+        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")  # deferred ones would end the COMMIT
     expected = len(inserted) * (2 if database.layout.has_workflow_input else 1)
     if has_triggers or written != expected:
         _check_stored(connection, database, prepared, inserted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class Batch:
         text = MANIFEST.format(name=name, prefix=self.prefix, start=start, stop=start + count)
         self.path.write_text(text)
         self.lockfile = folder / f"{name}.lock.jsonl"
+        self.journal = folder / f"{name}.lock.jsonl.journal"
         self.alone = prefix is None  # no other manifest makes workflows of these ids
         self.engine = engine
         self.tables = "" if engine.dialect.name == "sqlite" else "dbos."
@@ -74,6 +76,32 @@ class Batch:
         entries = [json.loads(line) for line in self.lockfile.read_text().splitlines()[1:]]
         assert len({entry["id"] for entry in entries}) == len(entries)
         return {entry["id"]: parse_timestamp(entry["enqueued_at"]) for entry in entries}
+
+    def run_and_remove(self) -> set[str]:
+        """Let every row run and be removed by retention; returns the batch's IDs among them."""
+        with self.engine.begin() as connection:
+            deleted = connection.execute(
+                sa.text(f"DELETE FROM {self.tables}workflow_status RETURNING workflow_uuid")
+            ).scalars()
+            ran = {*deleted} & self.ids.keys()
+            connection.execute(sa.text(f"DELETE FROM {self.tables}workflow_input"))
+        return ran
+
+    def wait_for_its_server(self) -> None:
+        """Until the server has ended what a killed or cut apply began."""
+        if self.engine.dialect.name == "sqlite":
+            return
+        busy = sa.text(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'dbos-manifest%' "
+            "AND datname = current_database() AND state <> 'idle'"
+        )
+        give_up = time.monotonic() + 60
+        while True:
+            with self.engine.connect() as connection:
+                if not connection.execute(busy).scalar_one():
+                    return
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
 
     def check_honest(self) -> None:
         """Whatever happened: no line without its row."""

@@ -45,3 +45,67 @@ def test_every_point_of_an_apply(
     )
     assert codes.keys() <= {0, 3, 5}
     assert codes[0] > sum(codes.values()) // 2
+
+
+@pytest.mark.parametrize("deliver", [False, True], ids=["request lost", "answer lost"])
+@pytest.mark.parametrize("atomic", [False, True], ids=["chunks", "atomic"])
+def test_a_commit_is_cut_and_its_rows_run_and_are_removed(
+    database_url: str, make_batch: Callable[[str, int], Batch], deliver: bool, atomic: bool
+) -> None:
+    """What a lost COMMIT did is found out before the rows are inserted again, in the same apply."""
+    options = ["--chunk-size", CHUNK, "--retry-budget", "20s", *(["--atomic"] if atomic else [])]
+    cuts = 0
+    with CuttingProxy(database_url) as proxy:
+        url = proxy.url(database_url)
+        while True:
+            batch = make_batch(f"c{cuts}", WORKFLOWS)
+            ran: set[str] = set()
+
+            def remove(batch: Batch = batch, ran: set[str] = ran) -> None:
+                batch.wait_for_its_server()
+                ran |= batch.run_and_remove()
+
+            proxy.arm(cuts + 1, deliver=deliver, containing=b"COMMIT", on_cut=remove)
+            assert run_here("apply", batch.path, "--database-url", url, *options) == 0
+            assert batch.locked().keys() == batch.ids.keys()
+            assert not ran & batch.rows().keys()
+            assert ran | batch.rows().keys() == batch.ids.keys()
+            assert not batch.journal.exists()
+            if not proxy.cuts:
+                break
+            cuts += 1
+            assert ran or not deliver  # its COMMIT was done before
+    assert cuts >= (1 if atomic else WORKFLOWS // CHUNK)
+    COUNTS.append(f"{cuts} COMMITs cut and all rows deleted; 0 lost, 0 doubled")
+
+
+@pytest.mark.skipif(not THOROUGH, reason="minutes: make faults")
+def test_every_point_with_retention(database_url: str, make_batch: Callable[[str, int], Batch]) -> None:
+    """Whatever message is cut, what has run is not enqueued again, by this apply or by the next one."""
+    codes: dict[int, int] = {}
+    with CuttingProxy(database_url) as proxy:
+        url, point = proxy.url(database_url), 0
+        while True:
+            point += 1
+            batch = make_batch(f"p{point}", WORKFLOWS)
+            ran: set[str] = set()
+
+            def remove(batch: Batch = batch, ran: set[str] = ran) -> None:
+                batch.wait_for_its_server()
+                ran |= batch.run_and_remove()
+
+            proxy.arm(point, deliver=True, on_cut=remove)
+            words = ["apply", batch.path, "--database-url", url]
+            code = run_here(*words, "--chunk-size", CHUNK, "--retry-budget", "20s")
+            if not proxy.cuts:
+                break
+            codes[code] = codes.get(code, 0) + 1
+            assert not ran & batch.rows().keys()
+            ran |= batch.run_and_remove()
+            proxy.arm(None, deliver=False)
+            assert run_here(*words) == 0
+            assert not ran & batch.rows().keys()
+            assert ran | batch.rows().keys() == batch.ids.keys()
+            assert batch.locked().keys() == batch.ids.keys()
+    COUNTS.append(f"{point - 1} points cut and all rows deleted; exit codes {codes}; 0 lost, 0 doubled")
+    assert codes.keys() <= {0, 3, 5}

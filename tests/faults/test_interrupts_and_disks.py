@@ -1,4 +1,4 @@
-"""Ctrl-C twice, SIGTERM, and a disk that is full when the lockfile is written."""
+"""Ctrl-C twice, SIGTERM, SIGHUP, and a disk that is full when the lockfile is written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def begin(batch: Batch, database_url: str, **settings: object) -> subprocess.Pop
     )
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT] * 2])
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP], [signal.SIGINT] * 2])
 def test_interrupts(
     database_url: str, make_batch: Callable[[str, int], Batch], signals: list[signal.Signals]
 ) -> None:
@@ -46,6 +46,20 @@ def test_interrupts(
     batch.check_complete()
 
 
+def test_a_hangup_that_is_ignored_stops_nothing(
+    database_url: str, make_batch: Callable[[str, int], Batch]
+) -> None:
+    """As under nohup."""
+    batch = make_batch("nohup", 200)
+    process = begin(batch, database_url, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    while not batch.rows() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGHUP)
+    process.communicate()
+    assert process.returncode == 0
+    batch.check_complete()
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # the limit is on SQLite's files too
 def test_a_full_disk(database_url: str, make_batch: Callable[[str, int], Batch]) -> None:
     batch = make_batch("full", 200)
@@ -56,10 +70,13 @@ def test_a_full_disk(database_url: str, make_batch: Callable[[str, int], Batch])
 
     process = begin(batch, database_url, preexec_fn=limit)
     _, told = process.communicate(timeout=60)
-    assert process.returncode == 3, told.decode()
-    assert b"lockfile" in told and b"Traceback" not in told
-    assert len(batch.rows()) == 200
+    assert process.returncode == 5, told.decode()
+    assert b"journal" in told and b"Traceback" not in told
+    assert 0 < len(batch.rows()) < 200  # what the journal cannot take is not committed
     batch.check_honest()
+    batch.wait_for_its_server()
+    ran = batch.run_and_remove()
     assert [path.name for path in batch.path.parent.glob("*tmp*")] == []
     assert run_here("apply", batch.path, "--database-url", database_url) == 0
-    batch.check_complete()
+    assert batch.rows().keys() == batch.ids.keys() - ran
+    assert batch.locked().keys() == batch.ids.keys()

@@ -1,0 +1,232 @@
+"""How a writing transaction begins, and what is known of one whose COMMIT was not answered."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import sqlalchemy as sa
+from dbos_tables import rows_of
+
+from dbos_manifest.spec import WorkflowSpec
+from dbos_manifest.system_db.connect import Database, open_database
+from dbos_manifest.system_db.retry import Retry
+from dbos_manifest.system_db.transactions import begin_writing, read_fate
+from dbos_manifest.system_db.write import RowsRejected, insert_rows, prepare_rows
+
+ONCE = Retry(1, lambda notice: None)
+IDS = ("a", "b", "c")
+SPECS = [WorkflowSpec(workflow_id, "f", "q", [1], {}) for workflow_id in IDS]
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    with open_database(url, retry=ONCE) as database:
+        yield database
+
+
+def insert(connection: sa.Connection, database: Database) -> list[tuple[str, int]]:
+    rows = rows_of(*SPECS)
+    insert_rows(connection, database, prepare_rows(database, rows))
+    return [*zip(IDS, rows.columns["created_at"], strict=True)]
+
+
+def execute(database: Database, *statements: str) -> None:
+    with database.transaction() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def delete_rows(database: Database) -> None:
+    for table in ("workflow_input", "workflow_status"):
+        execute(database, f"DELETE FROM {database.table(table)}")
+
+
+def test_a_committed_transaction_is_known_by_its_rows_or_number(database_url: str) -> None:
+    with opened(database_url) as database:
+        with database.transaction() as connection:
+            number = begin_writing(connection, database, "m").number
+            rows = insert(connection, database)
+        with database.reading() as connection:
+            assert read_fate(connection, database, number, rows) == "committed"
+            assert read_fate(connection, database, None, rows) == "committed"
+        delete_rows(database)
+        gone = "unknown" if database.dialect == "sqlite" else "committed"
+        with database.reading() as connection:
+            assert read_fate(connection, database, number, rows) == gone
+            assert read_fate(connection, database, None, rows) == "unknown"
+
+
+def test_a_transaction_that_was_rolled_back_is_known(database_url: str) -> None:
+    with opened(database_url) as database:
+        with database.reading() as connection:
+            if database.dialect == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            number = begin_writing(connection, database, "m").number
+            rows = insert(connection, database)
+            connection.rollback()
+        with database.reading() as connection:
+            assert read_fate(connection, database, number, rows) == "aborted"
+            assert read_fate(connection, database, None, rows) == "unknown"
+
+
+def test_rows_of_another_writer_prove_nothing(database_url: str) -> None:
+    with opened(database_url) as database:
+        with database.transaction() as connection:
+            rows = insert(connection, database)
+        with database.reading() as connection:
+            others = [(workflow_id, at + 1) for workflow_id, at in rows]
+            assert read_fate(connection, database, None, others) == "unknown"
+
+
+def test_a_transaction_that_runs_is_known_and_waited_for(postgres_url: str) -> None:
+    fates = []
+    with opened(postgres_url) as database:
+
+        def wait() -> None:
+            with database.transaction() as connection:
+                begin_writing(connection, database, "m")
+                fates.append(read_fate(connection, database, number, []))
+
+        waiting = threading.Thread(target=wait)
+        with database.transaction() as connection:
+            number = begin_writing(connection, database, "m").number
+            with database.reading() as other:
+                assert read_fate(other, database, number, []) == "running"
+            waiting.start()
+        waiting.join(60)
+    assert fates == ["committed"]
+
+
+@pytest.mark.parametrize("number", ["99999999999", "3"])
+def test_a_number_that_the_server_does_not_know(postgres_url: str, number: str) -> None:
+    """Of a time before a backup was restored; or so old that the server has forgotten it."""
+    with opened(postgres_url) as database, database.reading() as connection:
+        assert read_fate(connection, database, number, []) == "unknown"
+        assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
+
+
+def test_a_write_ahead_log_leaves_only_the_rows_to_tell(sqlite_url: str) -> None:
+    with opened(sqlite_url) as database:
+        with sqlite3.connect(database.label) as connection:
+            connection.execute("PRAGMA journal_mode = wal")
+        with database.transaction() as writing:
+            assert begin_writing(writing, database, "m").number is None
+
+
+def test_reading_the_change_counter_leaves_the_locks_of_sqlite(sqlite_url: str) -> None:
+    with opened(sqlite_url) as database, database.transaction() as connection:
+        assert begin_writing(connection, database, "m").number is not None
+        other = sqlite3.connect(database.label, timeout=0)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        other.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [("off", "on"), ("local", "on"), ("remote_write", "on"), ("on", "on"), ("remote_apply", "remote_apply")],
+)
+def test_a_commit_survives_a_crash_whatever_the_database_is_set_to(
+    postgres_url: str, given: str, used: str
+) -> None:
+    with opened(postgres_url) as database:
+        with database.transaction() as connection:
+            name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
+            connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET synchronous_commit = {given}')
+        database.engine.dispose()  # new sessions have it
+        with database.transaction() as connection:
+            begin_writing(connection, database, "m")
+            assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == used
+        with database.reading() as connection:
+            assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == given
+
+
+POSTGRESQL_TRIGGERS = {
+    "dropped": ("BEFORE", "workflow_status", "IF NEW.workflow_uuid = 'b' THEN RETURN NULL; END IF;"),
+    "renamed": (
+        "BEFORE",
+        "workflow_status",
+        "IF NEW.workflow_uuid = 'b' THEN NEW.workflow_uuid = 'x-b'; END IF;",
+    ),
+    "deleted": (
+        "AFTER",
+        "workflow_status",
+        "DELETE FROM dbos.workflow_status WHERE workflow_uuid = 'b' AND NEW.workflow_uuid = 'c';",
+    ),
+    "inputs dropped": ("BEFORE", "workflow_input", "IF NEW.workflow_uuid = 'b' THEN RETURN NULL; END IF;"),
+    "inputs renamed": (
+        "BEFORE",
+        "workflow_input",
+        "IF NEW.workflow_uuid = 'b' THEN NEW.workflow_uuid = 'x-b'; END IF;",
+    ),
+}
+SQLITE_TRIGGERS = {
+    "dropped": "BEFORE INSERT ON workflow_status WHEN NEW.workflow_uuid = 'b' BEGIN "
+    "SELECT RAISE(IGNORE); END",
+    "renamed": "AFTER INSERT ON workflow_status WHEN NEW.workflow_uuid = 'b' BEGIN "
+    "UPDATE workflow_status SET workflow_uuid = 'x-b' WHERE workflow_uuid = 'b'; END",
+    "inputs dropped": "BEFORE INSERT ON workflow_input WHEN NEW.workflow_uuid = 'b' BEGIN "
+    "SELECT RAISE(IGNORE); END",
+}
+
+
+def create_trigger(database: Database, when: str, table: str, body: str) -> None:
+    begin, end = "CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ", " RETURN NEW; END $$"
+    event = f"{when} INSERT ON dbos.{table} FOR EACH ROW EXECUTE FUNCTION t()"
+    execute(database, f"{begin}{body}{end}", f"CREATE TRIGGER t {event}")
+
+
+def assert_b_is_rejected(database: Database, *, there_before: tuple[str, ...]) -> None:
+    if there_before:
+        specs = [spec for spec in SPECS if spec.id in there_before]
+        with database.transaction() as connection:
+            insert_rows(connection, database, prepare_rows(database, rows_of(*specs)))
+    with database.transaction() as connection:
+        has_triggers = begin_writing(connection, database, "m").has_triggers
+        assert has_triggers
+        with pytest.raises(RowsRejected) as found, connection.begin_nested():
+            prepared = prepare_rows(database, rows_of(*SPECS))
+            insert_rows(connection, database, prepared, has_triggers=has_triggers)
+    assert found.value.ids == {"b"}
+
+
+@pytest.mark.parametrize("there_before", [(), ("a",)], ids=["copy", "row by row"])
+@pytest.mark.parametrize("name", POSTGRESQL_TRIGGERS)
+def test_a_row_that_a_trigger_takes_is_named(
+    postgres_url: str, name: str, there_before: tuple[str, ...]
+) -> None:
+    when, table, body = POSTGRESQL_TRIGGERS[name]
+    with opened(postgres_url) as database:
+        create_trigger(database, when, table, body)
+        assert_b_is_rejected(database, there_before=there_before)
+
+
+@pytest.mark.parametrize("there_before", [(), ("a",)])
+@pytest.mark.parametrize("name", SQLITE_TRIGGERS)
+def test_a_row_that_a_trigger_takes_on_sqlite_is_named(
+    sqlite_url: str, name: str, there_before: tuple[str, ...]
+) -> None:
+    with opened(sqlite_url) as database:
+        execute(database, f"CREATE TRIGGER t {SQLITE_TRIGGERS[name]}")
+        assert_b_is_rejected(database, there_before=there_before)
+
+
+def test_a_dropped_row_is_counted_even_where_no_trigger_is_known(postgres_url: str) -> None:
+    with opened(postgres_url) as database:
+        when, table, body = POSTGRESQL_TRIGGERS["dropped"]
+        create_trigger(database, when, table, body)
+        with database.transaction() as connection, pytest.raises(RowsRejected), connection.begin_nested():
+            insert_rows(connection, database, prepare_rows(database, rows_of(*SPECS)))
+
+
+def test_a_trigger_that_only_looks_changes_nothing(postgres_url: str) -> None:
+    with opened(postgres_url) as database:
+        create_trigger(database, "AFTER", "workflow_status", "")
+        with database.transaction() as connection:
+            assert begin_writing(connection, database, "m").has_triggers
+            prepared = prepare_rows(database, rows_of(*SPECS))
+            assert insert_rows(connection, database, prepared, has_triggers=True) == set(IDS)

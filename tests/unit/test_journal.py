@@ -1,0 +1,193 @@
+"""A journal: what is written is read, what was cut off does not count, what is another's is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from dbos_manifest.errors import LockfileNotWritable, Refused
+from dbos_manifest.files import LockfileSlot
+from dbos_manifest.journal import Journal, Settle, Transaction, adopt_journal, read_journal, trust
+from dbos_manifest.journal_file import JournalFile, journal_path, open_journal
+from dbos_manifest.lock_lines import LockEntry, LockHeader, spell_entry
+from dbos_manifest.lockfile import Lockfile, new_lockfile
+
+HEADER = LockHeader("m", "db")
+DIGEST = "A" * 22
+
+
+def line(workflow_id: str, enqueued_at: int = 1000, status: str | None = None) -> str:
+    return spell_entry(LockEntry(workflow_id, "f", DIGEST, enqueued_at, None, status), {})
+
+
+def write_journal(path: Path, *transactions: tuple[str | None, list[str], bool | None]) -> str:
+    """The text of a journal; an outcome of None leaves the transaction in doubt."""
+    journal = Journal(lambda: JournalFile(path), HEADER)
+    for number, ids, outcome in transactions:
+        journal.begin(number)
+        journal.add([line(workflow_id) for workflow_id in ids])
+        journal.make_ready()
+        if outcome is not None:
+            journal.settle(committed=outcome)
+    journal.close()
+    return path.read_text()
+
+
+def adopt(text: str, lock: Lockfile | None = None, settle: Settle = trust, **owner: str | None) -> Lockfile:
+    words = {"manifest": "m", "database": "db", **owner}
+    found = adopt_journal(lock, text, file="j", settle=settle, **words)  # type: ignore[arg-type]
+    assert found is not None
+    return found
+
+
+def never(transaction: Transaction) -> bool:
+    return False
+
+
+def test_committed_and_doubtful_entries_are_adopted_and_aborted_ones_are_not(tmp_path: Path) -> None:
+    text = write_journal(tmp_path / "j", ("7", ["a", "b"], True), ("8", ["c"], False), ("9", ["d"], None))
+    asked: list[str | None] = []
+
+    def settle(transaction: Transaction) -> bool:
+        asked.append(transaction.number)
+        assert [*transaction.created_at_ms()] == [("d", 1000)]
+        return False
+
+    assert {*adopt(text).ids()} == {"a", "b", "d"}
+    lock = adopt(text, settle=settle)
+    assert {*lock.ids()} == {"a", "b"}
+    assert asked == ["9"]
+    assert lock.changed
+    assert lock.header == HEADER
+
+
+def test_a_journal_cut_anywhere_has_every_transaction_that_was_ready(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    text = write_journal(path, (None, ["ä", 'b"\\'], True), ("8", ["c"], None))
+    ready = [text.index('{"entries":2}') + len('{"entries":2}\n'), len(text)]
+    for size in range(len(text) + 1):
+        found = read_journal(text[:size], "j")
+        count = sum(end <= size for end in ready)
+        assert [sorted(t.lines) for t in (found[1] if found else [])] == [['b"\\', "ä"], ["c"]][:count]
+        path.write_text(text[:size])  # the next apply continues in the same file
+        whole = write_journal(path, ("10", ["d"], True))
+        assert {"d"} <= {*adopt(whole).ids()}
+
+
+def test_a_transaction_that_was_never_ready_does_not_count(tmp_path: Path) -> None:
+    journal = Journal(lambda: JournalFile(tmp_path / "j"), HEADER)
+    journal.begin("7")
+    journal.add([line("a")])
+    journal.begin("8")
+    journal.add([line("b")])
+    journal.make_ready()
+    assert journal.in_doubt
+    assert journal.close()
+    assert {*adopt((tmp_path / "j").read_text()).ids()} == {"b"}
+
+
+def test_nothing_can_be_made_ready_after_the_end(tmp_path: Path) -> None:
+    journal = Journal(lambda: JournalFile(tmp_path / "j"), HEADER)
+    journal.begin("7")
+    journal.add([line("a")])
+    assert not journal.close()
+    with pytest.raises(LockfileNotWritable):
+        journal.make_ready()
+
+
+def test_an_entry_that_the_lockfile_has_stays_unless_it_was_enqueued_again(tmp_path: Path) -> None:
+    lock = new_lockfile("m", "db")
+    lock.put({"a": line("a", 1000, "SUCCESS"), "b": line("b", 999, "SUCCESS"), "c": line("c", 1001)})
+    known = {key: lock.entry(key) for key in ("a", "c")}
+    adopt(write_journal(tmp_path / "j", ("7", ["a", "b", "c"], True)), lock)
+    assert {key: lock.entry(key) for key in ("a", "c")} == known
+    assert lock.entry("b") == LockEntry("b", "f", DIGEST, 1000)
+
+
+@pytest.mark.parametrize(
+    ("change", "owner", "words"),
+    [
+        ({}, {"manifest": "other"}, "belongs to the manifest `m`"),
+        ({}, {"database": "other"}, "belongs to another database"),
+        ({"version": 2}, {}, "upgrade"),
+        ({"version": "x"}, {}, "neither a header"),
+        ({"journal": None}, {}, "not a journal"),
+    ],
+)
+def test_the_journal_of_another_is_refused(
+    tmp_path: Path, change: dict[str, object], owner: dict[str, str | None], words: str
+) -> None:
+    first, rest = write_journal(tmp_path / "j", ("7", ["a"], True)).split("\n", 1)
+    fields = {key: value for key, value in {**json.loads(first), **change}.items() if value is not None}
+    with pytest.raises(Refused, match=words):
+        adopt(f"{json.dumps(fields)}\n{rest}", **owner)
+
+
+def test_without_a_database_only_the_manifest_is_compared(tmp_path: Path) -> None:
+    text = write_journal(tmp_path / "j", ("7", ["a"], True))
+    assert {*adopt(text, database=None).ids()} == {"a"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "\0\0",
+        "[]",
+        '{"entries":3}',
+        '{"transaction":8}',
+        '{"transaction":"-8"}',
+        '{"outcome":"maybe"}',
+        '{"x":1}',
+        '{"id":"b"}',
+        "<<<<<<< ours",
+    ],
+)
+def test_a_line_that_cannot_be_read_is_refused_with_its_number(tmp_path: Path, wrong: str) -> None:
+    lines = write_journal(tmp_path / "j", ("7", ["a"], True)).splitlines()
+    text = "\n".join([*lines[:3], wrong, *lines[3:]]) + "\n"
+    with pytest.raises(Refused, match="j:4: "):
+        read_journal(text, "j")
+
+
+def test_text_that_is_not_utf_8_is_refused() -> None:
+    with pytest.raises(Refused, match="UTF-8"):
+        read_journal(b"\xff\n", "j")
+
+
+def test_an_empty_journal_says_nothing() -> None:
+    assert adopt_journal(None, b"", manifest="m", database="db", file="j", settle=never) is None
+
+
+def test_a_journal_is_next_to_the_file_that_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "jobs.lock.jsonl").symlink_to(tmp_path / "real" / "jobs.lock.jsonl")
+    assert journal_path(tmp_path / "jobs.lock.jsonl") == tmp_path / "real" / "jobs.lock.jsonl.journal"
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
+def test_what_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "j"
+    if kind == "link":
+        path.symlink_to(tmp_path / "elsewhere")
+        (tmp_path / "elsewhere").write_text("secret\n")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+    with pytest.raises(Refused), open_journal(path):
+        pass
+    with pytest.raises(LockfileNotWritable):
+        JournalFile(path)
+    assert kind != "link" or (tmp_path / "elsewhere").read_text() == "secret\n"
+
+
+def test_the_journal_goes_when_the_lockfile_is_written_and_stays_when_in_doubt(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.lock.jsonl"
+    for keep in (True, False):
+        with LockfileSlot(path, 0) as slot:
+            slot.open_journal().close()
+            slot.replace(["one\n"], keep_journal=keep)
+        assert journal_path(path).exists() is keep
