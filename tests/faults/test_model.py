@@ -6,9 +6,12 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from dbos_tables import migrate, rows_of
 from fault_harness import THOROUGH, run_here
@@ -17,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from dbos_manifest.blocks import digest_spec
+from dbos_manifest.files import LockfileSlot
 from dbos_manifest.spec import WorkflowSpec
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.retry import Retry
@@ -34,12 +38,25 @@ def template() -> Path:
     return path
 
 
+@contextmanager
+def killed_before_the_lockfile_is_written() -> Iterator[None]:
+    def end(*words: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LockfileSlot, "replace", end)
+        yield
+
+
 def spec_of(workflow_id: str, value: int) -> WorkflowSpec:
     return WorkflowSpec(workflow_id, "f", "q", [value], {})
 
 
 class Model(RuleBasedStateMachine):
-    """`manifest` and `rows` are arguments by id; `lock` is the arguments that an entry's digest is of."""
+    """`manifest` and `rows` are arguments by id; `lock` is the arguments that an entry's digest is of.
+
+    `journal` is what applies enqueued that were killed before they wrote the lockfile.
+    """
 
     @initialize(manifest=manifests)
     def begin(self, manifest: dict[str, int]) -> None:
@@ -49,6 +66,7 @@ class Model(RuleBasedStateMachine):
         self.url = f"sqlite:///{self.database}"
         self.rows: dict[str, int] = {}
         self.lock: dict[str, int] = {}
+        self.journal: dict[str, int] = {}
         self.edit(manifest)
 
     def teardown(self) -> None:
@@ -88,27 +106,28 @@ class Model(RuleBasedStateMachine):
     @rule(allow_drift=st.booleans(), recreate=st.booleans(), verify=st.booleans(), crash=st.booleans())
     def apply(self, allow_drift: bool, recreate: bool, verify: bool, crash: bool) -> None:
         flags = {"--allow-drift": allow_drift, "--recreate-vanished": recreate, "--verify": verify}
-        lockfile = self.folder / "jobs.lock.jsonl"
-        before = lockfile.read_bytes() if lockfile.exists() else None
-        code = self._run("apply", *(flag for flag, given in flags.items() if given))
+        words = ("apply", *(flag for flag, given in flags.items() if given))
+        with killed_before_the_lockfile_is_written() if crash else nullcontext():
+            code = self._run(*words)
+        recorded = self.lock | self.journal
         send, same, drifted = set(), set(), set()
         for key, value in self.manifest.items():
             if key in self.rows:
-                vouched = self.lock.get(key) == value and not verify
+                vouched = recorded.get(key) == value and not verify
                 (same if vouched or self.rows[key] == value else drifted).add(key)
-            elif key not in self.lock or recreate:
+            elif key not in recorded or recreate:
                 send.add(key)
         if drifted and not allow_drift:
             assert code == 6
             return
-        assert code == 0
         self.rows |= {key: self.manifest[key] for key in send}
-        if crash:  # before the lockfile was written
-            lockfile.unlink(missing_ok=True)
-            if before is not None:
-                lockfile.write_bytes(before)
+        if crash and code != 0:
+            assert code == 130
+            self.journal |= {key: self.manifest[key] for key in send}
             return
-        self.lock |= {key: self.manifest[key] for key in send | same}
+        assert code == 0
+        self.lock = recorded | {key: self.manifest[key] for key in send | same}
+        self.journal = {}
 
     def _run(self, *words: str) -> int:
         here = Path.cwd()
