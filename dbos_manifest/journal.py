@@ -19,6 +19,7 @@ from .journal_file import JournalFile
 from .lock_lines import (
     PLAIN_ENTRY,
     LockHeader,
+    NewerVersionError,
     Text,
     check_entry,
     check_header,
@@ -150,7 +151,8 @@ def read_journal(text: Text, file: str) -> tuple[LockHeader, list[Transaction]] 
                     _read_line(line, transactions)
             except ValueError as error:
                 reason = "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
-                raise Refused(f"{file}:{number}: the journal cannot be read: {reason}", _KEEP) from None
+                hint = "upgrade dbos-manifest" if isinstance(error, NewerVersionError) else _KEEP
+                raise Refused(f"{file}:{number}: the journal cannot be read: {reason}", hint) from None
     if header is None:
         return None
     return header, [transaction for transaction in transactions if transaction.ready]

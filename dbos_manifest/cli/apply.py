@@ -94,6 +94,8 @@ def apply(
     PATH is a manifest, a folder, - for standard input, or one saved plan (plan --out). First compares
     everything and may refuse; nothing is sent then. Never updates or deletes a workflow, never asks.
     """
+    if wait and options["locked"]:
+        raise UsageError("--locked only checks, and --wait writes the lockfile", "give one of them")
     with open_outputs(outputs, "text") as sinks:
         job = (
             _SavedPlanJob(paths, options)

@@ -14,6 +14,7 @@ from dbos_manifest.journal import Journal, Settle, Transaction, adopt_journal, r
 from dbos_manifest.journal_file import JournalFile, journal_path, open_journal
 from dbos_manifest.lock_lines import LockEntry, LockHeader, spell_entry
 from dbos_manifest.lockfile import Lockfile, new_lockfile
+from dbos_manifest.operations import load_lockfile
 
 HEADER = LockHeader("m", "db")
 DIGEST = "A" * 22
@@ -112,7 +113,7 @@ def test_an_entry_that_the_lockfile_has_stays_unless_it_was_enqueued_again(tmp_p
     [
         ({}, {"manifest": "other"}, "belongs to the manifest `m`"),
         ({}, {"database": "other"}, "belongs to another database"),
-        ({"version": 2}, {}, "upgrade"),
+        ({"version": 2}, {}, "its version is 2"),
         ({"version": "x"}, {}, "neither a header"),
         ({"journal": None}, {}, "not a journal"),
     ],
@@ -153,7 +154,7 @@ def test_a_line_that_cannot_be_read_is_refused_with_its_number(tmp_path: Path, w
 
 
 def test_text_that_is_not_utf_8_is_refused() -> None:
-    with pytest.raises(Refused, match="UTF-8"):
+    with pytest.raises(Refused, match="j:1: the journal cannot be read"):
         read_journal(b"\xff\n", "j")
 
 
@@ -163,8 +164,14 @@ def test_an_empty_journal_says_nothing() -> None:
 
 def test_a_journal_is_next_to_the_file_that_a_link_leads_to(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
-    (tmp_path / "jobs.lock.jsonl").symlink_to(tmp_path / "real" / "jobs.lock.jsonl")
-    assert journal_path(tmp_path / "jobs.lock.jsonl") == tmp_path / "real" / "jobs.lock.jsonl.journal"
+    link, real = tmp_path / "jobs.lock.jsonl", tmp_path / "real" / "jobs.lock.jsonl"
+    link.symlink_to(real)
+    write_journal(journal_path(real), ("7", ["a"], True))
+    lock = load_lockfile(link, "m", "db")
+    assert lock is not None and {*lock.ids()} == {"a"}
+    with LockfileSlot(link, 0) as slot:
+        slot.replace(lock.render())
+    assert [path.name for path in real.parent.iterdir()] == ["jobs.lock.jsonl"]
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
