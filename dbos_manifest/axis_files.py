@@ -258,5 +258,5 @@ def _parse(text: str, place: str) -> Any:
     except json.JSONDecodeError as error:
         raise TreeError("axis-file", f"{place}: not JSON: {error.msg} at column {error.colno}") from None
     if problems:
-        raise TreeError("axis-file", f"{place}: {problems[0][1]}")
+        raise TreeError("axis-file", f"{place}: {problems[0].message}")
     return value

@@ -51,6 +51,12 @@ def may_have_floats(data: bytes) -> bool:
     return b"0.0" in signs or b"0.-0" in signs
 
 
+def may_have_large_numbers(data: bytes) -> bool:
+    """Tell quickly whether JSON may hold numbers of 16 digits or with a positive exponent."""
+    signs = data.translate(_DIGITS)
+    return _SIXTEEN_DIGITS in signs or b"0e0" in signs or b"0e+0" in signs
+
+
 def encode_like_python(value: Any) -> bytes:
     """The same with numbers as Python's json writes them, slower."""
     return _plain_dumps(value).encode()
@@ -81,6 +87,8 @@ def _sorts_alike(value: Any) -> bool:
     return False
 
 
+_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+_SIXTEEN_DIGITS = b"0" * 16
 _FLOAT_SIGNS = bytes.maketrans(b"123456789eE+", b"000000000..-")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _PLAIN = frozenset({str, int, bool, type(None)})

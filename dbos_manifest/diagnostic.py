@@ -10,6 +10,10 @@ Path = tuple[str | int, ...]
 """Where a value sits in a document: ("workflows", 0, "timeout")."""
 
 
+SOURCE_IN_QUOTES = "write it in quotes"
+"""A help to which the value as it is written, in quotes, is added where the place in the text is known."""
+
+
 class Span(NamedTuple):
     """A stretch of a source file. Lines and columns count from 1, in code points; the end is exclusive."""
 
@@ -94,7 +98,6 @@ CODES: dict[str, CodeInfo] = {
     "too-large": CodeInfo("syntax", E, "a bound on size, depth or expansion is passed"),
     "recursive-alias": CodeInfo("syntax", E, "an alias inside the value it stands for"),
     "ambiguous-scalar": CodeInfo("syntax", W, "a plain scalar that YAML 1.1 reads as another value"),
-    "imprecise-integer": CodeInfo("syntax", W, "an integer beyond 2^53, which some languages round"),
     # 2. the schema
     "not-a-manifest": CodeInfo("schema", E, "the document is not a manifest"),
     "unsupported-version": CodeInfo("schema", E, "a manifest version this program does not know"),
@@ -129,6 +132,7 @@ CODES: dict[str, CodeInfo] = {
     "invalid-duration": CodeInfo("meaning", E, "a duration without unit, or not above zero"),
     "invalid-timestamp": CodeInfo("meaning", E, "not an RFC 3339 date-time with an offset"),
     "invalid-text": CodeInfo("meaning", E, "an option's text is blank, too long or has a NUL character"),
+    "imprecise-integer": CodeInfo("meaning", W, "an integer beyond 2^53, which some languages round"),
     "exclusive-options": CodeInfo("meaning", E, "two options that exclude each other"),
     "missing-deduplication-id": CodeInfo("meaning", E, "duplication_policy needs a deduplication_id"),
     "deduplication-with-partition-key": CodeInfo(

@@ -180,7 +180,7 @@ class Expansion:
                             "`${{ }}` is read under `defaults` and `workflows` only",
                             path,
                             target=target,
-                            help="write the value itself; in a text that stays, write `$${{`",
+                            help="write the value itself: an expression cannot stand here",
                         )
                     )
 

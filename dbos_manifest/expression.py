@@ -18,6 +18,7 @@ from .filters import FILTERS, MAX_DIGITS, MAX_TEXT, UNSET, Function, text_of
 MARK = "${{"
 MAX_EXPRESSION = 2000  # characters
 MAX_FILTERS = 20
+_SHOWN = 20  # of the names that are known
 Getter = Callable[[Any], Any]
 """A function of a combination, which this module never looks into."""
 
@@ -227,7 +228,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, choices, 1)
     if close:
         return f"did you mean `{close[0]}`?"
-    return f"known here: {', '.join(choices)}" if choices else "there are none here"
+    if not choices:
+        return "there are none here"
+    more = f" and {len(choices) - _SHOWN:,} more" if len(choices) > _SHOWN else ""
+    return f"known here: {', '.join(choices[:_SHOWN])}{more}"
 
 
 def bind_template(template: Template, getters: Mapping[str, Getter], *, text: bool = False) -> Getter:
@@ -277,13 +281,16 @@ def _bind(expression: Expression, getters: Mapping[str, Getter]) -> Getter:
         raise expression.error("unknown-name", message, root, did_you_mean(root.name, getters))
     if root.name == "vars":
         _check_variable(expression, getter(None))
+    with_default = bool(expression.filters) and expression.filters[0].name == "default"
     if not steps and not expression.filters:
         return _set_only(getter, expression)
 
     def evaluate(combination: Any) -> Any:
-        value = getter(combination)
+        value = root = getter(combination)
         for step in steps:
             value = _step_into(value, step, expression)
+        if value is UNSET and not with_default:
+            raise _not_set(expression, root)
         return _filtered(value, expression)
 
     return evaluate
@@ -301,18 +308,33 @@ def _set_only(getter: Getter, expression: Expression) -> Getter:
     def value_of(combination: Any) -> Any:
         value = getter(combination)
         if value is UNSET:
-            raise _not_set(expression)
+            raise _not_set(expression, value)
         return value
 
     return value_of
 
 
-def _not_set(expression: Expression) -> ExpressionError:
-    name = ".".join(part.name for part in expression.path)
-    last = expression.path[-1]
-    return expression.error(
-        "expression-value", f"`{name}` is not set here", last, "write `| default(…)` for where it is not"
-    )
+def _not_set(expression: Expression, root: Any) -> ExpressionError:
+    """The error for a path that leads to nothing, at the step that is not there."""
+    value, shown = root, expression.root
+    for step in expression.path[1:]:
+        if value is UNSET or (below := _step_into(value, step, expression)) is UNSET:
+            break
+        value = below
+        shown += f".{step.name}" if step.name == step.value else f"[{step.name}]"
+    else:
+        step = expression.path[-1]
+    if value is UNSET:
+        message, help = f"`{shown}` is not set here", "write `| default(…)` for where it is not"
+    elif isinstance(value, dict):
+        kind = "column" if shown == expression.root else "key"
+        message, help = (
+            f"there is no {kind} `{step.value}` in `{shown}`",
+            did_you_mean(str(step.value), value),
+        )
+    else:
+        message, help = f"`{shown}` has {len(value)} items, so no `[{step.value}]`", "the first item is `[0]`"
+    return expression.error("expression-value", message, step, help)
 
 
 def _step_into(value: Any, step: _Part, expression: Expression) -> Any:
@@ -327,8 +349,6 @@ def _step_into(value: Any, step: _Part, expression: Expression) -> Any:
 
 
 def _filtered(value: Any, expression: Expression) -> Any:
-    if value is UNSET and not (expression.filters and expression.filters[0].name == "default"):
-        raise _not_set(expression)
     for part in expression.filters:
         function: Function = part.value
         try:

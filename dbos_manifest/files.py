@@ -18,7 +18,7 @@ from .journal_file import JournalFile, journal_path, remove_journal, sync_folder
 from .tree import TreeError
 
 SCHEMAS = ("manifest.v1", "lockfile.v1", "plan.v1", "diagnostics.v1", "changes.v1", "applied.v1", "doctor.v1")
-_MANIFEST_SUFFIXES = {".yaml", ".yml"}
+_MANIFEST_SUFFIXES = {".yaml", ".yml", ".json"}
 
 
 def read_schema(name: str) -> str:
@@ -60,29 +60,42 @@ def write_new(path: Path, text: str) -> bool:
 
 
 def find_manifests(path: Path) -> list[Path]:
-    """The files that a path of the command line stands for: itself, or the YAML files below a folder.
+    """Find the files that a path of the command line stands for: itself, or all YAML and JSON below a folder.
 
-    Shape:  a folder's files come sorted; hidden files and folders are passed over. Whether such a file
-            is a manifest at all is for the caller to see.
-    Raises: UsageError when there is no such file or folder.
+    Shape:  a folder's files come sorted; hidden files and folders are skipped, links are followed. Whether
+            such a file is a manifest is for the caller to see.
+    Raises: UsageError for a file or folder that is not there or cannot be opened.
     """
-    if path.is_dir():
-        found = []
-        for folder, subfolders, names in os.walk(path):
-            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-            found += [
-                Path(folder, name)
-                for name in sorted(names)
-                if Path(name).suffix in _MANIFEST_SUFFIXES and not name.startswith(".")
-            ]
-        return found
-    if not path.exists():
-        raise UsageError(f"no such file or folder: {path}")
-    return [path]
+    try:
+        is_folder = stat.S_ISDIR(path.stat().st_mode)
+        return list(_walk(path, set())) if is_folder else [path]
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(f"no such file or folder: {error.filename}") from None
+    except OSError as error:
+        raise UsageError(
+            f"cannot open {error.filename}: {error.strerror}", "check its permissions, or name other paths"
+        ) from error
+
+
+def _walk(folder: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
+    """Go through a folder, files first; each folder once, whatever links lead to it."""
+    found = folder.stat()
+    if (found.st_dev, found.st_ino) in entered:
+        return
+    entered.add((found.st_dev, found.st_ino))
+    paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    folders = [path for path in paths if path.is_dir()]
+    for path in paths:
+        if path.suffix.lower() in _MANIFEST_SUFFIXES and path not in folders:
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise UsageError(f"cannot read {path}: it is no regular file", "move it out of the folder")
+            yield path
+    for path in folders:
+        yield from _walk(path, entered)
 
 
 def read_manifest(path: Path, limit: int) -> bytes:
-    """The bytes of a manifest; of a longer file only `limit` + 1, which the reader then refuses.
+    """Read a manifest; of a longer file only `limit` + 1 bytes, which the reader then refuses.
 
     Raises: UsageError when the file cannot be read.
     """

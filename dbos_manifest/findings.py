@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from .diagnostic import Diagnostic
+from .diagnostic import Diagnostic, Severity
 
 SHOWN = 3
 ENOUGH = 20_000  # workflows with something wrong, of one manifest
@@ -39,9 +39,10 @@ class Findings:
             labels = self._labels.setdefault(key, [])
             if len(labels) < SHOWN and (text := label()):
                 labels.append(text)
-            self._total += 1
-            if self._total >= ENOUGH:
-                raise Enough
+            if diagnostic.severity is Severity.ERROR:  # after any number of warnings an error may follow
+                self._total += 1
+                if self._total >= ENOUGH:
+                    raise Enough
 
     def __contains__(self, code: str) -> bool:
         return any(diagnostic.code == code for diagnostic in self._found.values())

@@ -1,49 +1,165 @@
-"""JSON text in, its value out, or why it is not portable JSON."""
+"""JSON text -> its value, and what keeps it from being portable JSON, with the places."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from collections.abc import Callable
+from json.decoder import scanstring  # type: ignore[attr-defined]
+from typing import Any, NamedTuple
+
+from .diagnostic import Path
 
 MAX_DEPTH = 100
+MAX_DIGITS = 1000
+Range = tuple[int, int]
+"""A part of the text: offsets in code points, the end exclusive."""
+
+Found = Callable[[Path, "Range | None", Range], object]
+"""Takes the path of a value, the range of its key if it has one, and its own."""
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
+_WORD = re.compile(r"true|false|null|NaN|-?Infinity")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def read_json(text: str) -> tuple[Any, list[tuple[str, str]]]:
-    """The value, and what is wrong with it as (code, message); with a problem the value is not to be used.
+class Problem(NamedTuple):
+    """What is wrong with a part of the text."""
+
+    code: str
+    message: str
+    path: Path
+    at: Range
+    help: str | None = None
+    first: Range | None = None  # of a duplicate key: the other one
+
+
+def read_json(text: str) -> tuple[Any, list[Problem]]:
+    """Read JSON text; with a problem the value is not to be used.
 
     Raises: json.JSONDecodeError with line and column for what is no JSON at all.
     """
-    problems: list[tuple[str, str]] = []
+    suspect = False
 
     def take_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal suspect
         out = dict(pairs)
-        if len(out) != len(pairs):
-            seen: set[str] = set()
-            for key, _ in pairs:
-                if key in seen:
-                    problems.append(("duplicate-key", f"`{key}` is written twice in one map"))
-                seen.add(key)
+        suspect = suspect or len(out) != len(pairs)
         return out
 
     def refuse_constant(name: str) -> None:
-        problems.append(("not-portable", f"`{name}` is not a JSON value"))
+        nonlocal suspect
+        suspect = True
 
+    data = None
     try:
         data = json.loads(text, object_pairs_hook=take_object, parse_constant=refuse_constant)
         json.dumps(data, allow_nan=False, ensure_ascii=False).encode()
     except json.JSONDecodeError:
         raise
-    except RecursionError:
-        return None, [("too-large", "values are nested too deeply")]
-    except UnicodeEncodeError:
-        return None, [("not-portable", "a text has a lone surrogate")]
-    except ValueError as error:  # an integer of thousands of digits, or a float beyond 1e308
-        return None, [("not-portable", f"a number is out of range: {error}")]
-    if _deeper_than(data, MAX_DEPTH):
-        problems.append(("too-large", f"values are nested more than {MAX_DEPTH} deep"))
-    elif "\\u0000" in text and _has_nul(data):
-        problems.append(("not-portable", "a text has a NUL character"))
-    return data, problems
+    except (RecursionError, ValueError):  # also: a lone surrogate, thousands of digits, a float beyond 1e308
+        suspect = True
+    suspect = suspect or _deeper_than(data, MAX_DEPTH) or ("\\u0000" in text and _has_nul(data))
+    return data, Scanner(text).problems() if suspect else []
+
+
+class Scanner:
+    """Goes through JSON text value by value, for places and problems; much slower than reading it."""
+
+    def __init__(self, text: str, found: Found = lambda path, key, at: None) -> None:
+        self._text = text
+        self._found = found
+        self._problems: list[Problem] = []
+
+    def problems(self) -> list[Problem]:
+        """Go through the text; every problem in it. There is at least one for what is no JSON."""
+        try:
+            self._value(self._skip(0), (), None)
+        except _TooDeep:
+            pass  # already a problem, and the rest is not read
+        except (IndexError, ValueError):
+            self._problems.append(Problem("yaml-syntax", "not JSON", (), (0, 1)))
+        return self._problems
+
+    def _skip(self, at: int) -> int:
+        match = _SPACE.match(self._text, at)
+        assert match is not None
+        return match.end()
+
+    def _value(self, at: int, path: Path, key: Range | None) -> int:
+        first = self._text[at]
+        if first in "{[" and len(path) >= MAX_DEPTH:
+            message = f"values are nested more than {MAX_DEPTH} deep"
+            self._problems.append(Problem("too-large", message, path, (at, at + 1)))
+            raise _TooDeep
+        if first == '"':
+            end = self._string(at, path)[1]
+        elif first == "{":
+            end = self._object(at, path)
+        elif first == "[":
+            end = self._list(at, path)
+        else:
+            end = self._atom(at, path)
+        self._found(path, key, (at, end))
+        return end
+
+    def _string(self, at: int, path: Path) -> tuple[str, int]:
+        text, end = scanstring(self._text, at + 1, True)
+        if "\0" in text:
+            message = "a text has a NUL character, which databases cannot store"
+            self._problems.append(Problem("not-portable", message, path, (at, end)))
+        elif not text.isascii() and _SURROGATE.search(text):
+            message = "a text has a lone surrogate, which is not Unicode text"
+            self._problems.append(Problem("not-portable", message, path, (at, end)))
+        return text, end
+
+    def _atom(self, at: int, path: Path) -> int:
+        match = _WORD.match(self._text, at) or _NUMBER.match(self._text, at)
+        if match is None:
+            raise ValueError("no JSON value")
+        word, end = match[0], match.end()
+        if word[-1] in "Ny":
+            message, help = f"JSON has no `{word}`", "write it in quotes, or leave it out"
+            self._problems.append(Problem("not-portable", message, path, (at, end), help))
+        elif len(word) > MAX_DIGITS or (word[-1] in "0123456789" and float(word) in _INFINITIES):
+            shown = word if len(word) <= 40 else f"{word[:40]}…"
+            message = f"{shown} is out of range for a number"
+            self._problems.append(Problem("not-portable", message, path, (at, end), "write it in quotes"))
+        return end
+
+    def _list(self, at: int, path: Path) -> int:
+        at, index = self._skip(at + 1), 0
+        if self._text[at] == "]":
+            return at + 1
+        while True:
+            at = self._skip(self._value(at, (*path, index), None))
+            if self._text[at] == "]":
+                return at + 1
+            at, index = self._skip(at + 1), index + 1
+
+    def _object(self, at: int, path: Path) -> int:
+        at = self._skip(at + 1)
+        seen: dict[str, Range] = {}
+        while self._text[at] != "}":
+            name, end = self._string(at, path)
+            here, below = (at, end), (*path, name)
+            if name in seen:
+                message = f"`{name}` is written twice in one map"
+                help = "keep one of the two"
+                self._problems.append(Problem("duplicate-key", message, below, here, help, seen[name]))
+            colon = self._skip(end)
+            end = self._skip(self._value(self._skip(colon + 1), below, here))
+            seen.setdefault(name, here)
+            at = self._skip(end + 1) if self._text[end] == "," else end
+        return at + 1
+
+
+_INFINITIES = (float("inf"), float("-inf"))
+
+
+class _TooDeep(Exception):
+    pass
 
 
 def _deeper_than(value: Any, depth: int) -> bool:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from .blocks import SpecBlock
-from .columns import Repeated, convert, distinct, weigh
+from .canonical import encode_json, may_have_large_numbers
+from .columns import Repeated, convert, distinct, read_chunks, weigh
 from .diagnostic import Diagnostic, Path, make_diagnostic
 from .expand import Expansion
 from .findings import Enough
 from .options import FIELDS
-from .rules import MAX_NAME_CHARACTERS, lint_spec, lint_values, relate_here
+from .rules import MAX_NAME_CHARACTERS, lint_numbers, lint_spec, lint_values, relate_here
 from .spec import WorkflowSpec
 from .uniqueness import Uniqueness
 from .values import contains_mark
@@ -25,6 +27,7 @@ Chosen = Callable[[Expansion, WorkflowSpec], bool]
 
 _ENVELOPE = b'{"positionalArgs":,"namedArgs":}'
 _AT_ONCE = 1000  # workflows of an entry
+_TOGETHER = 2**18  # bytes of arguments
 
 
 def check_expansion(expansion: Expansion, chosen: Chosen | None, uniqueness: Uniqueness) -> list[Diagnostic]:
@@ -86,9 +89,13 @@ class _EntryLinter:
         """Whether there is surely nothing to say of any workflow's arguments, told by columns."""
         if not self._inputs_vary:
             return True
-        largest = sum(max(map(weigh, distinct(block.columns[field]))) for field in ("args", "kwargs"))
         contracts = any(map(self._catalog.has_contract, distinct(block.columns["workflow"])))
-        return largest + len(_ENVELOPE) <= self._limit and not contracts
+        inputs = [distinct(block.columns[field]) for field in ("args", "kwargs")]
+        weighed = [_weigh_inputs(values) for values in inputs]
+        if contracts or sum(largest for largest, _ in weighed) + len(_ENVELOPE) > self._limit:
+            return False
+        suspect = any(may_be_imprecise for _, may_be_imprecise in weighed)
+        return not suspect or not any(True for value in chain(*inputs) for _ in lint_numbers(value, ()))
 
     def lint(self, spec: WorkflowSpec, signature: tuple[Any, ...] = ()) -> None:
         known = signature in self._good
@@ -98,16 +105,35 @@ class _EntryLinter:
                 self._good.add(signature)
             self._tell(spec, problems)
         if not known or self._inputs_vary:
-            if input_size(spec) > self._limit:
-                self._tell(spec, [_too_large(spec, self._limit)])
+            args, kwargs = encode_json(spec.args), encode_json(spec.kwargs)
+            if len(args) + len(kwargs) + len(_ENVELOPE) > self._limit:
+                self._tell(spec, [_too_large(spec, len(args), len(kwargs), self._limit)])
+            if may_have_large_numbers(args) or may_have_large_numbers(kwargs):
+                path = ("workflows", spec.entry)
+                problems = [
+                    *lint_numbers(spec.args, (*path, "args")),
+                    *lint_numbers(spec.kwargs, (*path, "kwargs")),
+                ]
+                self._tell(spec, problems, in_all=not self._inputs_vary)
             if self._catalog.has_contract(spec.workflow):
                 self._tell(spec, self._catalog.check(spec))
 
-    def _tell(self, spec: WorkflowSpec, problems: Iterable[Diagnostic]) -> None:
-        label = None if self.one else partial(self._expansion.label, spec)
+    def _tell(self, spec: WorkflowSpec, problems: Iterable[Diagnostic], *, in_all: bool = False) -> None:
+        label = None if self.one or in_all else partial(self._expansion.label, spec)
         for problem in problems:
             blamed = _blame(self._expansion, spec, problem)
             self._expansion.findings.add(blamed, label if blamed.path[0] == "workflows" else None)
+
+
+def _weigh_inputs(values: Collection[Any]) -> tuple[int, bool]:
+    """Return the bytes of the largest value as JSON, and whether one may have numbers beyond 2^53."""
+    largest, suspect = 0, False
+    at_once = max(1, _TOGETHER // (weigh(next(iter(values))) + 1))  # large ones are not held together
+    for part in read_chunks(values, at_once):
+        texts = [*map(encode_json, part)]
+        largest = max(largest, *map(len, texts))
+        suspect = suspect or may_have_large_numbers(b",".join(texts))
+    return largest, suspect
 
 
 def _sign_texts(column: Sequence[Any]) -> Sequence[Any]:
@@ -144,17 +170,12 @@ _SIGNS: dict[str, Callable[[Sequence[Any]], Sequence[Any]]] = {
 }
 
 
-def input_size(spec: WorkflowSpec) -> int:
-    """The bytes of the arguments as DBOS stores them."""
-    return weigh(spec.args) + weigh(spec.kwargs) + len(_ENVELOPE)
-
-
-def _too_large(spec: WorkflowSpec, limit: int) -> Diagnostic:
-    option = "kwargs" if weigh(spec.kwargs) > weigh(spec.args) else "args"
+def _too_large(spec: WorkflowSpec, args: int, kwargs: int, limit: int) -> Diagnostic:
+    size = args + kwargs + len(_ENVELOPE)  # as DBOS stores them
     return make_diagnostic(
         "input-too-large",
-        f"the arguments are {input_size(spec):,} bytes of JSON, more than the {limit:,} that are allowed",
-        ("workflows", spec.entry, option),
+        f"the arguments are {size:,} bytes of JSON, more than the {limit:,} that are allowed",
+        ("workflows", spec.entry, "kwargs" if kwargs > args else "args"),
         help="pass where the data is, not the data; or raise `limits: {max_input_bytes: …}`",
     )
 

@@ -95,7 +95,7 @@ def lockfile_paths(manifests: Sequence[LoadedManifest], settings: LockfileSettin
             first, second = manifests[paths.index(path)].manifest.name, manifests[position].manifest.name
             raise UsageError(
                 f"the manifests `{first}` and `{second}` would share the lockfile {path}",
-                "give each file its own name, or run the command once per manifest",
+                "run the command once for each, with its own --lockfile, or rename one of the files",
             )
     return paths
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from .canonical import canonical_json
 from .diagnostic import Diagnostic, Path, Related, Severity, Target, make_diagnostic
 from .spec import WorkflowSpec
 
 PROVENANCE_KEY = "dbos_manifest"
 RESERVED_QUEUE_PREFIX = "_dbos_"
+EXACT_INTEGER = 2**53
 
 # PostgreSQL keeps an index entry below 2,704 bytes: an id alone in one, the others by twos.
 MAX_ID_BYTES = 2000
@@ -68,11 +70,32 @@ def lint_spec(spec: WorkflowSpec) -> Iterator[Diagnostic]:
     """
     path = ("workflows", spec.entry)
     yield from lint_values(spec._asdict(), path)
+    if spec.attributes:
+        yield from lint_numbers(spec.attributes, (*path, "attributes"))
     yield from _lint_times(spec, path)
     yield from _lint_deduplication(spec, path)
     if (runtime := _RUNTIMES.get(spec.runtime or "")) is not None:
         yield from _lint_arguments(spec, path, runtime)
         yield from _lint_class_name(spec, path, runtime)
+
+
+def lint_numbers(value: Any, path: Path) -> Iterator[Diagnostic]:
+    """Find the whole numbers that not every language can hold, in whatever notation they were written."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from lint_numbers(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from lint_numbers(item, (*path, index))
+    elif isinstance(value, (int, float)) and not -EXACT_INTEGER <= value <= EXACT_INTEGER:
+        text = canonical_json(value)
+        shown = text if len(text) <= 40 else f"{text[:39]}…"
+        yield make_diagnostic(
+            "imprecise-integer",
+            f"{shown} is beyond 2^53: TypeScript and untyped Go round it",
+            path,
+            help="if the workflow takes text, write the number in quotes, or `| str` in its expression",
+        )
 
 
 def lint_values(options: Mapping[str, Any], path: Path) -> Iterator[Diagnostic]:

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 
 from .canonical import canonical_json
-from .diagnostic import Diagnostic, Path, Target, make_diagnostic
+from .diagnostic import SOURCE_IN_QUOTES, Diagnostic, Path, Target, make_diagnostic
 from .expression import MARK
 from .units import parse_duration, parse_timestamp
 
@@ -113,14 +113,29 @@ def _wrong_type(error: Any, path: Path) -> Diagnostic:
     elif name == "args" and isinstance(error.instance, dict):
         help = "positional arguments are a list; named ones go to `kwargs`"
     elif kinds == ["array"]:
-        help = f"write `{name}: [{_show(error.instance)}]`, or one `- ` line for each"
+        help = _list_help(name, error)
     elif kinds == ["string"] and not isinstance(error.instance, (dict, list)):
-        help = f'write it in quotes: "{_show(error.instance)}"'
+        help = SOURCE_IN_QUOTES
     shown = f"entry {name + 1}" if isinstance(name, int) else f"`{name}`"
     first, *others = (_KINDS[kind] for kind in kinds)
     expected = " or ".join([first, *(kind.removeprefix("a ") for kind in others)])
     message = f"expected {expected} for {shown}, found {_kind(error.instance)}"
     return make_diagnostic("wrong-type", message, path, help=help)
+
+
+def _list_help(name: Any, error: Any) -> str:
+    """How to write the one value as a list, if it may be an item of it."""
+    items = error.schema.get("items", {})
+    value = error.instance
+    if items.get("type") == "string" and not isinstance(value, (str, dict, list)):
+        value = canonical_json(value)
+    fits = not items or (isinstance(value, str) and items.get("type") == "string")
+    text = canonical_json(value)
+    return (
+        f"write `{name}: [{text}]`"
+        if fits and len(text) <= 60
+        else f"write one `- ` line for each item of `{name}`"
+    )
 
 
 def _invalid_value(error: Any, path: Path) -> Diagnostic:

@@ -83,6 +83,8 @@ class EntryTemplate:
         self._dynamic: dict[str, Getter] = {}  # by option
         self.names: dict[str, frozenset[str]] = {}  # what each option that varies depends on
         self._options = options
+        self._has_id = "id" in options and options["id"].value is not None
+        self._required = ("id", *REQUIRED_OPTIONS) if self._has_id else REQUIRED_OPTIONS
         problems: list[Diagnostic] = []
         for option in options.values():
             try:
@@ -174,8 +176,7 @@ class EntryTemplate:
         """Axes of two or more values that the id does not depend on: it must occur more than once."""
         if self.matrix is None or self.matrix.excludes:
             return ()
-        own = "id" in self._options and self._options["id"].value is not None
-        options = ("id",) if own else ("workflow", "class_name", "instance_name", "args", "kwargs")
+        options = ("id",) if self._has_id else ("workflow", "class_name", "instance_name", "args", "kwargs")
         named = frozenset[str]().union(*(self.names.get(option, frozenset()) for option in options))
         return tuple(axis.name for axis in self.matrix.axes if axis.count > 1 and axis.name not in named)
 
@@ -218,10 +219,10 @@ class EntryTemplate:
             return None
         columns["binding"] = combinations
         block = SpecBlock(columns, count)
-        if not all(all(columns[option]) for option in REQUIRED_OPTIONS):
+        if not all(all(columns[option]) for option in self._required):
             return None
-        if not all(block.ids):
-            columns["id"] = [spec.id or default_id(self._manifest, spec) for spec in block]
+        if not self._has_id:
+            columns["id"] = [default_id(self._manifest, spec) for spec in block]
         return block
 
     def make(self, combination: Combination, report: Report) -> Iterator[WorkflowSpec]:
@@ -243,12 +244,14 @@ class EntryTemplate:
         self, values: list[Any], combination: Combination, report: Report
     ) -> Iterator[WorkflowSpec]:
         spec = WorkflowSpec._make(values)
-        missing = [option for option in REQUIRED_OPTIONS if not getattr(spec, option)]
+        missing = [option for option in self._required if not getattr(spec, option)]
         for option in missing:
             path = self._options[option].path if option in self._options else ("workflows", self.entry)
-            report(missing_option(option, path), lambda: self.label(combination))
+            written = option in self._options and self._options[option].value is not None
+            problem = _empty_option(option, path) if written else missing_option(option, path)
+            report(problem, lambda: self.label(combination))
         if not missing:
-            yield spec if spec.id else spec._replace(id=default_id(self._manifest, spec))
+            yield spec if self._has_id else spec._replace(id=default_id(self._manifest, spec))
 
     def label(self, combination: Combination) -> str:
         return label_binding(self.matrix.names if self.matrix else (), combination)
@@ -262,6 +265,11 @@ def label_binding(names: tuple[str, ...], combination: Combination) -> str:
             text = cell[0] if isinstance(cell[0], str) else canonical_json(cell[0])
             shown.append(f"{name}={text if len(text) <= 60 else text[:59] + '…'}")
     return " ".join(shown)
+
+
+def _empty_option(option: str, path: Path) -> Diagnostic:
+    help = "give every workflow a value" + ("; only an entry without `id` gets one made" * (option == "id"))
+    return make_diagnostic("invalid-text", f"`{option}` is blank", path, help=help)
 
 
 def missing_option(option: str, path: Path) -> Diagnostic:

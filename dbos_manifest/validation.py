@@ -3,43 +3,31 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .batch import FIRST_BYTES
 from .beside import Beside, is_possible
 from .blocks import SpecBlock, make_blocks
-from .diagnostic import Diagnostic, Related, Severity, make_diagnostic
+from .diagnostic import SOURCE_IN_QUOTES, Diagnostic, Related, Severity
 from .diagnostic import Path as DiagnosticPath
-from .document import MAX_FILE_BYTES, Document, locate_diagnostics, parse_documents
+from .document import Document, locate_diagnostics
 from .errors import InvalidManifest, UsageError
 from .expand import Expansion
-from .files import FolderTree, find_manifests, read_manifest, read_schema
+from .files import FolderTree, read_schema
 from .lint import check_expansion, find_origin
 from .manifest import Manifest, parse_manifest
 from .matrix import Matrix
 from .schema import Schema, check_schema
 from .selection import Selection
+from .sources import Source, parse_source, read_sources
 from .spec import WorkflowSpec
 from .uniqueness import Uniqueness
 from .variables import Given, check_given
 
-STDIN = "-"
 BESIDE_FROM = 20_000  # workflows: a second's work, and a copy of the process takes milliseconds
-_TOP_LEVEL = re.compile(rb"""^["']?(version|workflows)["']?[ \t]*:""", re.MULTILINE)
-
-
-class Source(NamedTuple):
-    """A file to read. `chosen` files were named by the user; others must prove to be manifests."""
-
-    name: str  # as the user wrote it
-    path: Path | None  # None: standard input
-    content: bytes
-    chosen: bool
 
 
 class LoadedManifest(NamedTuple):
@@ -140,23 +128,25 @@ def validate_files(
     selection: Selection | None = None,
     *,
     beside: bool = False,
+    skip_others: bool = False,
 ) -> Validation:
     """Read and check every manifest that the paths stand for: files, folders, `-` for `stdin`.
 
-    With `beside` many workflows may be checked in a process of their own while the caller goes on: nothing
+    With `skip_others`, files that do not look like manifests are skipped also where they are named.
+    With `beside` many workflows may be checked in a process of their own while the caller continues: nothing
     may be changed before `settle`.
     Shape:  of a workflow that the selection leaves out, only what its id and expressions need is checked.
     Raises: UsageError when a path cannot be read, no manifest is found, a variable is unknown, or the
             selection chooses nothing.
     """
     reading = _Reading(given, selection, beside=beside and selection is None and is_possible())
-    for source in _read_sources(paths, stdin):
+    for source in read_sources(paths, stdin, skip_others=skip_others):
         reading.read(source)
     validation = reading.validation
-    if not validation.files:
+    if not validation.files and not skip_others:
         raise UsageError(
             f"no manifest found in {', '.join(paths)}",
-            "a manifest is a YAML file with `version` and `workflows` at its top level",
+            "name a YAML or JSON file with `version` and `workflows` at its top level",
         )
     if validation.diagnostics or not reading.postponed:
         validation.diagnostics += reading.check_workflows()
@@ -184,19 +174,6 @@ def _declared(manifest: Manifest) -> set[str]:
     return {*manifest.variables.values, *manifest.variables.missing}
 
 
-def _read_sources(paths: Sequence[str], stdin: bytes) -> Iterable[Source]:
-    seen: set[Path] = set()
-    for name in paths:
-        if name == STDIN:
-            yield Source("<stdin>", None, stdin, chosen=True)
-            continue
-        chosen = not Path(name).is_dir()
-        for path in find_manifests(Path(name)):
-            if path.resolve() not in seen:
-                seen.add(path.resolve())
-                yield Source(str(path), path, read_manifest(path, MAX_FILE_BYTES), chosen)
-
-
 class _Reading:
     """One call of validate_files."""
 
@@ -209,32 +186,14 @@ class _Reading:
         self._selection = selection
 
     def read(self, source: Source) -> None:
-        if not source.chosen and {found.lower() for found in _TOP_LEVEL.findall(source.content)} != {
-            b"version",
-            b"workflows",
-        }:
+        documents, diagnostics = parse_source(source)
+        if not documents and not diagnostics:
             return
-        if source.content.startswith(FIRST_BYTES):
-            raise UsageError(f"{source.name} is a saved plan, and no manifest", "`apply` takes it, alone")
-        documents, diagnostics = parse_documents(source.content, source.name)
-        if not source.chosen and not diagnostics:
-            documents = [document for document in documents if _is_manifest(document)]
-            if not documents:
-                return
         validation = self.validation
         validation.files += 1
         validation.diagnostics += diagnostics
         if diagnostics:  # a broken file may have no document to take the lines from
-            validation.texts[source.name] = source.content.decode("utf-8", "replace")
-        if not documents and not diagnostics:
-            validation.diagnostics.append(
-                make_diagnostic(
-                    "not-a-manifest",
-                    "the file is empty",
-                    file=source.name,
-                    help="a manifest starts with `version: 1`, `name: …` and `workflows:`",
-                )
-            )
+            validation.texts[source.name] = source.content.decode("utf-8-sig", "replace")
         for document in documents:
             self._check(source, document, len(documents) == 1)
 
@@ -281,10 +240,6 @@ def _of_document(document: Document, found: Iterable[Diagnostic]) -> list[Diagno
     return [replace(one, file=one.file or document.file, document=document.index) for one in found]
 
 
-def _is_manifest(document: Document) -> bool:
-    return isinstance(document.data, dict) and {"version", "workflows"} <= document.data.keys()
-
-
 @cache
 def manifest_schema() -> Schema:
     return Schema(json.loads(read_schema("manifest.v1")))
@@ -298,9 +253,16 @@ def _option_schema(option: str) -> Schema:
 def check_option(option: str, value: Any) -> list[Diagnostic]:
     """The value that an expression gave an option, beside the manifest schema."""
     found = check_schema({option: value}, _option_schema(option))
-    if option == "id" and isinstance(value, (int, float)):
-        return [replace(diagnostic, help="write `| str` behind it") for diagnostic in found]
-    return found
+    return [replace(diagnostic, help=_expression_help(option, diagnostic.help)) for diagnostic in found]
+
+
+def _expression_help(option: str, help: str | None) -> str | None:
+    """What to do about a value that an expression gave: the expression is to change, not the value."""
+    if help == SOURCE_IN_QUOTES:
+        return "write `| str` at the end of the expression"
+    if help is not None and help.startswith(f"write `{option}: ["):
+        return f'write `{option}: ["${{{{ … }}}}"]`'
+    return help
 
 
 def locate(documents: dict[tuple[str, int], Document], diagnostics: list[Diagnostic]) -> list[Diagnostic]:

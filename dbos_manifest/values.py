@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .columns import HEAVY, weigh
-from .diagnostic import Diagnostic, Fragment, Path, make_diagnostic
+from .diagnostic import Diagnostic, Fragment, Path, Target, make_diagnostic
 from .expression import MARK, ExpressionError, Getter, Template, bind_template, parse_template
+
+_ESCAPED_MARK = re.compile(r"\$\$\{\{")
 
 
 class Unfit(Exception):
@@ -70,19 +73,29 @@ def _compile(raw: Any, path: Path, found: list[Diagnostic]) -> Value | None:
         items = [_compile(item, (*path, index), found) for index, item in enumerate(raw)]
         return _compile_list(raw, items) if any(items) else None
     if isinstance(raw, dict):
-        for key in raw:
-            if MARK in key:
-                found.append(
-                    make_diagnostic(
-                        "misplaced-expression",
-                        "`${{ }}` is not read in a key",
-                        (*path, key),
-                        help="write the key itself, and the expression as a value",
-                    )
-                )
         values = {key: _compile(item, (*path, key), found) for key, item in raw.items()}
+        if any(MARK in key for key in raw):
+            names = {key: _read_key(key, path, found) for key in raw}
+            raw = {names[key]: item for key, item in raw.items()}
+            return _compile_map(raw, {names[key]: value for key, value in values.items()})
         return _compile_map(raw, values) if any(values.values()) else None
     return None
+
+
+def _read_key(key: str, path: Path, found: list[Diagnostic]) -> str:
+    """A key as it is meant: `$${{` is a literal `${{`, and expressions are not read in keys."""
+    read = _ESCAPED_MARK.sub(MARK, key)
+    if MARK in _ESCAPED_MARK.sub("", key):
+        found.append(
+            make_diagnostic(
+                "misplaced-expression",
+                "`${{ }}` is not read in a key",
+                (*path, key),
+                target=Target.KEY,
+                help="write the expression as a value; for a literal `${{` in a key, write `$${{`",
+            )
+        )
+    return read
 
 
 def _compile_text(raw: str, path: Path, found: list[Diagnostic]) -> Value | None:

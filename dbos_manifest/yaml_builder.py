@@ -20,12 +20,13 @@ from yaml.events import (
 )
 
 from .diagnostic import Diagnostic, Related, Span, make_diagnostic
+from .lines import find_position
+from .yaml_parser import find_unprintable, open_parser
 
 MAX_DEPTH = 100
 MAX_SCALAR = 16 * 2**20
 MAX_ALIASED_NODES = 1_000_000
 MAX_DIGITS = 1000
-EXACT_INTEGER = 2**53
 
 _KEYS_KEPT = 1000
 _TAG = "tag:yaml.org,2002:"
@@ -67,7 +68,7 @@ class Builder:
     def __init__(self, text: str, file: str) -> None:
         self._file = file
         self._diagnostics: list[Diagnostic] = []
-        self._document = 0
+        self.document = 0  # the number of the one that is read
         self._path: list[str | int] = []
         self._anchors: dict[str, tuple[Any, int]] = {}  # value, nodes it stands for
         self._open: set[str] = set()
@@ -77,10 +78,11 @@ class Builder:
         # libyaml drops a last line of blanks that no newline ends, which a block scalar may need
         last = text[text.rfind("\n") + 1 :]
         text += "\n" if last and not last.strip(" ") else ""
-        self._text_before = text if "?" in text or "&" in text or "*" in text else None
+        self._source = text
+        self._may_be_glued = "?" in text or "&" in text or "*" in text
         try:
-            self._parser: Any = yaml.CBaseLoader(text)
-        except yaml.YAMLError as error:
+            self._get_event = open_parser(text)
+        except (yaml.YAMLError, ValueError) as error:
             self._fail(error)
 
     @property
@@ -96,25 +98,32 @@ class Builder:
             if isinstance(event, DocumentStartEvent):
                 self._anchors = {}
                 value = self._value(self._next())
-                yield self._document, value
+                yield self.document, value
             elif isinstance(event, DocumentEndEvent):
-                self._document += 1
+                self.document += 1
 
     def _next(self) -> Any:
         try:
-            return self._parser.get_event()
-        except yaml.YAMLError as error:
+            return self._get_event()
+        except (yaml.YAMLError, ValueError) as error:
             self._fail(error)
-        except ValueError as error:  # a character that cannot be: libyaml's wrapper raises plainly
-            raise Syntax(str(error), 1, 1) from None
 
-    def _fail(self, error: yaml.YAMLError) -> NoReturn:
+    def _fail(self, error: Exception) -> NoReturn:
         if isinstance(error, yaml.MarkedYAMLError):
             mark = error.problem_mark or error.context_mark
             words = " ".join(part for part in (error.context, error.problem) if part)
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             raise Syntax(f"not YAML: {words}", line, column, _advice(words)) from None
-        raise Syntax(f"not YAML: {error}".split("\n")[0], 1, 1) from None
+        at = find_unprintable(self._source)
+        if at is None:
+            raise Syntax(f"not YAML: {error}".split("\n")[0], 1, 1) from None
+        code = ord(self._source[at])
+        escape = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+        raise Syntax(
+            f"not YAML: the character U+{code:04X} cannot be written directly",
+            *find_position(self._source, at),
+            f"remove it, or write `{escape}` in double quotes" if code else "save the file as UTF-8 text",
+        ) from None
 
     def _note(self, code: str, message: str, event: Event, help: str | None = None) -> None:
         self._diagnostics.append(
@@ -124,7 +133,7 @@ class Builder:
                 tuple(self._path),
                 span=span_of(self._file, event),
                 file=self._file,
-                document=self._document,
+                document=self.document,
                 help=help,
             )
         )
@@ -135,9 +144,9 @@ class Builder:
 
     def _refuse_glued(self, event: Any) -> None:
         """Where libyaml ends a name or takes a `?` for an indicator, and YAML 1.2 reads on."""
-        text, start = self._text_before, event.start_mark.index
-        if text is None:
+        if not self._may_be_glued:
             return
+        text, start = self._source, event.start_mark.index
         if event.anchor is not None:
             after = start + 1 + len(event.anchor)
             if after < len(text) and text[after] not in " \t\r\n,[]{}":
@@ -216,7 +225,7 @@ class Builder:
                         tuple(path),
                         span=span_of(self._file, event),
                         file=self._file,
-                        document=self._document,
+                        document=self.document,
                         related=(
                             Related("first written here", tuple(path), span_of(self._file, places[key])),
                         ),
@@ -231,7 +240,7 @@ class Builder:
         return out
 
     def _key(self, event: Any) -> str | None:
-        if self._text_before is not None:
+        if self._may_be_glued:
             self._refuse_glued(event)
         if isinstance(event, ScalarEvent):
             text: str = event.value
@@ -297,19 +306,12 @@ class Builder:
             if len(text) > MAX_DIGITS:
                 self._note("not-portable", f"an integer of more than {MAX_DIGITS} digits", event, "quote it")
                 return None
-            value = int(text, 8 if text[:2] == "0o" else 16 if text[:2] == "0x" else 10)
-            if not -EXACT_INTEGER <= value <= EXACT_INTEGER and self._in_arguments():
-                self._note(
-                    "imprecise-integer",
-                    f"{text} is beyond 2^53: TypeScript and untyped Go round it",
-                    event,
-                    f'write it as text, "{text}", if the workflow takes text',
-                )
-            return value
+            return int(text, 8 if text[:2] == "0o" else 16 if text[:2] == "0x" else 10)
         if _FLOAT.fullmatch(text):
             number = float(text)
             if number in (float("inf"), float("-inf")):
                 self._note("not-portable", f"{text} is out of range for a number", event, "quote it")
+                return None
             return number
         if _SPECIAL_FLOAT.fullmatch(text):
             self._note("not-portable", f"JSON has no `{text}`", event, "quote it, or leave it out")
@@ -341,29 +343,37 @@ class Builder:
         return len(path) > 1 and path[0] == "defaults" and path[1] in _VALUES_OF_ARGUMENTS
 
     def _compare_with_yaml11(self, text: str, value: Any, event: ScalarEvent) -> None:
+        if value is None:  # already rejected
+            return
         tag = _resolve_yaml11(yaml.ScalarNode, text, (True, False)).removeprefix(_TAG)
         now = "str" if value is text else "int" if type(value) is int else "float"
         octal = tag == "int" and now == "int" and re.fullmatch(r"[-+]?0[0-9]+", text)
         if tag in (now, "value", "merge") and not octal:
             return
-        if now == "float" and tag == "str":  # 1e3: YAML 1.1 asks for a dot
-            meaning = "text"
-        else:
-            meaning = {"bool": "true or false", "int": "another number", "timestamp": "a date"}.get(tag, tag)
+        number = "a number" if now == "str" else "another number"
+        meanings = {
+            "str": "text",
+            "bool": "true or false",
+            "int": number,
+            "float": number,
+            "timestamp": "a date",
+        }
         self._note(
             "ambiguous-scalar",
             f"`{text}` is {'text' if now == 'str' else f'the number {value}'} here, "
-            f"but {meaning} to YAML 1.1 tools",
+            f"but {meanings.get(tag, tag)} to YAML 1.1 tools",
             event,
-            f'quote it to be clear: "{text}"' if now == "str" or octal else f"write {value}, or quote it",
+            f'quote it to be clear: "{text}"' if now == "str" else f'write {value}, or in quotes "{text}"',
         )
 
 
 def _advice(words: str) -> str | None:
+    if "escape character" in words or "hexdecimal number" in words:
+        return "use single quotes, in which a backslash is a backslash, or write `\\\\` for it"
     if "cannot start any token" in words:
-        return "a text that starts with `@`, a backquote, `%` or a tab wants quotes"
+        return "quote a text that starts with `@`, a backquote or `%`; indent with blanks, not tabs"
     if "mapping values are not allowed" in words:
-        return "a text with `: ` in it wants quotes; or the line is indented too far"
+        return "quote a text that has `: ` in it, or check whether the line is indented too far"
     if "did not find expected" in words or "could not find expected" in words:
-        return "look at the indentation, and for a missing quote, bracket or `:` on the lines before"
+        return "check the indentation, and look for a missing quote, bracket or `:` on the lines before"
     return None

@@ -1,10 +1,10 @@
-"""Paths in, their places in the text out: a second reading, made only for what is shown."""
+"""Paths -> places in YAML text, by reading it a second time."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 from yaml.events import (
@@ -19,55 +19,29 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from .diagnostic import Fragment, Path, Span
+from .diagnostic import Path, Span
+from .lines import split_lines
+from .places import Place, add_ancestors
+from .yaml_parser import open_parser
 
 
-class Place(NamedTuple):
-    key: Span | None  # None for what is no map's value
-    value: Span
-    start: int = 0  # offsets of the value in the text
-    end: int = 0
-    exact: bool = True  # False: of its nearest ancestor
-
-
-def find_places(text: str, file: str, document: int, wanted: Collection[Path]) -> dict[Path, Place]:
+def find_yaml_places(text: str, file: str, document: int, wanted: Collection[Path]) -> dict[Path, Place]:
     """The place of each path in one document; a path that is not there has its nearest ancestor's.
 
     What stands behind an alias is where the alias is.
     """
-    finder = _Finder(text, file, wanted)
-    with suppress(yaml.YAMLError, ValueError):  # broken further on: what was found stands
-        finder.read(document)
-    places = finder.places
-    for path in wanted:
-        near = path
-        while near and near not in places:
-            near = near[:-1]
-        if near in places:
-            places[path] = places[near]._replace(exact=near == path)
-    return places
-
-
-def find_fragment(text: str, file: str, place: Place, fragment: Fragment) -> Span:
-    """The place of a part of a scalar: as far from its `${{` in the text as in the scalar."""
-    at = place.start
-    for _ in range(fragment.expression + 1):
-        at = text.find(fragment.sign, at, place.end)
-        if at < 0:
-            return place.value
-        at += len(fragment.sign)
-    start = min(at - len(fragment.sign) + fragment.start - fragment.mark, place.end)
-    line = text.count("\n", 0, start) + 1
-    column = start - text.rfind("\n", 0, start)
-    return Span(file, line, column, line, column + max(1, fragment.end - fragment.start))
+    places: dict[Path, Place] = {}
+    with suppress(yaml.YAMLError, ValueError):  # broken further on: what was found is kept
+        _Finder(text, file, wanted, places).read(document)
+    return add_ancestors(places, wanted)
 
 
 class _Finder:
-    def __init__(self, text: str, file: str, wanted: Collection[Path]) -> None:
-        self._parser: Any = yaml.CBaseLoader(text)  # its marks and events are always there
-        self._lines = text.split("\n")
+    def __init__(self, text: str, file: str, wanted: Collection[Path], places: dict[Path, Place]) -> None:
+        self._get_event = open_parser(text)
+        self._lines = split_lines(text)
         self._file = file
-        self.places: dict[Path, Place] = {}
+        self._places = places
         self._trie: dict[Any, Any] = {}
         for path in wanted:
             node = self._trie
@@ -76,10 +50,10 @@ class _Finder:
 
     def read(self, document: int) -> None:
         number = 0
-        while not isinstance(event := self._parser.get_event(), StreamEndEvent):
+        while not isinstance(event := self._get_event(), StreamEndEvent):
             if isinstance(event, DocumentStartEvent):
                 node = self._trie if number == document else None
-                self._node(self._parser.get_event(), node, (), None)
+                self._node(self._get_event(), node, (), None)
             elif isinstance(event, DocumentEndEvent):
                 number += 1
 
@@ -105,24 +79,24 @@ class _Finder:
             start: Any = event.start_mark
             stop: Any = end.end_mark
             key_span = self._span(key, key) if key is not None else None
-            self.places[path] = Place(key_span, value, start.index, stop.index)
+            self._places[path] = Place(key_span, value, start.index, stop.index)
 
     def _list(self, trie: dict[Any, Any] | None, path: Path) -> Any:
         index = 0
-        while not isinstance(event := self._parser.get_event(), SequenceEndEvent):
+        while not isinstance(event := self._get_event(), SequenceEndEvent):
             below = trie.get(index) if trie else None
             self._node(event, below, (*path, index) if below is not None else (), None)
             index += 1
         return event
 
     def _map(self, trie: dict[Any, Any] | None, path: Path) -> Any:
-        while not isinstance(key := self._parser.get_event(), MappingEndEvent):
+        while not isinstance(key := self._get_event(), MappingEndEvent):
             name = key.value if isinstance(key, ScalarEvent) else None
             if name is None and not isinstance(key, AliasEvent):
                 self._node(key, None, (), None)
             below = trie.get(name) if trie and name is not None else None
             self._node(
-                self._parser.get_event(),
+                self._get_event(),
                 below,
                 (*path, name) if below is not None and name is not None else (),
                 key,

@@ -14,14 +14,15 @@ PACKAGE = Path(__file__).parent.parent / "dbos_manifest"
 
 # Law 1: a module imports only from above it. A folder is one layer.
 LAYERS = [
-    "diagnostic", "canonical", "columns", "units", "errors",
+    "diagnostic", "lines", "canonical", "columns", "units", "errors",
     "dates", "filters", "expression", "json_text", "tree", "variables",
-    "yaml_builder", "yaml_places", "document", "schema", "manifest",
+    "yaml_parser", "yaml_builder", "places", "yaml_places", "manifest_signs", "document",
+    "schema", "manifest",
     "spec", "blocks", "options", "axis", "axis_files", "cron_ticks", "date_range", "axes", "matrix",
     "catalog", "values", "template", "entries", "findings", "expand",
     "batch", "selection", "uniqueness", "rules", "lint", "snapshot", "lock_lines", "lockfile", "lock_reader",
     "plan", "comparison", "preflight",
-    "journal_file", "journal", "files", "beside", "validation", "system_db",
+    "journal_file", "journal", "files", "beside", "sources", "validation", "system_db",
     "ahead", "planning", "offline", "saved_plan", "apply", "wait", "operations", "apply_operations",
     "plan_operations",
     "lock_operations", "lock_rebuild", "explain", "doctor",
@@ -29,6 +30,7 @@ LAYERS = [
 ]  # fmt: skip
 THIRD_PARTY = {
     "canonical": {"orjson"},
+    "yaml_parser": {"yaml"},
     "yaml_builder": {"yaml"},
     "yaml_places": {"yaml"},
     "schema": {"jsonschema", "jsonschema_rs"},

@@ -14,13 +14,13 @@ from ..operations import load_lockfile, lockfile_path, read_rows
 from ..report.explained import explained_json, explained_lines
 from .database_options import database_options, database_settings, lockfile_options, lockfile_settings
 from .inputs import load_manifests, variable_options
-from .options import output_option, paths_argument
+from .options import argument, output_option, paths_argument
 from .output import painter, write_line
 
 
 @click.command()
 @paths_argument
-@click.argument("workflow_id", metavar="ID")
+@argument("workflow_id", metavar="ID")
 @variable_options
 @database_options
 @lockfile_options

@@ -8,11 +8,12 @@ import click
 
 from ..errors import UsageError
 from ..files import read_ci_template, read_schema, read_template, write_new
+from .options import argument
 from .output import say, write_line
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".")
+@argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".")
 @click.option("--github", is_flag=True, help="Write a GitHub workflow too.")
 @click.option("--gitlab", is_flag=True, help="Write a GitLab pipeline too.")
 def init(folder: Path, github: bool, gitlab: bool) -> int:

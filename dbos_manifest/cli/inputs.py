@@ -13,8 +13,10 @@ from ..diagnostic import Severity
 from ..document import parse_documents
 from ..errors import InvalidManifest, UsageError
 from ..files import read_ids, read_manifest
+from ..lines import split_lines
 from ..selection import Selection, parse_terms
-from ..validation import STDIN, Validation, validate_files
+from ..sources import STDIN
+from ..validation import Validation, validate_files
 from ..variables import Given
 from .options import option, together
 from .output import say, say_diagnostics
@@ -122,7 +124,7 @@ def _selection(options: dict[str, Any], stdin_taken: bool) -> Selection | None:
             )
         content = sys.stdin.buffer.read() if ids_from == STDIN else read_ids(Path(ids_from))
         try:
-            ids = {line for line in content.decode("utf-8-sig").splitlines() if line}
+            ids = {line for line in split_lines(content.decode("utf-8-sig")) if line}
         except UnicodeDecodeError:
             raise UsageError(f"the ids of {ids_from} are not UTF-8 text") from None
     return Selection([term for text in select or () for term in parse_terms(text)], ids, entries or ())

@@ -1,7 +1,11 @@
-"""The words that commands share; each option is also an environment variable, without the command's name."""
+"""The words that commands share; each option is also an environment variable, without the command's name.
+
+The value of the variable is the value of the option. A repeatable option takes one value per line.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,8 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from ..expression import did_you_mean
+from ..lines import split_lines
 from ..units import parse_duration
 
+ENVIRONMENT_PREFIX = "DBOS_MANIFEST_"
 Command = Callable[..., int]
 Decorator = Callable[[Command], Command]
 
@@ -23,17 +29,57 @@ def duration(text: str) -> float:
         raise click.BadParameter(str(error)) from None
 
 
+class _Option(click.Option):
+    """An option that takes its environment variable whole, or one value per line, and no empty value."""
+
+    def value_from_envvar(self, ctx: click.Context) -> Any:
+        names = [self.envvar] if isinstance(self.envvar, str) else self.envvar or ()
+        for name in names:
+            text = os.environ.get(name)
+            if text == "" and name.startswith(ENVIRONMENT_PREFIX):
+                raise click.BadParameter(f"{name} is set and empty; unset it or give it a value", ctx, self)
+        if not self.multiple:
+            return super().value_from_envvar(ctx)
+        text = self.resolve_envvar_value(ctx)
+        return [line for line in split_lines(text) if line] if text is not None else None
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        _refuse_empty(ctx, self, value)
+        return super().type_cast_value(ctx, value)
+
+
+class _Argument(click.Argument):
+    """An argument that takes no empty value."""
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        _refuse_empty(ctx, self, value)
+        return super().type_cast_value(ctx, value)
+
+
+def _refuse_empty(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Refuse empty text, which an unset shell variable gives: it never means the default."""
+    if isinstance(param.type, click.Choice):
+        return  # it refuses what is not a choice, and lists the choices
+    if value == "" or (isinstance(value, (list, tuple)) and "" in value):
+        raise click.BadParameter("the value is empty (is a shell variable unset?)", ctx, param)
+
+
+def argument(name: str, **settings: Any) -> Decorator:
+    """A click argument that takes no empty value."""
+    return click.argument(name, cls=_Argument, **settings)
+
+
 def option(*words: str, **settings: Any) -> Decorator:
     """A click option whose environment variable is DBOS_MANIFEST_ and its long name."""
     long_name = next(word for word in words if word.startswith("--")).split("/")[0]
-    variable = f"DBOS_MANIFEST_{long_name[2:].replace('-', '_').upper()}"
+    variable = f"{ENVIRONMENT_PREFIX}{long_name[2:].replace('-', '_').upper()}"
     settings.setdefault("envvar", variable)
-    return click.option(*words, show_envvar=settings["envvar"] == variable, **settings)
+    return click.option(*words, cls=_Option, show_envvar=settings["envvar"] == variable, **settings)
 
 
 def override(*words: str, **settings: Any) -> Decorator:
     """A safety override: said for this one call, never taken from the environment."""
-    return click.option(*words, **settings)
+    return click.option(*words, cls=_Option, **settings)
 
 
 # click's parameter types are generic for the checker only
@@ -105,7 +151,7 @@ def outputs_option(*formats: str) -> Decorator:
 
 def paths_argument(function: Command) -> Command:
     """The manifests: files, folders, `-` for standard input."""
-    return click.argument("paths", metavar="PATH...", nargs=-1, required=True)(function)
+    return argument("paths", metavar="PATH...", nargs=-1, required=True)(function)
 
 
 def together(*decorators: Decorator) -> Decorator:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..diagnostic import Diagnostic, Severity, Span, format_path
+from ..lines import split_lines
 from .text import Paint, count_of, plain, printable
 
 FORMAT_VERSION = 1
@@ -24,7 +25,7 @@ def format_diagnostics(
     for diagnostic in diagnostics:
         file = diagnostic.span.file if diagnostic.span else diagnostic.file or ""
         if file not in lines:
-            lines[file] = texts.get(file, "").split("\n")
+            lines[file] = split_lines(texts.get(file, ""))
         yield "\n".join(_format(diagnostic, lines[file], paint)) + "\n"
 
 
@@ -39,7 +40,7 @@ def _format(diagnostic: Diagnostic, lines: Sequence[str], paint: Paint) -> Itera
     else:
         yield f"  --> {_place(span)}  {path}".rstrip()
         if 0 < span.line <= len(lines):
-            yield from _frame(span, lines[span.line - 1].rstrip("\r"), style, paint)
+            yield from _frame(span, lines[span.line - 1], style, paint)
     if diagnostic.note:
         yield f"  {paint('cyan', 'note')}: {printable(diagnostic.note)}"
     for related in diagnostic.related:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import compress
 from operator import is_not
@@ -11,9 +12,14 @@ import yaml
 
 from ..canonical import encode_json
 from ..expand import Expansion
+from ..expression import MARK
 from ..spec import WorkflowSpec
 from ..units import format_duration, format_timestamp
 from .text import count_of, printable
+
+_STR = "tag:yaml.org,2002:str"
+_PLAIN = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_./@+ -]*[A-Za-z0-9_./@+-])?", re.ASCII)
+_ONE_LINE = 2**31 - 1  # characters
 
 
 def spec_json_line(spec: WorkflowSpec) -> str:
@@ -21,9 +27,34 @@ def spec_json_line(spec: WorkflowSpec) -> str:
 
 
 def spec_yaml(spec: WorkflowSpec) -> str:
-    """The workflow as an entry of a `workflows:` list."""
-    text: str = yaml.dump([spec_entry(spec)], allow_unicode=True, sort_keys=False, width=100)
+    """Format the workflow as an entry of a `workflows:` list that means the same when it is read again."""
+    entry = _escape_marks(spec_entry(spec))
+    text: str = yaml.dump([entry], Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=_ONE_LINE)
     return text
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Quotes every text that some reader of YAML 1.1 or 1.2 might take for something else."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: Any, text: str) -> Any:
+    plain = _PLAIN.fullmatch(text) and dumper.resolve(yaml.ScalarNode, text, (True, False)) == _STR
+    return dumper.represent_scalar(_STR, text, style=None if plain else '"')
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def _escape_marks(value: Any) -> Any:
+    """The value with each literal `${{` written `$${{`."""
+    if isinstance(value, str):
+        return value.replace(MARK, f"${MARK}")
+    if isinstance(value, dict):
+        return {_escape_marks(key): _escape_marks(item) for key, item in value.items()}
+    return [_escape_marks(item) for item in value] if isinstance(value, list) else value
 
 
 def spec_id_line(spec: WorkflowSpec) -> str:

@@ -93,3 +93,75 @@ def test_names_that_run_into_what_follows(text: str) -> None:
 def test_a_last_line_of_blanks_belongs_to_the_text() -> None:
     documents, _ = parse_documents(b"a: |\n  x\n   ", "a.yaml")
     assert documents[0].data == {"a": "x\n \n"}
+
+
+@pytest.mark.parametrize("mark", ["\x85", "\u2028", "\u2029", "\ufeff", "\ue000\x85"])
+def test_only_lf_and_cr_break_lines(mark: str) -> None:
+    text = f'# a{mark}b\nv: "a{mark}b"\nw: a{mark}b\nk{mark}k: |\n  a{mark}b\n  c\nx: 1\nx: 2\n'
+    documents, found = parse_documents(text.encode(), "f.yaml")
+    assert [(d.code, d.span and d.span[1:3]) for d in found] == [("duplicate-key", (8, 1))]
+    assert documents == []
+    value = f"a{mark}b"
+    assert read(text.replace("x: 2\n", "")) == [
+        {"v": value, "w": value, f"k{mark}k": f"{value}\nc\n", "x": 1}
+    ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+@pytest.mark.parametrize("mark", ["\x85", "\u2028", "x"])
+def test_places_are_those_of_an_editor(end: str, mark: str) -> None:
+    for text, file in (
+        (f"a: '{mark}'\n# {mark}\nb: {{c: 1}}\n", "f.yaml"),
+        (f'{{"a":\n\n"{mark}", "b": {{"c": 1}}}}\n', "f.json"),
+    ):
+        documents, _ = parse_documents(text.replace("\n", end).encode(), file)
+        (found,) = locate_diagnostics(documents[0], [make_diagnostic("wrong-type", "x", ("b", "c"))])
+        assert found.span is not None
+        assert found.span.line == 3
+
+
+@given(values, st.sampled_from(["\n", "\r\n", "\r"]))
+def test_json_has_the_places_of_its_values(value: Any, end: str) -> None:
+    """The text at the place of each value is that value."""
+    text = json.dumps({"v": value}, indent=1).replace("\n", end)
+    documents, _ = parse_documents(text.encode(), "f.json")
+
+    def paths(value: Any, path: tuple[Any, ...]) -> Any:
+        yield path, value
+        if isinstance(value, (dict, list)):
+            for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+                yield from paths(item, (*path, key))
+
+    lines = text.split(end)
+    for path, item in paths({"v": value}, ()):
+        (found,) = locate_diagnostics(documents[0], [make_diagnostic("wrong-type", "x", path)])
+        assert found.span is not None
+        rest = end.join([lines[found.span.line - 1][found.span.column - 1 :], *lines[found.span.line :]])
+        assert json.JSONDecoder().raw_decode(rest)[0] == item
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "place"),
+    [
+        ('{\n"a": NaN}', "not-portable", (2, 6)),
+        ('{\n"a": [1, -Infinity]}', "not-portable", (2, 10)),
+        ('{\n"a": 1e400}', "not-portable", (2, 6)),
+        ('{\n"a": ' + "9" * 5000 + "}", "not-portable", (2, 6)),
+        ('{\n"a": "\\ud800"}', "not-portable", (2, 6)),
+        ('{\n"\\u0000": 1}', "not-portable", (2, 1)),
+        ('{\n"a": 1,\n "a": 2}', "duplicate-key", (3, 2)),
+        ('{"a":\n' + "[" * 120 + "]" * 120 + "}", "too-large", (2, 100)),
+        ('{\n"a": ' + "[" * 100_000, "too-large", (2, 105)),
+        ('{\n"a" 1}', "yaml-syntax", (2, 5)),
+    ],
+)  # fmt: skip
+def test_problems_of_json_have_places(text: str, code: str, place: tuple[int, int]) -> None:
+    _, found = parse_documents(text.encode(), "f.json")
+    assert [(d.code, d.span and d.span[1:3]) for d in found] == [(code, place)]
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x08", "\x1b", "\x7f", "\x80", "\ufffe"])
+def test_a_control_character_is_reported_at_its_place(character: str) -> None:
+    _, (found,) = parse_documents(f"a: 1\nb: ['x{character}y']\n".encode(), "f.yaml")
+    assert (found.code, found.span and found.span[1:3]) == ("yaml-syntax", (2, 7))
+    assert f"U+{ord(character):04X}" in found.message

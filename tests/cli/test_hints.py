@@ -1,0 +1,111 @@
+"""Every hint can be followed, and what it leads to is valid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_harness import Cli
+
+HEAD = """\
+version: 1
+name: hints
+vars: {n: 3, text: x}
+workflows:
+"""
+
+
+@pytest.mark.parametrize(
+    ("entry", "hint", "followed"),
+    [
+        ("{id: a, args: x}", 'write `args: ["x"]`', '{id: a, args: ["x"]}'),
+        ("{id: a, args: 'a \"b\"'}", 'write `args: ["a \\"b\\""]`', '{id: a, args: ["a \\"b\\""]}'),
+        (
+            "{id: a, authenticated_roles: 7}",
+            'write `authenticated_roles: ["7"]`',
+            '{id: a, authenticated_roles: ["7"]}',
+        ),
+        ("{id: 007}", 'write it in quotes: "007"', '{id: "007"}'),
+        ("{id: 0x1F}", 'write it in quotes: "0x1F"', '{id: "0x1F"}'),
+        ("{id: True}", 'write it in quotes: "True"', '{id: "True"}'),
+        (
+            "{id: a, application_version: 3.10}",
+            'write it in quotes: "3.10"',
+            '{id: a, application_version: "3.10"}',
+        ),
+        ('{id: a, args: ["C:\\Users\\x"]}', "use single quotes", "{id: a, args: ['C:\\Users\\x']}"),
+        ('{id: a, args: ["\\d+"]}', "use single quotes", "{id: a, args: ['\\d+']}"),
+        (
+            '{id: "${{ c.nmae }}", matrix: {c: {file: {path: c.csv}}}}',
+            "did you mean `name`?",
+            '{id: "${{ c.name }}", matrix: {c: {file: {path: c.csv}}}}',
+        ),
+        (
+            '{id: "a-${{ c.x }}", matrix: {c: [{x: 1}, {y: 2}]}}',
+            "known here: y",
+            '{id: "a-${{ c.x | default(2) }}", matrix: {c: [{x: 1}, {y: 2}]}}',
+        ),
+        (
+            '{id: "a-${{ c[2] }}", matrix: {c: [[1, 2]]}}',
+            "the first item is `[0]`",
+            '{id: "a-${{ c[1] }}", matrix: {c: [[1, 2]]}}',
+        ),
+        ("{id: a, args: [0o17]}", 'write 15, or in quotes "0o17"', '{id: a, args: ["0o17"]}'),
+        ("{id: a, args: [0o17]}", 'write 15, or in quotes "0o17"', "{id: a, args: [15]}"),
+        ("{id: a, args: [0755]}", 'write 755, or in quotes "0755"', "{id: a, args: [755]}"),
+        ("{id: a, args: [1e400]}", "quote it", '{id: a, args: ["1e400"]}'),
+        (
+            '{id: "${{ vars.n }}"}',
+            "write `| str` at the end of the expression",
+            '{id: "${{ vars.n | str }}"}',
+        ),
+        (
+            '{id: a, application_version: "${{ vars.n }}"}',
+            "write `| str` at the end of the expression",
+            '{id: a, application_version: "${{ vars.n | str }}"}',
+        ),
+        (
+            '{id: a, args: "${{ vars.text }}"}',
+            'write `args: ["${{ … }}"]`',
+            '{id: a, args: ["${{ vars.text }}"]}',
+        ),
+        (
+            '{id: a, kwargs: {"${{ vars.text }}": 1}}',
+            "for a literal `${{` in a key, write `$${{`",
+            '{id: a, kwargs: {"$${{ vars.text }}": 1}}',
+        ),
+    ],
+)
+def test_a_hint_leads_to_a_valid_manifest(
+    run: Cli, tmp_path: Path, entry: str, hint: str, followed: str
+) -> None:
+    (tmp_path / "c.csv").write_text("id,name\n1,Ann\n")
+    manifest = tmp_path / "jobs.yaml"
+    options = "workflow: f, queue: q, "
+    manifest.write_text(f"{HEAD}  - {entry.replace('{', '{' + options, 1)}\n")
+    done = run("validate", "jobs.yaml", "--strict")
+    assert done.code == 1
+    assert done.out.count("  help: ") == 1
+    assert hint in done.out
+    manifest.write_text(f"{HEAD}  - {followed.replace('{', '{' + options, 1)}\n")
+    done = run("validate", "jobs.yaml", "--strict")
+    assert (done.code, done.out) == (0, done.out), done.out
+
+
+@pytest.mark.parametrize("value", ["3", "{id: a}", "text"])
+def test_no_workflows_of_no_map_are_proposed(run: Cli, tmp_path: Path, value: str) -> None:
+    (tmp_path / "jobs.yaml").write_text(f"version: 1\nname: n\nworkflows: {value}\n")
+    done = run("validate", "jobs.yaml")
+    assert "help: write one `- ` line for each item of `workflows`" in done.out
+
+
+def test_files_that_would_share_a_lockfile_can_be_applied_as_proposed(run_db: Cli, tmp_path: Path) -> None:
+    for number, name in enumerate(("a.yaml", "a.yml")):
+        (tmp_path / name).write_text(
+            f"version: 1\nname: n{number}\nworkflows: [{{id: i{number}, workflow: f, queue: q}}]\n"
+        )
+    done = run_db("apply", ".")
+    assert done.code == 2
+    assert "run the command once for each, with its own --lockfile, or rename one of the files" in done.err
+    assert run_db("apply", "a.yaml", "--lockfile", "one.jsonl").code == 0
+    assert run_db("apply", "a.yml", "--lockfile", "two.jsonl").code == 0
