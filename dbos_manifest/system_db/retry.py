@@ -18,7 +18,10 @@ Kind = Literal["transient", "denied", "data", "fatal"]
 
 UNIQUE_VIOLATION = "23505"
 _CANCELED = "57014"  # statement_timeout: the same chunk would take as long again
-_TRANSIENT = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300"}
+_TRANSIENT = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300"} | {
+    "25P03",  # idle_in_transaction_session_timeout: on a busy machine the pause was ours, not the statement's
+    "57P05",  # idle_session_timeout
+}
 _DENIED = {"28000", "28P01", "42501", "25006", "3D000"}
 
 # A connection that failed has no SQLSTATE, only text. What the server says in it begins with FATAL, in any

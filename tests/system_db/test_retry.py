@@ -39,6 +39,15 @@ def insert(database: Database, *specs: WorkflowSpec) -> set[str]:
         return insert_rows(connection, database, prepare_rows(database, rows_of(*specs)))
 
 
+def wait_until_ended(url: str, pid: int) -> None:
+    """Wait until the server has ended a session."""
+    with opened(url) as database, database.reading() as connection:
+        while connection.execute(
+            sa.text("SELECT 1 FROM pg_stat_activity WHERE pid = :pid"), {"pid": pid}
+        ).first():
+            connection.rollback()
+
+
 def test_a_taken_deduplication_id_is_the_rows_fault(database_url: str) -> None:
     with opened(database_url) as database:
         insert(database, spec("a", deduplication_id="d"))
@@ -104,6 +113,24 @@ def test_a_deadlock_passes(postgres_url: str) -> None:
         for thread in threads:
             thread.join()
     assert [classify(error) for error in errors] == ["transient"]
+
+
+def test_a_transaction_that_the_server_ended_while_idle_is_tried_again(postgres_url: str) -> None:
+    """On a busy machine the client itself may pause for longer than the server allows."""
+    attempts = 0
+
+    def work() -> int:
+        nonlocal attempts
+        attempts += 1
+        with opened(postgres_url) as database, database.reading() as connection:
+            if attempts == 1:
+                pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+                connection.exec_driver_sql("SET idle_in_transaction_session_timeout = '1ms'")
+                wait_until_ended(postgres_url, pid)
+            return int(connection.exec_driver_sql("SELECT 1").scalar_one())
+
+    assert Retry(60, lambda notice: None).call(work) == 1
+    assert attempts == 2
 
 
 def test_a_full_server_passes_by(postgres_url: str) -> None:
