@@ -26,7 +26,7 @@ from .spec import WorkflowSpec
 from .system_db.connect import Database
 from .system_db.read import read_clock_ms, read_deduplication_holders, read_snapshot
 from .system_db.retry import Retry, classify, describe_error
-from .system_db.transactions import begin_writing, read_fate
+from .system_db.transactions import Doubt, begin_writing, read_fate
 from .system_db.write import NewRows, Prepared, RowsRejected, insert_rows, make_rows, prepare_rows
 
 BATCH_SPREAD_MS = 10_000
@@ -256,9 +256,9 @@ class _Sender:
 
     def _was_committed(self, sent: _Sent, chunks: Iterable[Chunk]) -> bool:
         written = (pair for chunk in chunks for pair in _created_at(chunk) if pair[0] in sent.inserted)
+        doubt = Doubt(sent.number, written)
         with self.database.transaction() as connection:
-            begin_writing(connection, self.database, self.plan.name)  # waits for it to end
-            fate = read_fate(connection, self.database, sent.number, written)
+            fate = read_fate(connection, self.database, doubt, wait_for=self.plan.name)
         if fate not in ("committed", "aborted"):
             raise DatabaseError(
                 "the connection was lost during a COMMIT, and the database cannot tell whether it was done",

@@ -8,6 +8,7 @@ One JSON object per line: a header as the lockfile's, then for each transaction
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -30,6 +31,7 @@ from .lock_lines import (
 )
 from .lockfile import Lockfile, check_owner
 
+_NUMBER = re.compile(r"\d{1,20}(@[\d.]{1,30})?", re.ASCII)
 _MARK = {"journal": 1}
 _KEEP = (
     "it holds what an interrupted apply enqueued: restore it, or move it away and run `lock rebuild`, which "
@@ -51,11 +53,11 @@ class Transaction:
             yield workflow_id, read_entry(line).enqueued_at
 
 
-Settle = Callable[[Transaction], bool]
-"""Whether a transaction in doubt counts as committed."""
+Settle = Callable[[Transaction, Sequence[Transaction]], bool]
+"""Whether a transaction in doubt counts as committed, given those that surely were before it."""
 
 
-def trust(transaction: Transaction) -> bool:
+def trust(transaction: Transaction, earlier: Sequence[Transaction]) -> bool:
     """Count a transaction as committed, where there is no database to ask: never enqueue twice."""
     return True
 
@@ -174,7 +176,7 @@ def _read_line(line: str, transactions: list[Transaction]) -> None:
         _last(transactions).lines[check_entry(fields).id] = line
     elif "transaction" in fields:
         number = fields["transaction"]
-        if not (number is None or (isinstance(number, str) and number.isascii() and number.isdecimal())):
+        if not (number is None or (isinstance(number, str) and _NUMBER.fullmatch(number))):
             raise ValueError("its `transaction` is not a number")
         if transactions and not transactions[-1].ready:
             transactions.pop()  # it was rolled back before its COMMIT
@@ -225,8 +227,12 @@ def adopt_journal(
         raise Refused(error.message, _KEEP) from None
     lock = lock or Lockfile(LockHeader(header.manifest, header.database))
     lock.changed = True
+    committed: list[Transaction] = []
     for transaction in transactions:
-        if transaction.outcome == "committed" or (transaction.outcome is None and settle(transaction)):
+        if transaction.outcome is None:
+            transaction.outcome = "committed" if settle(transaction, committed) else "aborted"
+        if transaction.outcome == "committed":
+            committed.append(transaction)
             lock.put({key: line for key, line in transaction.lines.items() if _is_news(lock, key, line)})
     return lock
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ from .spec import WorkflowSpec
 from .system_db.connect import Database, open_database
 from .system_db.read import read_live
 from .system_db.retry import Retry, RetryNotice
-from .system_db.transactions import Fate, begin_writing, read_fate
+from .system_db.transactions import Doubt, Fate, read_fate
 from .validation import LoadedManifest, specs_of
 
 _TARGET = re.compile(r"\w([\w.-]*\w)?")
@@ -148,14 +149,14 @@ def settle_by(database: Database, retry: Retry, manifest: str, *, writing: bool)
     database does not know counts as committed: it could be enqueued twice otherwise.
     """
 
-    def settle(transaction: Transaction) -> bool:
-        return retry.call(lambda: read(transaction)) in ("committed", "unknown")
+    def settle(transaction: Transaction, earlier: Sequence[Transaction]) -> bool:
+        return retry.call(lambda: read(transaction, earlier)) in ("committed", "unknown")
 
-    def read(transaction: Transaction) -> Fate:
+    def read(transaction: Transaction, earlier: Sequence[Transaction]) -> Fate:
+        before = chain.from_iterable(one.created_at_ms() for one in earlier)
+        doubt = Doubt(transaction.number, transaction.created_at_ms(), before)
         with database.transaction() if writing else database.reading() as connection:
-            if writing:
-                begin_writing(connection, database, manifest)
-            return read_fate(connection, database, transaction.number, transaction.created_at_ms())
+            return read_fate(connection, database, doubt, wait_for=manifest if writing else None)
 
     return settle
 

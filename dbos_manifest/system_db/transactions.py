@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from ..columns import read_chunks
+from ..snapshot import FINAL_STATUSES, SnapshotRow
 from .connect import Database
 from .lock import lock_key
 from .read import read_snapshot
@@ -18,6 +19,8 @@ from .read import read_snapshot
 Fate = Literal["committed", "aborted", "running", "unknown"]
 READ_AT_ONCE = 10_000
 _CHANGE_COUNTER = (4, 24)  # bytes and offset in a SQLite file's header
+_LOCK = "pg_advisory_xact_lock(:key)"
+_SERVER_START = "CAST(extract(epoch FROM pg_postmaster_start_time()) AS text)"
 # What is promised after COMMIT survives a crash of the server; a stronger setting of the user stays.
 _SURVIVE_A_CRASH = (
     "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
@@ -32,12 +35,23 @@ _HAS_TRIGGERS = (
 class Writing(NamedTuple):
     """A writing transaction.
 
-    Shape:  `number` identifies it later: the transaction ID on PostgreSQL; on SQLite the file's change
-            counter before its COMMIT. None where the database has no such number.
+    Shape:  `number` identifies it later. PostgreSQL: its transaction ID, `@`, and when the server was
+            started. SQLite: the file's change counter before its COMMIT. None where there is no such number.
     """
 
     number: str | None
     has_triggers: bool  # on INSERT into the DBOS tables: a row may be dropped or get another ID
+
+
+class Doubt(NamedTuple):
+    """A transaction whose COMMIT may have been called, and the rows that it and others wrote.
+
+    Shape:  rows are (ID, created_at in epoch ms). `earlier` are rows that were surely committed before.
+    """
+
+    number: str | None
+    rows: Iterable[tuple[str, int]]
+    earlier: Iterable[tuple[str, int]] = ()
 
 
 def begin_writing(connection: Connection, database: Database, manifest: str) -> Writing:
@@ -48,11 +62,11 @@ def begin_writing(connection: Connection, database: Database, manifest: str) -> 
     if database.dialect == "sqlite":
         return Writing(_read_change_counter(connection, database), _has_sqlite_triggers(connection))
     functions = _number_functions(connection)
-    number = f"CAST({functions[0]}() AS text)" if functions else "NULL"
+    number = f"CAST({functions[0]}() AS text) || '@' || {_SERVER_START}" if functions else "NULL"
     row = connection.execute(
-        text(f"SELECT pg_advisory_xact_lock(:key), {number}, {_SURVIVE_A_CRASH}, {_HAS_TRIGGERS}"),
+        text(f"SELECT {_LOCK}, {number}, {_SURVIVE_A_CRASH}, {_HAS_TRIGGERS}"),
         {
-            "key": lock_key(database, manifest) ^ 1,
+            "key": _transaction_key(database, manifest),
             "status": database.table("workflow_status"),
             "input": database.table("workflow_input"),
         },
@@ -60,27 +74,29 @@ def begin_writing(connection: Connection, database: Database, manifest: str) -> 
     return Writing(row[1], row[3])
 
 
-def read_fate(
-    connection: Connection, database: Database, number: str | None, created_at_ms: Iterable[tuple[str, int]]
-) -> Fate:
-    """Find out whether a transaction was committed.
+def _transaction_key(database: Database, manifest: str) -> int:
+    return lock_key(database, manifest) ^ 1
 
-    `created_at_ms` are the rows that it wrote, by ID: where the database cannot tell, a row that is there
-    proves that the transaction was committed. Rows that are gone prove nothing.
+
+def read_fate(
+    connection: Connection, database: Database, doubt: Doubt, *, wait_for: str | None = None
+) -> Fate:
+    """Find out whether a transaction was committed; `wait_for` is the manifest whose lock it had.
+
+    Where the database cannot tell, a row that is there proves that it was committed. Rows that are gone
+    prove nothing: they may have run and been removed.
     """
     functions = None if database.dialect == "sqlite" else _number_functions(connection)
-    if functions is not None and number is not None:
-        return _read_xid_fate(connection, functions, number)
-    for rows in read_chunks(created_at_ms, READ_AT_ONCE):
-        if _has_any(connection, database, dict(rows)):
-            return "committed"
-    if (
-        database.dialect == "sqlite"
-        and number is not None
-        and number == _read_change_counter(connection, database)
-    ):
+    if wait_for is not None and database.dialect != "sqlite":
+        key = _transaction_key(database, wait_for)
+        connection.execute(text(f"SELECT {_LOCK}"), {"key": key})  # takes no transaction ID
+    if functions is not None and doubt.number is not None:
+        return _read_xid_fate(connection, database, functions, doubt, ended=wait_for is not None)
+    if _has_any(connection, database, doubt.rows):
+        return "committed"
+    if doubt.number is not None and doubt.number == _read_change_counter(connection, database):
         return "aborted"  # nothing at all was committed since
-    return "unknown"
+    return "aborted" if _has_all(connection, database, doubt.earlier) else "unknown"
 
 
 def _number_functions(connection: Connection) -> tuple[str, str, str] | None:
@@ -93,27 +109,57 @@ def _number_functions(connection: Connection) -> tuple[str, str, str] | None:
     return "txid_current", "txid_status", "int8"
 
 
-def _read_xid_fate(connection: Connection, functions: tuple[str, str, str], number: str) -> Fate:
+def _read_xid_fate(
+    connection: Connection, database: Database, functions: tuple[str, str, str], doubt: Doubt, *, ended: bool
+) -> Fate:
+    """Ask the server about a transaction ID.
+
+    A server that crashed forgets the IDs of transactions that wrote nothing to its log, and gives them to
+    others: after a start of the server an ID proves a commit only together with a row.
+    """
+    xid, _, server_start = (doubt.number or "").partition("@")
     _, status, kind = functions
-    statement = text(f"SELECT {status}(CAST(CAST(:number AS text) AS {kind}))")
+    statement = text(f"SELECT {status}(CAST(CAST(:xid AS text) AS {kind})), {_SERVER_START}")
     try:
         with connection.begin_nested():
-            found = connection.execute(statement, {"number": number}).scalar_one()
+            found, started = connection.execute(statement, {"xid": xid}).one()
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != "22023":
             raise
-        return "unknown"  # an ID that this server has not reached: it was restored from a backup
-    fates: dict[str | None, Fate] = {
-        "committed": "committed",
-        "aborted": "aborted",
-        "in progress": "running",
-    }
+        return "aborted"  # an ID that the server has not reached: the transaction is not in its history
+    if found == "in progress":
+        return "aborted" if ended else "running"  # with the manifest's lock free, it is another's by now
+    if found == "committed" and started != server_start and not _has_any(connection, database, doubt.rows):
+        return "unknown"
+    fates: dict[str | None, Fate] = {"committed": "committed", "aborted": "aborted"}
     return fates.get(found, "unknown")  # NULL: so old that the server has forgotten it
 
 
-def _has_any(connection: Connection, database: Database, created_at_ms: Mapping[str, int]) -> bool:
-    rows = read_snapshot(connection, database, [*created_at_ms])
-    return any(row.created_at_ms == created_at_ms[key] for key, row in rows.items())
+def _has_any(connection: Connection, database: Database, rows: Iterable[tuple[str, int]]) -> bool:
+    return any(
+        row is not None and row.created_at_ms == at for at, row in _look_up(connection, database, rows)
+    )
+
+
+def _has_all(connection: Connection, database: Database, rows: Iterable[tuple[str, int]]) -> bool:
+    """Whether every row is there, and one of them has ended: then retention has removed none.
+
+    It removes what has ended, the oldest first, so it cannot have removed only later rows.
+    """
+    has_ended = False
+    for at, row in _look_up(connection, database, rows):
+        if row is None or row.created_at_ms != at:
+            return False
+        has_ended |= row.status in FINAL_STATUSES
+    return has_ended
+
+
+def _look_up(
+    connection: Connection, database: Database, rows: Iterable[tuple[str, int]]
+) -> Iterator[tuple[int, SnapshotRow | None]]:
+    for part in read_chunks(rows, READ_AT_ONCE):
+        found = read_snapshot(connection, database, [workflow_id for workflow_id, _ in part])
+        yield from ((at, found.get(workflow_id)) for workflow_id, at in part)
 
 
 def _has_sqlite_triggers(connection: Connection) -> bool:

@@ -14,7 +14,7 @@ from dbos_tables import rows_of
 from dbos_manifest.spec import WorkflowSpec
 from dbos_manifest.system_db.connect import Database, open_database
 from dbos_manifest.system_db.retry import Retry
-from dbos_manifest.system_db.transactions import begin_writing, read_fate
+from dbos_manifest.system_db.transactions import Doubt, begin_writing, read_fate
 from dbos_manifest.system_db.write import RowsRejected, insert_rows, prepare_rows
 
 ONCE = Retry(1, lambda notice: None)
@@ -51,13 +51,13 @@ def test_a_committed_transaction_is_known_by_its_rows_or_number(database_url: st
             number = begin_writing(connection, database, "m").number
             rows = insert(connection, database)
         with database.reading() as connection:
-            assert read_fate(connection, database, number, rows) == "committed"
-            assert read_fate(connection, database, None, rows) == "committed"
+            assert read_fate(connection, database, Doubt(number, rows)) == "committed"
+            assert read_fate(connection, database, Doubt(None, rows)) == "committed"
         delete_rows(database)
         gone = "unknown" if database.dialect == "sqlite" else "committed"
         with database.reading() as connection:
-            assert read_fate(connection, database, number, rows) == gone
-            assert read_fate(connection, database, None, rows) == "unknown"
+            assert read_fate(connection, database, Doubt(number, rows)) == gone
+            assert read_fate(connection, database, Doubt(None, rows)) == "unknown"
 
 
 def test_a_transaction_that_was_rolled_back_is_known(database_url: str) -> None:
@@ -69,8 +69,8 @@ def test_a_transaction_that_was_rolled_back_is_known(database_url: str) -> None:
             rows = insert(connection, database)
             connection.rollback()
         with database.reading() as connection:
-            assert read_fate(connection, database, number, rows) == "aborted"
-            assert read_fate(connection, database, None, rows) == "unknown"
+            assert read_fate(connection, database, Doubt(number, rows)) == "aborted"
+            assert read_fate(connection, database, Doubt(None, rows)) == "unknown"
 
 
 def test_rows_of_another_writer_prove_nothing(database_url: str) -> None:
@@ -79,7 +79,7 @@ def test_rows_of_another_writer_prove_nothing(database_url: str) -> None:
             rows = insert(connection, database)
         with database.reading() as connection:
             others = [(workflow_id, at + 1) for workflow_id, at in rows]
-            assert read_fate(connection, database, None, others) == "unknown"
+            assert read_fate(connection, database, Doubt(None, others)) == "unknown"
 
 
 def test_a_transaction_that_runs_is_known_and_waited_for(postgres_url: str) -> None:
@@ -88,25 +88,61 @@ def test_a_transaction_that_runs_is_known_and_waited_for(postgres_url: str) -> N
 
         def wait() -> None:
             with database.transaction() as connection:
-                begin_writing(connection, database, "m")
-                fates.append(read_fate(connection, database, number, []))
+                fates.append(read_fate(connection, database, Doubt(number, []), wait_for="m"))
 
         waiting = threading.Thread(target=wait)
         with database.transaction() as connection:
             number = begin_writing(connection, database, "m").number
             with database.reading() as other:
-                assert read_fate(other, database, number, []) == "running"
+                assert read_fate(other, database, Doubt(number, [])) == "running"
             waiting.start()
         waiting.join(60)
     assert fates == ["committed"]
 
 
-@pytest.mark.parametrize("number", ["99999999999", "3"])
-def test_a_number_that_the_server_does_not_know(postgres_url: str, number: str) -> None:
-    """Of a time before a backup was restored; or so old that the server has forgotten it."""
+@pytest.mark.parametrize(("number", "fate"), [("99999999999@1", "aborted"), ("3@1", "unknown")])
+def test_a_number_that_the_server_does_not_know(postgres_url: str, number: str, fate: str) -> None:
+    """One that it has not reached is of a transaction that a crash undid; it forgets very old ones."""
     with opened(postgres_url) as database, database.reading() as connection:
-        assert read_fate(connection, database, number, []) == "unknown"
+        assert read_fate(connection, database, Doubt(number, [])) == fate
         assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
+
+
+def test_after_a_start_of_the_server_a_number_may_be_of_another_transaction(postgres_url: str) -> None:
+    with opened(postgres_url) as database:
+        with database.transaction() as connection:
+            number = begin_writing(connection, database, "m").number
+            rows = insert(connection, database)
+        assert number is not None
+        before = number.partition("@")[0] + "@1"
+        with database.reading() as connection:
+            assert read_fate(connection, database, Doubt(before, rows)) == "committed"
+        delete_rows(database)
+        with database.reading() as connection:
+            assert read_fate(connection, database, Doubt(before, rows)) == "unknown"
+            assert read_fate(connection, database, Doubt(number, rows)) == "committed"
+
+
+def test_a_number_that_another_transaction_has_now_is_not_waited_for(postgres_url: str) -> None:
+    with opened(postgres_url) as database, database.transaction() as connection:
+        number = begin_writing(connection, database, "another").number
+        with database.reading() as other:
+            assert read_fate(other, database, Doubt(number, []), wait_for="m") == "aborted"
+
+
+def test_on_sqlite_earlier_rows_that_are_all_there_prove_that_none_was_removed(sqlite_url: str) -> None:
+    with opened(sqlite_url) as database:
+        with database.transaction() as connection:
+            earlier = insert(connection, database)
+        doubt = Doubt("1", [("z", 1)], earlier)
+        with database.reading() as connection:
+            assert read_fate(connection, database, doubt) == "unknown"  # none has ended
+        execute(database, "UPDATE workflow_status SET status = 'SUCCESS' WHERE workflow_uuid = 'b'")
+        with database.reading() as connection:
+            assert read_fate(connection, database, doubt) == "aborted"
+        execute(database, "DELETE FROM workflow_status WHERE workflow_uuid = 'a'")
+        with database.reading() as connection:
+            assert read_fate(connection, database, doubt) == "unknown"
 
 
 def test_a_write_ahead_log_leaves_only_the_rows_to_tell(sqlite_url: str) -> None:

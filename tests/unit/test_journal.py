@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -44,16 +45,17 @@ def adopt(text: str, lock: Lockfile | None = None, settle: Settle = trust, **own
     return found
 
 
-def never(transaction: Transaction) -> bool:
+def never(transaction: Transaction, earlier: Sequence[Transaction]) -> bool:
     return False
 
 
 def test_committed_and_doubtful_entries_are_adopted_and_aborted_ones_are_not(tmp_path: Path) -> None:
-    text = write_journal(tmp_path / "j", ("7", ["a", "b"], True), ("8", ["c"], False), ("9", ["d"], None))
+    text = write_journal(tmp_path / "j", ("7@1.5", ["a", "b"], True), ("8", ["c"], False), ("9", ["d"], None))
     asked: list[str | None] = []
 
-    def settle(transaction: Transaction) -> bool:
+    def settle(transaction: Transaction, earlier: Sequence[Transaction]) -> bool:
         asked.append(transaction.number)
+        assert [one.number for one in earlier] == ["7@1.5"]
         assert [*transaction.created_at_ms()] == [("d", 1000)]
         return False
 
