@@ -18,6 +18,7 @@ from fault_harness import COUNTS, THOROUGH, Batch, run_here
 WORKFLOWS, CHUNK = 300, 1
 ROUNDS = 15 if THOROUGH else 1
 PATIENCE_S = 60
+RECREATE = ("--recreate-vanished",)
 
 
 @pytest.fixture
@@ -68,7 +69,13 @@ def test_kills_beside_a_worker(
             apply.kill()
             kills += apply.wait() != 0
             batch.check_honest()
-        assert run_here(*words) == 0
+        code = run_here(*words)
+        doubtful = batch.locked().keys() - batch.rows().keys()
+        if doubtful:  # SQLite does not tell whether a COMMIT that a kill hit was done: no guess is made
+            assert database_url.startswith("sqlite") and len(doubtful) <= 3 * CHUNK
+            assert not {str(batch.ids[workflow_id]) for workflow_id in doubtful} & {*runs.read_text().split()}
+            code = run_here(*words, *RECREATE)
+        assert code == 0
         wait_for(runs, batch)
         batch.check_complete()
         runs.write_text("")
