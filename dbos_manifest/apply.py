@@ -345,7 +345,7 @@ class _Sender:
                 sent.faults.append(RowFault(spec, "another process removed its row meanwhile"))
             elif self._is_ours(row, chunk.prepared.rows, place):
                 sent.inserted.add(spec.id)
-            elif compare_spec(spec, row, locked=False, holder=None).state is State.UNCHANGED:
+            elif compare_spec(spec, row).state is State.UNCHANGED:
                 sent.present[spec.id] = row
             else:
                 sent.faults.append(RowFault(spec, "another writer enqueued something else under its id"))

@@ -35,8 +35,8 @@ from .operations import (
     make_plan,
     settle_by,
 )
-from .plan import State
-from .planning import ManifestPlan, Overrides
+from .plan import Overrides, State
+from .planning import ManifestPlan
 from .preflight import WORKER_BEHIND_SCHEMA
 from .system_db.connect import Database, check_writable
 from .system_db.lock import apply_lock
@@ -197,12 +197,11 @@ class _Slot:
 
 
 def _refuse_or_go_on(plans: Sequence[ManifestPlan], options: ApplySettings) -> None:
-    refusing = [plan for plan in plans if plan.refuses(options.overrides.strict)]
+    strict = options.overrides.strict
+    refusing = [plan for plan in plans if plan.refuses(strict)]
     if refusing:
-        raise Refused(
-            f"nothing was sent: {', '.join(_why(plan) for plan in refusing)}",
-            "see each workflow above; --allow-drift, --skip-conflicts and --allow CODE go on without them",
-        )
+        reasons = [f"`{plan.name}` has {', '.join(plan.reasons_to_refuse(strict))}" for plan in refusing]
+        raise Refused(f"nothing was enqueued: {'; '.join(reasons)}", _way_out(refusing, strict))
     if options.locked:
         behind = [plan.name for plan in plans if plan.to_send or plan.lock.changed]
         if behind:
@@ -212,18 +211,19 @@ def _refuse_or_go_on(plans: Sequence[ManifestPlan], options: ApplySettings) -> N
             )
 
 
-def _why(plan: ManifestPlan) -> str:
-    counts = plan.summary
-    parts = [
-        f"{count} {word}"
-        for count, word in (
-            (counts.count(State.DRIFTED), "drifted"),
-            (counts.count(State.CONFLICT), "in conflict"),
-            (len(plan.findings), "preflight findings"),
-        )
-        if count
-    ]
-    return f"`{plan.name}` has {', '.join(parts)}"
+_WAYS_OUT = {
+    State.DRIFTED: "--allow-drift skips drifted workflows",
+    State.CONFLICT: "--skip-conflicts skips conflicts",
+    State.MISSING: "--recreate-missing enqueues missing workflows again, --skip-missing skips them",
+}
+
+
+def _way_out(refusing: Sequence[ManifestPlan], strict: bool) -> str:
+    states = [state for state in _WAYS_OUT if any(plan.refused[state] for plan in refusing)]
+    ways = [_WAYS_OUT[state] for state in states]
+    if any(plan.refusing_findings(strict) for plan in refusing):
+        ways.append("--allow CODE enqueues despite a preflight diagnostic")
+    return f"see each workflow above; {'; '.join(ways)}" if ways else "see each workflow above"
 
 
 def _provenance(commit: str | None, options: ApplySettings, run_id: str) -> dict[str, str] | None:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
+from .absence import Absence
 from .blocks import SpecBlock
 from .canonical import canonical_json
 from .columns import Repeated, distinct
-from .plan import MISSING, Change, Changes, Difference, State, make_change, say_of_all, say_of_each
+from .plan import ABSENT, Change, Changes, Difference, State, make_change, say_of_all, say_of_each
 from .snapshot import INTERNAL_QUEUE, SnapshotRow
 from .spec import WorkflowSpec, encode_inputs
 
 PORTABLE = "portable_json"
 MAX_DIFFERENCES = 50  # of one workflow's arguments
 _QUEUED = ("ENQUEUED", "DELAYED")
-_COMPARED = (  # beside the arguments
+_COMPARED = (  # besides the arguments
     "workflow", "class_name", "instance_name", "application", "timeout_ms", "priority", "authenticated_user",
     "authenticated_roles", "assumed_role", "queue", "queue_partition_key", "deduplication_id",
     "application_version", "deadline_ms", "delay_ms", "not_before_ms",
@@ -26,20 +27,20 @@ Holders = Mapping[tuple[str, str], str]
 
 
 def compare_block(
-    block: SpecBlock, rows: Mapping[str, SnapshotRow], locked: Set[str], holders: Holders
+    block: SpecBlock, rows: Mapping[str, SnapshotRow], absent: Mapping[str, Absence], holders: Holders
 ) -> Changes:
-    """`compare_spec` for each workflow; `locked` are the ids that the lockfile has.
+    """`compare_spec` for each workflow; `absent` are those that have a lock entry and no row.
 
     Those with the same options beside the same shared record are compared once.
     """
     ids = block.ids
-    if not rows and not holders and locked.isdisjoint(ids):
-        return say_of_all(compare_spec(block[0], None, locked=False, holder=None), block)
+    if not rows and not holders and not absent:
+        return say_of_all(compare_spec(block[0], None), block)
     found = [*map(rows.get, ids)]
     options = block.varying(_COMPARED)
     first = found[0]
     if first is not None and first.shared and not options and len({*map(id, found)}) == 1:
-        return say_of_all(compare_spec(block[0], first, locked=True, holder=None), block)
+        return say_of_all(compare_spec(block[0], first), block)
     shareable = isinstance(block.columns["authenticated_roles"], Repeated)  # a list is no key
     known: dict[Any, Change] = {}  # by what was compared
     changes = []
@@ -49,45 +50,55 @@ def compare_block(
     for place, row in enumerate(found):
         key: Any = place
         if row is None:
-            if not holders and ids[place] not in locked:
-                key = None
+            if not holders:
+                key = absent.get(ids[place])
         elif row.shared and shareable:
             key = (id(row), *[column[place] for column in options])
         change = known.get(key)
         if change is None:
             spec = specs[place]
             holder = holders.get((spec.queue, spec.deduplication_id or "")) if row is None else None
-            change = compare_spec(spec, row, locked=spec.id in locked, holder=holder)
+            change = compare_spec(spec, row, absent.get(spec.id), holder)
             known[key] = change
         changes.append(change)
     return say_of_each(block, changes)
 
 
-def compare_spec(spec: WorkflowSpec, row: SnapshotRow | None, *, locked: bool, holder: str | None) -> Change:
-    """What the database (and the lockfile, by `locked`) has of one workflow, against the manifest.
+def compare_spec(
+    spec: WorkflowSpec, row: SnapshotRow | None, absence: Absence | None = None, holder: str | None = None
+) -> Change:
+    """Compare one workflow of the manifest with its row, or with what is known where it has none.
 
     The arguments of a shared row are not compared: the lockfile vouches for them.
     Nothing is unpickled: a row that is not portable, or that a DBOS schedule made, is compared by identity.
     Source: SPEC §3; DBOS.md §4 and §8 for what DBOS itself does to a row.
     """
     if row is None:
-        return _compare_missing(spec, locked, holder)
+        return _compare_without_row(spec, absence, holder)
     if others := tuple(_identity_differences(spec, row)):
         return make_change(State.CONFLICT, spec, row.status, differences=others)
     if row.serialization != PORTABLE or row.schedule_name:
         return make_change(State.UNCHANGED, spec, row.status, comparable=False)
     differences, reason = ([], None) if row.shared else _input_differences(spec, row.inputs)
-    differences += _option_differences(spec, row)
-    if _never_started(row):
-        differences += _placement_differences(spec, row)
+    differences += _result_differences(spec, row)
+    differences += _delay_differences(spec, row)
+    outdated: tuple[str, ...] = ()
+    if steering := _steering_differences(spec, row):
+        if _never_started(row):
+            differences += steering
+        else:
+            outdated = tuple(found.field for found in steering if _was_written_by_enqueuer(found))
     state = State.DRIFTED if differences else State.UNCHANGED
-    return make_change(state, spec, row.status, differences=tuple(differences), reason=reason)
+    return make_change(
+        state, spec, row.status, differences=tuple(differences), reason=reason, outdated=outdated
+    )
 
 
-def _compare_missing(spec: WorkflowSpec, locked: bool, holder: str | None) -> Change:
+def _compare_without_row(spec: WorkflowSpec, absence: Absence | None, holder: str | None) -> Change:
     held = holder is not None and spec.duplication_policy == "return-existing"
-    missing = State.CREATE if holder is None else State.CONFLICT
-    state = State.VANISHED if locked else missing
+    if absence is not None:
+        return make_change(absence.state, spec, absence.status, held_by=holder, held=held)
+    state = State.CREATE if holder is None else State.CONFLICT
     return make_change(state, spec, held_by=holder, held=held)
 
 
@@ -125,13 +136,13 @@ def compare_values(field: str, wanted: Any, stored: Any) -> Iterator[Difference]
     if isinstance(wanted, dict) and isinstance(stored, dict):
         for key in [*wanted, *(key for key in stored if key not in wanted)]:
             name = f"{field}.{key}" if key.isidentifier() else f"{field}[{canonical_json(key)}]"
-            yield from compare_values(name, wanted.get(key, MISSING), stored.get(key, MISSING))
+            yield from compare_values(name, wanted.get(key, ABSENT), stored.get(key, ABSENT))
     elif isinstance(wanted, list) and isinstance(stored, list):
         for index in range(max(len(wanted), len(stored))):
-            ours, theirs = (v[index] if index < len(v) else MISSING for v in (wanted, stored))
+            ours, theirs = (v[index] if index < len(v) else ABSENT for v in (wanted, stored))
             yield from compare_values(f"{field}[{index}]", ours, theirs)
     elif (
-        wanted is MISSING or stored is MISSING or canonical_json(wanted) != canonical_json(stored)
+        wanted is ABSENT or stored is ABSENT or canonical_json(wanted) != canonical_json(stored)
     ) and wanted is not stored:
         yield Difference(field, wanted, stored)
 
@@ -145,22 +156,16 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _option_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference]:
-    """What DBOS never rewrites, whatever becomes of the workflow."""
+def _result_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference]:
+    """Compare the options that determine a workflow's result as its arguments do."""
     differences = []
-    if spec.timeout_ms != row.timeout_ms:
-        differences.append(Difference("timeout", spec.timeout_ms, row.timeout_ms))
-    if spec.priority != (row.priority or 0):
-        differences.append(Difference("priority", spec.priority, row.priority or 0))
-    if spec.authenticated_user != (row.authenticated_user or None):
-        differences.append(
-            Difference("authenticated_user", spec.authenticated_user, row.authenticated_user or None)
-        )
+    for field in ("authenticated_user", "assumed_role"):
+        wanted, stored = getattr(spec, field), getattr(row, field) or None
+        if wanted != stored:
+            differences.append(Difference(field, wanted, stored))
     roles, stored_roles = spec.authenticated_roles or None, _read_roles(row.authenticated_roles)
     if roles != stored_roles:
         differences.append(Difference("authenticated_roles", roles, stored_roles))
-    if spec.assumed_role != (row.assumed_role or None):
-        differences.append(Difference("assumed_role", spec.assumed_role, row.assumed_role or None))
     return differences
 
 
@@ -193,19 +198,41 @@ def _never_started(row: SnapshotRow) -> bool:
     )
 
 
-def _placement_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference]:
+def _steering_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference]:
+    """Compare the options that only matter until a worker starts the workflow."""
     differences = []
-    if spec.queue != (row.queue or None):
-        differences.append(Difference("queue", spec.queue, row.queue or None))
-    for field in ("queue_partition_key", "deduplication_id", "application_version"):
+    if spec.timeout_ms != row.timeout_ms:
+        differences.append(Difference("timeout", spec.timeout_ms, row.timeout_ms))
+    if spec.priority != (row.priority or 0):
+        differences.append(Difference("priority", spec.priority, row.priority or 0))
+    for field in ("queue", "queue_partition_key", "deduplication_id", "application_version"):
         wanted, stored = getattr(spec, field), getattr(row, field) or None
         if wanted != stored:
             differences.append(Difference(field, wanted, stored))
-    # DBOS fills a deadline in only at a claim, and only beside a timeout; but resume takes it away, even
+    # DBOS fills a deadline in only at a claim, and only next to a timeout; but resume takes it away, even
     # from a row that never started. So a deadline that is there is compared, a missing one is not.
     if row.timeout_ms is None and row.deadline_ms not in (None, spec.deadline_ms):
         differences.append(Difference("deadline", spec.deadline_ms, row.deadline_ms))
-    # A delay counts from an apply that nobody remembers. Without one, a row that waits must be told to.
-    if row.status == "DELAYED" and spec.delay_ms is None and spec.not_before_ms != row.delay_until_ms:
-        differences.append(Difference("not_before", spec.not_before_ms, row.delay_until_ms))
     return differences
+
+
+def _was_written_by_enqueuer(found: Difference) -> bool:
+    """Decide whether a started row was enqueued with another option, and DBOS has not changed it since.
+
+    Cancel, resume and the end of a workflow clear its queue and deduplication ID, rewind clears the partition
+    key, and a claim sets the version. Timeout and priority are never rewritten.
+    Source: DBOS.md §8 and §11.
+    """
+    if found.field in ("timeout", "priority"):
+        return True
+    if found.field == "application_version" and found.manifest is None:
+        return False
+    return found.database not in (None, INTERNAL_QUEUE)
+
+
+def _delay_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference]:
+    """Compare `not_before`, which only matters while a row is DELAYED."""
+    # A delay counts from the moment of an apply that is recorded nowhere, so it is not compared.
+    if row.status == "DELAYED" and spec.delay_ms is None and spec.not_before_ms != row.delay_until_ms:
+        return [Difference("not_before", spec.not_before_ms, row.delay_until_ms)]
+    return []

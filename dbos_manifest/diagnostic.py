@@ -154,7 +154,8 @@ CODES: dict[str, CodeInfo] = {
     "drifted": CodeInfo("database", E, "an enqueued workflow is not what the manifest says"),
     "conflict": CodeInfo("database", E, "another workflow has the id or the deduplication id"),
     "not-enqueued": CodeInfo("database", E, "a workflow that apply could not enqueue"),
-    "vanished": CodeInfo("database", W, "the database no longer has a workflow of the lockfile"),
+    "vanished": CodeInfo("database", W, "retention removed a workflow of the lockfile"),
+    "missing": CodeInfo("database", E, "a workflow of the lockfile was lost before it was seen to end"),
     "deadline-passed": CodeInfo("database", W, "the deadline has passed: a worker cancels the workflow"),
 }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
+from .absence import find_absent
 from .columns import read_chunks
 from .errors import Refused, UsageError
 from .files import LockfileSlot
@@ -21,6 +22,8 @@ from .operations import (
     lockfile_paths,
     settle_by,
 )
+from .plan import State
+from .planning import read_oldest_of
 from .snapshot import FINAL_STATUSES, SnapshotRow
 from .spec import default_id
 from .system_db.connect import Database
@@ -60,9 +63,9 @@ def check_lockfiles(manifests: Sequence[LoadedManifest], settings: LockfileSetti
 def verify_lockfiles(
     manifests: Sequence[LoadedManifest], database_settings: DatabaseSettings, settings: LockfileSettings
 ) -> list[LockReport]:
-    """Whether every entry of the lockfiles is what the database holds.
+    """Check that every entry of the lockfiles is what the database holds.
 
-    A row that retention removed is no contradiction, and is only noted.
+    A row that retention removed is no contradiction, and is only noted; one that it does not explain is.
     """
     reports = []
     with connect(database_settings) as database:
@@ -74,13 +77,23 @@ def verify_lockfiles(
                 reports.append(LockReport(path, ["there is no such lockfile"], []))
                 continue
             problems: list[str] = []
-            gone = 0
+            vanished = 0
+            read_oldest = cache(partial(read_oldest_of, database, retry))
             for ids in read_chunks(sorted(lock.ids()), CHUNK_SIZES[database.dialect]):
                 rows = retry.call(partial(read_rows, database, ids))
-                gone += len(ids) - len(rows)
+                absent = find_absent(lock, ids, rows, read_oldest)
+                lost = [key for key in ids if key in absent and absent[key].state is State.MISSING]
+                problems += [
+                    f"{key}: is missing from the database, and retention does not explain it" for key in lost
+                ]
+                vanished += len(absent) - len(lost)
                 for row in rows.values():
                     problems += _contradictions(lock, row)
-            notes = [f"{gone} entries have no row any more"] if gone else []
+            notes = (
+                [f"{count_of(vanished, 'entry', 'entries')} without a row: removed by retention"]
+                if vanished
+                else []
+            )
             reports.append(LockReport(path, problems, notes))
     return reports
 

@@ -91,7 +91,7 @@ def _rebuild(database: Database, retry: Retry, loaded: LoadedManifest, lock: Loc
             if row is None:
                 gone += spec.id in lock
             # what differs is another workflow's row, or has other arguments: not what an entry would claim
-            elif compare_spec(spec, row, locked=False, holder=None).state is State.UNCHANGED:
+            elif compare_spec(spec, row).state is State.UNCHANGED:
                 record_existing(lock, spec, digest_spec(spec), row.created_at_ms)
     return gone
 

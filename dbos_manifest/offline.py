@@ -7,8 +7,8 @@ from collections.abc import Callable
 from .batch import Batch
 from .blocks import SpecBlock, digest_block
 from .lockfile import Lockfile
-from .plan import Change, Changes, State, make_change, say_of_each
-from .planning import ManifestPlan, Overrides, find_orphans
+from .plan import Change, Changes, Overrides, State, make_change, say_of_each
+from .planning import ManifestPlan, find_orphans
 from .spec import WorkflowSpec
 
 CHUNK_SIZE = 10_000

@@ -20,8 +20,8 @@ from .lock_reader import parse_lockfile
 from .lockfile import Lockfile, check_owner, new_lockfile
 from .manifest import Manifest
 from .offline import make_offline_plan
-from .plan import Changes
-from .planning import ManifestPlan, Overrides, make_manifest_plan
+from .plan import Changes, Overrides
+from .planning import ManifestPlan, make_manifest_plan
 from .snapshot import LiveRow
 from .spec import WorkflowSpec
 from .system_db.connect import Database, open_database
@@ -183,7 +183,9 @@ def plan_files(
                 settle = settle_by(database, settings.retry(), loaded.name, writing=False)
                 lock = load_lockfile(paths[position], loaded.name, database.fingerprint, settle)
             lock = lock or new_lockfile(loaded.name, database.fingerprint)
-            plans.append(make_plan(database, loaded, lock, settings, overrides, None, on_changes))
+            plan = make_plan(database, loaded, lock, settings, overrides, None, on_changes)
+            plan.target = lockfiles.target
+            plans.append(plan)
         return plans
 
 
@@ -197,7 +199,9 @@ def plan_against_lockfiles(
     plans = []
     for loaded, path in zip(manifests, lockfile_paths(manifests, lockfiles), strict=True):
         lock = load_lockfile(path, loaded.name, None) or new_lockfile(loaded.name, "unknown")
-        plans.append(make_offline_plan(loaded, lock, overrides, partial(on_changes, loaded)))
+        plan = make_offline_plan(loaded, lock, overrides, partial(on_changes, loaded))
+        plan.target = lockfiles.target
+        plans.append(plan)
     return plans
 
 

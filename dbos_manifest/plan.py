@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from .blocks import SpecBlock
 from .columns import Repeated, convert
+from .snapshot import FINAL_STATUSES
 from .spec import WorkflowSpec
 
 _STATUS_ORDER = (
@@ -25,8 +26,21 @@ class State(str, Enum):
     UNCHANGED = "unchanged"  # its row is what the manifest says
     DRIFTED = "drifted"  # the row of this workflow, but a compared field differs
     CONFLICT = "conflict"  # another identity under its id, or its deduplication id is held
-    VANISHED = "vanished"  # in the lockfile, and the row is gone
+    VANISHED = "vanished"  # in the lockfile, without a row, and retention explains it
+    MISSING = "missing"  # in the lockfile, without a row, and nothing explains it
     ORPHANED = "orphaned"  # in the lockfile, and the manifest has it no longer
+
+
+class Overrides(NamedTuple):
+    """What the user allows that would otherwise refuse."""
+
+    allow_drift: bool = False
+    skip_conflicts: bool = False
+    recreate_vanished: bool = False
+    recreate_missing: bool = False
+    skip_missing: bool = False
+    strict: bool = False
+    allow: frozenset[str] = frozenset()  # preflight codes
 
 
 class Decision(str, Enum):
@@ -35,20 +49,20 @@ class Decision(str, Enum):
     REFUSE = "refuse"
 
 
-class _Missing:
+class _Absent:
     """A value that one side does not have at all, which is not the same as null."""
 
     def __repr__(self) -> str:
         return "(not there)"
 
 
-MISSING = _Missing()
+ABSENT = _Absent()
 
 
 class Difference(NamedTuple):
     """A field in the manifest's words and units; both values in normal form, None for unset.
 
-    An argument that one side does not have is MISSING there.
+    An argument that one side does not have is ABSENT there.
     """
 
     field: str
@@ -63,13 +77,19 @@ class Change(NamedTuple):
     workflow: str | None
     entry: int | None  # index in `workflows`; None for an orphan
     state: State
-    status: str | None  # of DBOS, None without a row
+    status: str | None  # of the row; of a vanished workflow the final one in the lockfile, if any
     differences: tuple[Difference, ...] = ()
     comparable: bool = True  # False: only the identity could be compared
     held_by: str | None = None  # the live workflow that has its deduplication id
     held: bool = False  # with return-existing: `held_by` stands in for it, which is no conflict
+    outdated: tuple[str, ...] = ()  # options that no longer matter and in which the row differs
     reason: str | None = None
     spec: WorkflowSpec | None = None  # None for an orphan
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields that differ."""
+        return tuple([found.field for found in self.differences]) if self.differences else ()
 
     def of(self, spec: WorkflowSpec) -> Change:
         """The same said of another workflow."""
@@ -82,10 +102,11 @@ def make_change(state: State, spec: WorkflowSpec, status: str | None = None, **f
 
 
 class Alike(NamedTuple):
-    """Workflows in one state and status. They may differ in what differs, and in who holds their place."""
+    """Workflows in one state and status that differ from their rows in the same fields, if in any."""
 
     first: Change
     block: SpecBlock | None  # them, in manifest order; None for an orphan
+    uniform: bool = True  # whether they all have the differences of the first one
 
     @property
     def size(self) -> int:
@@ -136,25 +157,37 @@ def say_of_each(block: SpecBlock, said: Sequence[Change]) -> Changes:
     places: dict[tuple[object, ...], list[int]] = {}
     for place, kind in enumerate(convert(said, _kind)):
         places.setdefault(kind, []).append(place)
-    parts = [(said[same[0]], block.at(same)) for same in places.values()]
-    return Changes(block, said, [Alike(change.of(part[0]), part) for change, part in parts])
+    alike = []
+    for same in places.values():
+        first, part = said[same[0]], block.at(same)
+        differences = first.differences
+        uniform = not differences or all(said[place].differences == differences for place in same)
+        alike.append(Alike(first.of(part[0]), part, uniform))
+    return Changes(block, said, alike)
 
 
 def _kind(change: Change) -> tuple[object, ...]:
     """What is decided and counted by."""
-    return (change.state, change.status, change.comparable, change.held, change.held_by is None)
+    return (
+        change.state, change.status, change.comparable, change.held, change.held_by is None,
+        change.outdated, change.fields,
+    )  # fmt: skip
 
 
-def decide(change: Change, *, allow_drift: bool, skip_conflicts: bool, recreate_vanished: bool) -> Decision:
-    """What apply does about a change. Source: SPEC §3, third column."""
-    if change.state is State.CREATE:
+def decide(change: Change, overrides: Overrides) -> Decision:
+    """Decide what apply does about a change. Source: SPEC §3, third column."""
+    state = change.state
+    if state is State.DRIFTED:
+        return Decision.SKIP if overrides.allow_drift else Decision.REFUSE
+    if state is State.MISSING and not overrides.recreate_missing:
+        return Decision.SKIP if overrides.skip_missing else Decision.REFUSE
+    # what the lockfile knows to have ended never runs again
+    ended = state is State.VANISHED and change.status is not None
+    recreated = state is State.MISSING or (state is State.VANISHED and overrides.recreate_vanished)
+    if state is State.CONFLICT or (recreated and not ended and change.held_by is not None):
+        return Decision.SKIP if change.held or overrides.skip_conflicts else Decision.REFUSE
+    if state is State.CREATE or (recreated and not ended):
         return Decision.SEND
-    if change.state is State.DRIFTED:
-        return Decision.SKIP if allow_drift else Decision.REFUSE
-    if change.state is State.VANISHED and recreate_vanished and change.held_by is None:
-        return Decision.SEND
-    if change.state is State.CONFLICT or (change.state is State.VANISHED and recreate_vanished):
-        return Decision.SKIP if change.held or skip_conflicts else Decision.REFUSE
     return Decision.SKIP
 
 
@@ -166,10 +199,11 @@ class PlanSummary:
         self.unchanged_by_status: Counter[str] = Counter()
         self.not_comparable = 0
         self.held = 0
-        self.recreated = 0  # vanished, and sent again
+        self.recreated = 0  # vanished or missing, and enqueued again
+        self._outdated: Counter[tuple[str, bool]] = Counter()  # by option, and whether the workflow has ended
 
     def add(self, alike: Alike, decision: Decision | None = None) -> None:
-        """Count workflows; vanished ones that are decided to be sent count as some to enqueue too."""
+        """Count workflows; those without a row that are enqueued again count as some to enqueue too."""
         change, count = alike.first, alike.size
         if change.state is State.CONFLICT and change.held:
             self.held += count
@@ -178,8 +212,18 @@ class PlanSummary:
         if change.state is State.UNCHANGED:
             self.unchanged_by_status[change.status or "unknown"] += count
             self.not_comparable += 0 if change.comparable else count
-        elif change.state is State.VANISHED and decision is Decision.SEND:
+            for option in change.outdated:
+                self._outdated[option, change.status in FINAL_STATUSES] += count
+        elif change.state is not State.CREATE and decision is Decision.SEND:
             self.recreated += count
+
+    def include(self, other: PlanSummary) -> None:
+        """Add the counts of another manifest."""
+        for field in ("_states", "unchanged_by_status", "_outdated"):
+            getattr(self, field).update(getattr(other, field))
+        self.not_comparable += other.not_comparable
+        self.held += other.held
+        self.recreated += other.recreated
 
     def count(self, state: State) -> int:
         return self._states[state]
@@ -187,6 +231,18 @@ class PlanSummary:
     @property
     def to_enqueue(self) -> int:
         return self._states[State.CREATE] + self.recreated
+
+    def notes(self) -> list[str]:
+        """Describe each option in which unchanged workflows differ because it no longer matters to them."""
+        notes = []
+        for option in dict.fromkeys(option for option, _ in self._outdated):
+            ended, running = self._outdated[option, True], self._outdated[option, False]
+            count = ended + running
+            workflows = f"{'started' if running else 'finished'} workflow{'' if count == 1 else 's'}"
+            if running and ended:
+                workflows += f" ({ended:,} finished)"
+            notes.append(f"{count:,} {workflows} ran with another `{option}`")
+        return notes
 
     def closing_line(self) -> str:
         """`Plan: 178 to enqueue, 2 unchanged (1 SUCCESS, 1 ERROR), 0 drifted, 0 conflicts`."""
@@ -199,6 +255,7 @@ class PlanSummary:
         ]
         for count, word in (
             (self.count(State.VANISHED), "vanished"),
+            (self.count(State.MISSING), "missing"),
             (self.count(State.ORPHANED), "orphaned"),
             (self.held, "held"),
         ):

@@ -11,8 +11,8 @@ from .batch import FIRST_BYTES, Batch
 from .errors import Refused
 from .files import FileReader, read_schema
 from .operations import LockfileSettings
-from .plan import Changes
-from .planning import ManifestPlan, Overrides
+from .plan import Changes, Overrides
+from .planning import ManifestPlan
 from .saved_plan import PlanHeader, PlannedManifest, PlanWriter, SavedPlan
 from .system_db.connect import Database
 from .validation import LoadedManifest

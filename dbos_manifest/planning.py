@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from typing import NamedTuple
 
+from .absence import OldestRows, find_absent
 from .ahead import read_ahead
 from .batch import Batch
 from .blocks import SpecBlock, digest_block, split_heavy
@@ -17,7 +19,7 @@ from .diagnostic import Diagnostic, Severity
 from .errors import SchemaNotSupported
 from .lock_lines import LockEntry
 from .lockfile import Lockfile, Recorded
-from .plan import Change, Changes, Decision, PlanSummary, State, decide, say_of_all
+from .plan import Change, Changes, Decision, Overrides, PlanSummary, State, decide, say_of_all
 from .preflight import QueueCheck, Surroundings
 from .snapshot import QueueRow, SnapshotRow
 from .spec import WorkflowSpec
@@ -27,6 +29,7 @@ from .system_db.read import (
     read_clock_ms,
     read_deduplication_holders,
     read_known_names,
+    read_oldest_rows,
     read_queues,
     read_rows_of_other_times,
     read_run_by_old_worker,
@@ -40,16 +43,12 @@ from .system_db.write import options_without_column
 QUEUED = ("ENQUEUED", "DELAYED")
 _HELD_BY = ("id", "queue", "deduplication_id")
 _REFUSALS_KEPT = 100
-
-
-class Overrides(NamedTuple):
-    """What the user allows that would otherwise refuse."""
-
-    allow_drift: bool = False
-    skip_conflicts: bool = False
-    recreate_vanished: bool = False
-    strict: bool = False
-    allow: frozenset[str] = frozenset()  # preflight codes
+_REFUSED = {
+    State.DRIFTED: "drifted",
+    State.CONFLICT: "in conflict",
+    State.MISSING: "missing",
+    State.VANISHED: "vanished with a deduplication ID that is held",
+}
 
 
 @dataclass(slots=True)
@@ -62,11 +61,13 @@ class ManifestPlan:
 
     batch: Batch
     lock: Lockfile
+    database: str = ""  # as messages name it
+    target: str | None = None
     summary: PlanSummary = field(default_factory=PlanSummary)
     decisions: bytearray = field(default_factory=bytearray)
     findings: list[Diagnostic] = field(default_factory=list)
     refusals: list[Change] = field(default_factory=list)  # the first ones
-    refused: int = 0
+    refused: Counter[State] = field(default_factory=Counter)
     newest_queued_ms: int = 0
     left_alone: set[str] = field(default_factory=set)  # neither sent nor as the manifest says
     waiting_behind: dict[str, int] = field(default_factory=dict)  # queue -> rows there that start later
@@ -91,12 +92,7 @@ class ManifestPlan:
         to_send: list[SpecBlock] = []
 
         def decided(change: Change) -> Decision:
-            return decide(
-                change,
-                allow_drift=overrides.allow_drift,
-                skip_conflicts=overrides.skip_conflicts,
-                recreate_vanished=overrides.recreate_vanished,
-            )
+            return decide(change, overrides)
 
         for alike in changes.alike:
             decision = decided(alike.first)
@@ -106,7 +102,7 @@ class ManifestPlan:
             elif alike.first.state is not State.UNCHANGED:
                 self.left_alone.update(alike.ids)
             if decision is Decision.REFUSE:
-                self.refused += alike.size
+                self.refused[alike.first.state] += alike.size
         self.decisions += bytes(found is Decision.SEND for found in convert(changes.said, decided))
         if self.refused and (room := _REFUSALS_KEPT - len(self.refusals)):
             refused = changes.select(lambda change: decided(change) is Decision.REFUSE)
@@ -114,8 +110,19 @@ class ManifestPlan:
         return to_send
 
     def refuses(self, strict: bool) -> bool:
-        severe = (Severity.ERROR, Severity.WARNING) if strict else (Severity.ERROR,)
-        return self.refused > 0 or any(finding.severity in severe for finding in self.findings)
+        return bool(self.reasons_to_refuse(strict))
+
+    def reasons_to_refuse(self, strict: bool) -> list[str]:
+        """Count what makes apply refuse, as `["200 drifted", "1 preflight error"]`."""
+        reasons = [f"{self.refused[state]:,} {_REFUSED[state]}" for state in _REFUSED if self.refused[state]]
+        refusing = Counter(finding.severity for finding in self.refusing_findings(strict))
+        for severity, count in sorted(refusing.items()):
+            reasons.append(f"{count:,} preflight {severity.value}{'' if count == 1 else 's'}")
+        return reasons
+
+    def refusing_findings(self, strict: bool) -> list[Diagnostic]:
+        """The preflight diagnostics that make apply refuse."""
+        return [finding for finding in self.findings if strict or finding.severity is Severity.ERROR]
 
 
 def make_manifest_plan(
@@ -136,7 +143,7 @@ def make_manifest_plan(
     Raises: SchemaNotSupported naming the entry when a workflow to send sets an option that this
             database has no column for.
     """
-    plan = ManifestPlan(batch, lock)
+    plan = ManifestPlan(batch, lock, database.description)
     locked, known = 0, len(lock.ids())  # known before this plan adds what it finds
     queues, now_ms = retry.call(lambda: _read_surroundings(database))
     check = QueueCheck(queues, batch.queues, now_ms=now_ms)
@@ -147,11 +154,14 @@ def make_manifest_plan(
     def read(asked: _Asked) -> _Found:
         return retry.call(partial(_read_rows, database, asked))
 
+    read_oldest = cache(partial(read_oldest_of, database, retry))
+
     with read_ahead(database, read, chunks) as pairs:
         for asked, found in pairs:
             block = asked.block
             locked += sum(map(lock.ids().__contains__, block.ids)) if known else 0
-            changes = compare_block(block, found.rows, lock.ids(), found.holders)
+            absent = find_absent(lock, block.ids, found.rows, read_oldest) if known else {}
+            changes = compare_block(block, found.rows, absent, found.holders)
             for sent in plan.take(changes, overrides):
                 check.add(sent)
                 _check_storable(sent, unstorable)
@@ -187,7 +197,7 @@ def _check_storable(block: SpecBlock, unstorable: list[tuple[str, str]]) -> None
 
 def _record_existing(lock: Lockfile, changes: Changes, rows: Mapping[str, SnapshotRow]) -> None:
     """Record those whose rows were read one by one: the lockfile does not have them as they are."""
-    for first, block in changes.alike:
+    for first, block, _ in changes.alike:
         if first.state is State.UNCHANGED and block is not None:
             for spec, digest in zip(block, digest_block(block), strict=True):
                 if not (row := rows[spec.id]).shared:
@@ -218,6 +228,16 @@ def _read_around(database: Database, check: QueueCheck) -> Surroundings:
             waiting_behind=read_waiting_behind(connection, database, check.lowest_priorities),
             run_by_old_worker=read_run_by_old_worker(connection, database) if check.workflows else None,
         )
+
+
+def read_oldest_of(database: Database, retry: Retry) -> OldestRows:
+    """Read what `find_absent` judges by."""
+
+    def read() -> OldestRows:
+        with database.reading() as connection:
+            return read_oldest_rows(connection, database)
+
+    return retry.call(read)
 
 
 def _read_surroundings(database: Database) -> tuple[dict[str, QueueRow], int]:

@@ -15,8 +15,7 @@ from .canonical import encode_json
 from .diagnostic import Path
 from .errors import Refused
 from .matrix import Matrix
-from .plan import Changes, State
-from .planning import Overrides
+from .plan import Changes, Overrides, State
 from .spec import WorkflowSpec
 
 VERSION, REVISION = 1, 0
@@ -245,8 +244,8 @@ class SavedBatch(NamedTuple):
 class StaleCheck:
     """Compares what was planned with what is found now, workflow by workflow, in the same order.
 
-    One that was to be created and is there now, just as it was to be, is no surprise: an apply of this
-    plan was cut off and goes on.
+    One that was to be enqueued and has the intended row now is no surprise: an apply of this plan was
+    interrupted and continues.
     """
 
     def __init__(self, states: Iterable[int]) -> None:
@@ -259,7 +258,7 @@ class StaleCheck:
             return
         for workflow_id, change in zip(changes.ids, changes.said, strict=True):
             planned, found = next(self._states), _state_code(change.state, change.held)
-            done = planned == _CREATE and found == _UNCHANGED and change.comparable
+            done = planned in _MAY_BE_ENQUEUED and found == _UNCHANGED and change.comparable
             if planned != found and not done:
                 self.count += 1
                 if len(self.first) < 3:
@@ -270,7 +269,8 @@ def _state_code(state: State, held: bool) -> int:
     return _HELD if held else _STATES.index(state)
 
 
-_CREATE, _UNCHANGED = _state_code(State.CREATE, False), _state_code(State.UNCHANGED, False)
+_UNCHANGED = _state_code(State.UNCHANGED, False)
+_MAY_BE_ENQUEUED = [_state_code(state, False) for state in (State.CREATE, State.VANISHED, State.MISSING)]
 
 
 def _name(code: int) -> str:

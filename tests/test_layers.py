@@ -21,7 +21,7 @@ LAYERS = [
     "spec", "blocks", "options", "axis", "axis_files", "cron_ticks", "date_range", "axes", "matrix",
     "catalog", "values", "template", "entries", "findings", "expand",
     "batch", "selection", "uniqueness", "rules", "lint", "snapshot", "lock_lines", "lockfile", "lock_reader",
-    "plan", "comparison", "preflight",
+    "plan", "absence", "comparison", "preflight",
     "journal_file", "journal", "files", "beside", "sources", "validation", "system_db",
     "ahead", "planning", "offline", "saved_plan", "apply", "wait", "operations", "apply_operations",
     "plan_operations",

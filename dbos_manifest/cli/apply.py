@@ -50,7 +50,8 @@ MOST_SHOWN = 20
 _FIXED_BY_A_PLAN = {
     "var": "--var", "vars_file": "--vars-file", "select": "--select", "ids_from": "--ids-from",
     "entry": "--entry", "lockfile": "--lockfile", "target": "--target", "allow_drift": "--allow-drift",
-    "skip_conflicts": "--skip-conflicts", "recreate_vanished": "--recreate-vanished", "allow": "--allow",
+    "skip_conflicts": "--skip-conflicts", "recreate_vanished": "--recreate-vanished",
+    "recreate_missing": "--recreate-missing", "skip_missing": "--skip-missing", "allow": "--allow",
     "strict": "--strict", "locked": "--locked",
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ import click
 
 from ..errors import UsageError
 from ..operations import DatabaseSettings, LockfileSettings
-from ..planning import Overrides
+from ..plan import Overrides
 from ..system_db.retry import RetryNotice
 from .options import duration, option, override, together
 from .output import say
@@ -40,7 +40,13 @@ lockfile_options = together(
 override_options = together(
     override("--allow-drift", is_flag=True, help="Skip drifted workflows instead of refusing."),
     override("--skip-conflicts", is_flag=True, help="Skip conflicting workflows instead of refusing."),
-    override("--recreate-vanished", is_flag=True, help="Enqueue again what the database no longer has."),
+    override(
+        "--recreate-vanished",
+        is_flag=True,
+        help="Enqueue vanished workflows again, except those seen to end.",
+    ),
+    override("--recreate-missing", is_flag=True, help="Enqueue missing workflows again."),
+    override("--skip-missing", is_flag=True, help="Skip missing workflows instead of refusing."),
     override("--allow", multiple=True, metavar="CODE", help="Pass over a preflight finding; repeatable."),
     option("--strict", is_flag=True, help="Treat preflight warnings as errors."),
 )
@@ -78,10 +84,18 @@ def lockfile_settings(options: dict[str, Any]) -> LockfileSettings:
 
 
 def overrides(options: dict[str, Any]) -> Overrides:
+    """Take the overrides out of a command's keyword arguments.
+
+    Raises: UsageError for two that exclude each other.
+    """
+    if options["recreate_missing"] and options["skip_missing"]:
+        raise UsageError("--recreate-missing and --skip-missing exclude each other")
     return Overrides(
         allow_drift=options.pop("allow_drift"),
         skip_conflicts=options.pop("skip_conflicts"),
         recreate_vanished=options.pop("recreate_vanished"),
+        recreate_missing=options.pop("recreate_missing"),
+        skip_missing=options.pop("skip_missing"),
         strict=options.pop("strict"),
         allow=frozenset(options.pop("allow")),
     )

@@ -12,8 +12,9 @@ import click
 from ..errors import UsageError
 from ..files import replace_file
 from ..operations import LockfileSettings, plan_against_lockfiles, plan_files
+from ..plan import Overrides
 from ..plan_operations import begin_plan
-from ..planning import ManifestPlan, Overrides
+from ..planning import ManifestPlan
 from ..saved_plan import PlanWriter
 from ..system_db.connect import Database
 from ..validation import Validation
@@ -42,9 +43,7 @@ from .plans import PLAN_FORMATS, PlanView, Views, locate_findings, make_plan_vie
 @override_options
 @verify_option
 @show_values_option
-@option(
-    "--exit-code", is_flag=True, help="Exit 10 when something would be enqueued, 6 when apply would refuse."
-)
+@option("--exit-code", is_flag=True, help="Exit 10 when something would be enqueued.")
 @option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan, for `apply FILE`.")
 @option(
     "--against",
@@ -63,22 +62,25 @@ def plan(
     against: str,
     **options: Any,
 ) -> int:
-    """Compare manifests with the DBOS system database and the lockfile; changes nothing."""
+    """Compare manifests with the DBOS system database and the lockfile; changes nothing.
+
+    Exits 6 when apply would refuse.
+    """
     if out is not None and against == "lock":
         raise UsageError("--out and --against lock exclude each other", "a saved plan rests on the database")
     validation = load_manifests(paths, options)
     with ExitStack() as held:
         sinks = held.enter_context(open_outputs(outputs, "text"))
-        views: list[PlanView] = [make_plan_view(sink, validation, show_values) for sink in sinks]
+        views: list[PlanView] = [
+            make_plan_view(sink, validation, show_values, verdict=True) for sink in sinks
+        ]
         writer = PlanWriter(held.enter_context(replace_file(out))) if out is not None else None
         plans, strict = _make(validation, views, writer, against, options)
         if writer is not None:
             writer.end()
-    if not exit_code:
-        return 0
     if any(plan.refuses(strict) for plan in plans):
         return 6
-    return 10 if any(plan.to_send for plan in plans) else 0
+    return 10 if exit_code and any(plan.to_send for plan in plans) else 0
 
 
 def _make(

@@ -33,12 +33,14 @@ class PlanView(Protocol):
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None: ...
 
 
-def make_plan_view(sink: Sink, validation: Validation, show_values: bool | None) -> PlanView:
+def make_plan_view(
+    sink: Sink, validation: Validation, show_values: bool | None, *, verdict: bool = False
+) -> PlanView:
     """The view of a form. Values are shown on a terminal or when asked for."""
     format, write, paint = sink
     if format == "text":
         shown = on_terminal() if show_values is None else show_values
-        return PlanText(screenful(), shown, paint, write)
+        return PlanText(screenful(), shown, paint, write, verdict=verdict)
     values = bool(show_values)
     if format in ("github", "sarif", "junit"):
         return ProblemView(format, write, validation)

@@ -28,6 +28,7 @@ class Group:
     first: Change
     last: Change
     matrix: Matrix | None
+    uniform: bool = True  # whether all have the differences of the first one
     count: int = 0
     values: list[dict[str, None]] = field(default_factory=list)  # of each name of the matrix, as labels
 
@@ -106,13 +107,17 @@ class Groups:
             group = self._group_of(batch, alike.first)
             group.last = alike.last
             group.count += alike.size
+            if alike.first.differences:
+                same = alike.uniform and alike.first.differences == group.first.differences
+                group.uniform = group.uniform and same
             if alike.block is not None:
                 group.note(alike.block.columns["binding"])
 
     def _group_of(self, batch: Batch, change: Change) -> Group:
         groups = self._groups.setdefault(batch.name, {})
         matrix = batch.matrix_of(change.entry) if change.entry is not None else None
-        kind = (change.entry if matrix is not None else None, change.workflow, change.state, change.status)
+        entry = change.entry if matrix is not None else None
+        kind = (entry, change.workflow, change.state, change.status, change.fields)
         group = groups.get(kind)
         if group is None:
             group = groups[kind] = Group(change, change, matrix)
@@ -138,7 +143,7 @@ def _by_entry(batch: Batch, alike: Alike) -> Iterable[Alike]:
     for place, key in enumerate(zip(entries, workflows, strict=True)):
         places.setdefault(key, []).append(place)
     parts = map(block.at, places.values())
-    return [Alike(alike.first.of(part[0]), part) for part in parts]
+    return [Alike(alike.first.of(part[0]), part, alike.uniform) for part in parts]
 
 
 def describe_group(group: Group) -> str:
@@ -156,7 +161,7 @@ def ids_of(group: Group) -> str:
     return ids if group.count == 1 else f"{ids} … {printable(group.last.id)}"
 
 
-SINGLED_OUT = frozenset({State.DRIFTED, State.CONFLICT, State.VANISHED, State.ORPHANED})
+SINGLED_OUT = frozenset({State.DRIFTED, State.CONFLICT, State.VANISHED, State.MISSING, State.ORPHANED})
 """States that a reviewer wants to see one by one, not only counted."""
 
 

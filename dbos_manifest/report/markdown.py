@@ -104,6 +104,8 @@ class PlanMarkdown:
         for queue, count in plan.waiting_behind.items():
             yield f"- {code(queue)}: {count_of(count, 'workflow')} already queued there would start later"
             yield ""
+        for note in plan.summary.notes():
+            yield from (f"- {_plain(note)}", "")
         yield from fold(f"Findings ({len(plan.findings)})", diagnostic_lines(plan.findings))
         total = self._counts.get(plan.name, 0)
         yield from fold(f"One by one ({total:,})", self._details(plan.name, total))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..batch import Batch
-from ..plan import MISSING, Change, Changes, Difference, State
+from ..plan import ABSENT, Change, Changes, Difference, State
 from ..planning import ManifestPlan
 from .diagnostics import diagnostic_json
 
@@ -38,7 +38,7 @@ def _difference_json(difference: Difference, show_values: bool) -> dict[str, Any
     if show_values:
         for side in ("database", "manifest"):
             value = getattr(difference, side)
-            if value is not MISSING:
+            if value is not ABSENT:
                 out[side] = value
     return out
 
@@ -52,6 +52,7 @@ def summary_json(plan: ManifestPlan, strict: bool) -> dict[str, Any]:
         "to_enqueue": plan.to_send,
         "refused": plan.refuses(strict),
         "waiting_behind": plan.waiting_behind,
+        "notes": plan.summary.notes(),
         "findings": [diagnostic_json(finding) for finding in plan.findings],
     }
 

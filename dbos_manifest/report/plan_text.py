@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from ..batch import Batch
-from ..plan import MISSING, Change, Changes, Difference, State
+from ..plan import ABSENT, Change, Changes, Difference, PlanSummary, State
 from ..planning import ManifestPlan
-from .groups import Groups, describe_group, ids_of, singled_out
+from .groups import Group, Groups, describe_group, ids_of, singled_out
 from .text import Paint, count_of, plain, printable, show_value
 
 SIGNS = {
@@ -18,6 +18,7 @@ SIGNS = {
     State.DRIFTED: ("~", "yellow"),
     State.CONFLICT: ("!", "red"),
     State.VANISHED: ("?", "yellow"),
+    State.MISSING: ("!", "red"),
     State.ORPHANED: ("-", "dim"),
 }
 _MOST_IN_FULL = 20  # drifted, conflicting and vanished workflows shown one by one beyond a screenful
@@ -39,11 +40,15 @@ class PlanText:
         show_values: bool,
         paint: Paint = plain,
         write: Callable[[str], object] = lambda text: None,
+        *,
+        verdict: bool = False,
     ) -> None:
+        """`verdict`: end with what apply would do, and where."""
         self._screenful = screenful
         self._show_values = show_values
         self._paint = paint
         self._write = write
+        self._verdict = verdict
         self._shown: dict[str, _Shown] = {}
         self._groups = Groups()
 
@@ -54,11 +59,14 @@ class PlanText:
             shown.lines += changes.each()
         self._groups.add(batch, changes)
         if room := _MOST_IN_FULL - len(shown.singled_out):
-            shown.singled_out += islice(singled_out(changes), room)
+            shown.singled_out += islice(_singled_out(changes), room)
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         for plan in plans:
             for line in self.lines(plan):
+                self._write(f"{line}\n")
+        if self._verdict and plans:
+            for line in verdict_lines(plans, strict):
                 self._write(f"{line}\n")
 
     def lines(self, plan: ManifestPlan) -> Iterator[str]:
@@ -72,18 +80,64 @@ class PlanText:
             for group in self._groups.of(plan.name):
                 sign, style = SIGNS[group.first.state]
                 yield f"  {self._paint(style, sign)} {ids_of(group)}  {describe_group(group)}"
+                for text in self._group_differences(group):
+                    yield f"      {self._paint(style, text)}"
             for change in shown.singled_out:
                 yield from self._line(change)
         for queue, count in plan.waiting_behind.items():
             rows = count_of(count, "workflow")
             yield f"  {printable(queue)}: {rows} already queued there would start later"
+        for note in plan.summary.notes():
+            yield f"  note: {note}"
         yield plan.summary.closing_line()
+
+    def _group_differences(self, group: Group) -> Iterator[str]:
+        for difference in group.first.differences:
+            if group.uniform:
+                yield describe_difference(difference, self._show_values)
+            else:
+                yield f"{printable(difference.field)} (not the same in all)"
 
     def _line(self, change: Change) -> Iterator[str]:
         sign, style = SIGNS[change.state]
         yield f"  {self._paint(style, sign)} {printable(change.id)}  {printable(', '.join(notes_of(change)))}"
         for difference in change.differences:
             yield f"      {self._paint(style, describe_difference(difference, self._show_values))}"
+
+
+def _singled_out(changes: Changes) -> Iterator[Change]:
+    """The workflows that are listed one by one: not those whose group shows all that differs."""
+    shown = {
+        (alike.first.state, alike.first.status, alike.first.fields)
+        for alike in changes.alike
+        if alike.first.differences and alike.uniform and alike.size > 1
+    }
+    for change in singled_out(changes):
+        if (change.state, change.status, change.fields) not in shown:
+            yield change
+
+
+def verdict_lines(plans: Sequence[ManifestPlan], strict: bool) -> Iterator[str]:
+    """Say what apply would do, and to which database; for several manifests after their total."""
+    if len(plans) > 1:
+        total = PlanSummary()
+        for plan in plans:
+            total.include(plan.summary)
+        yield f"Total of {len(plans)} manifests: {total.closing_line().removeprefix('Plan: ')}"
+    refusing = [plan for plan in plans if plan.refuses(strict)]
+    count = sum(plan.to_send for plan in plans)
+    if refusing:
+        reasons = [", ".join(plan.reasons_to_refuse(strict)) for plan in refusing]
+        if len(plans) > 1:
+            pairs = zip(refusing, reasons, strict=True)
+            reasons = [f"`{printable(plan.name)}` has {reason}" for plan, reason in pairs]
+        verdict = f"Apply would refuse: {'; '.join(reasons)}"
+    else:
+        verdict = f"Apply would enqueue {count_of(count, 'workflow') if count else 'nothing'}"
+    first = plans[0]
+    places = [f"target {first.target}"] if first.target else []
+    places.append(f"database {first.database}" if first.database else "compared with the lockfile only")
+    yield f"{verdict}  ({printable(', '.join(places))})"
 
 
 def notes_of(change: Change) -> list[str]:
@@ -104,7 +158,7 @@ def describe_difference(difference: Difference, show_values: bool) -> str:
     if not show_values:
         return field
     values = [
-        str(value) if value is MISSING else show_value(value)
+        str(value) if value is ABSENT else show_value(value)
         for value in (difference.database, difference.manifest)
     ]
     return f"{field}: {' -> '.join(values)}"

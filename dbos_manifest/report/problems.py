@@ -13,7 +13,12 @@ from ..planning import ManifestPlan
 from .groups import singled_out
 from .plan_text import notes_of
 
-_CODES = {State.DRIFTED: "drifted", State.CONFLICT: "conflict", State.VANISHED: "vanished"}
+_CODES = {
+    State.DRIFTED: "drifted",
+    State.CONFLICT: "conflict",
+    State.VANISHED: "vanished",
+    State.MISSING: "missing",
+}
 
 
 class PlanProblems:
@@ -54,7 +59,8 @@ class PlanProblems:
 _HELP = {
     State.DRIFTED: "an enqueued workflow cannot be changed: give the new one another id",
     State.CONFLICT: "give the workflow an id, or a deduplication id, of its own",
-    State.VANISHED: "--recreate-vanished enqueues it again",
+    State.VANISHED: "--recreate-vanished enqueues it again, unless it was seen to end",
+    State.MISSING: "--recreate-missing enqueues it again; --skip-missing if it ran and its row was deleted",
 }
 
 

@@ -43,6 +43,11 @@ class Database:
         self.connect_words: dict[str, str] = {}
         self._open: set[Any] = set()  # the driver's connections that are in use
 
+    @property
+    def description(self) -> str:
+        """Name the database for a person: `app on db.example:5432, schema dbos`."""
+        return f"{self.label}, schema {self.schema}" if self.schema else self.label
+
     def table(self, name: str) -> str:
         """A DBOS table's name, quoted, for a statement."""
         if self.dialect == "sqlite":

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 
+from ..absence import OldestRows
 from ..snapshot import FINAL_STATUSES, LiveRow, QueueRow, SnapshotRow
 from .connect import Database
 
@@ -184,6 +185,22 @@ def _column(database: Database, name: str) -> str:
         updated = f"CASE WHEN ws.status IN ({final}) THEN ws.updated_at END"
         return f"COALESCE(ws.completed_at, {updated})" if name in layout.status else updated
     return f"ws.{name}" if name in layout.status else "NULL"
+
+
+def read_oldest_rows(connection: Connection, database: Database) -> OldestRows:
+    """Read when the oldest row, and the oldest one that has ended, were created.
+
+    Cost:   both follow the index of `created_at`, the second over the rows that wait or run.
+    """
+    table = database.table("workflow_status")
+    final = ", ".join(f"'{status}'" for status in sorted(FINAL_STATUSES))
+    first, completed = (
+        connection.execute(
+            text(f"SELECT created_at FROM {table} {where} ORDER BY created_at LIMIT 1")
+        ).scalar()
+        for where in ("", f"WHERE status IN ({final})")
+    )
+    return OldestRows(first, completed)
 
 
 def read_deduplication_holders(

@@ -70,14 +70,136 @@ def test_drift_refuses_and_sends_nothing(run_db: Cli, jobs: Path, database_url: 
     assert jobs.with_name("jobs.lock.jsonl").read_text().splitlines()[1] == lock_line
 
 
-def test_a_vanished_workflow_is_not_sent_again(run_db: Cli, jobs: Path, database_url: str) -> None:
+def remove(database_url: str, where: str) -> None:
+    execute(database_url, f"DELETE FROM workflow_status WHERE {where}")
+
+
+def not_enqueued(run_db: Cli) -> str:
+    return run_db("status", "jobs.yaml", "--only", "NOT_ENQUEUED", "-o", "ids").out
+
+
+def test_a_vanished_workflow_is_not_enqueued_again(run_db: Cli, jobs: Path, database_url: str) -> None:
     run_db("apply", "jobs.yaml")
-    execute(database_url, "DELETE FROM workflow_status WHERE workflow_uuid = 'b'")
+    execute(
+        database_url, "UPDATE workflow_status SET created_at = created_at + 60000 WHERE workflow_uuid <> 'b'"
+    )
+    remove(database_url, "workflow_uuid = 'b'")
     again = run_db("apply", "jobs.yaml")
     assert (again.code, "1 vanished" in again.out) == (0, True)
-    assert run_db("status", "jobs.yaml", "--only", "NOT_ENQUEUED", "-o", "ids").out == "b\n"
+    assert run_db("lock", "verify", "jobs.yaml").code == 6  # the other rows are younger than their entries
+    assert not_enqueued(run_db) == "b\n"
     assert run_db("apply", "jobs.yaml", "--recreate-vanished").code == 0
-    assert run_db("status", "jobs.yaml", "--only", "NOT_ENQUEUED", "-o", "ids").out == ""
+    assert not_enqueued(run_db) == ""
+
+
+@pytest.mark.parametrize(
+    "lost", ["workflow_uuid = 'a'", "workflow_uuid = 'b'", "workflow_uuid = 'c'", "1 = 1"]
+)
+def test_a_missing_workflow_refuses(run_db: Cli, jobs: Path, database_url: str, lost: str) -> None:
+    """Rows that no retention explains: lost by a crash, a restore, or a reset."""
+    run_db("apply", "jobs.yaml")
+    remove(database_url, lost)
+    gone = not_enqueued(run_db)
+    lock = jobs.with_name("jobs.lock.jsonl").read_bytes()
+    for words in (
+        ("plan", "jobs.yaml"),
+        ("plan", "jobs.yaml", "--exit-code"),
+        ("apply", "jobs.yaml"),
+        ("apply", "jobs.yaml", "--locked"),
+        ("apply", "jobs.yaml", "--recreate-vanished"),
+        ("lock", "verify", "jobs.yaml"),
+    ):
+        refused = run_db(*words)
+        assert (refused.code, "missing" in refused.out + refused.err) == (6, True), words
+    assert not_enqueued(run_db) == gone
+    assert "--recreate-missing" in run_db("apply", "jobs.yaml").err
+    assert run_db("plan", "jobs.yaml", "--recreate-missing", "--skip-missing").code == 2
+    skipped = run_db("apply", "jobs.yaml", "--skip-missing")
+    assert (skipped.code, not_enqueued(run_db)) == (0, gone)
+    assert jobs.with_name("jobs.lock.jsonl").read_bytes() == lock
+    assert run_db("plan", "jobs.yaml", "--recreate-missing", "--exit-code").code == 10
+    recreated = run_db("apply", "jobs.yaml", "--recreate-missing")
+    assert (recreated.code, not_enqueued(run_db)) == (0, "")
+    assert f"{len(gone.split())} enqueued" in recreated.out
+    assert run_db("lock", "verify", "jobs.yaml").code == 0
+
+
+@pytest.mark.parametrize("status", ["SUCCESS", "ERROR", "CANCELLED"])
+def test_what_was_seen_to_end_never_runs_again(
+    run_db: Cli, jobs: Path, database_url: str, status: str
+) -> None:
+    """Not even in an empty database, whichever option recreates what."""
+    run_db("apply", "jobs.yaml")
+    execute(database_url, f"UPDATE workflow_status SET status = '{status}', completed_at = created_at + 1")
+    run_db("apply", "jobs.yaml", "--wait")
+    remove(database_url, "1 = 1")
+    for words in ((), ("--recreate-vanished",), ("--recreate-missing",)):
+        done = run_db("apply", "jobs.yaml", *words)
+        assert (done.code, "0 enqueued" in done.out) == (0, True), words
+        assert f"vanished, ingest, {status}" in done.out
+    assert run_db("lock", "verify", "jobs.yaml").code == 0
+
+
+def test_changed_steering_of_a_backfill(run_db: Cli, tmp_path: Path, database_url: str) -> None:
+    """Finished workflows are noted once per option; those still queued are drifted, named once as well."""
+
+    def write(**defaults: object) -> None:
+        manifest = {
+            "version": 1,
+            "name": "backfill",
+            "defaults": {"queue": "q", "workflow": "f", **defaults},
+            "workflows": [{"id": "w-${{ n | str }}", "matrix": {"n": {"range": {"stop": 1000}}}}],
+        }
+        (tmp_path / "jobs.yaml").write_text(json.dumps(manifest))
+
+    write(timeout="10m")
+    assert run_db("apply", "jobs.yaml").code == 0
+    execute(database_url, "UPDATE workflow_status SET status = 'SUCCESS', completed_at = created_at + 1")
+    write(timeout="20m")
+    plan = run_db("plan", "jobs.yaml")
+    assert (plan.code, plan.out.count("timeout")) == (0, 1)
+    assert "note: 1,000 finished workflows ran with another `timeout`" in plan.out
+    execute(
+        database_url,
+        "UPDATE workflow_status SET status = 'ENQUEUED', completed_at = NULL "
+        "WHERE workflow_uuid BETWEEN 'w-800' AND 'w-999' AND length(workflow_uuid) = 5",
+    )
+    plan = run_db("plan", "jobs.yaml", "--show-values")
+    assert plan.code == 6
+    (named,) = [line for line in plan.out.splitlines() if line.strip().startswith("timeout")]
+    assert named == "      timeout: 600000 -> 1200000"
+    assert "note: 800 finished workflows ran with another `timeout`" in plan.out
+    assert "Apply would refuse: 200 drifted" in plan.out
+    summary = run_db("plan", "jobs.yaml", "-o", "json").json["summary"][0]
+    assert summary["notes"] == ["800 finished workflows ran with another `timeout`"]
+    assert "800 finished workflows ran with another" in run_db("plan", "jobs.yaml", "-o", "markdown").out
+    assert run_db("apply", "jobs.yaml", "--allow-drift").code == 0
+    again = run_db("plan", "jobs.yaml", "--allow-drift")  # the lockfile vouches for the finished ones now
+    assert (again.code, "800 finished workflows ran" in again.out) == (0, True)
+
+
+def test_a_plan_ends_with_its_verdict(run_db: Cli, jobs: Path, tmp_path: Path) -> None:
+    def verdict(*words: str) -> tuple[int, str]:
+        done = run_db("plan", *words)
+        return done.code, done.out.splitlines()[-1].partition("  (")[0]
+
+    assert verdict("jobs.yaml") == (0, "Apply would enqueue 3 workflows")
+    assert verdict("jobs.yaml", "--exit-code") == (10, "Apply would enqueue 3 workflows")
+    assert verdict("jobs.yaml", "--strict") == (6, "Apply would refuse: 1 preflight warning")
+    strict = run_db("apply", "jobs.yaml", "--strict")
+    assert (strict.code, "1 preflight warning" in strict.err) == (6, True)
+    assert verdict("jobs.yaml", "--strict", "--allow", "queue-not-registered")[0] == 0
+    assert "(target prod, database " in run_db("plan", "jobs.yaml", "--target", "prod").out.splitlines()[-1]
+    run_db("apply", "jobs.yaml")
+    assert verdict("jobs.yaml") == (0, "Apply would enqueue nothing")
+    assert verdict("jobs.yaml", "--exit-code")[0] == 0
+    jobs.write_text(jobs.read_text().replace("args: [1]", "args: [10]"))
+    (tmp_path / "more.yaml").write_text(
+        "version: 1\nname: more\nworkflows: [{id: m, workflow: f, queue: etl}]\n"
+    )
+    assert verdict("jobs.yaml", "more.yaml") == (6, "Apply would refuse: `jobs` has 1 drifted")
+    total = run_db("plan", "jobs.yaml", "more.yaml").out.splitlines()[-2]
+    assert total.startswith("Total of 2 manifests: 1 to enqueue, 2 unchanged (2 ENQUEUED), 1 drifted")
 
 
 def test_an_orphan_is_reported(run_db: Cli, run: Cli, jobs: Path) -> None:
@@ -271,7 +393,7 @@ def test_a_large_plan_fits_a_screen(run_db: Cli, tmp_path: Path) -> None:
     entries = "".join(f"  - {{id: w{number:03}, workflow: f, queue: q}}\n" for number in range(250))
     (tmp_path / "many.yaml").write_text(f"version: 1\nname: many\nworkflows:\n{entries}")
     lines = run_db("plan", "many.yaml").out.splitlines()
-    assert lines[1:] == [
+    assert lines[1:-1] == [
         "  + w000 … w249  250 × create, f",
         "Plan: 250 to enqueue, 0 unchanged, 0 drifted, 0 conflicts",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -78,6 +79,11 @@ def check_form(form: str, text: str) -> None:
             assert line.startswith(("::error ", "::warning ")) or "::" not in line
 
 
+def without_database(text: str) -> str:
+    """The text without the name of the test's own database."""
+    return re.sub(r"\(database .*\)$", "(database …)", text, flags=re.M)
+
+
 @pytest.mark.parametrize("form", ["text", "json", "github", "sarif", "junit", "markdown"])
 def test_validate(run: Cli, tmp_path: Path, form: str) -> None:
     (tmp_path / "broken.yaml").write_text(BROKEN)
@@ -102,9 +108,9 @@ def changed(run_db: Cli, tmp_path: Path) -> Cli:
 @pytest.mark.parametrize("form", PLAN_FORMS)
 def test_plan(changed: Cli, form: str) -> None:
     done = changed("plan", "orders.yaml", "-o", form, "--show-values")
-    assert done.code == 0
+    assert done.code == 6
     check_form(form, done.out)
-    check_golden(f"plan.{form}", done.out)
+    check_golden(f"plan.{form}", without_database(done.out))
 
 
 def test_no_stored_value_leaves_without_being_asked_for(changed: Cli) -> None:
@@ -134,9 +140,9 @@ def test_several_at_once(changed: Cli) -> None:
     assert changed("plan", "orders.yaml", *words).code == 2  # no such folder
     Path("out").mkdir()
     done = changed("plan", "orders.yaml", *words, "--show-values")
-    assert done.out == (GOLDEN / "plan.text").read_text()
+    assert without_database(done.out) == (GOLDEN / "plan.text").read_text()
     for form in PLAN_FORMS:
-        assert (Path("out") / form).read_text() == (GOLDEN / f"plan.{form}").read_text()
+        assert without_database((Path("out") / form).read_text()) == (GOLDEN / f"plan.{form}").read_text()
     refused = changed("plan", "orders.yaml", "-o", "json", "-o", "sarif")
     assert (refused.code, "write one as sarif=FILE" in refused.err) == (2, True)
     assert changed("plan", "orders.yaml", "-o", "xml").code == 2
@@ -169,7 +175,7 @@ def test_a_large_plan_is_one_screen(run_db: Cli, tmp_path: Path) -> None:
     (tmp_path / "year.yaml").write_text(manifest)
     run_db("apply", "year.yaml", "--select", "day<2026-03-01 region=eu")
     done = run_db("plan", "year.yaml")
-    assert done.out.splitlines()[1:] == [
+    assert done.out.splitlines()[1:-1] == [
         "  = 2026-01-01-eu-0 … 2026-02-28-eu-49  2,950 × unchanged, w, ENQUEUED: "
         "day 2026-01-01 … 2026-02-28 (59), region eu, n 0 … 49 (50)",
         "  + 2026-01-01-us-0 … 2026-04-10-us-49  7,050 × create, w: "

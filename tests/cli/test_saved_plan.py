@@ -68,7 +68,7 @@ def test_a_stale_plan_is_refused(run_db: Cli, jobs: Path, database_url: str) -> 
         connection.execute(text(f"DELETE FROM {schema}workflow_status WHERE workflow_uuid IN ('a', 'c')"))
     engine.dispose()
     gone = run_db("apply", "plan.jsonl")
-    refused(gone, "c was unchanged and is vanished")
+    refused(gone, "c was unchanged and is missing")
     Path("jobs.lock.jsonl").unlink()
     refused(run_db("apply", "plan.jsonl"), "c was unchanged and is create")
     assert "Status: 3 NOT_ENQUEUED" in run_db("status", "jobs.yaml").out
@@ -171,4 +171,5 @@ def test_a_plan_without_a_database(run_db: Cli, run: Cli, jobs: Path) -> None:
         "  = c  ingest, IN THE LOCKFILE",
         "  - a  orphaned, ingest",
         "Plan: 1 to enqueue, 1 unchanged (1 IN THE LOCKFILE), 1 drifted, 0 conflicts, 1 orphaned",
+        "Apply would refuse: 1 drifted  (compared with the lockfile only)",
     ]

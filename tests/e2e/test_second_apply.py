@@ -94,7 +94,7 @@ STATUSES = {
     "rewound-waiting": "ENQUEUED",
     "rewound-to-its-end": "SUCCESS",
 }
-VANISHED = {"deleted-by-retention", "deleted-while-enqueued"}
+DELETED = {"deleted-by-retention", "deleted-while-enqueued"}
 NEVER_STARTED = {
     "enqueued", "delayed", "not-before", "delay-changed",
 }  # fmt: skip
@@ -154,8 +154,9 @@ def check_refused(
 ) -> dict[str, tuple[str, list[str]]]:
     """Apply these workflows, which must be refused: why, as id -> state and fields."""
     manifest = write_workflows(cli.folder / "life.json", workflows)
-    (refused,) = check_nothing_moves(cli, rows, manifest, "-o", "json", expect=6).json()["manifests"]
-    assert refused["counts"]["vanished"] == len(VANISHED)
+    done = check_nothing_moves(cli, rows, manifest, "--skip-missing", "-o", "json", expect=6)
+    (refused,) = done.json()["manifests"]
+    assert refused["counts"]["missing"] == len(DELETED)
     return {
         change["id"]: (change["state"], sorted({_option(difference) for difference in change["differences"]}))
         for change in refused["refusals"]
@@ -175,18 +176,19 @@ def test_every_dbos_status(
     bring_to_every_status(client, rows, start_worker)
     check_the_rows_are_as_meant(rows)
 
-    changes = cli.plan(manifest).changes()
+    changes = cli.plan(manifest, expect=6).changes()
     assert {i: c["state"] for i, c in changes.items()} == {
         **dict.fromkeys(STATUSES, "unchanged"),
-        **dict.fromkeys(VANISHED, "vanished"),
+        **dict.fromkeys(DELETED, "missing"),  # rows as old as theirs are left
     }
-    assert {i: c["status"] for i, c in changes.items() if i not in VANISHED} == STATUSES
+    assert {i: c["status"] for i, c in changes.items() if i not in DELETED} == STATUSES
     assert all(change["comparable"] for change in changes.values())
-    assert "Plan: 0 to enqueue" in check_nothing_moves(cli, rows, manifest).out
-    check_nothing_moves(cli, rows, manifest, "--locked")
+    check_nothing_moves(cli, rows, manifest, expect=6)
+    assert "Plan: 0 to enqueue" in check_nothing_moves(cli, rows, manifest, "--skip-missing").out
+    check_nothing_moves(cli, rows, manifest, "--skip-missing", "--locked")
 
     check_argument_changes_are_drift(cli, rows)
-    check_placement_changes_are_drift_before_the_start(cli, rows)
+    check_steering_changes_are_drift_before_the_start(cli, rows)
     check_another_identity_is_a_conflict(cli, rows)
 
 
@@ -201,14 +203,12 @@ def check_the_rows_are_as_meant(rows: Rows) -> None:
     assert rows.column("application_version")["succeeded"] == "2026.1"
     assert rows.column("application_name")["succeeded-any-application"] == "orders"
     assert rows.column("was_forked_from")["forked"]
-    assert not VANISHED & rows.column("status").keys()
+    assert not DELETED & rows.column("status").keys()
 
 
 CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "args": lambda entry: [*entry.get("args", []), "more"],
     "kwargs": lambda entry: {**entry.get("kwargs", {}), "dry_run": True},
-    "timeout": lambda entry: "2h",
-    "priority": lambda entry: 6,
     "authenticated_user": lambda entry: "bob",
     "authenticated_roles": lambda entry: ["auditor", "admin"],
     "assumed_role": lambda entry: "auditor",
@@ -228,10 +228,12 @@ def check_argument_changes_are_drift(cli: Cli, rows: Rows) -> None:
     for option, value in CHANGES.items():
         found = check_refused(cli, rows, changed(option, value))
         assert found == dict.fromkeys(STATUSES, ("drifted", [option]))
-    check_nothing_moves(cli, rows, cli.folder / "life.json", "--allow-drift")
+    check_nothing_moves(cli, rows, cli.folder / "life.json", "--skip-missing", "--allow-drift")
 
 
-PLACEMENT: dict[str, object] = {
+STEERING: dict[str, object] = {
+    "timeout": "2h",
+    "priority": 6,
     "queue": "serial",
     "queue_partition_key": "eu",
     "deduplication_id": "another",
@@ -239,9 +241,9 @@ PLACEMENT: dict[str, object] = {
 }
 
 
-def check_placement_changes_are_drift_before_the_start(cli: Cli, rows: Rows) -> None:
-    """Once a workflow has started, DBOS itself has rewritten these columns."""
-    for option, value in PLACEMENT.items():
+def check_steering_changes_are_drift_before_the_start(cli: Cli, rows: Rows) -> None:
+    """Once a workflow has started, these options no longer matter, and DBOS has rewritten some columns."""
+    for option, value in STEERING.items():
         workflows = changed(option, lambda entry, value=value: value)
         if option == "deduplication_id":
             for workflow_id, entry in workflows.items():
@@ -271,7 +273,7 @@ def test_not_before_is_compared_while_delayed(
         write_workflows(manifest, workflows)
     else:
         client.set_workflow_delay("later", delay_seconds=60)
-    change = cli.plan(manifest).changes()["later"]
+    change = cli.plan(manifest, expect=6).changes()["later"]
     assert change["state"] == "drifted"
     assert [difference["field"] for difference in change["differences"]] == ["not_before"]
     check_nothing_moves(cli, rows, manifest, expect=6)
@@ -279,13 +281,13 @@ def test_not_before_is_compared_while_delayed(
     assert cli.plan(manifest).states() == {"later": "unchanged"}
 
 
-def test_vanished_workflows_come_back_only_when_asked(cli: Cli, client: DBOSClient, rows: Rows) -> None:
+def test_missing_workflows_come_back_only_on_request(cli: Cli, client: DBOSClient, rows: Rows) -> None:
     manifest = write_workflows(cli.folder / "gone.json", {"gone": INGEST, "here": INGEST})
     cli("apply", manifest)
     client.delete_workflow("gone")
-    check_nothing_moves(cli, rows, manifest)
+    check_nothing_moves(cli, rows, manifest, expect=6)
     enqueued_at = cli.lock("gone.lock.jsonl")["gone"]["enqueued_at"]
-    cli("apply", manifest, "--recreate-vanished")
+    cli("apply", manifest, "--recreate-missing")
     assert set(rows.column("status")) == {"gone", "here"}
     assert cli.lock("gone.lock.jsonl")["gone"]["enqueued_at"] >= enqueued_at
     check_nothing_moves(cli, rows, manifest)

@@ -105,7 +105,10 @@ class Model(RuleBasedStateMachine):
 
     @rule(allow_drift=st.booleans(), recreate=st.booleans(), verify=st.booleans(), crash=st.booleans())
     def apply(self, allow_drift: bool, recreate: bool, verify: bool, crash: bool) -> None:
-        flags = {"--allow-drift": allow_drift, "--recreate-vanished": recreate, "--verify": verify}
+        flags = {
+            "--allow-drift": allow_drift, "--recreate-vanished": recreate, "--recreate-missing": recreate,
+            "--skip-missing": not recreate, "--verify": verify,
+        }  # fmt: skip
         words = ("apply", *(flag for flag, given in flags.items() if given))
         with killed_before_the_lockfile_is_written() if crash else nullcontext():
             code = self._run(*words)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dbos_manifest.absence import Absence, OldestRows, is_explained
 from dbos_manifest.blocks import SpecBlock
 from dbos_manifest.comparison import compare_block, compare_spec
-from dbos_manifest.plan import Decision, State, decide
+from dbos_manifest.plan import Decision, Overrides, PlanSummary, State, decide
 from dbos_manifest.snapshot import INTERNAL_QUEUE, SnapshotRow
 from dbos_manifest.spec import WorkflowSpec
 
@@ -42,15 +43,23 @@ def row_of(spec: WorkflowSpec, **changed: Any) -> SnapshotRow:
     return row._replace(**changed)
 
 
+VANISHED = Absence(State.VANISHED, None)
+ENDED = Absence(State.VANISHED, "SUCCESS")
+MISSING = Absence(State.MISSING, None)
+
+
 def compare(
-    spec: WorkflowSpec, row: SnapshotRow | None, locked: bool = False, holder: str | None = None
+    spec: WorkflowSpec, row: SnapshotRow | None, absence: Absence | None = None, holder: str | None = None
 ) -> Any:
-    return compare_spec(spec, row, locked=locked, holder=holder)
+    return compare_spec(spec, row, absence, holder)
 
 
 def test_the_states() -> None:
     assert compare(SPEC, None).state is State.CREATE
-    assert compare(SPEC, None, locked=True).state is State.VANISHED
+    assert compare(SPEC, None, VANISHED).state is State.VANISHED
+    assert compare(SPEC, None, MISSING).state is State.MISSING
+    ended = compare(SPEC, None, ENDED)
+    assert (ended.state, ended.status) == (State.VANISHED, "SUCCESS")
     assert compare(SPEC, row_of(SPEC)).state is State.UNCHANGED
     assert compare(SPEC, row_of(SPEC, priority=4)).state is State.DRIFTED
     assert compare(SPEC, row_of(SPEC, workflow="g")).state is State.CONFLICT
@@ -80,11 +89,12 @@ def test_every_spelling_of_nothing(
 
 
 ALWAYS = {
-    "args": [2], "kwargs": {"k": 2}, "timeout_ms": 5, "priority": 9, "authenticated_user": "w",
-    "authenticated_roles": ["s"], "assumed_role": "s",
+    "args": [2], "kwargs": {"k": 2}, "authenticated_user": "w", "authenticated_roles": ["s"],
+    "assumed_role": "s",
 }  # fmt: skip
-WHILE_QUEUED = {
-    "queue": "z", "queue_partition_key": "z", "deduplication_id": "z", "application_version": "z",
+UNTIL_STARTED = {
+    "timeout_ms": 5, "priority": 9, "queue": "z", "queue_partition_key": "z", "deduplication_id": "z",
+    "application_version": "z",
 }  # fmt: skip
 
 
@@ -95,9 +105,9 @@ def test_a_real_change_is_drift_in_every_status(field: str, status: str) -> None
     assert compare(changed, row_of(SPEC, status=status)).state is State.DRIFTED
 
 
-@pytest.mark.parametrize("field", WHILE_QUEUED)
-def test_where_it_runs_is_compared_until_it_starts(field: str) -> None:
-    changed = SPEC._replace(**{field: WHILE_QUEUED[field]})
+@pytest.mark.parametrize("field", UNTIL_STARTED)
+def test_steering_options_are_compared_until_the_workflow_starts(field: str) -> None:
+    changed = SPEC._replace(**{field: UNTIL_STARTED[field]})
     assert compare(changed, row_of(SPEC)).state is State.DRIFTED
     for started in (
         {"status": "PENDING"},
@@ -108,13 +118,60 @@ def test_where_it_runs_is_compared_until_it_starts(field: str) -> None:
         {"queue": INTERNAL_QUEUE},
         {"touched": True},  # resumed: its queue is another, its deduplication id is gone
     ):
-        assert compare(changed, row_of(SPEC, **started)).state is State.UNCHANGED, started
+        found = compare(changed, row_of(SPEC, **started))
+        assert (found.state, found.differences) == (State.UNCHANGED, ()), started
+        if field != "queue" or "queue" not in started:
+            assert found.outdated == (field.removesuffix("_ms"),), started
+
+
+def test_a_deadline_is_compared_until_the_workflow_starts() -> None:
+    stored, changed = BARE._replace(deadline_ms=5), BARE._replace(deadline_ms=6)
+    assert compare(changed, row_of(stored)).state is State.DRIFTED
+    assert compare(changed, row_of(stored, status="SUCCESS")).outdated == ("deadline",)
+
+
+@pytest.mark.parametrize(
+    "by_dbos",
+    [
+        {"status": "SUCCESS", "deduplication_id": None},
+        {"status": "CANCELLED", "queue": None, "deduplication_id": None},
+        {"status": "ENQUEUED", "queue": INTERNAL_QUEUE, "touched": True, "deduplication_id": None},
+        {"status": "ENQUEUED", "queue_partition_key": None, "touched": True},  # rewound
+        {"status": "PENDING", "deadline_ms": 99},  # of the timeout, from the claim
+    ],
+)
+def test_what_dbos_changes_in_a_row_is_not_noted(by_dbos: dict[str, Any]) -> None:
+    found = compare(SPEC, row_of(SPEC, **by_dbos))
+    assert (found.state, found.outdated) == (State.UNCHANGED, ())
+
+
+def test_the_version_that_a_claim_sets_is_not_noted() -> None:
+    assert compare(BARE, row_of(BARE, status="PENDING", application_version="v")).outdated == ()
+
+
+def test_one_note_for_each_option() -> None:
+    specs = [BARE._replace(id=str(n), timeout_ms=7, priority=n // 8) for n in range(10)]
+    statuses = ["SUCCESS"] * 7 + ["PENDING"] * 3
+    rows = {s.id: row_of(BARE, id=s.id, status=status) for s, status in zip(specs, statuses, strict=True)}
+    summary = PlanSummary()
+    for alike in compare_block(SpecBlock.of(specs), rows, {}, {}).alike:
+        summary.add(alike)
+    assert summary.notes() == [
+        "10 started workflows (7 finished) ran with another `timeout`",
+        "2 started workflows ran with another `priority`",
+    ]
+    finished = PlanSummary()
+    rows = {key: row._replace(status="SUCCESS") for key, row in rows.items()}
+    for alike in compare_block(SpecBlock.of(specs[:8]), rows, {}, {}).alike:
+        finished.add(alike)
+    assert finished.notes() == ["8 finished workflows ran with another `timeout`"]
 
 
 def test_not_before_only_while_delayed() -> None:
     spec = BARE._replace(not_before_ms=5)
     assert compare(spec, row_of(BARE, status="DELAYED", delay_until_ms=6)).state is State.DRIFTED
-    assert compare(spec, row_of(BARE, status="ENQUEUED", delay_until_ms=6)).state is State.UNCHANGED
+    found = compare(spec, row_of(BARE, status="ENQUEUED", delay_until_ms=6))
+    assert (found.state, found.outdated) == (State.UNCHANGED, ())
 
 
 def test_json_values() -> None:
@@ -137,18 +194,55 @@ def test_application_counts_only_where_both_name_one() -> None:
 
 def test_decisions() -> None:
     def decision(change: Any, **allowed: bool) -> Decision:
-        words = {"allow_drift": False, "skip_conflicts": False, "recreate_vanished": False}
-        return decide(change, **{**words, **allowed})
+        return decide(change, Overrides(**allowed))
 
     drifted, conflict = compare(SPEC, row_of(SPEC, priority=4)), compare(SPEC, row_of(SPEC, workflow="g"))
-    vanished = compare(SPEC, None, locked=True)
+    vanished, ended = compare(SPEC, None, VANISHED), compare(SPEC, None, ENDED)
+    missing = compare(SPEC, None, MISSING)
     returning = compare(SPEC._replace(duplication_policy="return-existing"), None, holder="other")
     assert decision(compare(SPEC, None)) is Decision.SEND
     assert decision(compare(SPEC, row_of(SPEC))) is Decision.SKIP
     assert (decision(drifted), decision(drifted, allow_drift=True)) == (Decision.REFUSE, Decision.SKIP)
     assert (decision(conflict), decision(conflict, skip_conflicts=True)) == (Decision.REFUSE, Decision.SKIP)
     assert (decision(vanished), decision(vanished, recreate_vanished=True)) == (Decision.SKIP, Decision.SEND)
+    assert decision(ended) is Decision.SKIP
+    assert decision(ended, recreate_vanished=True, recreate_missing=True) is Decision.SKIP
+    assert decision(missing) is decision(missing, recreate_vanished=True) is Decision.REFUSE
+    assert (decision(missing, recreate_missing=True), decision(missing, skip_missing=True)) == (
+        Decision.SEND,
+        Decision.SKIP,
+    )
+    assert decision(vanished, recreate_missing=True) is Decision.SKIP
     assert decision(returning) is Decision.SKIP
+
+
+@pytest.mark.parametrize("absence", [VANISHED, MISSING])
+def test_a_workflow_whose_place_is_held_is_not_enqueued_again(absence: Absence) -> None:
+    allowed = Overrides(recreate_vanished=True, recreate_missing=True)
+    held = compare(SPEC, None, absence, holder="other")
+    assert decide(held, allowed) is Decision.REFUSE
+    assert decide(held, allowed._replace(skip_conflicts=True)) is Decision.SKIP
+
+
+ENQUEUED_AT = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("oldest", "explained"),
+    [
+        (OldestRows(None, None), False),  # no row at all: reset, not cleaned up
+        (OldestRows(ENQUEUED_AT + 1_000, None), True),  # nothing as old is left
+        (OldestRows(ENQUEUED_AT + 1_000, ENQUEUED_AT + 1_000), True),
+        (OldestRows(ENQUEUED_AT + 1, ENQUEUED_AT + 1), False),  # the first of three rows is lost
+        (OldestRows(ENQUEUED_AT, ENQUEUED_AT), False),  # one as old has ended and is still there
+        (OldestRows(ENQUEUED_AT - 1, ENQUEUED_AT - 1), False),
+        (OldestRows(ENQUEUED_AT - 1, None), False),  # nothing has ended here
+        (OldestRows(1, ENQUEUED_AT + 60_000), True),  # the old one waits or hangs: retention keeps it
+        (OldestRows(ENQUEUED_AT - 1, ENQUEUED_AT + 1), False),  # rows of one apply, of which one is lost
+    ],
+)
+def test_what_retention_explains(oldest: OldestRows, explained: bool) -> None:
+    assert is_explained(ENQUEUED_AT, oldest) is explained
 
 
 SHARED = [
@@ -161,7 +255,7 @@ SHARED = [
 OWN = [row_of(BARE), row_of(BARE, inputs='{"positionalArgs":[2]}'), row_of(BARE, status="ERROR")]
 cases = st.tuples(
     st.sampled_from([None, *SHARED, *OWN]),
-    st.booleans(),  # locked
+    st.sampled_from([None, None, VANISHED, ENDED, MISSING]),
     st.sampled_from([None, None, "held", "free"]),  # deduplication id
     st.sampled_from([None, "p"]),  # partition key
     st.sampled_from([None, ["r"]]),  # roles
@@ -184,23 +278,26 @@ def test_many_together_are_compared_as_each_alone(found: list[Any], alike: bool)
             rows[spec.id] = row if row.shared else row._replace(id=spec.id)
         elif key == "held":
             holders["q", key] = "other"
-    locked = {str(place) for place, (_, locked, *_) in enumerate(found) if locked}
+    absent = {str(place): absence for place, (row, absence, *_) in enumerate(found) if absence and not row}
     block = SpecBlock.of(specs)
-    together = compare_block(block, rows, locked, holders)
+    together = compare_block(block, rows, absent, holders)
     each = [*together.each()]
     assert each == [
         compare_spec(
             spec,
             rows.get(spec.id),
-            locked=spec.id in locked,
-            holder=None if spec.id in rows else holders.get((spec.queue, spec.deduplication_id or "")),
+            absent.get(spec.id),
+            None if spec.id in rows else holders.get((spec.queue, spec.deduplication_id or "")),
         )
         for spec in specs
     ]
     assert together.ids == block.ids
     by_kind: dict[Any, list[Any]] = {}
     for change in each:
-        kind = (change.state, change.status, change.comparable, change.held, change.held_by is None)
+        kind = (
+            change.state, change.status, change.comparable, change.held, change.held_by is None,
+            change.outdated, change.fields,
+        )  # fmt: skip
         by_kind.setdefault(kind, []).append(change)
     parts = [(a.first, a.last.id, a.size, [*a.ids]) for a in together.alike]
     assert parts == [(p[0], p[-1].id, len(p), [change.id for change in p]) for p in by_kind.values()]

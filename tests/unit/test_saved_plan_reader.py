@@ -27,6 +27,8 @@ HEADER = {
         "allow_drift": False,
         "skip_conflicts": False,
         "recreate_vanished": False,
+        "recreate_missing": False,
+        "skip_missing": False,
         "strict": False,
         "allow": [],
     },
