@@ -33,6 +33,7 @@ from .operations import (
     load_lockfile,
     lockfile_paths,
     make_plan,
+    mark_database_of,
     settle_by,
 )
 from .plan import Overrides, State
@@ -132,9 +133,14 @@ def apply_targets(
             plans.append(make_plan(database, batch, lockfile, settings, overrides, size, on_changes))
         on_plans(plans)
         _refuse_or_go_on(plans, options)
+        writing = [plan for plan in plans if plan.to_send or plan.lock.changed]
         for slot, plan in zip(slots, plans, strict=True):
-            if plan.to_send or plan.lock.changed:
+            if plan in writing:
                 slot.check()
+        if writing:
+            mark_database_of(database, settings)
+            for plan in writing:
+                plan.lock.learn_database(database.fingerprint)
         run_id = str(uuid.uuid4())
         with blame_partly(results):
             for target, plan, slot in zip(targets, plans, slots, strict=True):

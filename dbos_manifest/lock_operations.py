@@ -20,6 +20,7 @@ from .operations import (
     connect,
     load_lockfile,
     lockfile_paths,
+    mark_database_of,
     settle_by,
 )
 from .plan import State
@@ -124,6 +125,7 @@ def rebind_lockfiles(
 ) -> list[LockReport]:
     """Record that the lockfiles belong to this database, which was moved, restored or renamed."""
     with connect(database_settings) as database:
+        mark_database_of(database, database_settings)
 
         def rebind(loaded: LoadedManifest, lock: Lockfile) -> tuple[list[str], list[str]]:
             lock.rebind(database.fingerprint)

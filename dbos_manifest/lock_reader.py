@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from .errors import InvalidLockfile
+from .fingerprint import may_be_same
 from .lock_lines import (
     CONFLICT_MARKERS,
     ENTRY_KEYS,
@@ -186,7 +187,7 @@ class _Reader:
         known = self.header
         if known is not None:
             self._note("a second header line", number)
-            if (known.manifest, known.database) != (found.manifest, found.database):
+            if known.manifest != found.manifest or not may_be_same(known.database, found.database):
                 raise InvalidLockfile(
                     f"{self._file}:{number}: a second header names another manifest or database",
                     "find out which header is right, and delete the line of the other one",

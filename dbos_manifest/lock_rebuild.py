@@ -25,6 +25,7 @@ from .operations import (
     adopting_journal,
     connect,
     lockfile_paths,
+    mark_database_of,
     settle_by,
 )
 from .plan import State
@@ -51,6 +52,7 @@ def rebuild_lockfiles(
     reports = []
     with connect(database_settings) as database:
         retry = database_settings.retry()
+        mark_database_of(database, database_settings)
         for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
             with LockfileSlot(path, lock_timeout_s) as slot:
                 settle = settle_by(database, retry, loaded.manifest.name, writing=True)

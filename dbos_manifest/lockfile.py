@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from .blocks import digest_spec
 from .errors import InvalidLockfile
+from .fingerprint import combine, find_contradiction
 from .lock_lines import (
     ENTRY_KEYS,
     HEADER_KEYS,
@@ -166,6 +167,12 @@ class Lockfile:
             self._header_line = spell_header(header, unknown_fields(self._header_line, HEADER_KEYS))
             self.changed = True
 
+    def learn_database(self, fingerprint: str) -> None:
+        """Complete the fingerprint with what is known now; it is written when something else changes."""
+        changed = self.changed
+        self.rebind(combine(self.header.database, fingerprint))
+        self.changed = changed
+
     def render(self) -> Iterator[str]:
         """The text of the file in pieces: the header, then the entries by id in code points."""
         yield self._header_line + "\n"
@@ -189,10 +196,9 @@ def check_owner(lock: Lockfile, *, manifest: str, database: str, file: str) -> N
             f"the lockfile {file} belongs to the manifest `{lock.header.manifest}`, not to `{manifest}`",
             "name another lockfile with --lockfile; if the manifest was renamed, run `lock rename`",
         )
-    if lock.header.database != database:
+    if reason := find_contradiction(lock.header.database, database):
         raise InvalidLockfile(
-            f"the lockfile {file} belongs to another database (its fingerprint is "
-            f"{lock.header.database}, this database's is {database})",
+            f"the lockfile {file} belongs to another database than this one: {reason}",
             "check the database URL, or keep a lockfile for each database with --target; "
             "if the database was moved or restored, run `lock rebind`",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -24,7 +25,7 @@ from .plan import Changes, Overrides
 from .planning import ManifestPlan, make_manifest_plan
 from .snapshot import LiveRow
 from .spec import WorkflowSpec
-from .system_db.connect import Database, open_database
+from .system_db.connect import Database, mark_database, open_database
 from .system_db.read import read_live
 from .system_db.retry import Retry, RetryNotice
 from .system_db.transactions import Doubt, Fate, read_fate
@@ -61,6 +62,12 @@ def connect(settings: DatabaseSettings) -> Database:
     """
     budget_s = min(FIRST_CONNECTION_BUDGET_S, settings.retry_budget_s)
     return open_database(settings.url, schema=settings.schema, retry=Retry(budget_s, settings.on_retry))
+
+
+def mark_database_of(database: Database, settings: DatabaseSettings) -> None:
+    """Make sure that the database can be told from others, before a lockfile records it."""
+    number = 1 + uuid.uuid4().int % (2**31 - 1)
+    settings.retry().call(partial(mark_database, database, number))
 
 
 def lockfile_path(loaded: LoadedManifest, settings: LockfileSettings) -> Path:

@@ -14,6 +14,7 @@ from .blocks import SpecBlock, make_blocks
 from .canonical import encode_json
 from .diagnostic import Path
 from .errors import Refused
+from .fingerprint import find_contradiction
 from .matrix import Matrix
 from .plan import Changes, Overrides, State
 from .spec import WorkflowSpec
@@ -187,10 +188,9 @@ class SavedPlan:
 
     def check_database(self, fingerprint: str) -> None:
         """Raises: Refused for another database than the plan was made for."""
-        if fingerprint != self.header.database:
+        if reason := find_contradiction(self.header.database, fingerprint):
             raise Refused(
-                f"the plan {self.name} was made for another database (its fingerprint is "
-                f"{self.header.database}, this database's is {fingerprint})",
+                f"the plan {self.name} was made for another database than this one: {reason}",
                 "check the database URL, or plan against this database",
             )
 

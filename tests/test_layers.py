@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "dbos_manifest"
 
 # Law 1: a module imports only from above it. A folder is one layer.
 LAYERS = [
-    "diagnostic", "lines", "canonical", "columns", "units", "errors",
+    "diagnostic", "lines", "canonical", "fingerprint", "columns", "units", "errors",
     "dates", "filters", "expression", "json_text", "tree", "variables",
     "yaml_parser", "yaml_builder", "places", "yaml_places", "manifest_signs", "document",
     "schema", "manifest",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +11,11 @@ from types import TracebackType
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from ..errors import DatabaseDenied, DatabaseUnreachable, UsageError
+from ..fingerprint import NONE, UNKNOWN, make_part
 from .address import connect, read_url
 from .layout import Layout, read_layout
 from .retry import Retry
@@ -168,27 +169,68 @@ def _open_postgresql(url: str, schema: str) -> Database:
 
 
 def _fingerprint(connection: Connection, database: Database) -> str:
-    """Which database this is, over changes of host, user and password.
+    """Identify the database, whatever host, user, password and path lead to it.
 
     Source: SPEC §5.
     """
     if database.dialect == "sqlite":
-        parts: tuple[str, ...] = ("sqlite", Path(database.label).name)
-    else:
-        name, number, open_to_us = connection.execute(
-            text(
-                "SELECT datname, oid, has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') "
-                "FROM pg_catalog.pg_database WHERE datname = current_database()"
-            )
-        ).one()
-        # a replica and a restored base backup keep the identifier; a provider may close the function,
-        # then the number of the database in its server stands in
-        system = f"database {number}"
-        if open_to_us:
-            identifier = text("SELECT system_identifier FROM pg_catalog.pg_control_system()")
-            system = str(connection.execute(identifier).scalar_one())
-        parts = ("postgresql", system, str(name), database.schema)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+        number = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+        mark = make_part(number) if number else NONE
+        return f"{make_part('sqlite', Path(database.label).name)}.{mark}"
+    found = connection.execute(
+        text(
+            "SELECT d.datname, d.oid, c.oid AS table_oid, "
+            "has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS is_open "
+            "FROM pg_catalog.pg_database d, pg_catalog.pg_class c "
+            "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE d.datname = current_database() AND n.nspname = :schema AND c.relname = 'workflow_status'"
+        ),
+        {"schema": database.schema},
+    ).one()
+    place = make_part("postgresql", found.datname, found.oid, database.schema, found.table_oid)
+    server = UNKNOWN
+    if found.is_open:  # a provider may close the function
+        identifier = text("SELECT system_identifier FROM pg_catalog.pg_control_system()")
+        server = make_part(connection.execute(identifier).scalar_one())
+    return f"{place}.{server}.{_read_first_version(connection, database)}"
+
+
+def _read_first_version(connection: Connection, database: Database) -> str:
+    """Hash the random ID of the first application version that a worker registered.
+
+    Two databases never share it, unless one is a copy of the other; any role with the rights of an enqueuer
+    reads it, and DBOS never deletes it.
+    """
+    if not database.layout.columns.get("application_versions", frozenset()) >= {"version_id", "created_at"}:
+        return UNKNOWN
+    table = database.table("application_versions")
+    privilege = text("SELECT has_table_privilege(:table, 'SELECT')")
+    if not connection.execute(privilege, {"table": table}).scalar_one():
+        return UNKNOWN
+    first = connection.execute(
+        text(f"SELECT version_id FROM {table} ORDER BY created_at, version_id LIMIT 1")
+    ).scalar()
+    return NONE if first is None else make_part(first)
+
+
+def mark_database(database: Database, number: int) -> None:
+    """Give a SQLite file its identity, unless it has one, and update the fingerprint.
+
+    Two migrated files of one name differ in nothing that survives a move or a copy into another checkout. So
+    the `application_id` of the file's header, which DBOS leaves at 0, gets a random number.
+    """
+    if database.dialect == "postgresql":
+        return
+    try:
+        with database.transaction() as connection:
+            if not connection.exec_driver_sql("PRAGMA application_id").scalar_one():
+                connection.exec_driver_sql(f"PRAGMA application_id = {number}")
+    except DBAPIError as error:
+        if "readonly" not in str(error):
+            raise
+        return  # `lock rebuild` and `lock rebind` need no right to write; a part stays unknown
+    with database.reading() as connection:
+        database.fingerprint = _fingerprint(connection, database)
 
 
 def check_writable(database: Database) -> None:

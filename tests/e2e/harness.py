@@ -120,7 +120,7 @@ class Cli:
         assert expect in (None, code), f"exit {code}\n{done.out}\n{done.err}"
         return done
 
-    def plan(self, *words: object, expect: int = 0) -> Done:
+    def plan(self, *words: object, expect: int | None = 0) -> Done:
         return self("plan", "-o", "json", *words, expect=expect)
 
     def lock(self, name: str) -> dict[str, dict[str, Any]]:

@@ -115,7 +115,7 @@ def test_an_id_that_exists_is_never_sent_again(cli: Cli, rows: Rows, status: str
         insert_foreign(rows, writer, extra, status=status)
     entries = [entry(writer, args=["2026-12-31", "eu"]) for writer in WRITERS]
     manifest = write_manifest(cli.folder / "again.json", entries)
-    changes = cli.plan(manifest).changes()
+    changes = cli.plan(manifest, expect=6).changes()
     for change in changes.values():
         assert change["state"] == "drifted"
         assert [difference["field"] for difference in change["differences"]] == ["args[0]", "args[1]"]
@@ -162,7 +162,7 @@ def test_rows_of_the_sql_function_are_unchanged(postgres_url: str, tmp_path: Pat
     check_untouched(cli, rows, manifest)
     changed = [entry("plain", **arguments), entry("options", **arguments)]
     write_manifest(manifest, changed)
-    differences = cli.plan(manifest).changes()["options"]["differences"]
+    differences = cli.plan(manifest, expect=6).changes()["options"]["differences"]
     assert {difference["field"] for difference in differences} == {
         "authenticated_user",
         "authenticated_roles",
@@ -188,7 +188,7 @@ def test_a_native_row_is_not_comparable(cli: Cli, client: DBOSClient, rows: Rows
     assert "not comparable" in cli("plan", manifest).out
     check_untouched(cli, rows, manifest)
     write_manifest(manifest, [entry("native", workflow="another")])
-    assert cli.plan(manifest).states() == {"native": "conflict"}
+    assert cli.plan(manifest, expect=6).states() == {"native": "conflict"}
     check_untouched(cli, rows, manifest, expect=6)
 
 

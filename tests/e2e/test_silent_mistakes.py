@@ -33,12 +33,13 @@ def write(cli: Cli, **entry: Any) -> str:
 def told(cli: Cli, code: str, said: str, **entry: Any) -> None:
     """The plan has the finding. Apply refuses an error, with `--strict` a warning too."""
     manifest = write(cli, **entry)
-    plan = cli.plan(manifest)
+    plan = cli.plan(manifest, expect=None)
     findings = {found["code"]: found for found in plan.json()["summary"][0]["findings"]}
     assert said in f"{findings[code]['message']} {findings[code]['help']}"
     cli("apply", manifest, "--strict", expect=6)
     if findings[code]["severity"] == "error":
         cli("apply", manifest, expect=6)
+        assert plan.code == 6
         cli("plan", manifest, "--exit-code", expect=6)
     cli(
         "plan",
@@ -136,7 +137,7 @@ def test_an_id_that_exists_with_other_arguments(cli: Cli, client: DBOSClient, ro
     enqueue(client, "mistake", "nightly", "ingest_orders", "2026-12-31", **portable)
     assert rows.dump() == before
     manifest = write(cli, id="mistake", workflow="ingest_orders", queue="nightly", args=["2026-12-31"])
-    change = cli.plan(manifest).changes()["mistake"]
+    change = cli.plan(manifest, expect=6).changes()["mistake"]
     assert (change["state"], [d["field"] for d in change["differences"]]) == ("drifted", ["args[0]"])
     cli("apply", manifest, expect=6)
 

@@ -55,7 +55,8 @@ def test_kills_beside_a_worker(
     kills = 0
     for number in range(ROUNDS):
         batch = make_batch(f"w{number}", WORKFLOWS)
-        words = ["apply", str(batch.path), "--database-url", database_url]
+        # on SQLite a transaction that was killed next to another writer stays in doubt: its rows are missing
+        words = ["apply", str(batch.path), "--database-url", database_url, "--recreate-missing"]
         for _ in range(3):
             apply = subprocess.Popen(
                 [sys.executable, "-m", "dbos_manifest", *words, "--chunk-size", str(CHUNK)],
@@ -90,7 +91,7 @@ def test_retention_deletes_what_is_done(
         batch = make_batch(f"r{number}", WORKFLOWS)
         with retention(batch) as counts:
             for _ in range(5):
-                words = ["apply", batch.path, "--database-url", database_url]
+                words = ["apply", batch.path, "--database-url", database_url, "--skip-missing"]
                 assert run_here(*words, "--chunk-size", CHUNK) == 0
             wait_for(runs, batch)
         deleted += sum(counts)

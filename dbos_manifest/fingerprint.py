@@ -1,0 +1,53 @@
+"""Tell system databases apart by a text that every role, host and checkout agrees on.
+
+A fingerprint has up to three parts, joined by dots: which database it is on its server, which server or file
+that is, and a mark that the DBOS application left in it. A part is a hash, `-` where the role could not read
+it, or `none` where the database does not have it yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import zip_longest
+
+UNKNOWN = "-"
+NONE = "none"
+_REASONS = (
+    "it has another name, or was dropped and created again",
+    "it is on another server, or in another file",
+    "other application versions were registered in it",
+)
+
+
+def make_part(*facts: object) -> str:
+    """Hash facts into one part."""
+    return hashlib.sha256("\0".join(map(str, facts)).encode()).hexdigest()[:16]
+
+
+def find_contradiction(known: str, found: str) -> str | None:
+    """Say why a database cannot be the one whose fingerprint was recorded; None where it can.
+
+    A part that is unknown on one side contradicts nothing, and one that is known of the server or file on
+    both sides settles the matter. What the database had when it was recorded, it still has.
+    """
+    for reason, one, other in zip_longest(_REASONS, known.split("."), found.split("."), fillvalue=UNKNOWN):
+        if one not in (UNKNOWN, NONE) and other != UNKNOWN and one != other:
+            return reason
+        if reason == _REASONS[1] and one == other and one not in (UNKNOWN, NONE):
+            return None
+    return None
+
+
+def may_be_same(one: str, other: str) -> bool:
+    """Decide whether two recorded fingerprints, of which neither is known to be the later, agree."""
+    return not (find_contradiction(one, other) and find_contradiction(other, one))
+
+
+def combine(known: str, found: str) -> str:
+    """Join what two fingerprints of one database know."""
+    pairs = zip_longest(known.split("."), found.split("."), fillvalue=UNKNOWN)
+    return ".".join(_better(one, other) for one, other in pairs)
+
+
+def _better(one: str, other: str) -> str:
+    return min((other, one), key=lambda part: (part == UNKNOWN, part == NONE))
