@@ -204,8 +204,12 @@ def _read_first_version(connection: Connection, database: Database) -> str:
     if not database.layout.columns.get("application_versions", frozenset()) >= {"version_id", "created_at"}:
         return UNKNOWN
     table = database.table("application_versions")
-    privilege = text("SELECT has_table_privilege(:table, 'SELECT')")
-    if not connection.execute(privilege, {"table": table}).scalar_one():
+    may_read = text(  # by number: a name is not even looked up without a privilege on the schema
+        "SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') "
+        "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = :schema AND c.relname = 'application_versions'"
+    )
+    if not connection.execute(may_read, {"schema": database.schema}).scalar_one():
         return UNKNOWN
     first = connection.execute(
         text(f"SELECT version_id FROM {table} ORDER BY created_at, version_id LIMIT 1")

@@ -86,7 +86,7 @@ def test_a_vanished_workflow_is_not_enqueued_again(run_db: Cli, jobs: Path, data
     remove(database_url, "workflow_uuid = 'b'")
     again = run_db("apply", "jobs.yaml")
     assert (again.code, "1 vanished" in again.out) == (0, True)
-    assert run_db("lock", "verify", "jobs.yaml").code == 6  # the other rows are younger than their entries
+    assert run_db("lock", "verify", "jobs.yaml").code == 0
     assert not_enqueued(run_db) == "b\n"
     assert run_db("apply", "jobs.yaml", "--recreate-vanished").code == 0
     assert not_enqueued(run_db) == ""
