@@ -410,11 +410,20 @@ def read_git_commit(folder: Path) -> str | None:
     Source: gitrepository-layout(5): HEAD, refs, packed-refs, and `gitdir:` files of work trees.
     """
     try:
-        for place in (folder, *folder.parents):
-            if (place / ".git").exists():
-                return _read_head(place / ".git")
+        root = find_repository(folder)
+        return _read_head(root / ".git") if root is not None else None
     except (OSError, UnicodeDecodeError):
-        pass  # provenance is a hint: an odd or unreadable repository is no reason to stop
+        return None  # provenance is a hint: an odd or unreadable repository is no reason to stop
+
+
+def find_repository(folder: Path) -> Path | None:
+    """Find the top level of the Git working tree around a folder."""
+    for place in (folder, *folder.parents):
+        try:
+            if (place / ".git").exists():
+                return place
+        except OSError:
+            return None
     return None
 
 

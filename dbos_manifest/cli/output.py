@@ -15,6 +15,7 @@ from ..diagnostic import Diagnostic
 from ..report.diagnostics import format_diagnostics
 from ..report.github import github_annotation
 from ..report.text import Paint, plain, printable, shorten
+from .repository import from_repository
 
 if TYPE_CHECKING:  # `--help` needs none of it
     from ..validation import Validation
@@ -86,7 +87,7 @@ def say_diagnostics(validation: Validation) -> None:
 
 def write_annotations(diagnostics: Iterable[Diagnostic]) -> None:
     if in_github_actions():
-        for diagnostic in diagnostics:
+        for diagnostic in from_repository(diagnostics):
             say(github_annotation(diagnostic))
 
 

@@ -21,6 +21,7 @@ from ..report.sarif import sarif_document
 from ..validation import Validation, locate
 from .output import on_terminal, painter, program_version, say, screenful, write_annotations
 from .outputs import Sink, Write
+from .repository import from_repository
 
 PLAN_FORMATS = ("text", "json", "jsonl", "ids", "github", "sarif", "junit", "markdown")
 
@@ -69,12 +70,12 @@ class ProblemView:
         found += self.more
         found = [*self._validation.diagnostics, *locate(self._validation.documents, found)]
         if self._format == "sarif":
-            self._write(sarif_document(found, program_version()))
+            self._write(sarif_document([*from_repository(found)], program_version()))
         elif self._format == "junit":
             files = list(dict.fromkeys(plan.file for plan in plans))
             self._write(junit_document(problems_by_file(found, files), strict))
         else:
-            for problem in found:
+            for problem in from_repository(found):
                 self._write(f"{github_annotation(problem)}\n")
 
 

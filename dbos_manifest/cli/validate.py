@@ -13,6 +13,7 @@ from .inputs import manifest_options, read_paths
 from .options import Output, option, outputs_option, paths_argument
 from .output import in_github_actions, painter, program_version, say
 from .outputs import Sink, Write, open_outputs
+from .repository import from_repository
 
 
 @click.command()
@@ -43,7 +44,7 @@ def _write(validation: Validation, sink: Sink, strict: bool) -> None:
     elif format == "sarif":
         from ..report.sarif import sarif_document
 
-        write(sarif_document(found, program_version()))
+        write(sarif_document([*from_repository(found)], program_version()))
     elif format == "junit":
         from ..report.junit import junit_document
         from ..report.problems import problems_by_file
@@ -61,7 +62,7 @@ def _write_text(validation: Validation, write: Write, paint: Paint, *, github: b
     if github:
         from ..report.github import github_annotation
 
-        for diagnostic in validation.diagnostics:
+        for diagnostic in from_repository(validation.diagnostics):
             write(f"{github_annotation(diagnostic)}\n")
     for block in format_diagnostics(
         validation.diagnostics, validation.texts, painter(err=True) if github else paint

@@ -29,4 +29,4 @@ def _github_data(text: str) -> str:
 
 
 def _github_property(text: str) -> str:
-    return _github_data(text).replace(":", "%3A").replace(",", "%2C")
+    return _github_data(printable(text)).replace(":", "%3A").replace(",", "%2C")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -53,7 +54,11 @@ def _result(found: Diagnostic, codes: Sequence[str]) -> dict[str, Any]:
     }
     file = found.span.file if found.span else found.file
     if file:
-        place: dict[str, Any] = {"artifactLocation": {"uri": quote(file)}}
+        uri = quote(os.fsencode(file))
+        place: dict[str, Any] = {
+            "artifactLocation": {"uri": f"file://{uri}" if uri.startswith("/") else uri},
+            "region": {"startLine": 1},  # code scanning refuses a result without a line
+        }
         if (span := found.span) is not None:
             place["region"] = {
                 "startLine": span.line,

@@ -1,0 +1,37 @@
+"""Paths as GitHub's annotations and code scanning take them: from the repository's root."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from ..diagnostic import Diagnostic
+from ..files import find_repository
+
+
+def from_repository(diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """Yield the diagnostics with their files as paths from the root; one outside of it is absolute."""
+    for diagnostic in diagnostics:
+        file = _path_from_root(diagnostic.file) if diagnostic.file else None
+        span = diagnostic.span
+        if span is not None:
+            span = span._replace(file=_path_from_root(span.file))
+        yield replace(diagnostic, file=file, span=span)
+
+
+@cache
+def _path_from_root(file: str) -> str:
+    if file.startswith("<"):  # standard input
+        return file
+    path = Path(os.path.abspath(file))  # noqa: PTH100 - links stay, as in the repository
+    workspace = os.environ.get("GITHUB_WORKSPACE")
+    roots = [Path(workspace)] if workspace else []
+    roots += [root for root in (find_repository(path.parent), Path.cwd()) if root is not None]
+    for root in roots:
+        for inside, base in ((path, root), (path.resolve(), root.resolve())):
+            if inside.is_relative_to(base):
+                return inside.relative_to(base).as_posix()
+    return path.as_posix()
