@@ -91,7 +91,7 @@ class _EntryLinter:
             return True
         contracts = any(map(self._catalog.has_contract, distinct(block.columns["workflow"])))
         inputs = [distinct(block.columns[field]) for field in ("args", "kwargs")]
-        weighed = [_weigh_inputs(values) for values in inputs]
+        weighed = [_weigh_inputs(values, self._limit // 4) for values in inputs]
         if contracts or sum(largest for largest, _ in weighed) + len(_ENVELOPE) > self._limit:
             return False
         suspect = any(may_be_imprecise for _, may_be_imprecise in weighed)
@@ -125,14 +125,17 @@ class _EntryLinter:
             self._expansion.findings.add(blamed, label if blamed.path[0] == "workflows" else None)
 
 
-def _weigh_inputs(values: Collection[Any]) -> tuple[int, bool]:
-    """Return the bytes of the largest value as JSON, and whether one may have numbers beyond 2^53."""
+def _weigh_inputs(values: Collection[Any], limit: int) -> tuple[int, bool]:
+    """Return the bytes of the largest value as JSON, and whether one may have numbers beyond 2^53.
+
+    Values that are together below `limit` are not weighed one by one; large ones are not held together.
+    """
     largest, suspect = 0, False
-    at_once = max(1, _TOGETHER // (weigh(next(iter(values))) + 1))  # large ones are not held together
+    at_once = max(1, _TOGETHER // (weigh(next(iter(values))) + 1))
     for part in read_chunks(values, at_once):
-        texts = [*map(encode_json, part)]
-        largest = max(largest, *map(len, texts))
-        suspect = suspect or may_have_large_numbers(b",".join(texts))
+        text = encode_json(part)
+        suspect = suspect or may_have_large_numbers(text)
+        largest = max(largest, len(text) if len(text) < limit else max(map(weigh, part)))
     return largest, suspect
 
 

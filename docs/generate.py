@@ -18,6 +18,31 @@ DOCS = Path(__file__).parent
 NOTE = "<!-- made by docs/generate.py: run `make docs` instead of editing -->\n"
 
 
+FILES = """## Files
+
+| rule | |
+|---|---|
+| format | YAML 1.2 in UTF-8, or JSON in a file `*.json`. A YAML file may hold several manifests, divided by `---`. |
+| line breaks | LF, CR and CRLF. U+0085, U+2028 and U+2029 are ordinary characters. |
+| a folder | Every manifest below it, `*.yaml`, `*.yml` and `*.json`. Hidden ones are skipped, links are followed. |
+| other files of a folder | Skipped. One that looks like a manifest and cannot be read as one is an error. |
+| what cannot be opened | An error, for files and folders. |
+| a file that is named | Always a manifest, unless `validate --skip-other-files` is given. |
+| what looks like a manifest | A document with `version` and `workflows`, or with a list of workflows under a misspelled key. |
+| an empty path, ID, name or option value | An error, never a default. Only an entry without `id` gets a generated ID. |
+"""
+
+ENVIRONMENT = """## Environment variables
+
+Most options can be set by an environment variable, which the help of the option names. The command line comes first.
+
+- The value of the variable is the value of the option, as it is. It is never split at blanks.
+- A repeatable option takes one value per line: `DBOS_MANIFEST_VAR` with the lines `start=2026-01-01` and `region=eu`.
+- A variable that is set and empty is an error (exit 2). Unset it instead.
+- An empty value on the command line is an error too. It is what an unset shell variable gives: `--target "$TARGET"`.
+"""
+
+
 def manifest_reference() -> str:
     """docs/manifest.md: every key of the manifest schema."""
     schema = json.loads(read_schema("manifest.v1"))
@@ -25,6 +50,7 @@ def manifest_reference() -> str:
     out.append(
         "The published schema is `schemas/manifest.v1.schema.json`; `dbos-manifest schema` prints it.\n"
     )
+    out.append(FILES)
     out.append("## Top level\n")
     out += _properties(schema, schema)
     for title, key in (("defaults", "defaults"), ("workflows", "workflows")):
@@ -101,6 +127,7 @@ def cli_reference() -> str:
     """docs/cli.md: the help of every command."""
     out = [NOTE, "# The command line\n"]
     out.append(_help(cli, ["dbos-manifest"]))
+    out.append(ENVIRONMENT)
     for name in COMMANDS:
         command = cli.get_command(click.Context(cli), name)
         assert command is not None

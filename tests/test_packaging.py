@@ -8,6 +8,15 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+OTHER_FILES = {  # they stand next to manifests, and are none
+    "contracts/f.json": '{"type": "array"}',
+    "contracts/f.yaml": "type: array\n",
+    "data/rows.yaml": "- {version: 1, workflow: f}\n",
+    "rows.json": "[1]",
+    "prod.vars.yaml": "day: 2026-01-01\n",
+    "production.yaml": "day: 2026-01-01\n",
+    "manifest.v1.schema.json": (ROOT / "schemas" / "manifest.v1.schema.json").read_text(),
+}
 
 
 def run(*words: object, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -67,6 +76,9 @@ def test_the_hook_under_pre_commit(tmp_path: Path) -> None:
     )
     manifest = work / "manifests" / "jobs.yaml"
     manifest.write_text("version: 1\nname: j\nworkflows: [{id: a, workflow: f, queue: q}]\n")
+    for name, content in OTHER_FILES.items():
+        (work / "manifests" / name).parent.mkdir(exist_ok=True)
+        (work / "manifests" / name).write_text(content)
     run("git", "add", "-A", cwd=work)
     hook = (sys.executable, "-m", "pre_commit", "run", "--all-files")
     assert run(*hook, cwd=work).returncode == 0

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from ..errors import InvalidManifest, ManifestToolError
+from ..report.text import printable
 from .output import say, say_error
 
 
@@ -21,7 +22,7 @@ def run_guarded(command: click.Command, words: Sequence[str] | None = None) -> i
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        _show_usage(error)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         say("interrupted")
@@ -39,3 +40,11 @@ def run_guarded(command: click.Command, words: Sequence[str] | None = None) -> i
         from .crash import report_bug  # what only a bug needs is loaded by a bug
 
         return report_bug(error)
+
+
+def _show_usage(error: click.ClickException) -> None:
+    """Show what click says of a command line, without the control characters of what it quotes."""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        say(error.ctx.get_usage())
+        say(f"Try '{error.ctx.command_path} --help' for help.\n")
+    say(f"Error: {printable(error.format_message())}")

@@ -10,6 +10,7 @@ import click
 from ..errors import UsageError
 from ..operations import DatabaseSettings, LockfileSettings
 from ..plan import Overrides
+from ..report.text import printable
 from ..system_db.retry import RetryNotice
 from .options import duration, option, override, together
 from .output import say
@@ -102,4 +103,4 @@ def overrides(options: dict[str, Any]) -> Overrides:
 
 
 def say_retry(notice: RetryNotice) -> None:
-    say(f"retry {notice.attempt}: {notice.reason}; again in {notice.wait_s:.1f} s")
+    say(f"retry {notice.attempt}: {printable(notice.reason)}; again in {notice.wait_s:.1f} s")

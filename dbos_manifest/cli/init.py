@@ -8,6 +8,7 @@ import click
 
 from ..errors import UsageError
 from ..files import read_ci_template, read_schema, read_template, write_new
+from ..report.text import printable
 from .options import argument
 from .output import say, write_line
 
@@ -34,12 +35,11 @@ def init(folder: Path, github: bool, gitlab: bool) -> int:
     written = [name for name, text in files.items() if write_new(folder / name, text)]
     for name in files:
         if name in written:
-            write_line(f"wrote {folder / name}")
+            write_line(f"wrote {printable(str(folder / name))}")
         else:
-            say(f"{folder / name} is there already, and stays as it is")
+            say(f"{printable(str(folder / name))} already exists and is unchanged")
     if not written:
         raise UsageError("there was nothing to write", "name another folder, or remove a file")
-    write_line(
-        f"next: edit {folder / 'jobs' / 'example.yaml'}, then `dbos-manifest validate {folder / 'jobs'}`"
-    )
+    jobs = printable(str(folder / "jobs"))
+    write_line(f"next: edit {jobs}/example.yaml, then `dbos-manifest validate {jobs}`")
     return 0

@@ -14,6 +14,7 @@ from ..document import parse_documents
 from ..errors import InvalidManifest, UsageError
 from ..files import read_ids, read_manifest
 from ..lines import split_lines
+from ..report.text import printable
 from ..selection import Selection, parse_terms
 from ..sources import STDIN
 from ..validation import Validation, validate_files
@@ -48,12 +49,14 @@ manifest_options = together(variable_options, selection_options)
 """Options that say what the manifests of a command stand for; `read_paths` takes them."""
 
 
-def read_paths(paths: Sequence[str], options: dict[str, Any], *, beside: bool = False) -> Validation:
+def read_paths(
+    paths: Sequence[str], options: dict[str, Any], *, beside: bool = False, skip_others: bool = False
+) -> Validation:
     """Validate the paths; standard input is read when one of them is `-`."""
     given = _given(options)
     selection = _selection(options, STDIN in paths)
     stdin = sys.stdin.buffer.read() if STDIN in paths else b""
-    return validate_files(paths, stdin, given, selection, beside=beside)
+    return validate_files(paths, stdin, given, selection, beside=beside, skip_others=skip_others)
 
 
 def load_manifests(paths: Sequence[str], options: dict[str, Any], *, beside: bool = False) -> Validation:
@@ -70,7 +73,7 @@ def load_manifests(paths: Sequence[str], options: dict[str, Any], *, beside: boo
         words = " ".join(f"--var {name}=…" for name in sorted(missing))
         raise UsageError(f"the manifest `{manifest}` needs {names}", f"say {words}, or use --vars-file")
     for note in validation.notes:
-        say(f"note: {note}")
+        say(f"note: {printable(note)}")
     return validation
 
 
@@ -90,7 +93,7 @@ def _given(options: dict[str, Any]) -> Given:
     texts = {}
     for text in options.pop("var"):
         name, sign, value = text.partition("=")
-        if not sign or not name:
+        if not sign or not name.strip():
             raise UsageError(f"--var {text}: this is no NAME=VALUE", "write --var start=2026-01-01")
         texts[name] = value
     values: dict[str, Any] = {}
@@ -109,6 +112,8 @@ def _read_variables(path: Path) -> dict[str, Any]:
     if len(documents) != 1 or not isinstance(documents[0].data, dict):
         raise UsageError(f"{path} is no map of variables", "write `name: value` lines")
     data: dict[str, Any] = documents[0].data
+    if "" in data:
+        raise UsageError(f"{path} has a variable with an empty name", "write `name: value` lines")
     return data
 
 

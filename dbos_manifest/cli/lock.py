@@ -166,11 +166,12 @@ def _show(reports: Sequence[LockReport], output: str) -> None:
         return
     paint = painter()
     for report in reports:
+        path = printable(str(report.path))
         for problem in report.problems:
-            write_line(f"{paint('red', 'problem')}: {report.path}: {printable(problem)}")
+            write_line(f"{paint('red', 'problem')}: {path}: {printable(problem)}")
         state = "not ok" if report.problems else "written" if report.changed else "ok"
         notes = printable("; ".join(report.notes))
-        write_line(": ".join((f"{report.path} {state}", notes)).rstrip(": "))
+        write_line(": ".join((f"{path} {state}", notes)).rstrip(": "))
         for detail in report.details[:SHOWN_DETAILS]:
             write_line(f"  {printable(detail)}")
         if len(report.details) > SHOWN_DETAILS:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 from ..diagnostic import Diagnostic
@@ -14,15 +13,22 @@ from ..files import find_repository
 
 def from_repository(diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
     """Yield the diagnostics with their files as paths from the root; one outside of it is absolute."""
+    known: dict[str, str] = {}
+
+    def show(file: str) -> str:
+        if file not in known:
+            known[file] = _path_from_root(file)
+        return known[file]
+
     for diagnostic in diagnostics:
-        file = _path_from_root(diagnostic.file) if diagnostic.file else None
         span = diagnostic.span
-        if span is not None:
-            span = span._replace(file=_path_from_root(span.file))
-        yield replace(diagnostic, file=file, span=span)
+        yield replace(
+            diagnostic,
+            file=show(diagnostic.file) if diagnostic.file else None,
+            span=span._replace(file=show(span.file)) if span is not None else None,
+        )
 
 
-@cache
 def _path_from_root(file: str) -> str:
     if file.startswith("<"):  # standard input
         return file

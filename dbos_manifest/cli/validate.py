@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..report.diagnostics import format_diagnostics, summarize_validation, validation_json
-from ..report.text import Paint
+from ..report.text import Paint, printable
 from ..validation import Validation
 from .inputs import manifest_options, read_paths
 from .options import Output, option, outputs_option, paths_argument
@@ -21,15 +21,18 @@ from .repository import from_repository
 @manifest_options
 @outputs_option("text", "json", "github", "sarif", "junit", "markdown")
 @option("--strict", is_flag=True, help="Treat warnings as errors.")
-def validate(paths: tuple[str, ...], outputs: tuple[Output, ...], strict: bool, **options: Any) -> int:
+@option("--skip-other-files", is_flag=True, help="Skip named files that do not look like manifests.")
+def validate(
+    paths: tuple[str, ...], outputs: tuple[Output, ...], strict: bool, skip_other_files: bool, **options: Any
+) -> int:
     """Check manifests: YAML, schema, meaning. Needs no database and no network.
 
-    PATH is a file, a folder (its *.yaml and *.yml files that are manifests) or - for standard input.
+    PATH is a file, a folder (the manifests below it, YAML or JSON) or - for standard input.
     """
     with open_outputs(outputs, "github" if in_github_actions() else "text") as sinks:
-        validation = read_paths(paths, options)
+        validation = read_paths(paths, options, skip_others=skip_other_files)
         for note in validation.notes:
-            say(f"note: {note}")
+            say(f"note: {printable(note)}")
         for sink in sinks:
             _write(validation, sink, strict)
     return 1 if validation.errors or (strict and validation.warnings) else 0

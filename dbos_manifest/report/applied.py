@@ -40,7 +40,7 @@ def applied_lines(applied: Applied, failures: Mapping[str, LiveRow], paint: Pain
         yield f"  … and {len(outcome.faults) - _MOST_FAULTS:,} more"
     written = "written" if applied.lock_written else "unchanged"
     name = printable(applied.plan.name)
-    yield f"Applied {name}: {', '.join(parts)}; lockfile {applied.lock_path} {written}"
+    yield f"Applied {name}: {', '.join(parts)}; lockfile {printable(str(applied.lock_path))} {written}"
     if applied.wait is not None:
         yield from _wait_lines(applied, failures, paint)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..diagnostic import Diagnostic, Severity, Span, format_path
 from ..lines import split_lines
-from .text import Paint, count_of, plain, printable
+from .text import Paint, count_cells, count_of, plain, printable
 
 FORMAT_VERSION = 1
 _MAX_LINE = 200
@@ -63,8 +63,8 @@ def _frame(span: Span, line: str, style: str, paint: Paint) -> Iterator[str]:
     number = str(span.line)
     margin = " " * len(number)
     yield f"  {number} | {'…' if cut else ''}{before}{marked}{after}".rstrip()
-    pad = " " * (len(before) + bool(cut))
-    yield f"  {margin} | {pad}{paint(style, '^' * max(1, len(marked.rstrip())))}"
+    pad = " " * (count_cells(before) + bool(cut))
+    yield f"  {margin} | {pad}{paint(style, '^' * max(1, count_cells(marked.rstrip())))}"
 
 
 def summarize_validation(files: int, manifests: int, workflows: int, errors: int, warnings: int) -> str:

@@ -21,7 +21,7 @@ MANY = (
 
 
 def test_a_bug_leaves_a_log(run: Cli, jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*arguments: object) -> None:
+    def broken(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("at postgresql://ann:s3cret@host/db")
 
     monkeypatch.setenv("XDG_STATE_HOME", str(jobs.parent / "state"))

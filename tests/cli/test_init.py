@@ -26,7 +26,7 @@ def test_nothing_is_overwritten(run: Cli) -> None:
     Path(".gitattributes").write_text("mine\n")
     done = run("init")
     assert (done.code, Path(".gitattributes").read_text()) == (0, "mine\n")
-    assert ".gitattributes is there already" in done.err
+    assert ".gitattributes already exists and is unchanged" in done.err
     again = run("init")
     assert (again.code, "nothing to write" in again.err) == (2, True)
     Path("file").touch()
