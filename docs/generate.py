@@ -22,24 +22,25 @@ FILES = """## Files
 
 | rule | |
 |---|---|
-| format | YAML 1.2 in UTF-8, or JSON in a file `*.json`. A YAML file may hold several manifests, divided by `---`. |
+| format | YAML 1.2 in UTF-8, with one or more manifests divided by `---`; or JSON, in `*.json`. |
 | line breaks | LF, CR and CRLF. U+0085, U+2028 and U+2029 are ordinary characters. |
-| a folder | Every manifest below it, `*.yaml`, `*.yml` and `*.json`. Hidden ones are skipped, links are followed. |
+| a folder | Every manifest below it: `*.yaml`, `*.yml`, `*.json`. Links are followed, hidden ones skipped. |
 | other files of a folder | Skipped. One that looks like a manifest and cannot be read as one is an error. |
 | what cannot be opened | An error, for files and folders. |
 | a file that is named | Always a manifest, unless `validate --skip-other-files` is given. |
-| what looks like a manifest | A document with `version` and `workflows`, or with a list of workflows under a misspelled key. |
-| an empty path, ID, name or option value | An error, never a default. Only an entry without `id` gets a generated ID. |
+| what looks like a manifest | `version` and `workflows`, or a list of workflows under a misspelled key. |
+| an empty path, ID or name | An error, never a default. Only an entry without `id` gets a generated ID. |
 """
 
 ENVIRONMENT = """## Environment variables
 
-Most options can be set by an environment variable, which the help of the option names. The command line comes first.
+Most options can be set by an environment variable, which their help names. The command line comes first.
 
 - The value of the variable is the value of the option, as it is. It is never split at blanks.
-- A repeatable option takes one value per line: `DBOS_MANIFEST_VAR` with the lines `start=2026-01-01` and `region=eu`.
+- A repeatable option takes one value per line: `DBOS_MANIFEST_VAR` may have the lines `day=2026-01-01` and
+  `region=eu`.
 - A variable that is set and empty is an error (exit 2). Unset it instead.
-- An empty value on the command line is an error too. It is what an unset shell variable gives: `--target "$TARGET"`.
+- An empty value on the command line is an error too: `--target "$TARGET"` gives one where `TARGET` is unset.
 """
 
 
