@@ -20,7 +20,7 @@ _QUEUED = ("ENQUEUED", "DELAYED")
 _COMPARED = (  # besides the arguments
     "workflow", "class_name", "instance_name", "application", "timeout_ms", "priority", "authenticated_user",
     "authenticated_roles", "assumed_role", "queue", "queue_partition_key", "deduplication_id",
-    "application_version", "deadline_ms", "delay_ms", "not_before_ms",
+    "application_version", "deadline_ms", "delay_ms", "not_before_ms", "schedule",
 )  # fmt: skip
 Holders = Mapping[tuple[str, str], str]
 """The workflow that has a deduplication id, by queue and that id."""
@@ -77,7 +77,7 @@ def compare_spec(
         return _compare_without_row(spec, absence, holder)
     if others := tuple(_identity_differences(spec, row)):
         return make_change(State.CONFLICT, spec, row.status, differences=others)
-    if row.serialization != PORTABLE or row.schedule_name:
+    if row.serialization != PORTABLE or (row.schedule_name or None) not in (None, spec.schedule):
         return make_change(State.UNCHANGED, spec, row.status, comparable=False)
     differences, reason = ([], None) if row.shared else _input_differences(spec, row.inputs)
     differences += _result_differences(spec, row)

@@ -167,7 +167,9 @@ def _sign_presence(column: Sequence[Any]) -> Sequence[Any]:
 
 _SIGNS: dict[str, Callable[[Sequence[Any]], Sequence[Any]]] = {
     **dict.fromkeys(("id", "queue_partition_key", "deduplication_id", "application_version"), _sign_texts),
-    **dict.fromkeys(("authenticated_user", "assumed_role", "application", "instance_name"), _sign_texts),
+    **dict.fromkeys(
+        ("authenticated_user", "assumed_role", "application", "instance_name", "schedule"), _sign_texts
+    ),
     "args": _sign_lengths,
     "kwargs": _sign_presence,
 }

@@ -37,7 +37,7 @@ OPTIONS = PLAIN_OPTIONS | TIME_OPTIONS.keys()
 TEXT_OPTIONS = frozenset(
     {
         "id", "workflow", "queue", "class_name", "instance_name", "application", "queue_partition_key",
-        "deduplication_id", "application_version", "authenticated_user", "assumed_role", "name",
+        "deduplication_id", "application_version", "authenticated_user", "assumed_role", "schedule", "name",
     }
 )  # fmt: skip
 """Options that take any text at all."""

@@ -20,7 +20,7 @@ MAX_NAME_CHARACTERS = 255  # of class_name and config_name, varchar(255)
 _NAMES = ("class_name", "instance_name")
 _TEXTS = (
     "id", "workflow", "queue", *_NAMES, "application", "queue_partition_key", "deduplication_id",
-    "application_version", "authenticated_user", "assumed_role",
+    "application_version", "authenticated_user", "assumed_role", "schedule",
 )  # fmt: skip
 
 

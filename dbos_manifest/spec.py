@@ -32,6 +32,7 @@ class WorkflowSpec(NamedTuple):
     authenticated_roles: list[str] | None = None
     assumed_role: str | None = None
     attributes: dict[str, Any] | None = None
+    schedule: str | None = None  # the DBOS schedule whose run it stands in for
     runtime: str | None = None
     name: str | None = None  # the entry's label, for messages and --entry
     entry: int = 0  # index in `workflows`, from 0

@@ -55,6 +55,7 @@ _OPTION_COLUMNS = (
     ("delay_ms", "delay_until_epoch_ms", "delay"),
     ("not_before_ms", "delay_until_epoch_ms", "not_before"),
     ("attributes", "attributes", "attributes"),
+    ("schedule", "schedule_name", "schedule"),
 )
 
 
@@ -99,6 +100,7 @@ def make_rows(
         "queue_partition_key": fields["queue_partition_key"],
         "delay_until_epoch_ms": delay_until,
         "attributes": attributes,
+        "schedule_name": fields["schedule"],
         "creator_xid": Repeated(creator_xid, count),
         "inputs": encode_block_inputs(block),
     }

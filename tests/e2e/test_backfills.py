@@ -75,6 +75,24 @@ def test_we_applied_first(cli: Cli, client: DBOSClient, rows: Rows, start: str, 
     assert rows.dump() == before
 
 
+def test_an_entry_that_names_its_schedule(cli: Cli, client: DBOSClient, rows: Rows) -> None:
+    """Its rows are listed with the schedule's own; the others are not, and both are compared."""
+    make_schedule(client)
+    manifest = write_catch_up(cli, *SPANS[0])
+    text = manifest.read_text()
+    named = text.replace("    queue: etl\n", "    queue: etl\n    schedule: orders\n")
+    manifest.write_text(named)
+    cli("apply", manifest)
+    assert {*rows.column("schedule_name").values()} == {"orders"}
+    listed = {status.workflow_id for status in client.list_workflows(schedule_name="orders")}
+    assert listed == {*rows.column("status")}
+    assert {change["state"] for change in cli.plan(manifest).changes().values()} == {"unchanged"}
+    manifest.write_text(named.replace("%F", "%Y"))
+    assert {change["state"] for change in cli.plan(manifest).changes().values()} == {"drifted"}
+    manifest.write_text(text)  # without the name the rows are DBOS's, and only their identity is compared
+    assert {change["comparable"] for change in cli.plan(manifest).changes().values()} == {False}
+
+
 def test_a_live_schedule_fires_no_tick_of_ours(
     cli: Cli, client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker]
 ) -> None:

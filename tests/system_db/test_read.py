@@ -146,7 +146,7 @@ def test_an_older_layout_is_read_and_written(database_url: str) -> None:
                 names = connection.execute(indexes).scalars().all()
             for name in names:
                 execute(database, f'DROP INDEX "{name}"')
-        for column in ("application_name", "attributes", "creator_xid", "completed_at"):
+        for column in ("application_name", "attributes", "creator_xid", "completed_at", "schedule_name"):
             execute(database, f"ALTER TABLE {database.table('workflow_status')} DROP COLUMN {column}")
     with opened(database_url) as database:
         insert(database, WorkflowSpec("a", "f", "q", [1], {}))
@@ -155,7 +155,7 @@ def test_an_older_layout_is_read_and_written(database_url: str) -> None:
             assert json.loads(row.inputs or "")["positionalArgs"] == [1]
             assert (row.application, row.creator_xid, row.completed_at_ms) == (None, None, None)
             assert read_queues(connection, database) == {}
-        lacking = [("application", "application"), ("attributes", "attributes")]
+        lacking = [("application", "application"), ("attributes", "attributes"), ("schedule", "schedule")]
         assert options_without_column(database.layout) == lacking
 
 

@@ -186,6 +186,17 @@ def test_what_is_not_comparable(change: dict[str, str]) -> None:
     assert (found.state, found.comparable) == (State.UNCHANGED, False)
 
 
+def test_a_row_that_names_the_schedule_of_its_entry_is_compared() -> None:
+    """apply wrote it: what a DBOS schedule writes is not portable."""
+    spec = BARE._replace(schedule="s", args=[1])
+    assert compare(spec, row_of(spec, schedule_name="s")).comparable
+    assert compare(spec, row_of(BARE, schedule_name="s")).state is State.DRIFTED
+    assert not compare(spec, row_of(BARE, schedule_name="s", serialization="py_pickle")).comparable
+    assert not compare(spec, row_of(BARE, schedule_name="t")).comparable
+    for stored in (None, ""):  # written before the entry named a schedule: never compared itself
+        assert compare(spec, row_of(spec, schedule_name=stored)).state is State.UNCHANGED
+
+
 def test_application_counts_only_where_both_name_one() -> None:
     assert compare(SPEC, row_of(SPEC, application=None)).state is State.UNCHANGED
     assert compare(SPEC._replace(application=None), row_of(SPEC)).state is State.UNCHANGED

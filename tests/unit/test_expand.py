@@ -79,7 +79,7 @@ def test_every_option_may_be_an_expression(folder: Path) -> None:
         "not_before": "2026-01-01T00:00:00Z",
         "queue_partition_key": "eu", "application_version": "v1", "application": "app", "runtime": "python",
         "authenticated_user": "ann", "authenticated_roles": ["admin"], "assumed_role": "admin",
-        "attributes": {"team": "data"}, "name": "label",
+        "attributes": {"team": "data"}, "schedule": "nightly", "name": "label",
     }  # fmt: skip
     entry = {key: f"${{{{ row.{key} }}}}" for key in row}
     explicit = specs(json.dumps([row]).join(["workflows: ", "\n"]))

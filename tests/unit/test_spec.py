@@ -32,11 +32,12 @@ FULL = WorkflowSpec(
     authenticated_roles=["admin"],
     assumed_role="admin",
     attributes={"team": "data"},
+    schedule="nightly",
     runtime="python",
     name="label",
     entry=3,
 )
-NOT_DIGESTED = {"id", "duplication_policy", "attributes", "runtime", "name", "entry", "binding"}
+NOT_DIGESTED = {"id", "duplication_policy", "attributes", "schedule", "runtime", "name", "entry", "binding"}
 CHANGED: dict[type, Any] = {str: "other", int: 7, list: ["other"], dict: {"other": 1}}
 
 
