@@ -143,7 +143,7 @@ CODES: dict[str, CodeInfo] = {
     "runtime-arguments": CodeInfo("meaning", E, "arguments that the runtime's SDK would not pass on"),
     "runtime-class-name": CodeInfo("meaning", E, "a class name that the runtime needs or does not read"),
     # 4. the database
-    "queue-not-registered": CodeInfo("database", W, "no worker has registered this queue"),
+    "queue-not-registered": CodeInfo("database", E, "no worker has registered this queue"),
     "queue-owned-elsewhere": CodeInfo("database", E, "the queue belongs to another application"),
     "missing-partition-key": CodeInfo("database", E, "a partitioned queue never runs a row without a key"),
     "unused-partition-key": CodeInfo("database", W, "a plain queue ignores the partition key"),
@@ -156,7 +156,7 @@ CODES: dict[str, CodeInfo] = {
     "not-enqueued": CodeInfo("database", E, "a workflow that apply could not enqueue"),
     "vanished": CodeInfo("database", W, "retention removed a workflow of the lockfile"),
     "missing": CodeInfo("database", E, "a workflow of the lockfile was lost before it was seen to end"),
-    "deadline-passed": CodeInfo("database", W, "the deadline has passed: a worker cancels the workflow"),
+    "deadline-passed": CodeInfo("database", W, "the deadline has passed: a worker may cancel the workflow"),
 }
 
 

@@ -10,12 +10,21 @@ from typing import NamedTuple
 
 from .blocks import SpecBlock
 from .columns import Repeated, convert
-from .diagnostic import Diagnostic, make_diagnostic
+from .diagnostic import Diagnostic, Severity, make_diagnostic
+from .rules import RESERVED_QUEUE_PREFIX
 from .snapshot import QueueRow
 from .spec import WorkflowSpec
 from .units import format_timestamp
 
 WORKER_BEHIND_SCHEMA = "worker-behind-schema"
+PREFLIGHT_CODES = (
+    "queue-not-registered", "queue-owned-elsewhere", "missing-partition-key", "unused-partition-key",
+    "deduplication-on-partitioned-queue", "application-version-unknown", "workflow-never-seen",
+    WORKER_BEHIND_SCHEMA, "deadline-passed",
+)  # fmt: skip
+"""What `QueueCheck` may find, and `--allow` may name."""
+
+MOST_LISTED = 10  # names of queues in one message
 _KIND = ("entry", "workflow", "queue", "application", "application_version", "priority", "deadline_ms")
 _KIND_WHETHER = ("queue_partition_key", "deduplication_id")
 MOST_KINDS = 10_000  # of workflows that are remembered with what was found of them
@@ -150,7 +159,7 @@ class QueueCheck:
         queue = self._queues.get(spec.queue)
         if queue is None:
             if spec.queue not in self._declared:
-                yield _Finding("queue-not-registered", spec.queue)
+                yield _Finding("queue-not-registered", spec.queue, spec.application)
         elif queue.application and spec.application and queue.application != spec.application:
             yield _Finding("queue-owned-elsewhere", spec.queue, spec.application)
         signs = (queue.partitioned if queue else None, self._declared.get(spec.queue))
@@ -167,15 +176,19 @@ class QueueCheck:
     def _describe(self, finding: _Finding, seen: _Seen) -> Diagnostic:
         spec = seen.first
         option, message, help = self._words(finding.code, spec)
+        severity = None
+        if finding.code == "queue-not-registered" and not self._registered(spec.application):
+            severity = Severity.WARNING  # queues declared in code are in no table
         if seen.count > 1:
             message += f" ({seen.count:,} workflows, the first is `{spec.id}`)"
-        return make_diagnostic(finding.code, message, ("workflows", spec.entry, option), help=help)
+        path = ("workflows", spec.entry, option)
+        return make_diagnostic(finding.code, message, path, severity=severity, help=help)
 
     def _words(self, code: str, spec: WorkflowSpec) -> tuple[str, str, str]:
         """The option to blame, what is wrong, and the way out."""
         queue = f"`{spec.queue}`"
         if code == "queue-not-registered":
-            return "queue", f"no application has registered the queue {queue} here", self._suggest(spec.queue)
+            return ("queue", *self._words_of_unregistered(spec))
         if code == "queue-owned-elsewhere":
             owner = self._queues[spec.queue].application
             return (
@@ -204,12 +217,34 @@ class QueueCheck:
         deadline = format_timestamp(spec.deadline_ms or 0)
         return (
             "deadline",
-            f"the deadline {deadline} has passed: a worker would cancel the workflow unrun",
+            f"the deadline {deadline} has passed: a worker cancels the workflow, unless it starts it first",
             "set a later `deadline`, or leave it out",
         )
 
-    def _suggest(self, queue: str) -> str:
-        close = get_close_matches(queue, [*self._queues, *self._declared], n=1, cutoff=0.75)
-        if close:
-            return f"did you mean `{close[0]}`?"
-        return "workflows wait there until a worker has the queue; one declared in code goes under `queues:`"
+    def _registered(self, application: str | None) -> list[str]:
+        """The queues that workers of an application poll: its own, and those that no one owns.
+
+        Source: DBOS.md §2.2 and §7. Without an application any worker may take the workflow.
+        """
+        return sorted(
+            name
+            for name, queue in self._queues.items()
+            if not name.startswith(RESERVED_QUEUE_PREFIX)
+            and (not queue.application or not application or queue.application == application)
+        )
+
+    def _words_of_unregistered(self, spec: WorkflowSpec) -> tuple[str, str]:
+        registered = self._registered(spec.application)
+        owner = f" for the application `{spec.application}`" if spec.application else ""
+        message = f"the queue `{spec.queue}` is not registered{owner}"
+        close = get_close_matches(spec.queue, [*registered, *self._declared], n=1, cutoff=0.75)
+        hint = f"did you mean `{close[0]}`? " if close else ""
+        if not registered:
+            hint += (
+                "workflows wait until a worker polls the queue; name a queue declared in code under `queues:`"
+            )
+            return f"{message}; this database has no registered queue{owner and ' for it'}", hint
+        names = ", ".join(f"`{name}`" for name in registered[:MOST_LISTED])
+        more = len(registered) - MOST_LISTED
+        hint += f"registered: {names}" + (f" and {more:,} more" if more > 0 else "")
+        return message, f"{hint}; name a queue declared in code under `queues:`"

@@ -10,9 +10,10 @@ import click
 from ..errors import UsageError
 from ..operations import DatabaseSettings, LockfileSettings
 from ..plan import Overrides
+from ..preflight import PREFLIGHT_CODES
 from ..report.text import printable
 from ..system_db.retry import RetryNotice
-from .options import duration, option, override, together
+from .options import NameChoice, duration, option, override, together
 from .output import say
 
 database_options = together(
@@ -48,7 +49,13 @@ override_options = together(
     ),
     override("--recreate-missing", is_flag=True, help="Enqueue missing workflows again."),
     override("--skip-missing", is_flag=True, help="Skip missing workflows instead of refusing."),
-    override("--allow", multiple=True, metavar="CODE", help="Pass over a preflight finding; repeatable."),
+    override(
+        "--allow",
+        type=NameChoice(PREFLIGHT_CODES),
+        multiple=True,
+        metavar="CODE",
+        help="Enqueue despite this preflight diagnostic, such as queue-not-registered; repeatable.",
+    ),
     option("--strict", is_flag=True, help="Treat preflight warnings as errors."),
 )
 

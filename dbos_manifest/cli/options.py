@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -117,11 +118,13 @@ class NameChoice(_Choice):
     """One of some names, in any case; for another one the closest is suggested."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        names = [*self.choices]
+        names = {name.upper(): name for name in self.choices}
         name = str(value).upper()
         if name not in names:
-            self.fail(f"`{value}` is not one of the choices: {did_you_mean(name, names)}", param, ctx)
-        return name
+            close = get_close_matches(name, names, 1)
+            hint = did_you_mean(names[close[0]] if close else str(value), names.values())
+            self.fail(f"`{value}` is not one of the choices: {hint}", param, ctx)
+        return names[name]
 
 
 def output_option(*formats: str) -> Decorator:

@@ -119,7 +119,7 @@ def test_what_is_no_whole_plan_is_refused(run_db: Cli, jobs: Path, what: str) ->
     [
         ("--var", "a=1"), ("--select", "id=a"), ("--entry", "x"), ("--lockfile", "l.jsonl"),
         ("--target", "prod"), ("--allow-drift",), ("--skip-conflicts",), ("--recreate-vanished",),
-        ("--allow", "x"), ("--strict",), ("--locked",), ("jobs.yaml",),
+        ("--allow", "queue-not-registered"), ("--strict",), ("--locked",), ("jobs.yaml",),
     ],
 )  # fmt: skip
 def test_options_that_cannot_change_a_plan(run_db: Cli, jobs: Path, words: tuple[str, ...]) -> None:
