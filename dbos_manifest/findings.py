@@ -22,7 +22,8 @@ class Findings:
         self._found: dict[object, Diagnostic] = {}
         self._labels: dict[object, list[str]] = {}
         self._counts: dict[object, int] = {}
-        self._total = 0
+        self._total = 0  # of errors
+        self._warnings = 0
 
     def add(self, diagnostic: Diagnostic, label: Callable[[], str] | None = None) -> None:
         """`label` says which of the entry's workflows it is, when the entry stands for several.
@@ -39,10 +40,17 @@ class Findings:
             labels = self._labels.setdefault(key, [])
             if len(labels) < SHOWN and (text := label()):
                 labels.append(text)
-            if diagnostic.severity is Severity.ERROR:  # after any number of warnings an error may follow
-                self._total += 1
-                if self._total >= ENOUGH:
-                    raise Enough
+            if diagnostic.severity is not Severity.ERROR:
+                self._warnings += 1  # an error may follow after any number of them
+                return
+            self._total += 1
+            if self._total >= ENOUGH:
+                raise Enough
+
+    @property
+    def enough_warnings(self) -> bool:
+        """Whether further warnings need not be looked for."""
+        return self._warnings >= ENOUGH
 
     def __contains__(self, code: str) -> bool:
         return any(diagnostic.code == code for diagnostic in self._found.values())
@@ -60,5 +68,5 @@ class Findings:
         if count == 1:
             return f"in the workflow {labels[0]}"
         more = f"; and {count - len(labels):,} more" if count > len(labels) else ""
-        least = "at least " if self._total >= ENOUGH else ""
+        least = "at least " if self._total >= ENOUGH or self.enough_warnings else ""
         return f"in {least}{count:,} workflows: {'; '.join(labels)}{more}"

@@ -12,7 +12,7 @@ from typing import Any
 from .blocks import SpecBlock
 from .canonical import encode_json, may_have_large_numbers
 from .columns import Repeated, convert, distinct, read_chunks, weigh
-from .diagnostic import Diagnostic, Path, make_diagnostic
+from .diagnostic import Diagnostic, Path, Severity, make_diagnostic
 from .expand import Expansion
 from .findings import Enough
 from .options import FIELDS
@@ -94,14 +94,16 @@ class _EntryLinter:
         weighed = [_weigh_inputs(values, self._limit // 4) for values in inputs]
         if contracts or sum(largest for largest, _ in weighed) + len(_ENVELOPE) > self._limit:
             return False
-        suspect = any(may_be_imprecise for _, may_be_imprecise in weighed)
+        enough = self._expansion.findings.enough_warnings
+        suspect = not enough and any(may_be_imprecise for _, may_be_imprecise in weighed)
         return not suspect or not any(True for value in chain(*inputs) for _ in lint_numbers(value, ()))
 
     def lint(self, spec: WorkflowSpec, signature: tuple[Any, ...] = ()) -> None:
         known = signature in self._good
         if not known:
             problems = [*lint_spec(spec), *self._catalog.check_name(spec)]
-            if not problems:
+            enough = self._expansion.findings.enough_warnings
+            if not any(problem.severity is Severity.ERROR or not enough for problem in problems):
                 self._good.add(signature)
             self._tell(spec, problems)
         if not known or self._inputs_vary:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .batch import FIRST_BYTES
-from .diagnostic import Diagnostic, make_diagnostic
+from .diagnostic import Diagnostic, Span, make_diagnostic
 from .document import MAX_FILE_BYTES, Document, parse_documents
 from .errors import UsageError
 from .files import find_manifests, read_manifest
@@ -67,6 +67,7 @@ def parse_source(source: Source) -> tuple[list[Document], list[Diagnostic]]:
             make_diagnostic(
                 "not-a-manifest",
                 "the file is empty",
+                span=Span(source.name, 1, 1, 1, 1),
                 file=source.name,
                 help="start it with `version: 1`, `name: …` and `workflows:`",
             )

@@ -39,7 +39,7 @@ def _format(diagnostic: Diagnostic, lines: Sequence[str], paint: Paint) -> Itera
         yield f"  --> {printable(diagnostic.file or '?')}  {path}".rstrip()
     else:
         yield f"  --> {_place(span)}  {path}".rstrip()
-        if 0 < span.line <= len(lines):
+        if 0 < span.line <= len(lines) and lines[span.line - 1].strip():
             yield from _frame(span, lines[span.line - 1], style, paint)
     if diagnostic.note:
         yield f"  {paint('cyan', 'note')}: {printable(diagnostic.note)}"
