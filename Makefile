@@ -12,7 +12,7 @@ help:
 	@echo "make demo [DB=postgres]  run the example manifest on a real DBOS worker"
 	@echo "make test                lint, type-check and run all tests"
 	@echo "make e2e [E2E=latest]    workers of all SDKs, old and new, and PostgreSQL 14 to 18 (minutes)"
-	@echo "make compatibility       the same, writing docs/compatibility.* anew"
+	@echo "make compatibility       the same, writing docs/reference/compatibility.* anew"
 	@echo "make faults              cut, kill and crowd many applies (minutes)"
 	@echo "make soak                applies and workers for minutes: memory, connections, latency"
 	@echo "make bench               measure (minutes; nothing else should run)"
@@ -46,7 +46,7 @@ e2e: $(VENV)/.dev
 	DBOS_MANIFEST_E2E=$(E2E) $(BIN)/python -m pytest -q $(PARALLEL) tests/e2e/sdks
 
 compatibility: $(VENV)/.dev
-	rm -f docs/compatibility.json
+	rm -f docs/reference/compatibility.json
 	DBOS_MANIFEST_E2E=all UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/e2e/sdks
 	$(BIN)/python docs/generate.py
 

@@ -166,7 +166,7 @@ def _check_inputs(database: Database) -> Check:
             Level.WARNING,
             "inputs",
             f"a worker older than the schema has run `{old}`: it does not find arguments in workflow_input",
-            "apply with --legacy-inputs while such workers run, or upgrade them: see docs/compatibility.md",
+            "upgrade such workers, or apply with --legacy-inputs (docs/reference/compatibility.md)",
         )
     return Check(
         Level.OK,

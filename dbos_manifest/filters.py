@@ -151,39 +151,39 @@ def _shown(value: Any) -> str:
 
 FILTERS = {
     "strftime": Filter(
-        _make_strftime, ("pattern",), "a date or date-time in another form", ("x | strftime('%Y%m%d')",
+        _make_strftime, ("pattern",), "a date or date-time in another format", ("x | strftime('%Y%m%d')",
         "2026-01-31", "20260131"),
     ),
     "add": Filter(
-        _make_shift("add", 1), ("amount",), "a number, or a date and a step: y mo w d h m s",
+        _make_shift("add", 1), ("amount",), "a sum of numbers, or of a date and a step (y mo w d h m s)",
         ("x | add('1mo')", "2026-01-31", "2026-02-28"),
     ),
     "sub": Filter(
-        _make_shift("sub", -1), ("amount",), "the same backwards", ("x | sub(1)", 8, 7),
+        _make_shift("sub", -1), ("amount",), "the difference instead of the sum", ("x | sub(1)", 8, 7),
     ),
     "int": Filter(lambda: _to_int, (), "text as a whole number", ("x | int", "042", 42)),
     "float": Filter(lambda: _to_float, (), "text or a whole number as a float", ("x | float", "0.5", 0.5)),
     "str": Filter(lambda: text_of, (), "a number or boolean as text", ("x | str", 42, "42")),
-    "lower": Filter(_text_filter("lower", str.lower), (), "small letters", ("x | lower", "EU", "eu")),
-    "upper": Filter(_text_filter("upper", str.upper), (), "capital letters", ("x | upper", "eu", "EU")),
+    "lower": Filter(_text_filter("lower", str.lower), (), "lower case", ("x | lower", "EU", "eu")),
+    "upper": Filter(_text_filter("upper", str.upper), (), "upper case", ("x | upper", "eu", "EU")),
     "slug": Filter(
-        _text_filter("slug", _slug), (), "small ASCII letters, digits and single hyphens",
+        _text_filter("slug", _slug), (), "lower-case ASCII letters, digits and single hyphens",
         ("x | slug", "Zürich / Süd", "zurich-sud"),
     ),
     "replace": Filter(
-        _make_replace, ("old", "new"), "every occurrence of a text",
+        _make_replace, ("old", "new"), "text with every occurrence of `old` replaced",
         ("x | replace(':', '-')", "09:30", "09-30"),
     ),
     "default": Filter(
         lambda value: lambda given: value if given is None or given is UNSET else given, ("value",),
-        "for a name that is not set here, or null", ("x | default('eu')", None, "eu"),
+        "the default for a name that is not set here, or null", ("x | default('eu')", None, "eu"),
     ),
     "json": Filter(
         lambda: canonical_json, (), "any value as JSON text", ("x | json", {"b": 1, "a": [True]},
         '{"a":[true],"b":1}'),
     ),
     "pad": Filter(
-        _make_pad, ("width", "fill?"), "filled up from the left, with zeros unless told",
+        _make_pad, ("width", "fill?"), "text filled from the left, with zeros by default",
         ("x | pad(3)", 7, "007"),
     ),
 }  # fmt: skip

@@ -25,7 +25,7 @@ _TEXTS = (
 
 
 class _Runtime(NamedTuple):
-    """What an SDK's client and worker were seen to do with a workflow (docs/compatibility.md)."""
+    """What an SDK's client and worker were seen to do with a workflow (docs/reference/compatibility.md)."""
 
     sdk: str
     drops_arguments: Severity | None = None  # named ones, and those beyond `max_args`
@@ -66,7 +66,7 @@ def relate_here(path: Path, document: int = 0) -> Related:
 def lint_spec(spec: WorkflowSpec) -> Iterator[Diagnostic]:
     """What is wrong with one workflow; the paths say the entry and the option.
 
-    Source: DBOS.md §1 for the options, docs/compatibility.md for what a runtime's SDK makes of them.
+    Source: DBOS.md §1 for the options, docs/reference/compatibility.md for the runtimes.
     """
     path = ("workflows", spec.entry)
     yield from lint_values(spec._asdict(), path)

@@ -5,25 +5,54 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
+from dbos_manifest import errors
 from dbos_manifest.diagnostic import CODES
 
 ROOT = Path(__file__).parent.parent
-PAGES = runpy.run_path(str(ROOT / "docs" / "generate.py"))["PAGES"]
+GENERATE = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+PAGES = GENERATE["PAGES"]
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_generated_pages_are_current(name: str) -> None:
-    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == PAGES[name]()
+    assert (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8") == PAGES[name]()
 
 
 def test_every_code_has_its_section() -> None:
-    text = (ROOT / "docs" / "diagnostics.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / "diagnostics.md").read_text(encoding="utf-8")
     assert re.findall(r"^### `(.+)`$", text, re.MULTILINE) == list(CODES)
+
+
+@pytest.mark.parametrize("words", GENERATE["EXAMPLES"])
+def test_every_example_of_a_command_can_be_parsed(words: str) -> None:
+    command = {" ".join(names): command for names, command in GENERATE["commands"]()}[words]
+    for line in GENERATE["EXAMPLES"][words]:
+        arguments = shlex.split(line.partition(" >")[0].removeprefix("> jobs/manifest.v1.schema.json"))
+        command.make_context(words, arguments, resilient_parsing=True)
+
+
+def test_every_command_has_an_example() -> None:
+    commands = {" ".join(words): command for words, command in GENERATE["commands"]()}
+    alone = {words for words, command in commands.items() if not isinstance(command, click.Group)}
+    assert alone == set(GENERATE["EXAMPLES"])
+
+
+def test_every_exit_code_has_its_row() -> None:
+    text = (ROOT / "docs" / "reference" / "exit-codes.md").read_text(encoding="utf-8")
+    codes = {kind.exit_code for kind in all_errors(errors.ManifestToolError)}
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)} == codes | {0, 10, 130}
+
+
+def all_errors(kind: type[errors.ManifestToolError]) -> set[type[errors.ManifestToolError]]:
+    """Return an exception class and all classes that derive from it."""
+    return {kind}.union(*map(all_errors, kind.__subclasses__()))
 
 
 def test_hooks_name_what_exists() -> None:
@@ -33,7 +62,7 @@ def test_hooks_name_what_exists() -> None:
 
 def test_the_compatibility_page_is_whole() -> None:
     """Each row has a cell of every SDK, as `make compatibility` leaves it."""
-    page = json.loads((ROOT / "docs" / "compatibility.json").read_text(encoding="utf-8"))
+    page = json.loads((ROOT / "docs" / "reference" / "compatibility.json").read_text(encoding="utf-8"))
     sdks = set(page["latest"]["releases"])
     assert sdks == {"python", "typescript", "go", "java", "rust"}
     for section in ("rules", "options", "schemas", "applications"):

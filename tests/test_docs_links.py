@@ -27,6 +27,20 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_named_tests_exist(page: Path) -> None:
+    names = re.findall(r"`(tests/[\w/]+\.py)`", page.read_text(encoding="utf-8"))
+    assert [name for name in names if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.is_relative_to(ROOT / "docs")], ids=name_of)
+def test_links_of_the_documentation_stay_in_it(page: Path) -> None:
+    """The site is built from docs/ alone."""
+    text = CODE.sub("", CODE_BLOCK.sub("", page.read_text(encoding="utf-8")))
+    inner = [link.partition("#")[0] for link in LINK.findall(text) if not re.match(r"[a-z]+:", link)]
+    assert [link for link in inner if not (page.parent / link).resolve().is_relative_to(ROOT / "docs")] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_a_page_has_one_title(page: Path) -> None:
     text = CODE_BLOCK.sub("", page.read_text(encoding="utf-8"))
     assert [marks for marks, _ in HEADING.findall(text)].count("#") == 1

@@ -18,8 +18,8 @@ import yaml
 ROOT = Path(__file__).parent.parent
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 GITLAB = yaml.safe_load((ROOT / "ci" / "gitlab.yml").read_text(encoding="utf-8"))
-PAGE = (ROOT / "docs" / "gitops.md").read_text(encoding="utf-8")
-# the YAML blocks of docs/gitops.md by their first line
+PAGE = (ROOT / "docs" / "guides" / "gitops.md").read_text(encoding="utf-8")
+# the YAML blocks of docs/guides/gitops.md by their first line
 BLOCKS = {
     text.split("\n", 1)[0]: yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 }

@@ -18,12 +18,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SCOPE = [
     "README.md",
-    "docs/index.md",
-    "docs/tutorial.md",
-    "docs/guides",
-    "docs/concepts",
+    "docs",
+    "schemas/manifest.v1.schema.json",
 ]
-SUFFIXES = {".md", ".py", ".json", ".yaml", ".yml", ".txt", ".jsonl"}
+SUFFIXES = {".md", ".in", ".py", ".json", ".yaml", ".yml", ".txt", ".jsonl"}
 PHRASES = {
     r"told|said|says": "report, print or describe",
     r"talks?|talking|asked|answers?|answered": "query, request, return or result",
@@ -52,7 +50,7 @@ PATTERNS = [
     for phrase, instead in PHRASES.items()
 ]
 READ_BY_PEOPLE = {tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
-CONSOLE = re.compile(r"^```console$.*?^```$", re.MULTILINE | re.DOTALL)
+OUTPUT = re.compile(r"^```(?:console|text)$.*?^```$", re.MULTILINE | re.DOTALL)
 
 
 class Use(NamedTuple):
@@ -103,8 +101,8 @@ def find_phrases(path: Path) -> list[Use]:
 def texts_of(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the texts of a file that a person reads, each with its first line.
 
-    Of a program these are comments and strings. The output of commands in a page is a copy of the program's
-    texts, which are checked where they are written.
+    Of a program these are comments and strings. The output and the help of commands in a page are copies of
+    the program's texts, which are checked where they are written.
     """
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
@@ -112,7 +110,7 @@ def texts_of(path: Path) -> Iterator[tuple[int, str]]:
             if token.type in READ_BY_PEOPLE:
                 yield token.start[0], token.string
     else:
-        yield 1, CONSOLE.sub(lambda block: "\n" * block[0].count("\n"), text)
+        yield 1, OUTPUT.sub(lambda block: "\n" * block[0].count("\n"), text)
 
 
 def name_of(path: Path) -> str:

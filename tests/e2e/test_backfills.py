@@ -1,4 +1,4 @@
-"""What docs/backfills.md promises: ticks that DBOS has never run twice, and plans that say what changed."""
+"""What docs/guides/backfills.md promises: no tick runs twice in DBOS, and plans show what changed."""
 
 from __future__ import annotations
 

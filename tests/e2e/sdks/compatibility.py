@@ -1,4 +1,4 @@
-"""docs/compatibility.json: what real workers did. A test checks each cell of it, or writes it again."""
+"""Check what real workers did against docs/reference/compatibility.json, or write it again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).parents[3] / "docs" / "compatibility.json"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "compatibility.json"
 
 
 def expected(section: str, row: str, column: str) -> Any:

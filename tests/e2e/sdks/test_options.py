@@ -30,7 +30,7 @@ UNKNOWN = {
     "java": {"application"},
     "rust": {"deadline", "assumed_role", "authenticated_user"},
 }
-# what docs/compatibility.json calls an entry
+# what docs/reference/compatibility.json calls an entry
 LABELS = {
     "plain": "nothing but queue and id",
     "deduplicated": "deduplication_id",

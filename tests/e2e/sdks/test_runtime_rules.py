@@ -1,4 +1,4 @@
-"""What each SDK makes of arguments and names; docs/compatibility.json holds what their workers did."""
+"""What each SDK makes of arguments and names, as docs/reference/compatibility.json records it."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ PROBES: dict[str, dict[str, Any]] = {
         "workflow": "restock", "args": ["bolts"], "instance_name": "berlin",
     },
     "a function with a class_name": {"workflow": "echo", "args": ["a"], "class_name": "Nobody"},
-    "a name nobody has": {"workflow": "nobody", "args": ["a"]},
-    "all in order, claimed with a name nobody has": {"workflow": "echo", "args": ["a"]},
+    "an unknown name": {"workflow": "nobody", "args": ["a"]},
+    "all valid, claimed together with an unknown name": {"workflow": "echo", "args": ["a"]},
 }  # fmt: skip
 
 
