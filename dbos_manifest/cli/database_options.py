@@ -45,7 +45,7 @@ override_options = together(
     override(
         "--recreate-vanished",
         is_flag=True,
-        help="Enqueue vanished workflows again, except those seen to end.",
+        help="Enqueue vanished and missing workflows again, except those seen to end.",
     ),
     override("--recreate-missing", is_flag=True, help="Enqueue missing workflows again."),
     override("--skip-missing", is_flag=True, help="Skip missing workflows instead of refusing."),
@@ -98,11 +98,13 @@ def overrides(options: dict[str, Any]) -> Overrides:
     """
     if options["recreate_missing"] and options["skip_missing"]:
         raise UsageError("--recreate-missing and --skip-missing exclude each other")
+    vanished = options.pop("recreate_vanished")
     return Overrides(
         allow_drift=options.pop("allow_drift"),
         skip_conflicts=options.pop("skip_conflicts"),
-        recreate_vanished=options.pop("recreate_vanished"),
-        recreate_missing=options.pop("recreate_missing"),
+        recreate_vanished=vanished,
+        # an ordinary retention explains a vanished workflow, so whoever recreates it wants a lost one as well
+        recreate_missing=options.pop("recreate_missing") or (vanished and not options["skip_missing"]),
         skip_missing=options.pop("skip_missing"),
         strict=options.pop("strict"),
         allow=frozenset(options.pop("allow")),

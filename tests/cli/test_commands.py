@@ -106,7 +106,6 @@ def test_a_missing_workflow_refuses(run_db: Cli, jobs: Path, database_url: str, 
         ("plan", "jobs.yaml", "--exit-code"),
         ("apply", "jobs.yaml"),
         ("apply", "jobs.yaml", "--locked"),
-        ("apply", "jobs.yaml", "--recreate-vanished"),
         ("lock", "verify", "jobs.yaml"),
     ):
         refused = run_db(*words)
@@ -122,6 +121,16 @@ def test_a_missing_workflow_refuses(run_db: Cli, jobs: Path, database_url: str, 
     assert (recreated.code, not_enqueued(run_db)) == (0, "")
     assert f"{len(gone.split())} enqueued" in recreated.out
     assert run_db("lock", "verify", "jobs.yaml").code == 0
+
+
+def test_recreating_what_vanished_recreates_what_is_missing(
+    run_db: Cli, jobs: Path, database_url: str
+) -> None:
+    run_db("apply", "jobs.yaml")
+    remove(database_url, "1 = 1")
+    assert run_db("apply", "jobs.yaml").code == 6
+    assert "0 enqueued" in run_db("apply", "jobs.yaml", "--recreate-vanished", "--skip-missing").out
+    assert "3 enqueued" in run_db("apply", "jobs.yaml", "--recreate-vanished").out
 
 
 @pytest.mark.parametrize("status", ["SUCCESS", "ERROR", "CANCELLED"])
