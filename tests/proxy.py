@@ -39,6 +39,10 @@ class CuttingProxy:
         self._cut_at, self._deliver, self._containing, self._on_cut = cut_at, deliver, containing, on_cut
         self._open.set()
 
+    def wait(self) -> None:
+        """Until `on_cut` of a cut has ended: it may be at a message whose answer no one awaits."""
+        assert self._open.wait(60)
+
     def url(self, server_url: str) -> str:
         """The server's URL by way of this proxy."""
         parts = urlsplit(server_url)
@@ -83,7 +87,6 @@ class CuttingProxy:
         _close(server)
 
     def _cut(self, client: socket.socket, server: socket.socket, message: bytes) -> None:
-        self._open.clear()
         try:
             _close(client)  # before the server can answer
             if self._deliver:
@@ -102,6 +105,8 @@ class CuttingProxy:
             self.messages += 1
             cut = self.messages == self._cut_at
             self.cuts += cut
+            if cut:
+                self._open.clear()
             return cut
 
     def _back(self, client: socket.socket, server: socket.socket) -> None:

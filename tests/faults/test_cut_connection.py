@@ -67,6 +67,7 @@ def test_a_commit_is_cut_and_its_rows_run_and_are_removed(
 
             proxy.arm(cuts + 1, deliver=deliver, containing=b"COMMIT", on_cut=remove)
             assert run_here("apply", batch.path, "--database-url", url, *options) == 0
+            proxy.wait()
             assert batch.locked().keys() == batch.ids.keys()
             assert not ran & batch.rows().keys()
             assert ran | batch.rows().keys() == batch.ids.keys()
@@ -97,6 +98,7 @@ def test_every_point_with_retention(database_url: str, make_batch: Callable[[str
             proxy.arm(point, deliver=True, on_cut=remove)
             words = ["apply", batch.path, "--database-url", url]
             code = run_here(*words, "--chunk-size", CHUNK, "--retry-budget", "20s")
+            proxy.wait()
             if not proxy.cuts:
                 break
             codes[code] = codes.get(code, 0) + 1
