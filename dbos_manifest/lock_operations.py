@@ -57,6 +57,8 @@ def check_lockfiles(manifests: Sequence[LoadedManifest], settings: LockfileSetti
             continue
         problems = [*coverage_problems(lock, specs_of(loaded))]
         notes = ["not in normal form: run `lock format`, or apply"] if lock.irregularities else []
+        if lock.changed:  # by nothing but a journal
+            notes.append("an interrupted apply left a journal: run apply again")
         reports.append(LockReport(path, problems, notes, details=[*lock.irregularities]))
     return reports
 
