@@ -23,7 +23,6 @@ from .errors import (
 )
 from .files import LockfileSlot, read_git_commit
 from .journal import Journal
-from .lockfile import new_lockfile
 from .operations import (
     CHUNK_SIZES,
     ChangeSink,
@@ -126,11 +125,10 @@ def apply_targets(
         for batch, path, _ in targets:
             settle = settle_by(database, settings.retry(), batch.name, writing=not options.locked)
             lockfile = load_lockfile(path, batch.name, database.fingerprint, settle)
-            lockfile = lockfile or new_lockfile(batch.name, database.fingerprint)
             overrides, size = options.overrides, options.chunk_size
             if options.legacy_inputs:
                 overrides = overrides._replace(allow=overrides.allow | {WORKER_BEHIND_SCHEMA})
-            plans.append(make_plan(database, batch, lockfile, settings, overrides, size, on_changes))
+            plans.append(make_plan(database, batch, lockfile, path, settings, overrides, size, on_changes))
         on_plans(plans)
         _refuse_or_go_on(plans, options)
         writing = [plan for plan in plans if plan.to_send or plan.lock.changed]

@@ -151,6 +151,8 @@ CODES: dict[str, CodeInfo] = {
     "application-version-unknown": CodeInfo("database", W, "no worker has registered this version"),
     "workflow-never-seen": CodeInfo("database", W, "this database has never seen the workflow's name"),
     "worker-behind-schema": CodeInfo("database", W, "a worker that does not find the arguments runs here"),
+    "lockfile-missing": CodeInfo("database", E, "another lockfile of this manifest and database exists"),
+    "renamed-manifest": CodeInfo("database", E, "the lockfile has the workflows under IDs of another name"),
     "drifted": CodeInfo("database", E, "an enqueued workflow is not what the manifest says"),
     "conflict": CodeInfo("database", E, "another workflow has the id or the deduplication id"),
     "not-enqueued": CodeInfo("database", E, "a workflow that apply could not enqueue"),

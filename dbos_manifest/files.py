@@ -18,6 +18,7 @@ from .journal_file import JournalFile, journal_path, remove_journal, sync_folder
 from .tree import TreeError
 
 SCHEMAS = ("manifest.v1", "lockfile.v1", "plan.v1", "diagnostics.v1", "changes.v1", "applied.v1", "doctor.v1")
+LOCKFILE_SUFFIX = ".lock.jsonl"
 _MANIFEST_SUFFIXES = {".yaml", ".yml", ".json"}
 
 
@@ -122,6 +123,14 @@ def open_lockfile(path: Path) -> Iterator[BinaryIO | None]:
         yield None
     except OSError as error:
         raise UsageError(f"cannot read the lockfile {path}: {error.strerror}") from error
+
+
+def find_lockfiles(folder: Path) -> list[Path]:
+    """List the lockfiles in a folder; none where it cannot be read."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(LOCKFILE_SUFFIX))
+    except OSError:
+        return []
 
 
 def resolve_lockfile(path: Path) -> Path:

@@ -13,15 +13,17 @@ from typing import NamedTuple
 
 from .batch import Batch
 from .columns import read_chunks
+from .diagnostic import Diagnostic
 from .errors import UsageError
 from .files import open_lockfile, resolve_lockfile
 from .journal import Settle, Transaction, adopt_journal, trust
 from .journal_file import journal_path, open_journal
 from .lock_reader import parse_lockfile
 from .lockfile import Lockfile, check_owner, new_lockfile
+from .lockfile_checks import find_other_lockfile, find_renamed
 from .manifest import Manifest
 from .offline import make_offline_plan
-from .plan import Changes, Overrides
+from .plan import Changes, Overrides, State
 from .planning import ManifestPlan, make_manifest_plan
 from .snapshot import LiveRow
 from .spec import WorkflowSpec
@@ -189,8 +191,8 @@ def plan_files(
             if paths:
                 settle = settle_by(database, settings.retry(), loaded.name, writing=False)
                 lock = load_lockfile(paths[position], loaded.name, database.fingerprint, settle)
-            lock = lock or new_lockfile(loaded.name, database.fingerprint)
-            plan = make_plan(database, loaded, lock, settings, overrides, None, on_changes)
+            path = paths[position] if paths else None
+            plan = make_plan(database, loaded, lock, path, settings, overrides, None, on_changes)
             plan.target = lockfiles.target
             plans.append(plan)
         return plans
@@ -219,22 +221,32 @@ def _from_stdin(manifests: Sequence[LoadedManifest]) -> bool:
 def make_plan(
     database: Database,
     batch: Batch,
-    lock: Lockfile,
+    lock: Lockfile | None,
+    path: Path | None,
     settings: DatabaseSettings,
     overrides: Overrides,
     chunk_size: int | None,
     on_changes: ChangeSink,
 ) -> ManifestPlan:
-    return make_manifest_plan(
+    """Compare one manifest with the database; `lock` is None where there is no lockfile at `path` yet."""
+    plan = make_manifest_plan(
         database,
         batch,
-        lock,
+        lock or new_lockfile(batch.name, database.fingerprint),
         retry=settings.retry(),
         overrides=overrides,
         chunk_size=chunk_size or CHUNK_SIZES[database.dialect],
         verify=settings.verify,
         on_changes=partial(on_changes, batch),
     )
+    found: list[Diagnostic | None] = []
+    if lock is None and path is not None:
+        found.append(find_other_lockfile(batch, path, database.fingerprint))
+    others = plan.summary.count(State.ORPHANED) or not batch.complete  # entries that these workflows are not
+    if others and plan.summary.count(State.CREATE):
+        found.append(find_renamed(batch, plan.lock))
+    plan.findings += [one for one in found if one is not None and one.code not in overrides.allow]
+    return plan
 
 
 def read_live_rows(

@@ -17,7 +17,11 @@ from .spec import WorkflowSpec
 from .units import format_timestamp
 
 WORKER_BEHIND_SCHEMA = "worker-behind-schema"
+LOCKFILE_MISSING = "lockfile-missing"
+RENAMED_MANIFEST = "renamed-manifest"
 PREFLIGHT_CODES = (
+    LOCKFILE_MISSING,
+    RENAMED_MANIFEST,
     "queue-not-registered", "queue-owned-elsewhere", "missing-partition-key", "unused-partition-key",
     "deduplication-on-partitioned-queue", "application-version-unknown", "workflow-never-seen",
     WORKER_BEHIND_SCHEMA, "deadline-passed",

@@ -23,8 +23,8 @@ LAYERS = [
     "batch", "selection", "uniqueness", "rules", "lint", "snapshot", "lock_lines", "lockfile", "lock_reader",
     "plan", "absence", "comparison", "preflight",
     "journal_file", "journal", "files", "beside", "sources", "validation", "system_db",
-    "ahead", "planning", "offline", "saved_plan", "apply", "wait", "operations", "apply_operations",
-    "plan_operations",
+    "ahead", "lockfile_checks", "planning", "offline", "saved_plan", "apply", "wait", "operations",
+    "apply_operations", "plan_operations",
     "lock_operations", "lock_rebuild", "explain", "doctor",
     "report", "__init__", "cli", "__main__",
 ]  # fmt: skip
