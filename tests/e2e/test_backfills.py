@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from dbos import DBOSClient
-from harness import WAIT, Cli, Rows, Worker, wait_until
+from harness import WAIT, Cli, Rows, Worker
+from waiting import wait_until
 
 GOLDEN = Path(__file__).parent.parent / "cases" / "plan"
 CATCH_UP = """\

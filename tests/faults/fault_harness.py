@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import time
+import signal
+import subprocess
+import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from waiting import PATIENCE_S, wait_until
 
 from dbos_manifest.cli.boundary import run_guarded
 from dbos_manifest.cli.main import cli
@@ -16,7 +20,7 @@ from dbos_manifest.units import parse_timestamp
 
 # `make faults` goes through all points; `make test` through a few of them.
 THOROUGH = "DBOS_MANIFEST_FAULTS" in os.environ
-COUNTS: list[str] = []  # what each test counted, told at the end of the run
+COUNTS: list[str] = []  # what each test counted, printed at the end of the run
 MANIFEST = """\
 version: 1
 name: {name}
@@ -69,6 +73,12 @@ class Batch:
         assert not self.alone or {row[0] for row in found} <= self.ids.keys()
         return {row[0]: (row[1], json.loads(row[2])["positionalArgs"]) for row in found if row[0] in self.ids}
 
+    def count_rows(self) -> int:
+        statement = f"SELECT count(*) FROM {self.tables}workflow_status WHERE workflow_uuid LIKE :mine"
+        with self.engine.connect() as connection:
+            found = connection.execute(sa.text(statement), {"mine": f"{self.prefix}-%"})
+            return int(found.scalar_one())
+
     def locked(self) -> dict[str, int]:
         """enqueued_at by id, as the lockfile has it."""
         if not self.lockfile.exists():
@@ -98,13 +108,12 @@ class Batch:
             "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'dbos-manifest%' "
             "AND datname = current_database() AND state <> 'idle'"
         )
-        give_up = time.monotonic() + 60
-        while True:
+
+        def is_idle() -> bool:
             with self.engine.connect() as connection:
-                if not connection.execute(busy).scalar_one():
-                    return
-            assert time.monotonic() < give_up
-            time.sleep(0.01)
+                return not connection.execute(busy).scalar_one()
+
+        wait_until(is_idle, every_s=0.01)
 
     def check_honest(self) -> None:
         """Whatever happened: no line without its row."""
@@ -119,6 +128,41 @@ class Batch:
             workflow_id: [n] for workflow_id, n in self.ids.items()
         }
         assert self.locked() == {workflow_id: row[0] for workflow_id, row in rows.items()}
+
+
+class Apply:
+    """An apply in a process of its own."""
+
+    def __init__(self, batch: Batch, database_url: str, *options: object, **settings: Any) -> None:
+        self._batch = batch
+        self._log = batch.path.parent / f"{uuid.uuid4().hex}.log"
+        command = [sys.executable, "-m", "dbos_manifest", "apply", batch.path, "--database-url", database_url]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, *map(str, options)], stdout=subprocess.DEVNULL, stderr=log, **settings
+            )
+
+    @property
+    def log(self) -> str:
+        """What it printed to standard error."""
+        return self._log.read_text()
+
+    @property
+    def runs(self) -> bool:
+        return self.process.poll() is None
+
+    def wait_for_rows(self, count: int) -> None:
+        """Wait until the database has so many of the batch's rows, or the apply has ended."""
+        wait_until(lambda: self._batch.count_rows() >= count or not self.runs, every_s=0.005)
+
+    def wait(self) -> int:
+        """Wait for its end and return its exit code."""
+        return self.process.wait(PATIENCE_S)
+
+    def kill(self) -> bool:
+        """Kill it; whether it was still running."""
+        self.process.kill()
+        return self.wait() == -signal.SIGKILL
 
 
 def run_here(*words: object) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from fault_harness import COUNTS, THOROUGH, Batch, run_here
 from proxy import CuttingProxy
+from toolchains import IN_FAULTS
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 WORKFLOWS, CHUNK = 6, 2
@@ -18,7 +19,7 @@ STEP = 1 if THOROUGH else 9  # every message, or each ninth
 def test_every_point_of_an_apply(
     database_url: str, make_batch: Callable[[str, int], Batch], deliver: bool, atomic: bool
 ) -> None:
-    options = ["--chunk-size", CHUNK, "--retry-budget", "20s", *(["--atomic"] if atomic else [])]
+    options = ["--chunk-size", CHUNK, "--retry-budget", "10m", *(["--atomic"] if atomic else [])]
     with CuttingProxy(database_url) as proxy:
         url = proxy.url(database_url)
         assert run_here("apply", make_batch("whole", WORKFLOWS).path, "--database-url", url, *options) == 0
@@ -31,8 +32,8 @@ def test_every_point_of_an_apply(
             code = run_here("apply", batch.path, "--database-url", url, *options)
             if proxy.cuts:
                 codes[code] = codes.get(code, 0) + 1
-            else:  # two threads: an apply may do with some messages less
-                assert code == 0 and point > proxy.messages > messages - 10
+            else:  # two threads: an apply may do with fewer messages
+                assert code == 0 and point > proxy.messages
             batch.check_honest()
             if code == 0:
                 batch.check_complete()
@@ -44,6 +45,7 @@ def test_every_point_of_an_apply(
         f"{sum(codes.values())} of {messages} points cut; exit codes {codes}; 0 lost, 0 doubled, 0 lies"
     )
     assert codes.keys() <= {0, 3, 5}
+    assert sum(codes.values()) > messages / STEP / 2
     assert codes[0] > sum(codes.values()) // 2
 
 
@@ -53,7 +55,7 @@ def test_a_commit_is_cut_and_its_rows_run_and_are_removed(
     database_url: str, make_batch: Callable[[str, int], Batch], deliver: bool, atomic: bool
 ) -> None:
     """What a lost COMMIT did is found out before the rows are inserted again, in the same apply."""
-    options = ["--chunk-size", CHUNK, "--retry-budget", "20s", *(["--atomic"] if atomic else [])]
+    options = ["--chunk-size", CHUNK, "--retry-budget", "10m", *(["--atomic"] if atomic else [])]
     cuts = 0
     with CuttingProxy(database_url) as proxy:
         url = proxy.url(database_url)
@@ -80,7 +82,7 @@ def test_a_commit_is_cut_and_its_rows_run_and_are_removed(
     COUNTS.append(f"{cuts} COMMITs cut and all rows deleted; 0 lost, 0 doubled")
 
 
-@pytest.mark.skipif(not THOROUGH, reason="minutes: make faults")
+@pytest.mark.skipif(not THOROUGH, reason=IN_FAULTS)
 def test_every_point_with_retention(database_url: str, make_batch: Callable[[str, int], Batch]) -> None:
     """Whatever message is cut, what has run is not enqueued again, by this apply or by the next one."""
     codes: dict[int, int] = {}
@@ -97,7 +99,7 @@ def test_every_point_with_retention(database_url: str, make_batch: Callable[[str
 
             proxy.arm(point, deliver=True, on_cut=remove)
             words = ["apply", batch.path, "--database-url", url]
-            code = run_here(*words, "--chunk-size", CHUNK, "--retry-budget", "20s")
+            code = run_here(*words, "--chunk-size", CHUNK, "--retry-budget", "10m")
             proxy.wait()
             if not proxy.cuts:
                 break

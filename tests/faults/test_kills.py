@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 
-from fault_harness import COUNTS, THOROUGH, Batch, run_here
+from fault_harness import COUNTS, THOROUGH, Apply, Batch, run_here
 
-WORKFLOWS, CHUNK = 3000, 2  # so many commits that a kill lands between them on any machine
+WORKFLOWS, CHUNK = 1000, 1
 KILLS = 100 if THOROUGH else 4
 
 
 def begin_and_kill(batch: Batch, database_url: str, chance: random.Random, *options: str) -> bool:
-    """Kill an apply some time after its first row; whether it was still running."""
-    command = [sys.executable, "-m", "dbos_manifest", "apply", str(batch.path), "--database-url"]
-    process = subprocess.Popen(
-        [*command, database_url, "--chunk-size", str(CHUNK), *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    before = len(batch.rows())
-    while len(batch.rows()) == before and process.poll() is None:
-        time.sleep(0.01)
-    time.sleep(chance.uniform(0, 0.3))
-    process.kill()
-    process.wait()
-    return process.returncode == -signal.SIGKILL
+    """Kill an apply when it has written some rows; whether it was still running."""
+    rows = batch.count_rows()
+    apply = Apply(batch, database_url, "--chunk-size", CHUNK, *options)
+    apply.wait_for_rows(rows + chance.randint(1, (WORKFLOWS - rows) // 3 + 1))
+    return apply.kill()
 
 
 def test_kills(database_url: str, make_batch: Callable[[str, int], Batch]) -> None:
@@ -39,10 +26,10 @@ def test_kills(database_url: str, make_batch: Callable[[str, int], Batch]) -> No
         assert kills < 10 * KILLS
         batch = make_batch(f"k{kills}", WORKFLOWS)
         for _ in range(min(10, KILLS)):
-            before = len(batch.rows())
+            before = batch.count_rows()
             kills += begin_and_kill(batch, database_url, chance)
             batch.check_honest()
-            rows = len(batch.rows())
+            rows = batch.count_rows()
             landed += before < rows < WORKFLOWS
             if rows == WORKFLOWS:
                 break

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
 from dbos import DBOSClient
-from fault_harness import COUNTS, THOROUGH, Batch, run_here
+from fault_harness import COUNTS, THOROUGH, Apply, Batch, run_here
 
-WORKFLOWS, CHUNK, APPLIES = 400, 10, 8
+WORKFLOWS, APPLIES = 400, 8
+OPTIONS = ("--chunk-size", 10, "--lock-timeout", "10m", "--retry-budget", "10m")
 ROUNDS = 10 if THOROUGH else 1
 
 
 def test_eight_applies_beside_a_client(database_url: str, make_batch: Callable[[str, int], Batch]) -> None:
     for number in range(ROUNDS):
         batch = make_batch(f"many{number}", WORKFLOWS)
-        command = [sys.executable, "-m", "dbos_manifest", "apply", str(batch.path), "--database-url"]
         stop = threading.Event()
         client = threading.Thread(target=enqueue_alike, args=(database_url, batch, stop))
         client.start()
         # each with a lockfile of its own, as on several machines: the lock by the manifest's name orders them
-        applies = [
-            subprocess.Popen(
-                [*command, database_url, "--chunk-size", str(CHUNK), "--target", f"t{position}"],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-            )
-            for position in range(APPLIES)
-        ]
-        failures = [apply.communicate()[1].decode() for apply in applies if apply.wait() != 0]
+        applies = [Apply(batch, database_url, *OPTIONS, "--target", f"t{n}") for n in range(APPLIES)]
+        failures = [apply.log for apply in applies if apply.wait() != 0]
         stop.set()
         client.join()
         assert failures == []
@@ -50,16 +41,8 @@ def test_overlapping_manifests(database_url: str, engine: sa.Engine, tmp_path: P
             )
             for n in range(4)
         ]
-        command = [sys.executable, "-m", "dbos_manifest", "apply", "--database-url", database_url]
-        applies = [
-            subprocess.Popen(
-                [*command, str(batch.path), "--chunk-size", str(CHUNK)],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-            )
-            for batch in batches
-        ]
-        failures = [apply.communicate()[1].decode() for apply in applies if apply.wait() != 0]
+        applies = [Apply(batch, database_url, *OPTIONS) for batch in batches]
+        failures = [apply.log for apply in applies if apply.wait() != 0]
         assert failures == []
         for batch in batches:
             batch.check_complete()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
 from fault_harness import Batch, run_here
+from waiting import PATIENCE_S, wait_until
 
 WORKFLOWS = 40
-PATIENCE_S = 30
 STATUS = """
 INSERT INTO dbos.workflow_status
     (workflow_uuid, status, name, queue_name, priority, created_at, updated_at, recovery_attempts,
@@ -31,15 +30,14 @@ def insert(connection: sa.Connection, workflow_id: str) -> None:
 
 
 def wait_until_blocked(engine: sa.Engine, by: int) -> None:
-    """Until another session waits for the one with this process id."""
+    """Wait until another session waits for the one with this process id."""
     blocked = sa.text("SELECT count(*) FROM pg_stat_activity WHERE :by = ANY(pg_blocking_pids(pid))")
-    give_up = time.monotonic() + PATIENCE_S
-    while True:
+
+    def someone_waits() -> bool:
         with engine.connect() as connection:
-            if connection.execute(blocked, {"by": by}).scalar_one():
-                return
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+            return bool(connection.execute(blocked, {"by": by}).scalar_one())
+
+    wait_until(someone_waits)
 
 
 class Theirs(threading.Thread):
@@ -70,7 +68,7 @@ def test_a_deadlock(
     batch = make_pg_batch("crossed", WORKFLOWS)
 
     def ask_for_ours(connection: sa.Connection) -> None:
-        connection.execute(sa.text("SET deadlock_timeout = '60s'"))  # so that the server chooses ours
+        connection.execute(sa.text("SET deadlock_timeout = '10min'"))  # so that the server chooses ours
         insert(connection, "crossed-0")
         connection.rollback()
 

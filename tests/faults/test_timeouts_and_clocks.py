@@ -9,24 +9,44 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 from fault_harness import Batch, run_here
+from waiting import wait_until
 
 WORKFLOWS = 40
 HOUR_MS = 3_600_000
 
 
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE :by = ANY(pg_blocking_pids(pid))"
+
+
 @contextmanager
-def blocked_writes(engine: sa.Engine, seconds: float) -> Iterator[None]:
-    """Nobody can insert until the time is up; reading goes on."""
-    connection = engine.connect()
-    connection.execute(sa.text("SET lock_timeout = 0"))
-    connection.execute(sa.text("SET statement_timeout = 0"))
-    connection.execute(sa.text("LOCK TABLE dbos.workflow_status IN SHARE ROW EXCLUSIVE MODE"))
-    timer = threading.Timer(seconds, connection.close)
-    timer.start()
-    try:
+def blocked_writes(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """No one else can insert; reading goes on."""
+    with engine.connect() as connection:
+        connection.execute(sa.text("SET lock_timeout = 0"))
+        connection.execute(sa.text("SET statement_timeout = 0"))
+        connection.execute(sa.text("LOCK TABLE dbos.workflow_status IN SHARE ROW EXCLUSIVE MODE"))
+        yield connection
+
+
+@contextmanager
+def blocked_twice(engine: sa.Engine) -> Iterator[None]:
+    """No one else can insert until someone has waited in vain, and waits again."""
+    with blocked_writes(engine) as blocker:
+        pid = blocker.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+
+        def someone_waits() -> bool:
+            with engine.connect() as connection:
+                return bool(connection.execute(sa.text(WAITING), {"by": pid}).scalar_one())
+
+        def release() -> None:
+            for waits in (True, False, True):
+                wait_until(lambda waits=waits: someone_waits() is waits, every_s=0.01)
+            blocker.rollback()
+
+        thread = threading.Thread(target=release)
+        thread.start()
         yield
-    finally:
-        timer.join()
+        thread.join()
 
 
 def set_for_all(engine: sa.Engine, setting: str) -> None:
@@ -38,8 +58,8 @@ def set_for_all(engine: sa.Engine, setting: str) -> None:
 def test_a_lock_timeout_is_tried_again(postgres_url: str, make_pg_batch: Callable[[str, int], Batch]) -> None:
     batch = make_pg_batch("locked", WORKFLOWS)
     set_for_all(batch.engine, "lock_timeout = '100ms'")
-    with blocked_writes(batch.engine, 2):
-        assert run_here("apply", batch.path, "--database-url", postgres_url) == 0
+    with blocked_twice(batch.engine):
+        assert run_here("apply", batch.path, "--database-url", postgres_url, "--retry-budget", "10m") == 0
     batch.check_complete()
 
 
@@ -48,7 +68,7 @@ def test_a_statement_timeout_ends_with_the_way_out(
 ) -> None:
     batch = make_pg_batch("slow", WORKFLOWS)
     set_for_all(batch.engine, "statement_timeout = '500ms'")
-    with blocked_writes(batch.engine, 4):
+    with blocked_writes(batch.engine):
         assert run_here("apply", batch.path, "--database-url", postgres_url) == 3
     told = capsys.readouterr().err
     assert "statement timeout" in told and "--chunk-size" in told

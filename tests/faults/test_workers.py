@@ -6,18 +6,17 @@ import random
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from fault_harness import COUNTS, THOROUGH, Batch, run_here
+from fault_harness import COUNTS, THOROUGH, Apply, Batch, run_here
+from waiting import wait_until
 
 WORKFLOWS, CHUNK = 300, 1
 ROUNDS = 15 if THOROUGH else 1
-PATIENCE_S = 60
 RECREATE = ("--recreate-vanished", "--recreate-missing")
 
 
@@ -34,18 +33,15 @@ def runs(database_url: str, tmp_path: Path) -> Iterator[Path]:
     assert worker.stdout is not None
     assert worker.stdout.readline() == "ready\n", (tmp_path / "worker.log").read_text()
     yield path
-    worker.terminate()
-    worker.wait(PATIENCE_S)
+    worker.kill()
+    worker.wait()
     worker.stdout.close()
 
 
 def wait_for(runs: Path, batch: Batch) -> None:
-    """Until each workflow has run, and none of them twice."""
-    give_up = time.monotonic() + PATIENCE_S
-    while len(found := runs.read_text().split()) < batch.count:
-        assert time.monotonic() < give_up, f"{len(found)} of {batch.count} ran"
-        time.sleep(0.05)
-    assert sorted(map(int, found)) == sorted(batch.ids.values())
+    """Wait until each workflow has run, and none of them twice."""
+    wait_until(lambda: len(runs.read_text().split()) >= batch.count, runs.read_text)
+    assert sorted(map(int, runs.read_text().split())) == sorted(batch.ids.values())
 
 
 def test_kills_beside_a_worker(
@@ -55,20 +51,12 @@ def test_kills_beside_a_worker(
     kills = 0
     for number in range(ROUNDS):
         batch = make_batch(f"w{number}", WORKFLOWS)
-        words = ["apply", str(batch.path), "--database-url", database_url]
         for _ in range(3):
-            apply = subprocess.Popen(
-                [sys.executable, "-m", "dbos_manifest", *words, "--skip-missing", "--chunk-size", str(CHUNK)],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            before = len(batch.rows())
-            while len(batch.rows()) == before and apply.poll() is None:
-                time.sleep(0.01)
-            time.sleep(chance.uniform(0, 0.1))
-            apply.kill()
-            kills += apply.wait() != 0
+            apply = Apply(batch, database_url, "--skip-missing", "--chunk-size", CHUNK)
+            apply.wait_for_rows(batch.count_rows() + chance.randint(1, WORKFLOWS // 4))
+            kills += apply.kill()
             batch.check_honest()
+        words = ["apply", batch.path, "--database-url", database_url]
         code = run_here(*words, "--skip-missing")
         doubtful = batch.locked().keys() - batch.rows().keys()
         if doubtful:  # SQLite does not tell whether a COMMIT that a kill hit was done: no guess is made
@@ -88,16 +76,17 @@ def test_retention_deletes_what_is_done(
     deleted = 0
     for number in range(ROUNDS):
         batch = make_batch(f"r{number}", WORKFLOWS)
+        words = ["apply", batch.path, "--database-url", database_url, "--skip-missing"]
         with retention(batch) as counts:
-            for _ in range(5):
-                words = ["apply", batch.path, "--database-url", database_url, "--skip-missing"]
+            assert run_here(*words, "--chunk-size", CHUNK) == 0
+            wait_until(lambda counts=counts: sum(counts))  # before the applies that must not bring it back
+            for _ in range(4):
                 assert run_here(*words, "--chunk-size", CHUNK) == 0
             wait_for(runs, batch)
         deleted += sum(counts)
         assert batch.locked().keys() == batch.ids.keys()
         runs.write_text("")
     COUNTS.append(f"{deleted} workflows deleted by retention between applies; each ran once")
-    assert deleted
 
 
 @contextmanager

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import psycopg
 from proxy import CuttingProxy
 from urls import with_database
+from waiting import PATIENCE_S
 
 APPS = Path(__file__).parent.parent / "apps"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dbos-manifest-tests"
-PATIENCE_S = 600  # only against hanging
 
 
 class Sdk(NamedTuple):

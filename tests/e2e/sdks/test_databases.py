@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import servers
 from compatibility import expected, hold
-from harness import ROOT, WAIT, Cli, Rows, wait_until
+from harness import ROOT, WAIT, Cli, Rows
 from sdk_harness import App, as_the_sdk_names_it
 from toolchains import IN_E2E, require
+from waiting import wait_until
 
 E2E = os.environ.get("DBOS_MANIFEST_E2E")  # read before tests get an environment of their own
 GREET = {"workflow": "greet", "args": [{"name": "Ada", "times": 1}], "queue": "plain"}

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from compatibility import expected, hold
-from harness import FINAL, PATIENCE_S, Cli, Rows
+from harness import FINAL, Cli, Rows
 from sdk_harness import App, as_the_sdk_names_it
+from waiting import PATIENCE_S
 
 ENTRIES = [
     {"id": "greets", "workflow": "greet", "args": [{"name": "Ada", "times": 1}]},

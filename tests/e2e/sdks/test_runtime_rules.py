@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from compatibility import expected, hold
-from harness import FINAL, Cli, Rows, wait_until
+from harness import FINAL, Cli, Rows
 from sdk_harness import App
+from waiting import wait_until
 
 STUCK_S = 10  # how long all are watched when the page is written; workers poll every 50 ms
 DAY = "2026-01-02T03:04:05.000Z"
