@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cli_harness import Cli
+from waiting import PATIENCE_S
 
 BROKEN = "version: 1\nname: m\nworkflows: [{id: a, workflow: f, queue: q, priority: high}]\n"
 
@@ -40,7 +41,7 @@ def run_on_terminal(folder: Path, *words: str) -> str:
             break
         out += part
     os.close(ours)
-    process.wait(60)
+    process.wait(PATIENCE_S)
     return out.decode()
 
 

@@ -153,7 +153,7 @@ class Apply:
 
     def wait_for_rows(self, count: int) -> None:
         """Wait until the database has so many of the batch's rows, or the apply has ended."""
-        wait_until(lambda: self._batch.count_rows() >= count or not self.runs, every_s=0.005)
+        wait_until(lambda: self._batch.count_rows() >= count or not self.runs)
 
     def wait(self) -> int:
         """Wait for its end and return its exit code."""

@@ -65,7 +65,7 @@ def test_a_full_disk(database_url: str, make_batch: Callable[[str, int], Batch])
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
-    apply = Apply(batch, database_url, preexec_fn=limit)
+    apply = Apply(batch, database_url, "--chunk-size", 2, preexec_fn=limit)
     assert apply.wait() == 5, apply.log
     assert "journal" in apply.log and "Traceback" not in apply.log
     assert 0 < len(batch.rows()) < 200  # what the journal cannot take is not committed

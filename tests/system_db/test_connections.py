@@ -9,6 +9,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from urls import with_user
+from waiting import wait_until
 
 from dbos_manifest.errors import DatabaseDenied, Refused, SchemaNotSupported
 from dbos_manifest.files import LockfileSlot
@@ -29,7 +30,7 @@ def test_two_applies_of_one_manifest(postgres_url: str) -> None:
                 pass
             with apply_lock(database, "others", 0, retry=ONCE):
                 pass
-        with apply_lock(database, "jobs", 5, retry=ONCE):
+        with apply_lock(database, "jobs", 60, retry=ONCE):
             pass
 
 
@@ -75,7 +76,7 @@ def test_a_wrong_password_is_refused_at_once(postgres_url: str) -> None:
         connection.execute("SELECT pg_reload_conf()")
         try:
             url = with_user(postgres_url, role, "hunter2")
-            connection.execute("SELECT pg_sleep(0.2)")
+            wait_until(lambda: _is_refused(url))  # a server takes its time to read its rules again
             with pytest.raises(DatabaseDenied) as denied:
                 open_database(url, retry=Retry(60, lambda notice: None))
             assert "password authentication failed" in denied.value.message
@@ -83,6 +84,14 @@ def test_a_wrong_password_is_refused_at_once(postgres_url: str) -> None:
         finally:
             rules.write_text(before)
             connection.execute("SELECT pg_reload_conf()")
+
+
+def _is_refused(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 def test_layouts_that_are_refused(postgres_url: str, sqlite_url: str) -> None:

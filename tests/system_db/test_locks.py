@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 import sqlalchemy as sa
+from waiting import PATIENCE_S, wait_until
 
 from dbos_manifest.errors import Refused
 from dbos_manifest.system_db.connect import Database, open_database
@@ -40,14 +40,12 @@ def test_chunks_of_one_manifest_follow_each_other(postgres_url: str) -> None:
         with database.transaction() as connection:
             begin_writing(connection, database, "jobs")
             thread.start()
-            started.wait(30)
+            started.wait(PATIENCE_S)
             with database.transaction() as other:  # another manifest goes on
                 begin_writing(other, database, "others")
-            give_up = time.monotonic() + 30
-            while not connection.execute(sa.text(f"{HELD} AND NOT granted")).all():
-                assert time.monotonic() < give_up
+            wait_until(lambda: connection.execute(sa.text(f"{HELD} AND NOT granted")).all())
             order.append("first")
-        thread.join(30)
+        thread.join()
     assert order == ["first", "second"]
 
 
@@ -58,7 +56,7 @@ def test_an_apply_does_not_wait_for_itself(database_url: str) -> None:
         database.transaction() as connection,
     ):
         if database.dialect == "postgresql":
-            connection.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
+            connection.execute(sa.text("SET LOCAL lock_timeout = '60s'"))
         begin_writing(connection, database, "jobs")
 
 
@@ -75,7 +73,7 @@ def test_a_lock_is_given_back_when_the_apply_fails(postgres_url: str) -> None:
     with opened(postgres_url) as database:
         with pytest.raises(KeyError), apply_lock(database, "jobs", 0, retry=ONCE):
             raise KeyError
-        with apply_lock(database, "jobs", 5, retry=ONCE), database.reading() as connection:
+        with apply_lock(database, "jobs", 60, retry=ONCE), database.reading() as connection:
             assert connection.execute(sa.text(HELD)).scalars().all()
 
 

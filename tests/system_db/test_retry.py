@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from dbos_tables import rows_of
 from sqlalchemy.exc import DBAPIError
 from urls import with_user
+from waiting import PATIENCE_S
 
 from dbos_manifest.errors import DatabaseDenied, DatabaseUnreachable
 from dbos_manifest.spec import WorkflowSpec
@@ -103,7 +104,7 @@ def test_a_deadlock_passes(postgres_url: str) -> None:
                             {"id": workflow_id},
                         )
                         if position == 0:
-                            met.wait(30)
+                            met.wait(PATIENCE_S)
             except DBAPIError as error:
                 errors.append(error)
 

@@ -96,7 +96,7 @@ def test_a_transaction_that_runs_is_known_and_waited_for(postgres_url: str) -> N
             with database.reading() as other:
                 assert read_fate(other, database, Doubt(number, [])) == "running"
             waiting.start()
-        waiting.join(60)
+        waiting.join()
     assert fates == ["committed"]
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from waiting import PATIENCE_S
 
 from dbos_manifest.ahead import work_ahead
 
@@ -29,7 +30,7 @@ def test_the_next_item_is_made_while_one_is_worked_on() -> None:
         made.set()
         yield 2
 
-    with work_ahead(lambda n: made.wait(10), items(), nothing) as pairs:
+    with work_ahead(lambda n: made.wait(PATIENCE_S), items(), nothing) as pairs:
         assert list(pairs) == [(1, True), (2, True)]
 
 
@@ -51,7 +52,7 @@ def test_what_was_begun_is_finished_when_the_caller_fails() -> None:
     go = threading.Event()
 
     def work(n: int) -> None:
-        go.wait(10)
+        go.wait(PATIENCE_S)
         finished.append(n)
 
     def items() -> Iterator[int]:
@@ -71,6 +72,9 @@ def test_an_interrupt_cuts_the_work_short() -> None:
         yield 1
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), work_ahead(lambda n: cut.wait(60), items(), cut.set) as pairs:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        work_ahead(lambda n: cut.wait(PATIENCE_S), items(), cut.set) as pairs,
+    ):
         list(pairs)
     assert cut.is_set()

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 import whenever
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dbos_manifest.axes import make_axis
@@ -41,7 +41,6 @@ def test_days(start: date, unit: str, step: int, span: int, include_end: bool) -
     assert (list(found.values()), found.count) == (expected, len(expected))
 
 
-@settings(deadline=None)
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2030, 1, 1)), st.sampled_from(ZONES),
        st.sampled_from([*UNITS, "h", "m"]), st.integers(1, 30), st.integers(0, 60))  # fmt: skip
 def test_times_in_zones(start: datetime, zone: str, unit: str, step: int, count: int) -> None:
