@@ -81,13 +81,15 @@ def compare_spec(
         return make_change(State.UNCHANGED, spec, row.status, comparable=False)
     differences, reason = ([], None) if row.shared else _input_differences(spec, row.inputs)
     differences += _result_differences(spec, row)
-    differences += _delay_differences(spec, row)
+    if row.status == "DELAYED":
+        differences += _delay_differences(spec, row)
     outdated: tuple[str, ...] = ()
-    if steering := _steering_differences(spec, row):
-        if _never_started(row):
-            differences += steering
+    started = not _never_started(row)
+    if steering := _steering_differences(spec, row, started):
+        if started:
+            outdated = tuple(found.field for found in steering)
         else:
-            outdated = tuple(found.field for found in steering if _was_written_by_enqueuer(found))
+            differences += steering
     state = State.DRIFTED if differences else State.UNCHANGED
     return make_change(
         state, spec, row.status, differences=tuple(differences), reason=reason, outdated=outdated
@@ -159,10 +161,12 @@ def _refuse_constant(name: str) -> NoReturn:
 def _result_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference]:
     """Compare the options that determine a workflow's result as its arguments do."""
     differences = []
-    for field in ("authenticated_user", "assumed_role"):
-        wanted, stored = getattr(spec, field), getattr(row, field) or None
-        if wanted != stored:
-            differences.append(Difference(field, wanted, stored))
+    if spec.authenticated_user != (row.authenticated_user or None):
+        differences.append(
+            Difference("authenticated_user", spec.authenticated_user, row.authenticated_user or None)
+        )
+    if spec.assumed_role != (row.assumed_role or None):
+        differences.append(Difference("assumed_role", spec.assumed_role, row.assumed_role or None))
     roles, stored_roles = spec.authenticated_roles or None, _read_roles(row.authenticated_roles)
     if roles != stored_roles:
         differences.append(Difference("authenticated_roles", roles, stored_roles))
@@ -198,17 +202,31 @@ def _never_started(row: SnapshotRow) -> bool:
     )
 
 
-def _steering_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference]:
-    """Compare the options that only matter until a worker starts the workflow."""
+def _steering_differences(spec: WorkflowSpec, row: SnapshotRow, started: bool) -> list[Difference]:
+    """Compare the options that only matter until a worker starts the workflow.
+
+    Of a started one, what DBOS itself changed is left out: cancel, resume and the end of a workflow clear its
+    queue and deduplication ID, rewind clears the partition key, and a claim sets the version. Timeout and
+    priority are never rewritten.
+    Source: DBOS.md §8 and §11.
+    """
     differences = []
     if spec.timeout_ms != row.timeout_ms:
         differences.append(Difference("timeout", spec.timeout_ms, row.timeout_ms))
     if spec.priority != (row.priority or 0):
         differences.append(Difference("priority", spec.priority, row.priority or 0))
-    for field in ("queue", "queue_partition_key", "deduplication_id", "application_version"):
-        wanted, stored = getattr(spec, field), getattr(row, field) or None
-        if wanted != stored:
-            differences.append(Difference(field, wanted, stored))
+    for field, wanted, stored in (
+        ("queue", spec.queue, row.queue),
+        ("queue_partition_key", spec.queue_partition_key, row.queue_partition_key),
+        ("deduplication_id", spec.deduplication_id, row.deduplication_id),
+        ("application_version", spec.application_version, row.application_version),
+    ):
+        if wanted == stored or (started and (not stored or stored == INTERNAL_QUEUE)):
+            continue
+        if started and wanted is None and field == "application_version":
+            continue
+        if wanted != (stored or None):
+            differences.append(Difference(field, wanted, stored or None))
     # DBOS fills a deadline in only at a claim, and only next to a timeout; but resume takes it away, even
     # from a row that never started. So a deadline that is there is compared, a missing one is not.
     if row.timeout_ms is None and row.deadline_ms not in (None, spec.deadline_ms):
@@ -216,23 +234,9 @@ def _steering_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Differen
     return differences
 
 
-def _was_written_by_enqueuer(found: Difference) -> bool:
-    """Decide whether a started row was enqueued with another option, and DBOS has not changed it since.
-
-    Cancel, resume and the end of a workflow clear its queue and deduplication ID, rewind clears the partition
-    key, and a claim sets the version. Timeout and priority are never rewritten.
-    Source: DBOS.md §8 and §11.
-    """
-    if found.field in ("timeout", "priority"):
-        return True
-    if found.field == "application_version" and found.manifest is None:
-        return False
-    return found.database not in (None, INTERNAL_QUEUE)
-
-
 def _delay_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference]:
-    """Compare `not_before`, which only matters while a row is DELAYED."""
+    """Compare `not_before` of a row that is DELAYED: it only matters then."""
     # A delay counts from the moment of an apply that is recorded nowhere, so it is not compared.
-    if row.status == "DELAYED" and spec.delay_ms is None and spec.not_before_ms != row.delay_until_ms:
+    if spec.delay_ms is None and spec.not_before_ms != row.delay_until_ms:
         return [Difference("not_before", spec.not_before_ms, row.delay_until_ms)]
     return []

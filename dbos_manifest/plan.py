@@ -170,7 +170,7 @@ def _kind(change: Change) -> tuple[object, ...]:
     """What is decided and counted by."""
     return (
         change.state, change.status, change.comparable, change.held, change.held_by is None,
-        change.outdated, change.fields,
+        change.outdated, change.differences and change.fields,
     )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ class PlanProblems:
         findings = self._findings.setdefault(batch.name, Findings())
         fields = ", ".join(difference.field for difference in change.differences)
         notes = ", ".join(notes_of(change)[1:])
-        what = f"differs in {fields}" if fields else "the database has its id no longer" if not notes else ""
+        what = f"differs in {fields}" if fields else _WITHOUT_ROW.get(change.state)
         found = make_diagnostic(
             code,
             f"`{change.id}` {what or 'cannot be enqueued'} ({notes})",
@@ -56,6 +56,10 @@ class PlanProblems:
         return [*plan.findings, *(findings.diagnostics() if findings else ())]
 
 
+_WITHOUT_ROW = {
+    State.VANISHED: "has no row any more: retention explains it",
+    State.MISSING: "has no row, and was not seen to end",
+}
 _HELP = {
     State.DRIFTED: "an enqueued workflow cannot be changed: give the new one another id",
     State.CONFLICT: "give the workflow an id, or a deduplication id, of its own",

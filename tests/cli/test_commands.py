@@ -123,6 +123,18 @@ def test_a_missing_workflow_refuses(run_db: Cli, jobs: Path, database_url: str, 
     assert run_db("lock", "verify", "jobs.yaml").code == 0
 
 
+@pytest.mark.parametrize("form", ["github", "sarif", "junit", "markdown", "jsonl", "json"])
+def test_every_form_names_what_is_missing(run_db: Cli, jobs: Path, database_url: str, form: str) -> None:
+    run_db("apply", "jobs.yaml")
+    remove(database_url, "workflow_uuid = 'b'")
+    plan = run_db("plan", "jobs.yaml", "-o", form)
+    assert (plan.code, "missing" in plan.out) == (6, True)
+    if form in ("github", "sarif", "junit"):
+        assert "`b` has no row, and was not seen to end" in plan.out
+    applied = run_db("apply", "jobs.yaml", "-o", form)
+    assert (applied.code, "missing" in applied.out) == (6, True)
+
+
 def test_recreating_what_vanished_recreates_what_is_missing(
     run_db: Cli, jobs: Path, database_url: str
 ) -> None:
