@@ -26,8 +26,9 @@ def run(*words: object, cwd: Path, check: bool = True) -> subprocess.CompletedPr
 def test_the_wheel_works_outside_the_source_tree(tmp_path: Path, sqlite_url: str) -> None:
     run(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT, cwd=tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
-    run(sys.executable, "-m", "venv", tmp_path / "env", cwd=tmp_path)
-    run(tmp_path / "env/bin/pip", "install", "--quiet", wheel, cwd=tmp_path)
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "env", cwd=tmp_path)
+    pip = (sys.executable, "-m", "pip", "--python", tmp_path / "env/bin/python")
+    run(*pip, "install", "--quiet", "--no-compile", wheel, cwd=tmp_path)
     tool = tmp_path / "env/bin/dbos-manifest"
     for name in ("manifest", "lockfile"):
         published = (ROOT / "schemas" / f"{name}.v1.schema.json").read_text(encoding="utf-8")

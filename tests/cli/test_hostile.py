@@ -227,7 +227,7 @@ def test_long_texts_are_not_held_together(tmp_path: Path, text: str) -> None:
     judge(
         tmp_path,
         f"vars: {{big: {'x' * 900_000}}}\nworkflows:\n- id: '${{{{ a }}}}-${{{{ b }}}}'\n"
-        f"  args: ['{text}']\n  matrix: {{a: {{range: {{stop: 2}}}}, b: {{range: {{stop: 1000}}}}}}\n",
+        f"  args: ['{text}']\n  matrix: {{a: {{range: {{stop: 2}}}}, b: {{range: {{stop: 250}}}}}}\n",
     )
 
 

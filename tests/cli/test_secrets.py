@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import psycopg
 import pytest
+from cli_harness import Cli
 
 SECRET = "pl4nted%40-p4ss"  # as it stands in a URL; decoded it has an @
 SPELLINGS = ("pl4nted%40-p4ss", "pl4nted@-p4ss")
@@ -34,39 +34,42 @@ def with_password(url: str) -> str:
 
 @pytest.mark.parametrize("by_option", [True, False], ids=["option", "environment"])
 def test_no_command_tells_the_password(
-    postgres_url: str, tmp_path: Path, jobs: Path, by_option: bool
+    run: Cli, monkeypatch: pytest.MonkeyPatch, postgres_url: str, tmp_path: Path, jobs: Path, by_option: bool
 ) -> None:
     good = with_password(postgres_url)
     nowhere = f"postgresql://planted:{SECRET}@127.0.0.1:1/nowhere"
     broken = f"postgresql://planted:{SECRET}@@[:x/nowhere"
     told: list[str] = []
 
-    def run(url: str, *words: str, program: tuple[str, ...] = ("-m", "dbos_manifest")) -> int:
-        options = ["--database-url", url] if by_option else []
-        done = subprocess.run(
-            [sys.executable, *program, *words, *options],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            env={
-                **os.environ,
-                "HOME": str(tmp_path),
-                "XDG_STATE_HOME": str(tmp_path / "state"),
-                **({} if by_option else {"DBOS_SYSTEM_DATABASE_URL": url}),
-            },
-        )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    def options(url: str) -> list[str]:
+        if by_option:
+            return ["--database-url", url]
+        monkeypatch.setenv("DBOS_SYSTEM_DATABASE_URL", url)
+        return []
+
+    def tell(url: str, *words: str) -> int:
+        done = run(*words, *options(url))
+        told.extend((done.out, done.err))
+        return done.code
+
+    def run_with_bug(url: str, *words: str) -> int:
+        command = [sys.executable, "-c", BUG, *words, *options(url)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         told.extend((done.stdout, done.stderr))
         return done.returncode
 
     allow = ("--allow", "queue-not-registered")
-    assert run(good, "plan", "jobs.yaml", "--out", "plan.jsonl", *allow) == 0
-    assert run(good, "apply", "jobs.yaml", "-o", "json", *allow) == 0
-    assert run(good, "doctor") in (0, 1, 6)
-    assert run(good, "doctor", "--sql", "planted") in (0, 2)
-    assert run(good, "plan", "jobs.yaml", "--schema", "no such") == 3
-    assert run(nowhere, "plan", "jobs.yaml", "--retry-budget", "1s") == 3
-    assert run(broken, "plan", "jobs.yaml") == 2
-    assert run(good, "plan", "jobs.yaml", program=("-c", BUG)) == 70
+    assert tell(good, "plan", "jobs.yaml", "--out", "plan.jsonl", *allow) == 0
+    assert tell(good, "apply", "jobs.yaml", "-o", "json", *allow) == 0
+    assert tell(good, "doctor") in (0, 1, 6)
+    assert tell(good, "doctor", "--sql", "planted") in (0, 2)
+    assert tell(good, "plan", "jobs.yaml", "--schema", "no such") == 3
+    assert tell(nowhere, "plan", "jobs.yaml", "--retry-budget", "1s") == 3
+    assert tell(broken, "plan", "jobs.yaml") == 2
+    assert run_with_bug(good, "plan", "jobs.yaml") == 70
     logs = list((tmp_path / "state").rglob("crash-*.log"))
     assert len(logs) == 1 and "RuntimeError" in logs[0].read_text()
     assert logs[0].stat().st_mode & 0o077 == 0
