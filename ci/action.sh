@@ -11,6 +11,8 @@ case "$COMMAND" in
     ;;
 esac
 
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
 words=()
 while IFS= read -r line; do [ -z "$line" ] || words+=("$line"); done <<<"$ARGUMENTS"
 words+=(--)
@@ -19,7 +21,7 @@ while IFS= read -r line; do [ -z "$line" ] || words+=("$line"); done <<<"$PATHS"
 folder=$(mktemp -d "${RUNNER_TEMP:-/tmp}/dbos-manifest.XXXXXX")
 markdown="$folder/$COMMAND.md"
 plan="$folder/plan.jsonl"
-applied="$folder/apply.json"
+state="$folder/lockfiles.json"
 options=(-o "markdown=$markdown")
 [ -z "$SARIF" ] || options+=(-o "sarif=$SARIF")
 [ -z "$TARGET" ] || [ "$COMMAND" = validate ] || options+=("--target=$TARGET")
@@ -34,7 +36,7 @@ case "$COMMAND" in
       options+=(--against lock)
     fi
     ;;
-  apply) options+=(-o "json=$applied") ;;
+  apply) python -I "$here/lockfiles.py" save "$state" ;;
 esac
 
 code=0
@@ -50,16 +52,8 @@ dbos-manifest "$COMMAND" "${options[@]}" "${words[@]}" || code=$?
       if [ "$code" = 10 ]; then echo "changes=true"; else echo "changes=false"; fi
       ;;
     apply)
-      # one line of JSON: a file name with a line break in it cannot make an output of its own
-      [ -s "$applied" ] || echo '{}' >"$applied"
-      python -I - "$applied" <<'EOF'
-import json, sys
-
-with open(sys.argv[1], encoding="utf-8") as file:
-    manifests = json.load(file).get("manifests", [])
-written = [manifest["lockfile"] for manifest in manifests if manifest.get("lockfile_written")]
-print(f"changes={json.dumps(bool(written))}\nlockfiles={json.dumps(written)}")
-EOF
+      # from the files: a run that was killed has written lockfiles and no results
+      python -I "$here/lockfiles.py" compare "$state"
       ;;
   esac
 } >>"$GITHUB_OUTPUT"

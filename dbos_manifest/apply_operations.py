@@ -14,13 +14,13 @@ from typing import NamedTuple
 from .apply import ApplyOptions, Progress, Run, SendOutcome, send_manifest
 from .batch import Batch
 from .errors import (
-    NOTHING_ENQUEUED,
     DatabaseError,
     LockfileNotWritable,
     ManifestToolError,
     PartlyApplied,
     Refused,
 )
+from .exit_codes import ExitCode, decide_exit_code
 from .files import LockfileSlot, read_git_commit
 from .journal import Journal
 from .operations import (
@@ -151,15 +151,13 @@ def apply_targets(
 
 @contextmanager
 def blame_partly(results: Sequence[Applied]) -> Iterator[None]:
-    """Turn what ends a call in which rows were enqueued into PartlyApplied, whatever the reason.
-
-    The exit codes 1, 3 and 6 promise that nothing was enqueued.
-    """
+    """Turn what ends a call in which rows were enqueued into PartlyApplied, where `exit_codes` decides so."""
     try:
         yield
     except (ManifestToolError, OSError) as error:
         enqueued = sum(applied.outcome.enqueued for applied in results)
-        if not enqueued or (isinstance(error, ManifestToolError) and error.exit_code not in NOTHING_ENQUEUED):
+        code = error.exit_code if isinstance(error, ManifestToolError) else ExitCode.UNUSABLE
+        if decide_exit_code(code, enqueued=enqueued) == code:
             raise
         message, hint = _words(error)
         raise PartlyApplied(f"{message} ({enqueued:,} workflows were enqueued by this call)", hint) from error

@@ -1,7 +1,10 @@
 """Everything that stops a command and is not a problem in a manifest.
 
+The codes are those of a call that enqueued nothing; `exit_codes.py` decides what a whole call ends with.
+
 ManifestToolError            message, optional hint, exit code
 ├── UsageError            2  wrong words on the command line, no such file
+├── OutputFailed          2  a result could not be written to standard output or a file
 ├── DatabaseError         3  nothing was sent
 │   ├── DatabaseUnreachable  no answer, or not within the budget
 │   ├── DatabaseDenied       login or privilege refused, read-only
@@ -11,24 +14,22 @@ ManifestToolError            message, optional hint, exit code
 ├── InvalidLockfile       6  unreadable, of another database, manifest or newer version
 ├── Refused               6  drift, conflict, preflight finding, --locked, lock held, failed --atomic
 ├── PartlyApplied         5  rows were enqueued by this call and not all is well, whatever the reason
-├── WaitFailed            7  all sent; some ended in error, or the wait timed out
+├── WaitFailed            7  all enqueued; some workflows failed
+├── WaitTimedOut          8  all enqueued; some workflows did not end in time
 └── Interrupted         130  by Ctrl-C or SIGTERM, after the lockfile was saved
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from .diagnostic import Diagnostic
-
-NOTHING_ENQUEUED = (1, 2, 3, 6)  # exit codes that promise that the call enqueued nothing
 
 
 class ManifestToolError(Exception):
     """A message for a person, a way out, and the exit code that says what kind it is."""
 
-    exit_code: ClassVar[int] = 70
+    exit_code: int = 70
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -37,6 +38,10 @@ class ManifestToolError(Exception):
 
 
 class UsageError(ManifestToolError):
+    exit_code = 2
+
+
+class OutputFailed(ManifestToolError):
     exit_code = 2
 
 
@@ -82,6 +87,10 @@ class PartlyApplied(ManifestToolError):
 
 class WaitFailed(ManifestToolError):
     exit_code = 7
+
+
+class WaitTimedOut(ManifestToolError):
+    exit_code = 8
 
 
 class Interrupted(ManifestToolError):

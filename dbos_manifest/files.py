@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -168,6 +168,10 @@ class FolderTree:
         self._root = Path(os.path.realpath(folder))
         self._seen: dict[Path, tuple[int, int, int]] = {}
 
+    def files(self) -> list[Path]:
+        """The files that were opened so far."""
+        return [*self._seen]
+
     def stream(self, path: str, limit: int) -> BinaryIO:
         """See `tree.Tree`."""
         if "\0" in path or not path or Path(path).is_absolute() or ".." in Path(path).parts:
@@ -234,29 +238,6 @@ class FileReader:
             raise UsageError(f"{self._path} changed while it was read", "run the command again")
         self._version = version
         return file
-
-
-@contextmanager
-def replace_file(path: Path) -> Iterator[Callable[[str], object]]:
-    """A function that writes text into a file, which takes its place when all went well, and only then.
-
-    Raises: UsageError when it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        file = temporary.open("w", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
-    try:
-        with file:
-            yield file.write
-        temporary.replace(path)
-    except OSError as error:
-        if error.filename not in (None, str(temporary), str(path)):
-            raise
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_ids(path: Path) -> bytes:

@@ -39,6 +39,7 @@ from .system_db.read import (
 )
 from .system_db.retry import Retry
 from .system_db.write import options_without_column
+from .units import MAX_TIMESTAMP
 
 QUEUED = ("ENQUEUED", "DELAYED")
 _HELD_BY = ("id", "queue", "deduplication_id")
@@ -206,7 +207,8 @@ def _record_existing(lock: Lockfile, changes: Changes, rows: Mapping[str, Snapsh
 
 def _newest_queued_ms(rows: Mapping[str, SnapshotRow]) -> int:
     records = distinct(rows.values())
-    return max((row.created_at_ms for row in records if row.status in QUEUED), default=0)
+    times = (row.created_at_ms for row in records if row.status in QUEUED)
+    return max((time for time in times if time < MAX_TIMESTAMP), default=0)  # a later one is in another unit
 
 
 def find_orphans(batch: Batch, lock: Lockfile, count: int) -> Iterator[Changes]:

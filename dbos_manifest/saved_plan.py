@@ -94,7 +94,10 @@ class PlanWriter:
         self._write(f"{encode_json(last).decode()}\n")
 
     def _line(self, fields: Mapping[str, Any]) -> None:
-        line = encode_json(fields) + b"\n"
+        try:
+            line = encode_json(fields) + b"\n"
+        except UnicodeEncodeError:  # the first line, of a file whose name is not UTF-8
+            line = json.dumps(fields, separators=(",", ":")).encode() + b"\n"
         self._hash.update(line)
         self._write(line.decode())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 
@@ -22,3 +23,6 @@ class Tree(Protocol):
         Raises: TreeError for a path that leaves the tree, is no regular file, is longer, or has changed
                 since it was first read.
         """
+
+    def files(self) -> list[Path]:
+        """The files that were read so far."""

@@ -98,8 +98,13 @@ def parse_timestamp(text: object) -> int:
     return milliseconds
 
 
-def format_timestamp(epoch_ms: int) -> str:
-    """Epoch milliseconds as RFC 3339 in UTC, with milliseconds only where there are some."""
+def format_timestamp(epoch_ms: object) -> str:
+    """Format epoch milliseconds as RFC 3339 in UTC, with milliseconds only where there are some.
+
+    Shape:  whatever another program stored instead of a time is named as such, and never an exception.
+    """
+    if type(epoch_ms) is not int or not MIN_TIMESTAMP <= epoch_ms <= MAX_TIMESTAMP:
+        return f"{epoch_ms!r:.60} (not a time in epoch milliseconds)"
     moment = _EPOCH + timedelta(milliseconds=epoch_ms)
     text = moment.isoformat(timespec="milliseconds" if epoch_ms % 1000 else "seconds")
     return text.replace("+00:00", "Z")

@@ -84,6 +84,7 @@ class Validation:
     """The manifests that were read and every problem found, sorted by place."""
 
     files: int = 0
+    inputs: list[Path] = field(default_factory=list)  # every file that was read, or is named to be
     manifests: list[LoadedManifest] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     documents: dict[tuple[str, int], Document] = field(default_factory=dict)
@@ -190,6 +191,8 @@ class _Reading:
         if not documents and not diagnostics:
             return
         validation = self.validation
+        if source.path is not None:
+            validation.inputs.append(source.path)
         validation.files += 1
         validation.diagnostics += diagnostics
         if diagnostics:  # a broken file may have no document to take the lines from

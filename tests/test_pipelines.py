@@ -56,8 +56,8 @@ def resolve(step: dict[str, Any], values: dict[str, str]) -> dict[str, str]:
     return {name: expression.sub(lambda found: values[found[1]], text) for name, text in step["env"].items()}
 
 
-def run_action(folder: Path, database: str | None = None, **inputs: str) -> Ran:
-    """The step that runs the program."""
+def run_action(folder: Path, database: str | None = None, programs: str = "", **inputs: str) -> Ran:
+    """The step that runs the program, the one in the folder `programs` if there is one."""
     step = ACTION["runs"]["steps"][-1]
     values = {name: spec.get("default", "") for name, spec in ACTION["inputs"].items()} | inputs
     output, summary = folder.parent / "output", folder.parent / "summary"
@@ -67,10 +67,13 @@ def run_action(folder: Path, database: str | None = None, **inputs: str) -> Ran:
     more = {"GITHUB_ACTIONS": "true", "GITHUB_ACTION_PATH": str(ROOT), **files, **resolve(step, values)}
     if database:
         more["DBOS_SYSTEM_DATABASE_URL"] = database
+    variables = environment(folder, **more)
+    if programs:
+        variables["PATH"] = f"{programs}{os.pathsep}{variables['PATH']}"
     done = subprocess.run(
         [*SHELL, step["run"]],
         cwd=folder,
-        env=environment(folder, **more),
+        env=variables,
         capture_output=True,
         text=True,
         check=False,
@@ -83,7 +86,7 @@ def test_every_input_and_output_is_used() -> None:
     text = (ROOT / "action.yml").read_text(encoding="utf-8")
     steps = text[text.index("runs:") :]
     assert {name for name in ACTION["inputs"] if f"inputs.{name}" not in steps} == set()
-    script = (ROOT / "ci" / "action.sh").read_text(encoding="utf-8")
+    script = "".join((ROOT / "ci" / name).read_text() for name in ("action.sh", "lockfiles.py"))
     assert {name for name in ACTION["outputs"] if f"{name}=" not in script} == set()
 
 
@@ -163,6 +166,35 @@ def test_a_partial_apply_says_its_lockfile(folder: Path, sqlite_url: str) -> Non
     done = run_action(folder, sqlite_url, command="apply")
     assert (done.code, done.outputs["changes"]) == (5, "true")
     assert json.loads(done.outputs["lockfiles"]) == ["jobs/jobs.lock.jsonl"]
+
+
+@pytest.mark.parametrize("named", ["next to its manifest", "--lockfile", "--lockfile=", "saved plan"])
+def test_a_killed_apply_reports_its_lockfile(folder: Path, sqlite_url: str, named: str) -> None:
+    """The program is killed after its last write: the lockfiles are known from the files."""
+    programs = folder.parent / "programs"
+    programs.mkdir()
+    real = Path(sys.executable).parent / "dbos-manifest"
+    (programs / "dbos-manifest").write_text(f'#!/bin/sh\n"{real}" "$@"\nkill -9 $$\n')
+    (programs / "dbos-manifest").chmod(0o755)
+    lockfile = "jobs/jobs.lock.jsonl" if named == "next to its manifest" else "../elsewhere.jsonl"
+    arguments = {"--lockfile": f"--lockfile\n{lockfile}", "--lockfile=": f"--lockfile={lockfile}"}
+    paths = "jobs"
+    if named == "saved plan":
+        planned = run_action(folder, sqlite_url, command="plan", arguments=f"--lockfile={lockfile}")
+        paths = planned.outputs["plan"]
+    inputs = {"command": "apply", "paths": paths, "arguments": arguments.get(named, "")}
+    killed = run_action(folder, sqlite_url, **inputs, programs=str(programs))
+    assert killed.code == 137
+    assert (killed.outputs["changes"], json.loads(killed.outputs["lockfiles"])) == ("true", [lockfile])
+    again = run_action(folder, sqlite_url, **inputs, programs=str(programs))
+    assert (again.outputs["changes"], again.outputs["lockfiles"]) == ("false", "[]")
+
+
+def test_a_lockfile_of_any_name_is_one_output(folder: Path, sqlite_url: str) -> None:
+    (folder / "jobs" / "jobs.yaml").rename(folder / "jobs" / "a\nplan=x.yaml")
+    done = run_action(folder, sqlite_url, command="apply")
+    assert done.outputs.keys() == {"exit-code", "markdown", "changes", "lockfiles"}
+    assert json.loads(done.outputs["lockfiles"]) == ["jobs/a\nplan=x.lock.jsonl"]
 
 
 def test_sarif(folder: Path) -> None:

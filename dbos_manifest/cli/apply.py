@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,21 @@ from ..apply_operations import (
     wait_for_results,
 )
 from ..batch import Batch
-from ..errors import Interrupted, ManifestToolError, UsageError, WaitFailed
+from ..errors import DatabaseError, Interrupted, ManifestToolError, UsageError, WaitFailed, WaitTimedOut
+from ..exit_codes import ExitCode, decide_exit_code
+from ..journal_file import journal_path
 from ..operations import DatabaseSettings, read_rows
 from ..plan import Changes
 from ..plan_operations import PlannedApply, is_saved_plan
 from ..planning import ManifestPlan
+from ..report.text import count_of
 from ..snapshot import LiveRow
 from ..system_db.retry import RetryNotice
 from ..validation import Validation
 from .apply_views import APPLY_FORMATS, ApplyViews
 from .commits import commit_of_pipeline
 from .database_options import (
+    database_files,
     database_options,
     database_settings,
     lockfile_options,
@@ -41,8 +46,8 @@ from .database_options import (
 from .inputs import load_manifests, manifest_options, settle_manifests
 from .interrupts import stop_requests
 from .options import Output, duration, option, outputs_option, paths_argument, together
-from .output import progress_bar
-from .outputs import open_outputs
+from .output import describe_lost_output, progress_bar, reader_left, say, say_error
+from .outputs import Outputs
 from .plans import locate_findings, say_findings
 
 POLL_S = 0.5
@@ -70,7 +75,7 @@ apply_options = together(
         help="How long to wait for another apply.",
     ),
     option("--wait", is_flag=True, help="Follow every workflow to its end."),
-    option("--wait-timeout", type=duration, help="Stop waiting after this long (exit 7)."),
+    option("--wait-timeout", type=duration, help="Stop waiting after this long (exit 8)."),
 )
 
 
@@ -97,18 +102,30 @@ def apply(
     """
     if wait and options["locked"]:
         raise UsageError("--locked only checks, and --wait writes the lockfile", "give one of them")
-    with open_outputs(outputs, "text") as sinks:
-        job = (
-            _SavedPlanJob(paths, options)
-            if any(is_saved_plan(Path(p)) for p in paths)
-            else _Job(paths, options)
-        )
-        views = ApplyViews(sinks, job.validation)
+    with Outputs(outputs, "text") as results:
+        url = options["database_url"]
+        saved = any(is_saved_plan(Path(path)) for path in paths)
+        job = _SavedPlanJob(paths, options) if saved else _Job(paths, options)
+        results.refuse_inputs([*job.files, *database_files(url)])
+        views = ApplyViews(results.sinks, job.validation)
         failure = job.run(views, wait=wait, wait_timeout=wait_timeout)
         views.finish(job.results, job.failed, failure)
+    return _end(results, failure, job.enqueued)
+
+
+def _end(results: Outputs, failure: ManifestToolError | None, enqueued: int) -> int:
+    """Print which results could not be written, and give the exit code, or raise what stopped the call."""
+    lost, left, stdout = list(results.lost), reader_left(), describe_lost_output()
+    if left and enqueued:
+        lost.append("the reader of standard output left before the end")
+    for text in lost:
+        say_error(text)
+    if enqueued and (lost or stdout):
+        say(f"note: {count_of(enqueued, 'workflow')} of this call enqueued all the same, see the lockfile")
     if failure is not None:
         raise failure
-    return 0
+    failed = bool(results.lost or stdout)
+    return decide_exit_code(ExitCode.DONE, enqueued=enqueued, output_failed=failed, reader_left=left)
 
 
 class _Job:
@@ -123,6 +140,17 @@ class _Job:
         self._settings = ApplySettings(
             overrides=overrides(options), lock_timeout_s=options.pop("lock_timeout"), **options
         )
+
+    @property
+    def enqueued(self) -> int:
+        """How many workflows this call enqueued."""
+        return sum(applied.outcome.enqueued for applied in self.results)
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that this call reads or keeps, beside those of a database."""
+        locks = [target.lock_path for target in self._targets]
+        return [*self.validation.inputs, *locks, *map(journal_path, locks)]
 
     def _load(self, paths: Sequence[str], options: dict[str, Any]) -> Validation:
         return load_manifests(paths, options, beside=True)
@@ -144,7 +172,8 @@ class _Job:
                 if not isinstance(error, ManifestToolError):
                     raise
                 failure = error
-            self.failed = _read_failed(self.results, database)
+            with suppress(DatabaseError):  # only their messages are lost
+                self.failed = _read_failed(self.results, database)
         return failure
 
     def _send(self, database: DatabaseSettings, views: ApplyViews, stopped: Callable[[], bool]) -> None:
@@ -193,10 +222,11 @@ class _SavedPlanJob(_Job):
                 f"{', '.join(given)} cannot change a saved plan", "make another plan with it: `plan --out`"
             )
         self._planned = PlannedApply(Path(paths[0]))
+        validation = Validation(inputs=[Path(paths[0])])
         for key in ("var", "vars_file", "select", "ids_from", "entry", "lockfile", "target"):
             options.pop(key)
         options |= self._planned.overrides._asdict()
-        return Validation()
+        return validation
 
     def _find_targets(self, options: dict[str, Any]) -> list[ApplyTarget]:
         return self._planned.targets()
@@ -260,11 +290,16 @@ def _wait(
         raise Interrupted("interrupted while waiting: everything was sent")
     waits = [applied.wait for applied in results if applied.wait is not None]
     failed = sum(final.status != "SUCCESS" for wait in waits for final in wait.final.values())
-    pending = sum(len(wait.pending) + len(wait.gone) for wait in waits)
-    if failed or pending:
-        raise WaitFailed(
-            f"everything was sent; {failed} workflows did not succeed, {pending} were not seen to end",
-            "`dbos-manifest status` shows each one",
+    gone = sum(len(wait.gone) for wait in waits)
+    pending = sum(len(wait.pending) for wait in waits)
+    found = [f"{count_of(failed, 'workflow')} did not succeed"] if failed else []
+    found += [f"{count_of(gone, 'row')} disappeared"] if gone else []
+    found += [f"{count_of(pending, 'workflow')} did not end in time"] if pending else []
+    if found:
+        # waiting longer would not change a failure
+        kind = WaitFailed if failed or gone else WaitTimedOut
+        raise kind(
+            f"everything is enqueued; {', '.join(found)}", "`dbos-manifest status` shows each workflow"
         )
 
 

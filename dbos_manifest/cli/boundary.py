@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 
 import click
 
 from ..errors import InvalidManifest, ManifestToolError
+from ..exit_codes import ExitCode, decide_exit_code
 from ..report.text import printable
-from .output import say, say_error
+from .output import describe_lost_output, guarded_streams, say, say_error
 
 
 def run_guarded(command: click.Command, words: Sequence[str] | None = None) -> int:
     """Run a command line, that of this process unless another is given, and give its exit code."""
+    with guarded_streams():
+        code = _run(command, words)
+        lost = describe_lost_output()
+        if lost is not None:
+            say_error(lost)
+        return decide_exit_code(code, output_failed=lost is not None)
+
+
+def _run(command: click.Command, words: Sequence[str] | None) -> int:
     try:
         result = command.main(words, prog_name="dbos-manifest", standalone_mode=False)
-        sys.stdout.flush()
-        return result if isinstance(result, int) else 0
+        return result if isinstance(result, int) else ExitCode.DONE
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
@@ -26,16 +33,12 @@ def run_guarded(command: click.Command, words: Sequence[str] | None = None) -> i
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         say("interrupted")
-        return 130
+        return ExitCode.INTERRUPTED
     except InvalidManifest as error:
         return error.exit_code  # its diagnostics have been shown
     except ManifestToolError as error:
         say_error(error.message, error.hint)
         return error.exit_code
-    except BrokenPipeError:
-        # the reader has gone, as `| head` does: no more output, also not from the interpreter's exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         from .crash import report_bug  # what only a bug needs is loaded by a bug
 

@@ -8,11 +8,14 @@ from typing import Any
 import click
 
 from ..errors import UsageError
-from ..operations import DatabaseSettings, LockfileSettings
+from ..journal_file import journal_path
+from ..operations import DatabaseSettings, LockfileSettings, lockfile_path
 from ..plan import Overrides
 from ..preflight import PREFLIGHT_CODES
 from ..report.text import printable
+from ..system_db.connect import sqlite_path
 from ..system_db.retry import RetryNotice
+from ..validation import Validation
 from .options import NameChoice, duration, option, override, together
 from .output import say
 
@@ -85,6 +88,19 @@ def database_settings(options: dict[str, Any]) -> DatabaseSettings:
             "set DBOS_SYSTEM_DATABASE_URL, or say --database-url postgresql://… or sqlite:///path",
         )
     return DatabaseSettings(url, schema, budget_s, say_retry, options.pop("verify", False))
+
+
+def used_files(validation: Validation, url: str | None, lockfiles: LockfileSettings) -> list[Path]:
+    """List the files that a call on manifests reads or keeps: inputs, lockfiles, the files of a database."""
+    manifests = validation.manifests
+    locks = [lockfile_path(loaded, lockfiles) for loaded in manifests if loaded.path or lockfiles.path]
+    return [*validation.inputs, *locks, *map(journal_path, locks), *database_files(url)]
+
+
+def database_files(url: str | None) -> list[Path]:
+    """The files of an SQLite database; none for a server."""
+    path = sqlite_path(url) if url else None
+    return [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))] if path else []
 
 
 def lockfile_settings(options: dict[str, Any]) -> LockfileSettings:

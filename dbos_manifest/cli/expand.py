@@ -11,7 +11,7 @@ from ..report.specs import FORMATTERS, count_lines
 from ..validation import specs_of
 from .inputs import load_manifests, manifest_options
 from .options import option, output_option, paths_argument
-from .output import write, write_line
+from .output import output_ended, write, write_line
 
 LINES_AT_ONCE = 100
 
@@ -34,6 +34,6 @@ def expand(paths: tuple[str, ...], output: str, limit: int | None, count: bool, 
     format_spec = FORMATTERS[output]
     specs = (spec for loaded in validation.manifests for spec in specs_of(loaded))
     lines = map(format_spec, islice(specs, limit))
-    while text := "".join(islice(lines, LINES_AT_ONCE)):
+    while (text := "".join(islice(lines, LINES_AT_ONCE))) and not output_ended():
         write(text)
     return 0

@@ -53,10 +53,19 @@ def read_paths(
     paths: Sequence[str], options: dict[str, Any], *, beside: bool = False, skip_others: bool = False
 ) -> Validation:
     """Validate the paths; standard input is read when one of them is `-`."""
+    named = [*options["vars_file"], *_ids_file(options.get("ids_from"))]
     given = _given(options)
     selection = _selection(options, STDIN in paths)
     stdin = sys.stdin.buffer.read() if STDIN in paths else b""
-    return validate_files(paths, stdin, given, selection, beside=beside, skip_others=skip_others)
+    validation = validate_files(paths, stdin, given, selection, beside=beside, skip_others=skip_others)
+    validation.inputs += named
+    for loaded in validation.manifests:
+        validation.inputs += loaded.manifest.tree.files()
+    return validation
+
+
+def _ids_file(name: str | None) -> list[Path]:
+    return [Path(name)] if name is not None and name != STDIN else []
 
 
 def load_manifests(paths: Sequence[str], options: dict[str, Any], *, beside: bool = False) -> Validation:

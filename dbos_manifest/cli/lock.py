@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from ..lock_operations import (
     verify_lockfiles,
 )
 from ..lock_rebuild import rebuild_lockfiles
-from ..report.text import printable
+from ..report.text import printable, to_json
 from .database_options import (
     database_options,
     database_settings,
@@ -162,7 +161,7 @@ def prune(paths: tuple[str, ...], output: str, lock_timeout: float, yes: bool, *
 def _show(reports: Sequence[LockReport], output: str) -> None:
     if output == "json":
         documents = [{**report._asdict(), "path": str(report.path)} for report in reports]
-        write_line(json.dumps({"format_version": 1, "lockfiles": documents}, indent=2))
+        write_line(to_json({"format_version": 1, "lockfiles": documents}, indent=2))
         return
     paint = painter()
     for report in reports:

@@ -45,9 +45,10 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 findings in the files, 2 wrong command line, 3 database or lockfile "
-    "not usable, 5 partly applied, 6 refused, 7 a workflow failed (--wait), 10 plan --exit-code, "
-    "70 a bug, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 problems in the files, 2 wrong command line or no such file, 3 database or "
+    "lockfile not usable, 5 partial: something was enqueued and not all is well, 6 refused, 7 a workflow "
+    "failed (--wait), 8 timed out (--wait), 10 something to enqueue (plan --exit-code), 70 a bug, "
+    "130 interrupted.",
 )
 @click.version_option(package_name="dbos-manifest", message="%(prog)s %(version)s")
 def cli() -> None:

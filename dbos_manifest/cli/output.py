@@ -1,13 +1,14 @@
-"""The only module that writes to the terminal: results to stdout, talk to stderr."""
+"""The only module that writes to the terminal: results to stdout, progress and diagnostics to stderr."""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +22,121 @@ if TYPE_CHECKING:  # `--help` needs none of it
     from ..validation import Validation
 
 MAX_MESSAGE = 2_000  # characters of an error that are printed
+
+
+class GuardedStream:
+    """Standard output or standard error, where a write that fails is noted and never raises.
+
+    What cannot be spelled in the stream's encoding is written with its code. After a failure nothing more is
+    written, and the interpreter's flush at exit cannot fail either.
+    """
+
+    # `buffer` is left out on purpose: click would write past the guard
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.failure: OSError | None = None
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+    @property
+    def encoding(self) -> str:
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+    @property
+    def errors(self) -> str:
+        return "backslashreplace"
+
+    def write(self, text: str) -> int:
+        if self.failure is None:
+            try:
+                self._stream.write(text)
+            except OSError as error:
+                self._give_up(error)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        if self.failure is None:
+            try:
+                self._stream.flush()
+            except OSError as error:
+                self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self.failure = error
+        with suppress(OSError, ValueError):  # a stream of a test has no descriptor
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._stream.fileno())
+            os.close(null)
+
+    def isatty(self) -> bool:
+        return bool(self._stream.isatty())
+
+    def fileno(self) -> int:
+        return int(self._stream.fileno())
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._stream.closed)
+
+
+@contextmanager
+def guarded_streams() -> Iterator[GuardedStream]:
+    """Guard standard output, which is given, and standard error; a closed one leads nowhere."""
+    before = sys.stdin, sys.stdout, sys.stderr
+    _open_closed()
+    out = GuardedStream(sys.stdout)
+    sys.stdout, sys.stderr = out, GuardedStream(sys.stderr)
+    try:
+        yield out
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = before
+
+
+def _open_closed() -> None:
+    """Open the null device for each standard stream that is closed.
+
+    Otherwise the next file that is opened, as a database, takes its number, and is what prints go to.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # takes the lowest number: that of the closed one
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
+
+
+def _failure_of_stdout() -> OSError | None:
+    return getattr(sys.stdout, "failure", None)
+
+
+def output_ended() -> bool:
+    """Whether writing more to standard output is in vain."""
+    return _failure_of_stdout() is not None
+
+
+def reader_left() -> bool:
+    """Whether the reader of standard output has left, as `| head` does."""
+    sys.stdout.flush()
+    failure = _failure_of_stdout()
+    return failure is not None and failure.errno == errno.EPIPE
+
+
+def describe_lost_output() -> str | None:
+    """Say why standard output could not be written; None when it was, or when its reader has left."""
+    sys.stdout.flush()
+    failure = _failure_of_stdout()
+    if failure is None or failure.errno == errno.EPIPE:
+        return None
+    return f"cannot write to standard output: {failure.strerror}"
 
 
 def write(text: str) -> None:

@@ -1,18 +1,21 @@
-"""Where the forms of a result go: one to standard output, others into files that are whole or not there."""
+"""Where the forms of a result go: one to standard output, others into files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
 from typing import NamedTuple
 
 from ..errors import UsageError
-from ..files import replace_file
+from ..exit_codes import decide_exit_code
+from ..output_files import OutputFile, find_same, is_standard_output
 from ..report.text import Paint, plain
 from .options import Output
-from .output import painter, write
+from .output import painter, say_error, write
 
 Write = Callable[[str], object]
+_STDOUT = 1
 
 
 class Sink(NamedTuple):
@@ -23,20 +26,90 @@ class Sink(NamedTuple):
     paint: Paint
 
 
-@contextmanager
-def open_outputs(outputs: Sequence[Output], default: str) -> Iterator[list[Sink]]:
-    """Each form with its sink; the default one goes to standard output if no other does.
+class Outputs:
+    """The sinks of a call, open from before its work until its end.
 
-    Raises: UsageError when two want standard output, or a file cannot be written.
+    A write that fails stops nothing: `lost` has what could not be written once the call has ended.
     """
-    direct = [output.format for output in outputs if output.path is None]
-    if len(direct) > 1:
-        raise UsageError(
-            f"-o {direct[0]} and -o {direct[1]} both go to standard output", f"write one as {direct[1]}=FILE"
-        )
-    with ExitStack() as files:
-        found = [Sink(direct[0] if direct else default, write, painter())]
-        for output in outputs:
-            if output.path is not None:
-                found.append(Sink(output.format, files.enter_context(replace_file(output.path)), plain))
-        yield found
+
+    def __init__(self, outputs: Sequence[Output], default: str, plan_file: Path | None = None) -> None:
+        """Open every file.
+
+        Raises: UsageError when two forms want one place, or a place cannot be written.
+        """
+        outputs = [_through_stdout(output) for output in outputs]
+        direct = [output.format for output in outputs if output.path is None]
+        if len(direct) > 1:
+            raise UsageError(
+                f"-o {direct[0]} and -o {direct[1]} both go to standard output",
+                f"write one as {direct[1]}=FILE",
+            )
+        named = [(output.format, output.path) for output in outputs if output.path is not None]
+        _refuse_shared([path for _, path in named] + ([plan_file] if plan_file is not None else []))
+        self.lost: list[str] = []
+        self._files: list[OutputFile] = []
+        self.sinks = [Sink(direct[0] if direct else default, write, painter())]
+        self.save_plan: Write | None = None
+        try:
+            for format, path in named:
+                self.sinks.append(Sink(format, self._open(path).write, plain))
+            if plan_file is not None:
+                self.save_plan = self._open(plan_file, private=True).write
+        except BaseException:
+            self._drop()
+            raise
+
+    def _open(self, path: Path, *, private: bool = False) -> OutputFile:
+        file = OutputFile(path, private=private)
+        self._files.append(file)
+        return file
+
+    def refuse_inputs(self, inputs: Iterable[Path]) -> None:
+        """Make sure that no result takes the place of a file that this call reads or keeps.
+
+        Raises: UsageError.
+        """
+        known = list(inputs)
+        for file in self._files:
+            if (taken := find_same(file.path, known)) is not None:
+                raise UsageError(
+                    f"cannot write a result to {file.path}: this call uses {taken} itself",
+                    "name another file",
+                )
+
+    def __enter__(self) -> Outputs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._drop()
+            return
+        for file in self._files:
+            file.finish()
+            if file.error is not None:
+                self.lost.append(f"cannot write {file.path}: {file.error.strerror}")
+
+    def _drop(self) -> None:
+        for file in self._files:
+            file.drop()
+
+    def end(self, code: int) -> int:
+        """Print what could not be written, and give the exit code of the call, whose own is `code`."""
+        for text in self.lost:
+            say_error(text)
+        return decide_exit_code(code, output_failed=bool(self.lost))
+
+
+def _through_stdout(output: Output) -> Output:
+    """`json=/dev/stdout` is `json`: opened by its name, a file there would be written from its start."""
+    if output.path is not None and is_standard_output(output.path, _STDOUT):
+        return output._replace(path=None)
+    return output
+
+
+def _refuse_shared(paths: Sequence[Path]) -> None:
+    for position, path in enumerate(paths):
+        if find_same(path, paths[:position]) is not None:
+            raise UsageError(f"two results both go to {path}", "give each a file of its own")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..errors import UsageError
-from ..files import replace_file
+from ..exit_codes import ExitCode
 from ..operations import LockfileSettings, plan_against_lockfiles, plan_files
 from ..plan import Overrides
 from ..plan_operations import begin_plan
@@ -27,11 +26,12 @@ from .database_options import (
     override_options,
     overrides,
     show_values_option,
+    used_files,
     verify_option,
 )
 from .inputs import load_manifests, manifest_options
 from .options import Output, option, outputs_option, paths_argument
-from .outputs import open_outputs
+from .outputs import Outputs
 from .plans import PLAN_FORMATS, PlanView, Views, locate_findings, make_plan_view, say_findings
 
 
@@ -44,7 +44,7 @@ from .plans import PLAN_FORMATS, PlanView, Views, locate_findings, make_plan_vie
 @verify_option
 @show_values_option
 @option("--exit-code", is_flag=True, help="Exit 10 when something would be enqueued.")
-@option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan, for `apply FILE`.")
+@option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan, for `apply FILE`.")
 @option(
     "--against",
     type=click.Choice(["database", "lock"]),
@@ -68,19 +68,21 @@ def plan(
     """
     if out is not None and against == "lock":
         raise UsageError("--out and --against lock exclude each other", "a saved plan rests on the database")
-    validation = load_manifests(paths, options)
-    with ExitStack() as held:
-        sinks = held.enter_context(open_outputs(outputs, "text"))
+    with Outputs(outputs, "text", out) as results:
+        validation = load_manifests(paths, options)
+        lockfiles = lockfile_settings(options)
+        results.refuse_inputs(used_files(validation, options["database_url"], lockfiles))
         views: list[PlanView] = [
-            make_plan_view(sink, validation, show_values, verdict=True) for sink in sinks
+            make_plan_view(sink, validation, show_values, verdict=True) for sink in results.sinks
         ]
-        writer = PlanWriter(held.enter_context(replace_file(out))) if out is not None else None
-        plans, strict = _make(validation, views, writer, against, options)
+        writer = PlanWriter(results.save_plan) if results.save_plan is not None else None
+        plans, strict = _make(validation, views, writer, against, options, lockfiles)
         if writer is not None:
             writer.end()
     if any(plan.refuses(strict) for plan in plans):
-        return 6
-    return 10 if exit_code and any(plan.to_send for plan in plans) else 0
+        return results.end(ExitCode.REFUSED)
+    changes = exit_code and any(plan.to_send for plan in plans)
+    return results.end(ExitCode.CHANGES if changes else ExitCode.DONE)
 
 
 def _make(
@@ -89,8 +91,9 @@ def _make(
     writer: PlanWriter | None,
     against: str,
     options: dict[str, Any],
+    lockfiles: LockfileSettings,
 ) -> tuple[list[ManifestPlan], bool]:
-    lockfiles, overriding = lockfile_settings(options), overrides(options)
+    overriding = overrides(options)
     view = Views([*views, *([_Saving(writer)] if writer is not None else [])])
     if against == "lock":
         plans = plan_against_lockfiles(validation.manifests, lockfiles, overriding, view.add)

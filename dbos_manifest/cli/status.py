@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ from ..snapshot import STATUSES
 from .database_options import database_options, database_settings
 from .inputs import load_manifests, manifest_options
 from .options import NameChoice, option, output_option, paths_argument
-from .output import painter, write, write_line
+from .output import output_ended, painter, write, write_line
 
 
 @click.command()
@@ -35,7 +36,8 @@ def status(paths: tuple[str, ...], output: str, only: tuple[str, ...], **options
     validation = load_manifests(paths, options)
     wanted = frozenset(only)
     rows = read_live_rows(validation.manifests, database_settings(options))
-    statuses = (found for found in map(Status._make, rows) if not wanted or found.status in wanted)
+    read = takewhile(lambda row: not output_ended(), rows)
+    statuses = (found for found in map(Status._make, read) if not wanted or found.status in wanted)
     if output == "json":
         for piece in statuses_json(statuses):
             write(piece)

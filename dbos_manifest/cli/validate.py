@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
+from ..exit_codes import ExitCode
 from ..report.diagnostics import format_diagnostics, summarize_validation, validation_json
 from ..report.text import Paint, printable
 from ..validation import Validation
 from .inputs import manifest_options, read_paths
 from .options import Output, option, outputs_option, paths_argument
 from .output import in_github_actions, painter, program_version, say
-from .outputs import Sink, Write, open_outputs
+from .outputs import Outputs, Sink, Write
 from .repository import from_repository
 
 
@@ -29,13 +30,15 @@ def validate(
 
     PATH is a file, a folder (the manifests below it, YAML or JSON) or - for standard input.
     """
-    with open_outputs(outputs, "github" if in_github_actions() else "text") as sinks:
+    with Outputs(outputs, "github" if in_github_actions() else "text") as results:
         validation = read_paths(paths, options, skip_others=skip_other_files)
+        results.refuse_inputs(validation.inputs)
         for note in validation.notes:
             say(f"note: {printable(note)}")
-        for sink in sinks:
+        for sink in results.sinks:
             _write(validation, sink, strict)
-    return 1 if validation.errors or (strict and validation.warnings) else 0
+    invalid = validation.errors or (strict and validation.warnings)
+    return results.end(ExitCode.INVALID_FILES if invalid else ExitCode.DONE)
 
 
 def _write(validation: Validation, sink: Sink, strict: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -18,7 +17,7 @@ from ..units import format_timestamp
 from .markdown import code, fit
 from .plan_json import change_json, summary_json
 from .statuses import error_message
-from .text import Paint, count_of, plain, printable
+from .text import Paint, count_of, plain, printable, to_json
 
 FORMAT_VERSION = 1
 _MOST_FAULTS = 20
@@ -74,7 +73,7 @@ def applied_json(
 ) -> str:
     """The outcome of an apply as one document, also when it was refused or failed half way."""
     document = {"format_version": FORMAT_VERSION, **applied_document(plans, results, failures, error)}
-    return json.dumps(document, indent=2)
+    return to_json(document, indent=2)
 
 
 def applied_document(
@@ -119,7 +118,7 @@ def _manifest_json(
             "final": {
                 workflow_id: {
                     "status": final.status,
-                    "completed_at": final.completed_at_ms and format_timestamp(final.completed_at_ms),
+                    "completed_at": _time_or_none(final.completed_at_ms),
                     **({"error": error_message(failures[workflow_id])} if workflow_id in failures else {}),
                 }
                 for workflow_id, final in applied.wait.final.items()
@@ -128,6 +127,10 @@ def _manifest_json(
             "gone": applied.wait.gone,
         }
     return out
+
+
+def _time_or_none(epoch_ms: int | None) -> str | None:
+    return None if epoch_ms is None else format_timestamp(epoch_ms)
 
 
 def fault_diagnostics(results: Sequence[Applied]) -> list[Diagnostic]:
@@ -168,7 +171,7 @@ class ApplyEvents:
         self._write = write
 
     def _event(self, kind: str, **fields: Any) -> None:
-        self._write(f"{json.dumps({'type': kind, 'format_version': FORMAT_VERSION, **fields})}\n")
+        self._write(f"{to_json({'type': kind, 'format_version': FORMAT_VERSION, **fields})}\n")
 
     def plans(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         for plan in plans:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 
 from ..doctor import Check, Level
-from .text import Paint, plain, printable
+from .text import Paint, plain, printable, to_json
 
 FORMAT_VERSION = 1
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
@@ -23,4 +22,4 @@ def checkup_lines(checks: Sequence[Check], paint: Paint = plain) -> Iterator[str
 
 def checkup_json(checks: Sequence[Check]) -> str:
     found = [{**check._asdict(), "level": check.level.value} for check in checks]
-    return json.dumps({"format_version": FORMAT_VERSION, "checks": found}, indent=2)
+    return to_json({"format_version": FORMAT_VERSION, "checks": found}, indent=2)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..diagnostic import Diagnostic, Severity, Span, format_path
 from ..lines import split_lines
-from .text import Paint, count_cells, count_of, plain, printable
+from .text import Paint, count_cells, count_of, plain, printable, to_json
 
 FORMAT_VERSION = 1
 _MAX_LINE = 200
@@ -111,4 +110,4 @@ def validation_json(files: int, manifests: Sequence[str], diagnostics: Sequence[
         "manifests": list(manifests),
         "diagnostics": [diagnostic_json(diagnostic) for diagnostic in diagnostics],
     }
-    return json.dumps(document, indent=2)
+    return to_json(document, indent=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from ..explain import Explained, Origin
 from ..options import TIME_OPTIONS
 from ..units import format_duration, format_timestamp
 from .statuses import error_message
-from .text import Paint, plain, printable, show_value
+from .text import Paint, plain, printable, show_value, to_json
 
 FORMAT_VERSION = 1
 
@@ -87,4 +86,4 @@ def explained_json(explained: Explained) -> str:
                            "outcome": entry.outcome, "status": entry.status},
         "row": row and {"status": row.status, "created_at": format_timestamp(row.created_at_ms)},
     }  # fmt: skip
-    return json.dumps(document, indent=2)
+    return to_json(document, indent=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from ..batch import Batch
 from ..plan import ABSENT, Change, Changes, Difference, State
 from ..planning import ManifestPlan
 from .diagnostics import diagnostic_json
+from .text import plain_value, to_json
 
 FORMAT_VERSION = 1
 Write = Callable[[str], object]
@@ -39,7 +39,7 @@ def _difference_json(difference: Difference, show_values: bool) -> dict[str, Any
         for side in ("database", "manifest"):
             value = getattr(difference, side)
             if value is not ABSENT:
-                out[side] = value
+                out[side] = plain_value(value)
     return out
 
 
@@ -71,7 +71,7 @@ class PlanJson:
         self._enter(batch.name)
         for change in changes.each():
             self._write("\n  " if self._empty else ",\n  ")
-            self._write(json.dumps(change_json(change, self._show_values)))
+            self._write(to_json(change_json(change, self._show_values)))
             self._empty = False
 
     def _enter(self, name: str) -> None:
@@ -79,13 +79,13 @@ class PlanJson:
             return
         if self._manifest is not None:
             self._write("]},")
-        self._write(f'\n {{"name": {json.dumps(name)}, "changes": [')
+        self._write(f'\n {{"name": {to_json(name)}, "changes": [')
         self._manifest, self._empty = name, True
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         end = "]}\n" if self._manifest is not None else ""
         summaries = [summary_json(plan, strict) for plan in plans]
-        self._write(f'{end}], "summary": {json.dumps(summaries)}}}\n')
+        self._write(f'{end}], "summary": {to_json(summaries)}}}\n')
 
 
 class PlanJsonLines:
@@ -103,12 +103,12 @@ class PlanJsonLines:
                 "manifest": batch.name,
                 **change_json(change, self._show_values),
             }
-            self._write(f"{json.dumps(line)}\n")
+            self._write(f"{to_json(line)}\n")
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         for plan in plans:
             line = {"type": "summary", "format_version": FORMAT_VERSION, **summary_json(plan, strict)}
-            self._write(f"{json.dumps(line)}\n")
+            self._write(f"{to_json(line)}\n")
 
 
 class PlanIds:

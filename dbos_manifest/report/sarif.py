@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 from ..diagnostic import CODES, Diagnostic, Severity
-from .text import printable
+from .text import printable, to_json
 
 MOST_RESULTS = 5_000  # what GitHub shows of one run
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -32,7 +31,7 @@ def sarif_document(diagnostics: Sequence[Diagnostic], version: str) -> str:
         "columnKind": "unicodeCodePoints",
         "results": [_result(found, codes) for found in diagnostics[:MOST_RESULTS]],
     }
-    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+    return to_json({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
 def _rule(code: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ..manifest import Manifest
 from ..snapshot import LiveRow
 from ..spec import WorkflowSpec
 from ..units import format_timestamp
-from .text import Paint, plain, printable, shorten, show_value
+from .text import Paint, plain, plain_value, printable, shorten, show_value, to_json
 
 FORMAT_VERSION = 1
 NOT_ENQUEUED = "NOT_ENQUEUED"
@@ -37,9 +37,14 @@ def read_json(row: LiveRow, text: str | None) -> Any:
     if text is None or row.serialization not in _JSON_FORMATS:
         return _MISSING
     try:
-        return json.loads(text)
+        return plain_value(json.loads(text))
     except (ValueError, RecursionError):
         return _MISSING
+
+
+def not_json(text: str) -> str:
+    """Show a text that should have been JSON, as its serialization says, and is not."""
+    return f"(not JSON) {shorten(printable(text), 60)}"
 
 
 def read_error(row: LiveRow) -> dict[str, Any] | None:
@@ -52,6 +57,8 @@ def read_error(row: LiveRow) -> dict[str, Any] | None:
         return None
     error = read_json(row, row.error)
     if error is _MISSING:
+        if row.serialization in _JSON_FORMATS:
+            return {"message": not_json(row.error)}
         return {"message": f"(an error in the format {row.serialization or 'unknown'}, which is not read)"}
     if isinstance(error, dict) and isinstance(error.get("message"), str):
         return error
@@ -70,7 +77,10 @@ def error_message(row: LiveRow) -> str | None:
     if error is None:
         return None
     message: str = error["message"]
-    return f"{error['name'] or 'error'}: {message}" if "name" in error else message
+    if "name" not in error:
+        return message
+    name = error["name"] or "error"
+    return f"{name if isinstance(name, str) else show_value(name)}: {message}"
 
 
 def status_lines(statuses: Iterable[Status], paint: Paint = plain) -> Iterator[str]:
@@ -81,12 +91,20 @@ def status_lines(statuses: Iterable[Status], paint: Paint = plain) -> Iterator[s
         detail = ""
         if status.row is not None and status.row.error is not None:
             detail = f"  {shorten(printable(error_message(status.row) or ''), 120)}"
-        elif status.row is not None and (output := read_json(status.row, status.row.output)) is not _MISSING:
-            detail = f"  {show_value(output)}"
+        elif status.row is not None:
+            detail = _describe_output(status.row)
         state = paint(_STYLES.get(status.status, "cyan"), f"{status.status:<12}")
         yield f"{state}  {printable(status.spec.id)}{detail}"
     total = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
     yield f"Status: {total or 'no workflows'}"
+
+
+def _describe_output(row: LiveRow) -> str:
+    output = read_json(row, row.output)
+    if output is not _MISSING:
+        return f"  {show_value(output)}"
+    unreadable = row.output is not None and row.serialization in _JSON_FORMATS
+    return f"  {not_json(row.output or '')}" if unreadable else ""
 
 
 def statuses_json(statuses: Iterable[Status]) -> Iterator[str]:
@@ -96,9 +114,9 @@ def statuses_json(statuses: Iterable[Status]) -> Iterator[str]:
     separator = "\n  "
     for status in statuses:
         counts[status.status] += 1
-        yield separator + json.dumps(_status_json(status))
+        yield separator + to_json(_status_json(status))
         separator = ",\n  "
-    yield f'\n], "counts": {json.dumps(dict(sorted(counts.items())))}}}\n'
+    yield f'\n], "counts": {to_json(dict(sorted(counts.items())))}}}\n'
 
 
 def _status_json(status: Status) -> dict[str, Any]:
@@ -114,8 +132,8 @@ def _status_json(status: Status) -> dict[str, Any]:
     out |= {
         "queue": row.queue,
         "created_at": format_timestamp(row.created_at_ms),
-        "started_at": row.started_at_ms and format_timestamp(row.started_at_ms),
-        "completed_at": row.completed_at_ms and format_timestamp(row.completed_at_ms),
+        "started_at": None if row.started_at_ms is None else format_timestamp(row.started_at_ms),
+        "completed_at": None if row.completed_at_ms is None else format_timestamp(row.completed_at_ms),
     }
     if (error := read_error(row)) is not None:  # Go leaves an empty output beside it
         out["error"] = error

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 from ..canonical import canonical_json
+from ..json_text import MAX_DEPTH
 
 Paint = Callable[[str, str], str]
 """(style, text) → text: red, green, yellow, cyan, dim, bold."""
@@ -51,8 +54,58 @@ def shorten(text: str, width: int) -> str:
 
 
 def show_value(value: Any, width: int = 60) -> str:
-    """A JSON value on one line."""
-    return shorten(printable(canonical_json(value)), width)
+    """Show any value on one line, a JSON value as JSON."""
+    try:
+        text = canonical_json(value)
+        text.encode()
+    except (ValueError, RecursionError):
+        text = canonical_json(plain_value(value))
+    return shorten(printable(text), width)
+
+
+def plain_value(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """Return the value as strict JSON, which any reader takes.
+
+    Shape:  what JSON does not have becomes a text that says so: "NaN", "Infinity", bytes and lone surrogates
+            with their codes written out; what is nested more than `depth` deep is left out.
+    """
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if isfinite(value) else _NOT_FINITE.get(value, "NaN")
+    if isinstance(value, str):
+        return _plain_text(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).decode("utf-8", "backslashreplace")
+    if not isinstance(value, (dict, list, tuple)):
+        return _plain_text(str(value))
+    if depth <= 0:
+        return "(nested too deeply to be shown)"
+    if isinstance(value, dict):
+        return {_plain_text(str(key)): plain_value(item, depth - 1) for key, item in value.items()}
+    return [plain_value(item, depth - 1) for item in value]
+
+
+_NOT_FINITE = {float("inf"): "Infinity", float("-inf"): "-Infinity"}
+
+
+def _plain_text(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def to_json(document: Any, indent: int | None = None) -> str:
+    """Write any document as strict JSON, in ASCII.
+
+    Cost:   one call in C, unless there is something in it that JSON does not have, or a character beyond
+            the basic plane, which may be a lone surrogate.
+    """
+    try:
+        text = json.dumps(document, indent=indent, allow_nan=False)
+        if "\\ud" not in text:
+            return text
+    except (ValueError, TypeError, RecursionError):
+        pass
+    return json.dumps(plain_value(document), indent=indent)
 
 
 def count_of(count: int, noun: str) -> str:

@@ -123,10 +123,21 @@ def _look_around(database: Database) -> None:
         database.fingerprint = _fingerprint(connection, database)
 
 
-def _open_sqlite(rest: str) -> Database:
+def _read_sqlite_url(rest: str) -> tuple[str, Path]:
     # sqlite:///relative, sqlite:////absolute (SQLAlchemy's form) and sqlite:/absolute (Go's)
     name = rest.partition("?")[0]
-    path = Path(name[3:] if name.startswith("///") else name)
+    return name, Path(name[3:] if name.startswith("///") else name)
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of an SQLite database; None for another kind of URL."""
+    scheme, _, rest = url.partition(":")
+    name, path = _read_sqlite_url(rest)
+    return path if scheme.partition("+")[0] == "sqlite" and name.strip("/") else None
+
+
+def _open_sqlite(rest: str) -> Database:
+    name, path = _read_sqlite_url(rest)
     if not name.strip("/") or (name.startswith("//") and not name.startswith("///")):
         raise UsageError("the SQLite URL names no file", "write sqlite:///path/to/file.sqlite")
     if not path.is_file():
@@ -136,7 +147,10 @@ def _open_sqlite(rest: str) -> Database:
 
     def connect() -> sqlite3.Connection:
         uri = f"{path.resolve().as_uri()}?mode=rw"
-        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+        # SQLite stores any bytes as text: those that are not UTF-8 are read with their codes written out
+        connection.text_factory = lambda stored: stored.decode("utf-8", "backslashreplace")
+        return connection
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -11,6 +11,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from ..absence import OldestRows
 from ..snapshot import FINAL_STATUSES, LiveRow, QueueRow, SnapshotRow
+from ..units import MAX_TIMESTAMP, MIN_TIMESTAMP
 from .connect import Database
 
 _SNAPSHOT = (
@@ -23,6 +24,12 @@ _SNAPSHOT = (
 _LIVE = (
     "workflow_uuid", "status", "name", "queue_name", "created_at", "started_at_epoch_ms", "completed_at",
     "serialization", "output", "error",
+)  # fmt: skip
+_NUMBERS = frozenset(
+    {
+        "priority", "workflow_timeout_ms", "workflow_deadline_epoch_ms", "delay_until_epoch_ms", "started",
+        "recovery_attempts", "touched", "created_at", "started_at_epoch_ms", "completed_at",
+    }
 )  # fmt: skip
 _OF_ITS_OWN = ("workflow_uuid", "inputs", "created_at", "completed_at", "creator_xid")
 _FIELDS = dict(zip(_SNAPSHOT, SnapshotRow._fields, strict=True))
@@ -76,9 +83,10 @@ def read_shared_rows(
     together = "json_group_array" if database.dialect == "sqlite" else "array_agg"
     numbers = ", ".join(str(4 + position) for position in range(len(_SHARED)))
     _steer_planner(connection, database)
+    time = _column(database, "created_at")
     found = connection.execute(
         text(
-            f"SELECT {together}(ws.workflow_uuid), max(ws.created_at), sum(ws.created_at & {_TIME_MASK}), "
+            f"SELECT {together}(ws.workflow_uuid), max({time}), sum({time} & {_TIME_MASK}), "
             f"{selected} "
             f"FROM {database.table('workflow_status')} ws WHERE ws.workflow_uuid {_among(database)} "
             f"GROUP BY {numbers}"
@@ -107,7 +115,8 @@ def read_rows_of_other_times(
 
 def read_live(connection: Connection, database: Database, ids: Sequence[str]) -> dict[str, LiveRow]:
     """The live rows of these ids, with output and error as stored."""
-    return {row[0]: LiveRow(*row) for row in _read(connection, database, ids, _LIVE)}
+    rows = _read(connection, database, ids, _LIVE, _column_as_stored)
+    return {row[0]: LiveRow(*row) for row in rows}
 
 
 def read_statuses(
@@ -119,9 +128,14 @@ def read_statuses(
 
 
 def _read(
-    connection: Connection, database: Database, ids: Sequence[str], columns: Sequence[str]
+    connection: Connection,
+    database: Database,
+    ids: Sequence[str],
+    columns: Sequence[str],
+    select: Callable[[Database, str], str] | None = None,
 ) -> Sequence[Any]:
-    selected = ", ".join(f"{_column(database, name)} AS {name}" for name in columns)
+    select = select or _column
+    selected = ", ".join(f"{select(database, name)} AS {name}" for name in columns)
     joins = ""
     if "inputs" in columns and database.layout.has_workflow_input:
         joins += f" LEFT JOIN {database.table('workflow_input')} wi ON wi.workflow_uuid = ws.workflow_uuid"
@@ -169,6 +183,42 @@ def _array(values: Sequence[str]) -> str:
 
 
 def _column(database: Database, name: str) -> str:
+    """Select a column as decisions need it: times that a lockfile can spell, and texts that are texts.
+
+    SQLite stores any value in any column, and every database takes a time in another unit.
+    """
+    selected = _select(database, name)
+    if name in ("created_at", "completed_at"):
+        return _clamp(database, selected)
+    return _as_text(database, name, selected)
+
+
+def _column_as_stored(database: Database, name: str) -> str:
+    """Select a column to show it: a time is what is stored, whatever that is."""
+    return _as_text(database, name, _select(database, name))
+
+
+def _as_text(database: Database, name: str, selected: str) -> str:
+    if name == "status":
+        selected = f"COALESCE({selected}, 'unknown')"
+    if database.dialect == "sqlite" and name not in _NUMBERS:
+        return f"CAST({selected} AS TEXT)"
+    return selected
+
+
+def _clamp(database: Database, selected: str) -> str:
+    """The nearest moment of the years 1 to 9999; what is no number at all is 1970."""
+    if database.dialect != "sqlite":
+        clamped = f"LEAST(GREATEST({selected}, {MIN_TIMESTAMP}), {MAX_TIMESTAMP})"
+        return f"CASE WHEN {selected} IS NULL THEN NULL ELSE {clamped} END"
+    clamped = f"CAST(MIN(MAX({selected}, {MIN_TIMESTAMP}), {MAX_TIMESTAMP}) AS INTEGER)"
+    return (
+        f"CASE typeof({selected}) WHEN 'null' THEN NULL WHEN 'integer' THEN {clamped} "
+        f"WHEN 'real' THEN {clamped} ELSE 0 END"
+    )
+
+
+def _select(database: Database, name: str) -> str:
     layout = database.layout
     if name == "inputs" and layout.has_workflow_input:
         return "COALESCE(wi.inputs, ws.inputs)"
@@ -180,6 +230,8 @@ def _column(database: Database, name: str) -> str:
     if name == "touched":
         # beside null it is null: a row of an old release that nobody can tell of
         return "COALESCE(ws.updated_at <> ws.created_at, TRUE)"
+    if name == "created_at":
+        return "COALESCE(ws.created_at, 0)"
     if name == "completed_at":
         final = ", ".join(f"'{status}'" for status in sorted(FINAL_STATUSES))
         updated = f"CASE WHEN ws.status IN ({final}) THEN ws.updated_at END"
@@ -207,10 +259,13 @@ def read_deduplication_holders(
     connection: Connection, database: Database, pairs: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], str]:
     """The workflow that holds each (queue, deduplication id), for those that are held."""
+    columns = ", ".join(
+        _as_text(database, name, name) for name in ("queue_name", "deduplication_id", "workflow_uuid")
+    )
     rows = connection.execute(
         text(
-            "SELECT queue_name, deduplication_id, workflow_uuid "
-            f"FROM {database.table('workflow_status')} ws WHERE deduplication_id {_among(database)}"
+            f"SELECT {columns} FROM {database.table('workflow_status')} ws "
+            f"WHERE deduplication_id {_among(database)}"
         ),
         {"ids": _list(database, sorted({pair[1] for pair in pairs}))},
     )

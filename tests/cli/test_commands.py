@@ -280,7 +280,7 @@ def test_lockfile_names(run_db: Cli, jobs: Path, tmp_path: Path) -> None:
 
 def test_wait_times_out_without_a_worker(run_db: Cli, jobs: Path) -> None:
     waited = run_db("apply", "jobs.yaml", "--wait", "--wait-timeout", "100ms")
-    assert waited.code == 7
+    assert waited.code == 8
     assert "3 workflows not ended (3 ENQUEUED)" in waited.out
 
 

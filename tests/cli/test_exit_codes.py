@@ -1,19 +1,22 @@
-"""The exit codes that other tests do not meet on their way: a bug (70) and an interrupt (130)."""
+"""The exit code comes from all that a call did: one table, and the calls that meet its rows."""
 
 from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from cli_harness import Cli
 
 from dbos_manifest.cli import validate as validate_command
+from dbos_manifest.exit_codes import decide_exit_code
 
 MANY = """\
 version: 1
@@ -81,3 +84,113 @@ def interrupt(
         process.send_signal(number)
         last = [json.loads(line) for line in process.stdout][-1]
     return process.returncode, last
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, 6])
+def test_codes_that_promise_that_nothing_was_enqueued(code: int) -> None:
+    assert decide_exit_code(code) == code
+    for lost in ({}, {"output_failed": True}, {"reader_left": True}):
+        assert decide_exit_code(code, enqueued=1, **lost) == 5
+
+
+@pytest.mark.parametrize("code", [5, 7, 8, 9, 70, 130])
+@pytest.mark.parametrize("enqueued", [0, 3])
+def test_codes_that_stay(code: int, enqueued: int) -> None:
+    for lost in ({}, {"output_failed": True}, {"reader_left": True}):
+        assert decide_exit_code(code, enqueued=enqueued, **lost) == code
+
+
+@pytest.mark.parametrize(
+    ("code", "enqueued", "lost", "decided"),
+    [
+        (0, 0, {}, 0), (0, 3, {}, 0), (0, 0, {"reader_left": True}, 0), (0, 3, {"reader_left": True}, 5),
+        (0, 0, {"output_failed": True}, 2), (0, 3, {"output_failed": True}, 5),
+        (10, 0, {}, 10), (10, 0, {"reader_left": True}, 10), (10, 0, {"output_failed": True}, 2),
+    ],
+)  # fmt: skip
+def test_a_good_end_whose_output_is_lost(
+    code: int, enqueued: int, lost: dict[str, bool], decided: int
+) -> None:
+    assert decide_exit_code(code, enqueued=enqueued, **lost) == decided
+
+
+TWO = """\
+version: 1
+name: {name}
+defaults: {{queue: q, workflow: {name}}}
+workflows: [{{id: {name}1}}, {{id: {name}2}}]
+"""
+
+
+def refuse_rows(url: str, workflow: str) -> None:
+    """Make the database refuse the rows of a workflow."""
+    if url.startswith("sqlite"):
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
+            database.execute(
+                f"CREATE TRIGGER t BEFORE INSERT ON workflow_status WHEN NEW.name = '{workflow}' "
+                "BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+        return
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"IF NEW.name = '{workflow}' THEN RAISE EXCEPTION 'no' USING errcode = '23514'; END IF; "
+            "RETURN NEW; END $$".encode()
+        )
+        connection.execute(
+            "CREATE TRIGGER t BEFORE INSERT ON dbos.workflow_status FOR EACH ROW EXECUTE FUNCTION no()"
+        )
+
+
+@pytest.mark.parametrize("atomic", [[], ["--atomic"]], ids=["", "--atomic"])
+@pytest.mark.parametrize(("refused", "code"), [("b", 5), ("a", None)])
+def test_something_enqueued_is_5_whatever_stopped_the_rest(
+    run_db: Cli, tmp_path: Path, database_url: str, atomic: list[str], refused: str, code: int | None
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(TWO.format(name=name))
+    refuse_rows(database_url, refused)
+    done = run_db("apply", "a.yaml", "b.yaml", *atomic, "-o", "json")
+    # the first one being refused, an atomic apply ends with it
+    expected = code or (6 if atomic else 5)
+    assert (done.code, done.json["error"]["exit_code"]) == (expected, expected)
+    rows = run_db("status", "a.yaml", "b.yaml", "-o", "ids", "--only", "ENQUEUED").out.split()
+    assert bool(rows) == (expected == 5)
+
+
+def finish(url: str, *ended: tuple[str, str]) -> None:
+    """Give workflows their final statuses, as a worker does."""
+    for workflow_id, status in ended:
+        statement = (
+            f"UPDATE {'' if url.startswith('sqlite') else 'dbos.'}workflow_status SET status = '{status}', "
+            f"completed_at = created_at + 1 WHERE workflow_uuid = '{workflow_id}'"
+        )
+        if url.startswith("sqlite"):
+            with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
+                database.execute(statement)
+        else:
+            with psycopg.connect(url) as connection:
+                connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize(
+    ("ended", "code", "message"),
+    [
+        ([("a", "SUCCESS"), ("b", "SUCCESS"), ("c", "SUCCESS")], 0, "Waited: 3 SUCCESS"),
+        ([("a", "SUCCESS"), ("b", "ERROR"), ("c", "SUCCESS")], 7, "1 workflow did not succeed"),
+        ([("a", "SUCCESS"), ("b", "CANCELLED"), ("c", "CANCELLED")], 7, "2 workflows did not succeed"),
+        ([("a", "SUCCESS")], 8, "2 workflows did not end in time"),
+        ([], 8, "3 workflows did not end in time"),
+        ([("a", "ERROR")], 7, "1 workflow did not succeed, 2 workflows did not end in time"),
+    ],
+)
+def test_waiting_ends_with_7_or_8(
+    run_db: Cli, jobs: Path, database_url: str, ended: list[tuple[str, str]], code: int, message: str
+) -> None:
+    assert run_db("apply", "jobs.yaml").code == 0
+    finish(database_url, *ended)
+    done = run_db("apply", "jobs.yaml", "--wait", "--wait-timeout", "0s", "-o", "text", "-o", "json=out.json")
+    assert done.code == code
+    assert message in done.out + done.err
+    document = json.loads((jobs.parent / "out.json").read_text())
+    assert document.get("error", {}).get("exit_code", 0) == code
