@@ -5,9 +5,9 @@ from __future__ import annotations
 from dbos._serialization import DefaultSerializer
 from dbos._sys_db import SystemDatabase
 
-from dbos_manifest.blocks import SpecBlock
-from dbos_manifest.spec import WorkflowSpec
 from dbos_manifest.system_db.write import NewRows, make_rows
+from dbos_manifest.workflows.batch import SpecBlock
+from dbos_manifest.workflows.spec import WorkflowSpec
 
 
 def migrate(url: str) -> None:

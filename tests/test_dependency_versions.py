@@ -44,7 +44,7 @@ import json, sys
 from datetime import datetime
 from zoneinfo import ZoneInfo
 import croniter
-from dbos_manifest.cron_ticks import is_schedule, ticks
+from dbos_manifest.expansion.cron_ticks import is_schedule, ticks
 
 def of(schedule, zone, start, end):
     if not is_schedule(schedule):

@@ -12,8 +12,8 @@ import click
 import pytest
 import yaml
 
-from dbos_manifest import errors
-from dbos_manifest.diagnostic import CODES
+from dbos_manifest.core import errors
+from dbos_manifest.core.diagnostic import CODES
 
 ROOT = Path(__file__).parent.parent
 GENERATE = runpy.run_path(str(ROOT / "docs" / "generate.py"))

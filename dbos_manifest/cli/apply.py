@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from ..apply import Progress
-from ..apply_operations import (
+from ..actions.apply import (
     Applied,
     ApplySettings,
     ApplyTarget,
@@ -18,18 +17,19 @@ from ..apply_operations import (
     find_targets,
     wait_for_results,
 )
-from ..batch import Batch
-from ..errors import DatabaseError, Interrupted, ManifestToolError, UsageError, WaitFailed, WaitTimedOut
-from ..exit_codes import ExitCode, decide_exit_code
-from ..journal_file import journal_path
-from ..operations import DatabaseSettings, read_rows
-from ..plan import Changes
-from ..plan_operations import PlannedApply, is_saved_plan
-from ..planning import ManifestPlan
+from ..actions.apply_saved_plan import PlannedApply, is_saved_plan
+from ..actions.enqueue import Progress
+from ..actions.plan import ManifestPlan
+from ..actions.session import DatabaseSettings, read_rows
+from ..actions.validate import Validation
+from ..core.errors import DatabaseError, Interrupted, ManifestToolError, UsageError, WaitFailed, WaitTimedOut
+from ..core.exit_codes import ExitCode, decide_exit_code
+from ..expansion.workflow_source import Batch
+from ..files.journal_file import journal_path
+from ..plan.rows import LiveRow
+from ..plan.states import Changes
 from ..report.text import count_of
-from ..snapshot import LiveRow
 from ..system_db.retry import RetryNotice
-from ..validation import Validation
 from .apply_views import APPLY_FORMATS, ApplyViews
 from .commits import commit_of_pipeline
 from .database_options import (

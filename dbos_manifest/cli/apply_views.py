@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..apply import Progress
-from ..apply_operations import Applied
-from ..errors import ManifestToolError
-from ..operations import ChangeSink
-from ..planning import ManifestPlan
+from ..actions.apply import Applied
+from ..actions.enqueue import Progress
+from ..actions.plan import ManifestPlan
+from ..actions.session import ChangeSink
+from ..actions.validate import Validation
+from ..core.errors import ManifestToolError
+from ..plan.rows import LiveRow
 from ..report.applied import (
     ApplyEvents,
     applied_json,
@@ -16,9 +18,7 @@ from ..report.applied import (
     applied_markdown,
     fault_diagnostics,
 )
-from ..snapshot import LiveRow
 from ..system_db.retry import RetryNotice
-from ..validation import Validation
 from .output import write, write_now
 from .outputs import Sink
 from .plans import PlanView, ProblemView, Views, make_plan_view

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from ..errors import InvalidManifest, ManifestToolError
-from ..exit_codes import ExitCode, decide_exit_code
+from ..core.errors import InvalidManifest, ManifestToolError
+from ..core.exit_codes import ExitCode, decide_exit_code
 from ..report.text import printable
 from .output import describe_lost_output, guarded_streams, say, say_error
 

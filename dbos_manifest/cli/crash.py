@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ..files import write_crash_log
+from ..files.crash_log import write_crash_log
 from .output import say_error
 
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from ..errors import UsageError
-from ..journal_file import journal_path
-from ..operations import DatabaseSettings, LockfileSettings, lockfile_path
-from ..plan import Overrides
-from ..preflight import PREFLIGHT_CODES
+from ..actions.session import DatabaseSettings, LockfileSettings, lockfile_path
+from ..actions.validate import Validation
+from ..core.errors import UsageError
+from ..files.journal_file import journal_path
+from ..plan.preflight import PREFLIGHT_CODES
+from ..plan.states import Overrides
 from ..report.text import printable
 from ..system_db.connect import sqlite_path
 from ..system_db.retry import RetryNotice
-from ..validation import Validation
 from .options import NameChoice, duration, option, override, together
 from .output import say
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from ..doctor import Level, examine, role_statements
-from ..errors import UsageError
+from ..actions.doctor import Level, examine, role_statements
+from ..core.errors import UsageError
 from ..report.checkup import checkup_json, checkup_lines
 from .database_options import database_options, database_settings
 from .options import option, output_option

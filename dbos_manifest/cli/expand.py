@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from ..actions.validate import specs_of
 from ..report.specs import FORMATTERS, count_lines
-from ..validation import specs_of
 from .inputs import load_manifests, manifest_options
 from .options import option, output_option, paths_argument
 from .output import output_ended, write, write_line

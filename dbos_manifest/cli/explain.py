@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from ..errors import UsageError
-from ..explain import find_workflow
-from ..expression import did_you_mean
-from ..operations import load_lockfile, lockfile_path, read_rows
+from ..actions.explain import find_workflow
+from ..actions.session import load_lockfile, lockfile_path, read_rows
+from ..core.errors import UsageError
+from ..expressions.syntax import did_you_mean
 from ..report.explained import explained_json, explained_lines
 from .database_options import database_options, database_settings, lockfile_options, lockfile_settings
 from .inputs import load_manifests, variable_options

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from ..errors import UsageError
-from ..files import read_ci_template, read_schema, read_template, write_new
+from ..core.errors import UsageError
+from ..files.bundled import read_ci_template, read_schema, read_template
+from ..files.replace import write_new
 from ..report.text import printable
 from .options import argument
 from .output import say, write_line

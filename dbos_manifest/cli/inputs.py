@@ -9,16 +9,16 @@ from typing import Any
 
 import click
 
-from ..diagnostic import Severity
-from ..document import parse_documents
-from ..errors import InvalidManifest, UsageError
-from ..files import read_ids, read_manifest
-from ..lines import split_lines
+from ..actions.validate import Validation, validate_files
+from ..core.diagnostic import Severity
+from ..core.errors import InvalidManifest, UsageError
+from ..core.lines import split_lines
+from ..expansion.selection import Selection, parse_terms
+from ..files.manifests import read_ids, read_manifest
+from ..files.sources import STDIN
+from ..manifest.variables import Given
+from ..reading.document import parse_documents
 from ..report.text import printable
-from ..selection import Selection, parse_terms
-from ..sources import STDIN
-from ..validation import Validation, validate_files
-from ..variables import Given
 from .options import option, together
 from .output import say, say_diagnostics
 

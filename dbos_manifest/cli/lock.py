@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..lock_operations import (
+from ..actions.lock import (
     LockReport,
     check_lockfiles,
     format_lockfiles,
@@ -16,7 +16,7 @@ from ..lock_operations import (
     rename_lockfiles,
     verify_lockfiles,
 )
-from ..lock_rebuild import rebuild_lockfiles
+from ..actions.lock_rebuild import rebuild_lockfiles
 from ..report.text import printable, to_json
 from .database_options import (
     database_options,

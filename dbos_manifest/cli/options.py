@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from ..expression import did_you_mean
-from ..lines import split_lines
-from ..units import parse_duration
+from ..core.lines import split_lines
+from ..core.units import parse_duration
+from ..expressions.syntax import did_you_mean
 
 ENVIRONMENT_PREFIX = "DBOS_MANIFEST_"
 Command = Callable[..., int]

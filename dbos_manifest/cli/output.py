@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..diagnostic import Diagnostic
+from ..core.diagnostic import Diagnostic
 from ..report.diagnostics import format_diagnostics
 from ..report.github import github_annotation
 from ..report.text import Paint, plain, printable, shorten
 from .repository import from_repository
 
 if TYPE_CHECKING:  # `--help` needs none of it
-    from ..validation import Validation
+    from ..actions.validate import Validation
 
 MAX_MESSAGE = 2_000  # characters of an error that are printed
 

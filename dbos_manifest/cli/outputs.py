@@ -7,9 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-from ..errors import UsageError
-from ..exit_codes import decide_exit_code
-from ..output_files import OutputFile, find_same, is_standard_output
+from ..core.errors import UsageError
+from ..core.exit_codes import decide_exit_code
+from ..files.output_files import OutputFile, find_same, is_standard_output
 from ..report.text import Paint, plain
 from .options import Output
 from .output import painter, say_error, write

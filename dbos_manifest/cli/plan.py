@@ -8,15 +8,15 @@ from typing import Any
 
 import click
 
-from ..errors import UsageError
-from ..exit_codes import ExitCode
-from ..operations import LockfileSettings, plan_against_lockfiles, plan_files
-from ..plan import Overrides
-from ..plan_operations import begin_plan
-from ..planning import ManifestPlan
-from ..saved_plan import PlanWriter
+from ..actions.apply_saved_plan import begin_plan
+from ..actions.plan import ManifestPlan
+from ..actions.session import LockfileSettings, plan_against_lockfiles, plan_files
+from ..actions.validate import Validation
+from ..core.errors import UsageError
+from ..core.exit_codes import ExitCode
+from ..plan.saved_plan import PlanWriter
+from ..plan.states import Overrides
 from ..system_db.connect import Database
-from ..validation import Validation
 from .commits import commit_of_pipeline
 from .database_options import (
     database_options,

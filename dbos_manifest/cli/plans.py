@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from ..batch import Batch
-from ..diagnostic import Diagnostic
-from ..plan import Changes
-from ..planning import ManifestPlan
+from ..actions.plan import ManifestPlan
+from ..actions.validate import Validation, locate
+from ..core.diagnostic import Diagnostic
+from ..expansion.workflow_source import Batch
+from ..plan.states import Changes
 from ..report.diagnostics import format_diagnostics
 from ..report.github import github_annotation
 from ..report.junit import junit_document
@@ -18,7 +19,6 @@ from ..report.plan_json import PlanIds, PlanJson, PlanJsonLines
 from ..report.plan_text import PlanText
 from ..report.problems import PlanProblems, problems_by_file
 from ..report.sarif import sarif_document
-from ..validation import Validation, locate
 from .output import on_terminal, painter, program_version, say, screenful, write_annotations
 from .outputs import Sink, Write
 from .repository import from_repository

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ..diagnostic import Diagnostic
-from ..files import find_repository
+from ..core.diagnostic import Diagnostic
+from ..files.git_commit import find_repository
 
 
 def from_repository(diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:

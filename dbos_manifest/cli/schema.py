@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..files import SCHEMAS, read_schema
+from ..files.bundled import SCHEMAS, read_schema
 from .output import write
 
 _NAMES = [name.partition(".")[0] for name in SCHEMAS]

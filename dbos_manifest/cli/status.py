@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from ..operations import read_live_rows
+from ..actions.session import read_live_rows
+from ..plan.rows import STATUSES
 from ..report.statuses import NOT_ENQUEUED, Status, status_lines, statuses_json
-from ..snapshot import STATUSES
 from .database_options import database_options, database_settings
 from .inputs import load_manifests, manifest_options
 from .options import NameChoice, option, output_option, paths_argument

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from ..exit_codes import ExitCode
+from ..actions.validate import Validation
+from ..core.exit_codes import ExitCode
 from ..report.diagnostics import format_diagnostics, summarize_validation, validation_json
 from ..report.text import Paint, printable
-from ..validation import Validation
 from .inputs import manifest_options, read_paths
 from .options import Output, option, outputs_option, paths_argument
 from .output import in_github_actions, painter, program_version, say

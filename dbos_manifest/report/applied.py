@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..apply import Progress
-from ..apply_operations import Applied
-from ..diagnostic import Diagnostic, make_diagnostic
-from ..errors import ManifestToolError
-from ..planning import ManifestPlan
-from ..snapshot import LiveRow
+from ..actions.apply import Applied
+from ..actions.enqueue import Progress
+from ..actions.plan import ManifestPlan
+from ..core.diagnostic import Diagnostic, make_diagnostic
+from ..core.errors import ManifestToolError
+from ..core.units import format_timestamp
+from ..plan.rows import LiveRow
 from ..system_db.retry import RetryNotice
-from ..units import format_timestamp
 from .markdown import code, fit
 from .plan_json import change_json, summary_json
 from .statuses import error_message

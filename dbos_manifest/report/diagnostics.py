@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..diagnostic import Diagnostic, Severity, Span, format_path
-from ..lines import split_lines
+from ..core.diagnostic import Diagnostic, Severity, Span, format_path
+from ..core.lines import split_lines
 from .text import Paint, count_cells, count_of, plain, printable, to_json
 
 FORMAT_VERSION = 1

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..blocks import digest_spec
-from ..diagnostic import Span, format_path
-from ..explain import Explained, Origin
-from ..options import TIME_OPTIONS
-from ..units import format_duration, format_timestamp
+from ..actions.explain import Explained, Origin
+from ..core.diagnostic import Span, format_path
+from ..core.units import format_duration, format_timestamp
+from ..workflows.batch import digest_spec
+from ..workflows.options import TIME_OPTIONS
 from .statuses import error_message
 from .text import Paint, plain, printable, show_value, to_json
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..diagnostic import Diagnostic
+from ..core.diagnostic import Diagnostic
 from .text import printable
 
 

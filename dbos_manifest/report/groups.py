@@ -8,12 +8,12 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from ..batch import Batch
-from ..canonical import canonical_json
-from ..columns import Repeated, convert, distinct
-from ..filters import UNSET
-from ..matrix import Combination, Matrix
-from ..plan import Alike, Change, Changes, State
+from ..core.canonical_json import canonical_json
+from ..core.columns import Repeated, convert, distinct
+from ..expansion.matrix import Combination, Matrix
+from ..expansion.workflow_source import Batch
+from ..expressions.filters import UNSET
+from ..plan.states import Alike, Change, Changes, State
 from .text import printable, shorten
 
 MOST_VALUES = 10_000  # of one axis that are remembered

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from xml.sax.saxutils import escape, quoteattr
 
-from ..diagnostic import Diagnostic, Severity
+from ..core.diagnostic import Diagnostic, Severity
 from .text import printable, shorten
 
 _MESSAGE_WIDTH = 80

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
-from ..batch import Batch
-from ..diagnostic import Diagnostic, Severity
-from ..plan import Change, Changes, State
-from ..planning import ManifestPlan
+from ..actions.plan import ManifestPlan
+from ..core.diagnostic import Diagnostic, Severity
+from ..expansion.workflow_source import Batch
+from ..plan.states import Change, Changes, State
 from .groups import SINGLED_OUT, Groups, describe_group, ids_of, singled_out
 from .plan_text import SIGNS, describe_difference, notes_of
 from .text import count_of, printable, shorten

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..batch import Batch
-from ..plan import ABSENT, Change, Changes, Difference, State
-from ..planning import ManifestPlan
+from ..actions.plan import ManifestPlan
+from ..expansion.workflow_source import Batch
+from ..plan.states import ABSENT, Change, Changes, Difference, State
 from .diagnostics import diagnostic_json
 from .text import plain_value, to_json
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from ..batch import Batch
-from ..plan import ABSENT, Change, Changes, Difference, PlanSummary, State
-from ..planning import ManifestPlan
+from ..actions.plan import ManifestPlan
+from ..expansion.workflow_source import Batch
+from ..plan.states import ABSENT, Change, Changes, Difference, PlanSummary, State
 from .groups import Group, Groups, describe_group, ids_of, singled_out
 from .text import Paint, count_of, plain, printable, show_value
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from ..batch import Batch
-from ..diagnostic import Diagnostic, make_diagnostic
-from ..findings import Enough, Findings
-from ..plan import Change, Changes, State
-from ..planning import ManifestPlan
+from ..actions.plan import ManifestPlan
+from ..core.diagnostic import Diagnostic, make_diagnostic
+from ..expansion.grouping import Enough, Findings
+from ..expansion.workflow_source import Batch
+from ..plan.states import Change, Changes, State
 from .groups import singled_out
 from .plan_text import notes_of
 

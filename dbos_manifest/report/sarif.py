@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ..diagnostic import CODES, Diagnostic, Severity
+from ..core.diagnostic import CODES, Diagnostic, Severity
 from .text import printable, to_json
 
 MOST_RESULTS = 5_000  # what GitHub shows of one run

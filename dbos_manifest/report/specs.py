@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from ..canonical import encode_json
-from ..expand import Expansion
-from ..expression import MARK
-from ..spec import WorkflowSpec
-from ..units import format_duration, format_timestamp
+from ..core.canonical_json import encode_json
+from ..core.units import format_duration, format_timestamp
+from ..expansion.expansion import Expansion
+from ..expressions.syntax import MARK
+from ..workflows.spec import WorkflowSpec
 from .text import count_of, printable
 
 _STR = "tag:yaml.org,2002:str"

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from ..manifest import Manifest
-from ..snapshot import LiveRow
-from ..spec import WorkflowSpec
-from ..units import format_timestamp
+from ..core.units import format_timestamp
+from ..manifest.manifest import Manifest
+from ..plan.rows import LiveRow
+from ..workflows.spec import WorkflowSpec
 from .text import Paint, plain, plain_value, printable, shorten, show_value, to_json
 
 FORMAT_VERSION = 1

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
-from ..canonical import canonical_json
-from ..json_text import MAX_DEPTH
+from ..core.canonical_json import canonical_json
+from ..core.portable_json import MAX_DEPTH
 
 Paint = Callable[[str, str], str]
 """(style, text) → text: red, green, yellow, cyan, dim, bold."""

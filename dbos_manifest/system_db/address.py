@@ -11,7 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo, ConninfoOption
 
-from ..errors import DatabaseUnreachable, UsageError
+from ..core.errors import DatabaseUnreachable, UsageError
 
 # Every message of libpq about a server that it tried to reach begins with these words (PostgreSQL 14 on).
 _ATTEMPTED = "connection to server"

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from ..errors import DatabaseDenied, DatabaseUnreachable, UsageError
-from ..fingerprint import NONE, UNKNOWN, make_part
+from ..core.errors import DatabaseDenied, DatabaseUnreachable, UsageError
+from ..lockfile.fingerprint import NONE, UNKNOWN, make_part
 from .address import connect, read_url
 from .layout import Layout, read_layout
 from .retry import Retry

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from ..errors import SchemaNotSupported
+from ..core.errors import SchemaNotSupported
 
 TABLES = (
     "workflow_status",

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from ..errors import Refused
+from ..core.errors import Refused
 from .connect import Database
 from .retry import Retry
 

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 
-from ..absence import OldestRows
-from ..snapshot import FINAL_STATUSES, LiveRow, QueueRow, SnapshotRow
-from ..units import MAX_TIMESTAMP, MIN_TIMESTAMP
+from ..core.units import MAX_TIMESTAMP, MIN_TIMESTAMP
+from ..plan.absence import OldestRows
+from ..plan.rows import FINAL_STATUSES, LiveRow, QueueRow, SnapshotRow
 from .connect import Database
 
 _SNAPSHOT = (

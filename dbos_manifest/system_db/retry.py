@@ -11,7 +11,7 @@ import psycopg
 import tenacity
 from sqlalchemy.exc import DBAPIError
 
-from ..errors import DatabaseDenied, DatabaseError, DatabaseUnreachable
+from ..core.errors import DatabaseDenied, DatabaseError, DatabaseUnreachable
 
 Result = TypeVar("Result")
 Kind = Literal["transient", "denied", "data", "fatal"]

@@ -10,8 +10,8 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from ..columns import read_chunks
-from ..snapshot import FINAL_STATUSES, SnapshotRow
+from ..core.columns import read_chunks
+from ..plan.rows import FINAL_STATUSES, SnapshotRow
 from .connect import Database
 from .lock import lock_key
 from .read import read_snapshot

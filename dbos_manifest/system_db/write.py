@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import psycopg
 from sqlalchemy import Connection
 
-from ..blocks import SpecBlock, encode_block_inputs
-from ..columns import Repeated, convert, is_all_none, pick
+from ..core.columns import Repeated, convert, is_all_none, pick
+from ..workflows.batch import SpecBlock, encode_block_inputs
 from .connect import Database
 from .copy import copy_rows, copy_text
 from .layout import Layout

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cli_harness import Cli
 
-from dbos_manifest import validation
+from dbos_manifest.actions import validate as validation
 
 GOOD = """version: 1
 name: large

@@ -12,9 +12,9 @@ from cli_harness import Cli
 from dbos import DBOSClient
 from urls import with_user
 
+from dbos_manifest.core.units import parse_timestamp
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.retry import Retry
-from dbos_manifest.units import parse_timestamp
 
 
 def execute(url: str, statement: str) -> None:

@@ -13,7 +13,7 @@ from cli_harness import Cli
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
-from dbos_manifest.files import read_schema
+from dbos_manifest.files.bundled import read_schema
 
 
 def test_a_good_database(run_db: Cli) -> None:

@@ -16,7 +16,7 @@ import pytest
 from cli_harness import Cli
 
 from dbos_manifest.cli import validate as validate_command
-from dbos_manifest.exit_codes import decide_exit_code
+from dbos_manifest.core.exit_codes import decide_exit_code
 
 MANY = """\
 version: 1

@@ -28,7 +28,7 @@ def watch(event, arguments):
         called.append(event)
 from dbos_manifest.cli.boundary import run_guarded
 from dbos_manifest.cli.main import cli
-import dbos_manifest.cron_ticks  # croniter asks the program `file` about Python when it is imported
+import dbos_manifest.expansion.cron_ticks  # croniter asks the program `file` about Python when it is imported
 sys.addaudithook(watch)
 code = run_guarded(cli, ["validate", "-o", "json", "jobs.yaml"])
 sys.stderr.write("\\n" + json.dumps({"opened": sorted(opened), "called": called}))

@@ -15,8 +15,8 @@ import pytest
 from cli_harness import Cli
 from jsonschema import Draft7Validator
 
-from dbos_manifest.diagnostic import make_diagnostic
-from dbos_manifest.files import read_schema
+from dbos_manifest.core.diagnostic import make_diagnostic
+from dbos_manifest.files.bundled import read_schema
 from dbos_manifest.report.junit import junit_document
 
 GOLDEN = Path(__file__).parent.parent / "cases" / "outputs"

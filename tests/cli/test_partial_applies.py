@@ -14,10 +14,10 @@ import pytest
 import sqlalchemy as sa
 from cli_harness import JOBS, Cli
 
-from dbos_manifest.errors import LockfileNotWritable
-from dbos_manifest.files import LockfileSlot
-from dbos_manifest.lock_lines import LockEntry
-from dbos_manifest.lockfile import new_lockfile
+from dbos_manifest.core.errors import LockfileNotWritable
+from dbos_manifest.files.lockfile_slot import LockfileSlot
+from dbos_manifest.lockfile.entry import LockEntry
+from dbos_manifest.lockfile.lockfile import new_lockfile
 
 ALLOW = ("--allow", "queue-not-registered")
 SECOND = """\

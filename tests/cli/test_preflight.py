@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from cli_harness import Cli
 
-from dbos_manifest.diagnostic import CODES
-from dbos_manifest.preflight import PREFLIGHT_CODES
+from dbos_manifest.core.diagnostic import CODES
+from dbos_manifest.plan.preflight import PREFLIGHT_CODES
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.retry import Retry
 

@@ -13,8 +13,8 @@ import pytest
 from cli_harness import Cli, Run
 from sqlalchemy import create_engine, text
 
-from dbos_manifest.batch import FIRST_BYTES
-from dbos_manifest.files import read_schema
+from dbos_manifest.expansion.workflow_source import FIRST_BYTES
+from dbos_manifest.files.bundled import read_schema
 
 
 def lines(path: Path) -> list[dict[str, object]]:

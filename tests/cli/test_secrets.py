@@ -14,7 +14,7 @@ SECRET = "pl4nted%40-p4ss"  # as it stands in a URL; decoded it has an @
 SPELLINGS = ("pl4nted%40-p4ss", "pl4nted@-p4ss")
 BUG = """\
 import sys
-import dbos_manifest.operations as operations
+import dbos_manifest.actions.session as operations
 from dbos_manifest.cli.main import main
 def broken(url, **settings):
     raise RuntimeError(f"cannot read {url!r}")

@@ -16,9 +16,9 @@ import psycopg
 import pytest
 from cli_harness import Cli, Run
 
-from dbos_manifest.json_text import MAX_DEPTH
+from dbos_manifest.core.portable_json import MAX_DEPTH
+from dbos_manifest.core.units import format_timestamp
 from dbos_manifest.report.text import plain_value, show_value, to_json
-from dbos_manifest.units import format_timestamp
 
 MANIFEST = """\
 version: 1

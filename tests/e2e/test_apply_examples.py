@@ -12,7 +12,7 @@ import pytest
 from dbos import DBOSClient
 from harness import EXAMPLES, WAIT, Cli, Rows, Worker
 
-from dbos_manifest.units import parse_timestamp
+from dbos_manifest.core.units import parse_timestamp
 
 
 class Expected(NamedTuple):

@@ -16,7 +16,7 @@ from waiting import PATIENCE_S, wait_until
 
 from dbos_manifest.cli.boundary import run_guarded
 from dbos_manifest.cli.main import cli
-from dbos_manifest.units import parse_timestamp
+from dbos_manifest.core.units import parse_timestamp
 
 # `make faults` goes through all points; `make test` through a few of them.
 THOROUGH = "DBOS_MANIFEST_FAULTS" in os.environ

@@ -19,12 +19,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from dbos_manifest.blocks import digest_spec
-from dbos_manifest.files import LockfileSlot
-from dbos_manifest.spec import WorkflowSpec
+from dbos_manifest.files.lockfile_slot import LockfileSlot
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.retry import Retry
 from dbos_manifest.system_db.write import insert_rows, prepare_rows
+from dbos_manifest.workflows.batch import digest_spec
+from dbos_manifest.workflows.spec import WorkflowSpec
 
 IDS = [f"w{n}" for n in range(5)]
 ids, values = st.sampled_from(IDS), st.integers(1, 2)

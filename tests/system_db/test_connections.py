@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from urls import with_user
 from waiting import wait_until
 
-from dbos_manifest.errors import DatabaseDenied, Refused, SchemaNotSupported
-from dbos_manifest.files import LockfileSlot
+from dbos_manifest.core.errors import DatabaseDenied, Refused, SchemaNotSupported
+from dbos_manifest.files.lockfile_slot import LockfileSlot
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.lock import apply_lock
 from dbos_manifest.system_db.retry import Retry, RetryNotice

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from waiting import PATIENCE_S, wait_until
 
-from dbos_manifest.errors import Refused
+from dbos_manifest.core.errors import Refused
 from dbos_manifest.system_db.connect import Database, open_database
 from dbos_manifest.system_db.lock import apply_lock
 from dbos_manifest.system_db.retry import Retry

@@ -10,8 +10,7 @@ import pytest
 import sqlalchemy as sa
 from dbos_tables import rows_of
 
-from dbos_manifest.snapshot import QueueRow
-from dbos_manifest.spec import WorkflowSpec
+from dbos_manifest.plan.rows import QueueRow
 from dbos_manifest.system_db.connect import Database, open_database
 from dbos_manifest.system_db.read import (
     read_clock_ms,
@@ -24,6 +23,7 @@ from dbos_manifest.system_db.read import (
 )
 from dbos_manifest.system_db.retry import Retry
 from dbos_manifest.system_db.write import insert_rows, options_without_column, prepare_rows
+from dbos_manifest.workflows.spec import WorkflowSpec
 
 HARD = "a'b\"c\\d\te\nf\\N{},é😀\u202eשלום%s:x$1"
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from psycopg.conninfo import conninfo_to_dict
 from urls import with_user
 
-from dbos_manifest.errors import (
+from dbos_manifest.core.errors import (
     DatabaseDenied,
     DatabaseError,
     DatabaseUnreachable,

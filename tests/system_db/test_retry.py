@@ -14,11 +14,11 @@ from sqlalchemy.exc import DBAPIError
 from urls import with_user
 from waiting import PATIENCE_S
 
-from dbos_manifest.errors import DatabaseDenied, DatabaseUnreachable
-from dbos_manifest.spec import WorkflowSpec
+from dbos_manifest.core.errors import DatabaseDenied, DatabaseUnreachable
 from dbos_manifest.system_db.connect import Database, open_database
 from dbos_manifest.system_db.retry import Retry, RetryNotice, classify, describe_error
 from dbos_manifest.system_db.write import insert_rows, prepare_rows
+from dbos_manifest.workflows.spec import WorkflowSpec
 
 
 def opened(url: str) -> Database:

@@ -14,11 +14,11 @@ from dbos_tables import rows_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dbos_manifest.canonical import encode_json
-from dbos_manifest.spec import WorkflowSpec
+from dbos_manifest.core.canonical_json import encode_json
 from dbos_manifest.system_db.connect import Database, open_database
 from dbos_manifest.system_db.retry import Retry
 from dbos_manifest.system_db.write import insert_rows, prepare_rows
+from dbos_manifest.workflows.spec import WorkflowSpec
 
 # times of the write, the write's own id
 IGNORED = {"created_at", "updated_at", "creator_xid", "workflow_uuid", "retention_timestamp"}

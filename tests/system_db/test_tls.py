@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 import trustme
 
-from dbos_manifest.errors import DatabaseDenied, DatabaseError
+from dbos_manifest.core.errors import DatabaseDenied, DatabaseError
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.retry import Retry
 

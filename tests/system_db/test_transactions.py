@@ -11,11 +11,11 @@ import pytest
 import sqlalchemy as sa
 from dbos_tables import rows_of
 
-from dbos_manifest.spec import WorkflowSpec
 from dbos_manifest.system_db.connect import Database, open_database
 from dbos_manifest.system_db.retry import Retry
 from dbos_manifest.system_db.transactions import Doubt, begin_writing, read_fate
 from dbos_manifest.system_db.write import RowsRejected, insert_rows, prepare_rows
+from dbos_manifest.workflows.spec import WorkflowSpec
 
 ONCE = Retry(1, lambda notice: None)
 IDS = ("a", "b", "c")

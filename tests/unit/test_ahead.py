@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from waiting import PATIENCE_S
 
-from dbos_manifest.ahead import work_ahead
+from dbos_manifest.actions.prefetch import work_ahead
 
 
 def nothing() -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbos_manifest.axes import make_axis
-from dbos_manifest.axis import AxisError
-from dbos_manifest.files import FolderTree
+from dbos_manifest.expansion.axes import make_axis
+from dbos_manifest.expansion.axis import AxisError
+from dbos_manifest.files.folder_tree import FolderTree
 
 
 def rows_of(folder: Path, content: bytes, name: str = "rows.csv", **options: Any) -> list[Any]:

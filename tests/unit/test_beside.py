@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from waiting import wait_until
 
-from dbos_manifest.beside import Beside
+from dbos_manifest.checks.forked import Beside
 
 
 def _kill() -> bool:
@@ -49,7 +49,7 @@ def test_only_an_answer_is_an_answer(check: Callable[[], bool], expected: bool) 
 
 SCRIPT = """
 import os, time
-from dbos_manifest.beside import Beside
+from dbos_manifest.checks.forked import Beside
 
 def check():
     print(os.getpid(), flush=True)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbos_manifest.blocks import (
+from dbos_manifest.actions.validate import validate_files
+from dbos_manifest.workflows.batch import (
     SpecBlock,
     digest_block,
     digest_spec,
@@ -19,8 +20,7 @@ from dbos_manifest.blocks import (
     resize_blocks,
     split_heavy,
 )
-from dbos_manifest.spec import WorkflowSpec, encode_argument, encode_inputs
-from dbos_manifest.validation import validate_files
+from dbos_manifest.workflows.spec import WorkflowSpec, encode_argument, encode_inputs
 
 ARGUMENTS: list[Any] = [[], [1], [True], [1.0], ["2026-01-01"], [{"b": 1, "a": "é"}], ["1.5", None]]
 specs = st.builds(

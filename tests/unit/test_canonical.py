@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbos_manifest.canonical import canonical_bytes, canonical_json, digest_texts
+from dbos_manifest.core.canonical_json import canonical_bytes, canonical_json, digest_texts
 
 # RFC 8785, appendix B: the bits of a double, and its text
 FRACTIONS = {

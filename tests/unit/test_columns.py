@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbos_manifest.columns import Repeated, convert, distinct, glue, is_all_none, join, make_column, pick
+from dbos_manifest.core.columns import Repeated, convert, distinct, glue, is_all_none, join, make_column, pick
 
 ONE = [1]
 values = st.none() | st.booleans() | st.integers(0, 1) | st.sampled_from(["", "x"]) | st.just(ONE)

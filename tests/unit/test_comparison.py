@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbos_manifest.absence import Absence, OldestRows, is_explained
-from dbos_manifest.blocks import SpecBlock
-from dbos_manifest.comparison import compare_block, compare_spec
-from dbos_manifest.plan import Decision, Overrides, PlanSummary, State, decide
-from dbos_manifest.snapshot import INTERNAL_QUEUE, SnapshotRow
-from dbos_manifest.spec import WorkflowSpec
+from dbos_manifest.plan.absence import Absence, OldestRows, is_explained
+from dbos_manifest.plan.comparison import compare_block, compare_spec
+from dbos_manifest.plan.rows import INTERNAL_QUEUE, SnapshotRow
+from dbos_manifest.plan.states import Decision, Overrides, PlanSummary, State, decide
+from dbos_manifest.workflows.batch import SpecBlock
+from dbos_manifest.workflows.spec import WorkflowSpec
 
 SPEC = WorkflowSpec(
     "a", "f", "q", [1, "x", None], {"k": 1.5}, class_name="C", instance_name="i", application="app",

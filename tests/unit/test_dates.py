@@ -9,10 +9,10 @@ import whenever
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dbos_manifest.axes import make_axis
-from dbos_manifest.axis import AxisError
-from dbos_manifest.date_range import DateRange
-from dbos_manifest.dates import add_step, format_by, parse_moment, parse_step, parse_zone
+from dbos_manifest.core.dates import add_step, format_by, parse_moment, parse_step, parse_zone
+from dbos_manifest.expansion.axes import make_axis
+from dbos_manifest.expansion.axis import AxisError
+from dbos_manifest.expansion.date_range import DateRange
 
 ZONES = [
     "UTC",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbos_manifest.diagnostic import CODES, Path, Severity, Span, format_path, make_diagnostic
+from dbos_manifest.core.diagnostic import CODES, Path, Severity, Span, format_path, make_diagnostic
 
 
 def test_a_code_has_its_usual_severity() -> None:

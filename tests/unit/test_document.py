@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbos_manifest.diagnostic import Diagnostic, Target, make_diagnostic
-from dbos_manifest.document import locate_diagnostics, parse_documents
+from dbos_manifest.core.diagnostic import Diagnostic, Target, make_diagnostic
+from dbos_manifest.reading.document import locate_diagnostics, parse_documents
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 values = st.recursive(

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from dbos_manifest.diagnostic import Diagnostic
-from dbos_manifest.spec import WorkflowSpec
-from dbos_manifest.validation import specs_of, validate_files
-from dbos_manifest.variables import Given
+from dbos_manifest.actions.validate import specs_of, validate_files
+from dbos_manifest.core.diagnostic import Diagnostic
+from dbos_manifest.manifest.variables import Given
+from dbos_manifest.workflows.spec import WorkflowSpec
 
 HEAD = "version: 1\nname: m\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbos_manifest.fingerprint import combine, find_contradiction, make_part
+from dbos_manifest.lockfile.fingerprint import combine, find_contradiction, make_part
 
 A, B, C, D = (make_part(fact) for fact in "abcd")
 

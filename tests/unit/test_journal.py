@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from dbos_manifest.errors import LockfileNotWritable, Refused
-from dbos_manifest.files import LockfileSlot
-from dbos_manifest.journal import Journal, Settle, Transaction, adopt_journal, read_journal, trust
-from dbos_manifest.journal_file import JournalFile, journal_path, open_journal
-from dbos_manifest.lock_lines import LockEntry, LockHeader, spell_entry
-from dbos_manifest.lockfile import Lockfile, new_lockfile
-from dbos_manifest.operations import load_lockfile
+from dbos_manifest.actions.session import load_lockfile
+from dbos_manifest.core.errors import LockfileNotWritable, Refused
+from dbos_manifest.files.journal_file import JournalFile, journal_path, open_journal
+from dbos_manifest.files.lockfile_slot import LockfileSlot
+from dbos_manifest.lockfile.entry import LockEntry, LockHeader, spell_entry
+from dbos_manifest.lockfile.journal import Journal, Settle, Transaction, adopt_journal, read_journal, trust
+from dbos_manifest.lockfile.lockfile import Lockfile, new_lockfile
 
 HEADER = LockHeader("m", "db")
 DIGEST = "A" * 22

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbos_manifest.blocks import digest_spec
-from dbos_manifest.errors import InvalidLockfile
-from dbos_manifest.lock_lines import ENTRY_KEYS, LockEntry, LockHeader, spell_entry
-from dbos_manifest.lock_reader import parse_lockfile, salvage_lockfile
-from dbos_manifest.lockfile import Lockfile, check_owner, coverage_problems, new_lockfile
-from dbos_manifest.spec import WorkflowSpec
+from dbos_manifest.core.errors import InvalidLockfile
+from dbos_manifest.lockfile.entry import ENTRY_KEYS, LockEntry, LockHeader, spell_entry
+from dbos_manifest.lockfile.lockfile import Lockfile, check_owner, coverage_problems, new_lockfile
+from dbos_manifest.lockfile.reader import parse_lockfile, salvage_lockfile
+from dbos_manifest.workflows.batch import digest_spec
+from dbos_manifest.workflows.spec import WorkflowSpec
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "lockfile.v1.schema.json").read_text())
 DIGEST = "A" * 22

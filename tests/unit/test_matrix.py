@@ -17,13 +17,13 @@ from croniter import croniter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbos_manifest import matrix as matrix_module
-from dbos_manifest.axes import make_axis
-from dbos_manifest.axis import Axis, AxisError
-from dbos_manifest.files import FolderTree
-from dbos_manifest.filters import UNSET
-from dbos_manifest.matrix import Matrix
-from dbos_manifest.tree import TreeError
+from dbos_manifest.expansion import matrix as matrix_module
+from dbos_manifest.expansion.axes import make_axis
+from dbos_manifest.expansion.axis import Axis, AxisError
+from dbos_manifest.expansion.matrix import Matrix
+from dbos_manifest.expressions.filters import UNSET
+from dbos_manifest.files.folder_tree import FolderTree
+from dbos_manifest.reading.sandbox import TreeError
 
 VALUES = st.lists(st.sampled_from([0, 1, "1", True, "a", None, [1]]), min_size=1, max_size=4)
 AXES = st.dictionaries(st.sampled_from("abc"), VALUES, min_size=1, max_size=3)

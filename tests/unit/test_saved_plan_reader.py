@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbos_manifest.errors import Refused
-from dbos_manifest.files import read_schema
-from dbos_manifest.saved_plan import SavedPlan
-from dbos_manifest.spec import WorkflowSpec
+from dbos_manifest.core.errors import Refused
+from dbos_manifest.files.bundled import read_schema
+from dbos_manifest.plan.saved_plan import SavedPlan
+from dbos_manifest.workflows.spec import WorkflowSpec
 
 SCHEMA = json.loads(read_schema("plan.v1"))
 HEADER = {

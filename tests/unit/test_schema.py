@@ -10,9 +10,9 @@ import jsonschema_rs
 import pytest
 from jsonschema import Draft202012Validator
 
-from dbos_manifest.files import SCHEMAS, read_schema
-from dbos_manifest.schema import check_schema
-from dbos_manifest.validation import manifest_schema
+from dbos_manifest.actions.validate import manifest_schema
+from dbos_manifest.files.bundled import SCHEMAS, read_schema
+from dbos_manifest.reading.json_schema import check_schema
 
 
 def properties(node: Any, path: str = "$") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dbos_manifest.blocks import SpecBlock, digest_block, digest_spec
-from dbos_manifest.spec import WorkflowSpec, default_id
+from dbos_manifest.workflows.batch import SpecBlock, digest_block, digest_spec
+from dbos_manifest.workflows.spec import WorkflowSpec, default_id
 
 SMALL = WorkflowSpec(id="x", workflow="ingest_orders", queue="etl", args=[], kwargs={})
 FULL = WorkflowSpec(

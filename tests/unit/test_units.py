@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbos_manifest.units import (
+from dbos_manifest.core.units import (
     MAX_MILLISECONDS,
     format_duration,
     format_timestamp,

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dbos_manifest.canonical import canonical_json
-from dbos_manifest.document import Document
-from dbos_manifest.expand import Expansion
-from dbos_manifest.files import FolderTree
-from dbos_manifest.manifest import parse_manifest
+from dbos_manifest.actions.validate import check_option, validate_files
+from dbos_manifest.core.canonical_json import canonical_json
+from dbos_manifest.expansion.expansion import Expansion
+from dbos_manifest.files.folder_tree import FolderTree
+from dbos_manifest.manifest.manifest import parse_manifest
+from dbos_manifest.manifest.variables import Given
+from dbos_manifest.reading.document import Document
 from dbos_manifest.report.specs import spec_yaml
-from dbos_manifest.spec import WorkflowSpec
-from dbos_manifest.validation import check_option, validate_files
-from dbos_manifest.variables import Given
+from dbos_manifest.workflows.spec import WorkflowSpec
 
 TRICKY = [
     "", " ", "a ", " a", "~", "null", "true", "Yes", "no", "on", "y", "N", "1", "1e3", "0o17", "7e10", "1E5",

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dbos_manifest.document import parse_documents
+from dbos_manifest.reading.document import parse_documents
 
 SUITE = json.loads((Path(__file__).parent.parent / "data" / "yaml-test-suite.json").read_text())
 

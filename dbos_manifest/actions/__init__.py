@@ -1,0 +1,1 @@
+"""One verb per module: what the program does with files and databases."""

@@ -1,0 +1,85 @@
+"""Saved plans: what `plan --out` writes, and an apply of just that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..core.errors import Refused
+from ..expansion.workflow_source import FIRST_BYTES, Batch
+from ..files.bundled import read_schema
+from ..files.manifests import FileReader
+from ..plan.saved_plan import PlanHeader, PlannedManifest, PlanWriter, SavedPlan
+from ..plan.states import Changes, Overrides
+from ..system_db.connect import Database
+from .apply import ApplyTarget, find_targets
+from .plan import ManifestPlan
+from .session import LockfileSettings
+from .validate import LoadedManifest
+
+
+def begin_plan(
+    writer: PlanWriter,
+    database: Database,
+    manifests: Sequence[LoadedManifest],
+    lockfiles: LockfileSettings,
+    overrides: Overrides,
+    commit: str | None,
+) -> None:
+    """Write the first line: the facts that the plan rests on, and where its results will go."""
+    planned = [
+        PlannedManifest(
+            target.batch.name,
+            target.batch.file,
+            str(target.lock_path),
+            target.batch.complete,
+            dict(target.batch.queues),
+            target.commit,
+        )
+        for target in find_targets(manifests, lockfiles, commit)
+    ]
+    writer.begin(PlanHeader(database.fingerprint, overrides, planned))
+
+
+def is_saved_plan(path: Path) -> bool:
+    """Whether a file begins as a saved plan does."""
+    reader = FileReader(path)
+    return reader.exists() and reader.begins_with(FIRST_BYTES)
+
+
+class PlannedApply:
+    """A saved plan as targets of an apply, and the check that nothing it rests on has changed."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises: Refused for a plan that is not whole, was edited, or is of a newer version."""
+        self.plan = SavedPlan(FileReader(path).stream, str(path), json.loads(read_schema("plan.v1")))
+        self._checks = [self.plan.checker(at) for at in range(len(self.plan.header.manifests))]
+
+    @property
+    def overrides(self) -> Overrides:
+        return self.plan.header.overrides
+
+    def targets(self) -> list[ApplyTarget]:
+        return [
+            ApplyTarget(batch, Path(batch.planned.lockfile), batch.planned.commit)
+            for batch in self.plan.batches
+        ]
+
+    def check_database(self, database: Database) -> None:
+        """Raises: Refused for another database."""
+        self.plan.check_database(database.fingerprint)
+
+    def add(self, batch: Batch, changes: Changes) -> None:
+        names = [manifest.name for manifest in self.plan.header.manifests]
+        self._checks[names.index(batch.name)].add(changes)
+
+    def check_plans(self, plans: Sequence[ManifestPlan]) -> None:
+        """Raises: Refused when a workflow is no longer in the state that it was planned in."""
+        count = sum(check.count for check in self._checks)
+        if count:
+            first = "; ".join(text for check in self._checks for text in check.first)
+            raise Refused(
+                f"the plan {self.plan.name} is stale: {first}{' …' if count > 3 else ''} ({count:,} in all)",
+                "make the plan anew with `plan --out`, and look at it again",
+            )

@@ -1,0 +1,177 @@
+"""A database in, what an apply would meet there out: each thing that is right, doubtful or wrong."""
+
+from __future__ import annotations
+
+import time
+from enum import Enum
+from typing import NamedTuple
+
+from ..system_db.connect import Database
+from ..system_db.inspect import (
+    READ,
+    WRITTEN,
+    make_role_statements,
+    read_migration,
+    read_newest_versions,
+    read_rights,
+    read_server,
+)
+from ..system_db.read import read_clock_ms, read_queues, read_run_by_old_worker
+from .session import DatabaseSettings, connect
+
+MOST_SKEW_MS = 5_000
+
+# Source: DBOS.md §6, the newest migration of each release of the Python SDK.
+_RELEASES = ((107, "2.30"), (108, "2.31"), (114, "3.0"), (122, "3.1"), (123, "3.2"), (125, "3.4"))
+_SHARED = 100  # below it each SDK has numbers of its own
+
+
+class Level(str, Enum):
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"  # an apply could not work
+
+
+class Check(NamedTuple):
+    level: Level
+    what: str  # connection | schema | rights | queues | versions | clock | inputs
+    message: str
+    help: str | None = None
+
+
+def examine(settings: DatabaseSettings) -> list[Check]:
+    """Look at a database from all sides; nothing is written.
+
+    Raises: DatabaseError when it cannot even be opened, or has no DBOS tables that can be used.
+    """
+    with connect(settings) as database:
+        checks = [_check_server(database), _check_schema(database)]
+        rights = _read_rights(database)
+        checks += _check_rights(database, rights)
+        if ("queues", "SELECT") in rights:
+            checks.append(_check_queues(database))
+        if ("application_versions", "SELECT") in rights:
+            checks.append(_check_versions(database))
+        checks.append(_check_clock(database))
+        if database.layout.has_workflow_input and {(table, "SELECT") for table in WRITTEN} <= rights:
+            checks.append(_check_inputs(database))
+        return checks
+
+
+def role_statements(settings: DatabaseSettings, role: str) -> list[str]:
+    """The SQL of a role with the least privileges; none on SQLite, which has no roles."""
+    with connect(settings) as database:
+        if database.dialect == "sqlite":
+            return []
+        with database.reading() as connection:
+            return make_role_statements(connection, database, role)
+
+
+def _check_server(database: Database) -> Check:
+    with database.reading() as connection:
+        server = read_server(connection, database)
+    role = f" as {server.role}" if server.role else ""
+    message = f"{server.version}, database {server.database}{role}"
+    if server.read_only:
+        help = "name the primary: a standby, or a session that is read-only, takes no workflow"
+        return Check(Level.PROBLEM, "connection", f"{message}: read-only", help)
+    return Check(Level.OK, "connection", message)
+
+
+def _check_schema(database: Database) -> Check:
+    schema = f"schema {database.schema}, " if database.schema else ""
+    number = None
+    if "dbos_migrations" in database.layout.columns and ("dbos_migrations", "SELECT") in _read_rights(
+        database
+    ):
+        with database.reading() as connection:
+            number = read_migration(connection, database)
+    if number is None:
+        return Check(Level.OK, "schema", f"{schema}DBOS tables found; the migration number cannot be read")
+    if number < _SHARED:
+        message = f"{schema}migration {number}, as the SDK that laid it counts"
+        return Check(Level.OK, "schema", message)
+    known = [release for newest, release in _RELEASES if newest >= number]
+    if not known:
+        message = f"{schema}migration {number}: newer than this program knows"
+        return Check(Level.WARNING, "schema", message, "it works by the columns; look for an upgrade")
+    return Check(Level.OK, "schema", f"{schema}migration {number}: as DBOS Python {known[0]}")
+
+
+def _read_rights(database: Database) -> frozenset[tuple[str, str]]:
+    with database.reading() as connection:
+        return read_rights(connection, database)
+
+
+def _check_rights(database: Database, rights: frozenset[tuple[str, str]]) -> list[Check]:
+    there = database.layout.columns
+    needed = [(table, right) for table in WRITTEN if table in there for right in ("SELECT", "INSERT")]
+    missing = [f"{right} on {table}" for table, right in needed if (table, right) not in rights]
+    help = "`dbos-manifest doctor --sql` prints the SQL of a role that has them"
+    if missing:
+        return [Check(Level.PROBLEM, "rights", f"this role lacks {', '.join(missing)}", help)]
+    unread = [table for table in READ if table in there and (table, "SELECT") not in rights]
+    if unread:
+        return [Check(Level.WARNING, "rights", f"this role cannot read {', '.join(unread)}", help)]
+    more = sorted({right for table, right in rights if right in ("UPDATE", "DELETE")})
+    if more and database.dialect != "sqlite":
+        message = f"this role may {' and '.join(more)} too, which apply never does"
+        return [Check(Level.OK, "rights", message, help)]
+    return [Check(Level.OK, "rights", "what plan and apply need")]
+
+
+def _check_queues(database: Database) -> Check:
+    with database.reading() as connection:
+        queues = read_queues(connection, database)
+    if not queues:
+        help = "start the application once; queues declared in code by older SDKs go under `queues:`"
+        return Check(Level.WARNING, "queues", "no queue is registered", help)
+    shown = [
+        f"{name}{' (partitioned)' if queue.partitioned else ''}"
+        f"{f' of {queue.application}' if queue.application else ''}"
+        for name, queue in sorted(queues.items())
+    ]
+    more = f" and {len(shown) - 20} more" if len(shown) > 20 else ""
+    return Check(Level.OK, "queues", f"{', '.join(shown[:20])}{more}")
+
+
+def _check_versions(database: Database) -> Check:
+    with database.reading() as connection:
+        versions = read_newest_versions(connection, database)
+    if not versions:
+        return Check(Level.WARNING, "versions", "no worker has registered a version", "start a worker once")
+    shown = ", ".join(f"{v.name} of {v.application or 'any application'}" for v in versions)
+    return Check(Level.OK, "versions", f"latest: {shown}")
+
+
+def _check_clock(database: Database) -> Check:
+    before = time.time()
+    with database.reading() as connection:
+        theirs = read_clock_ms(connection)
+    skew_ms = theirs - round((before + time.time()) * 500)
+    message = (
+        f"the database's clock is {abs(skew_ms)} ms {'ahead of' if skew_ms > 0 else 'behind'} this machine's"
+    )
+    if abs(skew_ms) > MOST_SKEW_MS:
+        help = "`delay` and the order of rows count from the database's clock, DBOS workers from their own"
+        return Check(Level.WARNING, "clock", message, help)
+    return Check(Level.OK, "clock", message)
+
+
+def _check_inputs(database: Database) -> Check:
+    with database.reading() as connection:
+        old = read_run_by_old_worker(connection, database)
+    if old is not None:
+        return Check(
+            Level.WARNING,
+            "inputs",
+            f"a worker older than the schema has run `{old}`: it does not find arguments in workflow_input",
+            "upgrade such workers, or apply with --legacy-inputs (docs/reference/compatibility.md)",
+        )
+    return Check(
+        Level.OK,
+        "inputs",
+        "arguments go to workflow_input",
+        "workers older than the schema (Python before 3.0, TypeScript before 5.0, Go before 1.4, Java before "
+        "1.2, Rust 0.5) look for them elsewhere: apply with --legacy-inputs while such workers run",
+    )

@@ -1,0 +1,406 @@
+"""Pass two: a manifest's missing workflows into the database, chunk by chunk, and into its lockfile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import compress
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from ..checks.rules import PROVENANCE_KEY
+from ..core.canonical_json import encode_json
+from ..core.columns import convert
+from ..core.errors import DatabaseError, Interrupted, Refused
+from ..lockfile.entry import LockEntry
+from ..lockfile.journal import Journal
+from ..plan.comparison import compare_spec
+from ..plan.rows import SnapshotRow
+from ..plan.states import State
+from ..system_db.connect import Database
+from ..system_db.read import read_clock_ms, read_deduplication_holders, read_snapshot
+from ..system_db.retry import Retry, classify, describe_error
+from ..system_db.transactions import Doubt, begin_writing, read_fate
+from ..system_db.write import NewRows, Prepared, RowsRejected, insert_rows, make_rows, prepare_rows
+from ..workflows.batch import SpecBlock, digest_block, digest_spec, resize_blocks, split_heavy
+from ..workflows.spec import WorkflowSpec
+from .plan import ManifestPlan, record_existing
+from .prefetch import work_ahead
+
+BATCH_SPREAD_MS = 10_000
+DROPPED = "the database accepted its row and did not keep it: look for a trigger on the DBOS tables"
+
+
+class Run(NamedTuple):
+    """What is the same for every row of one call: who writes, with what marks."""
+
+    run_id: str  # a uuid; creator_xid of the rows
+    provenance: dict[str, Any] | None  # run id and commit, for attributes; None: leave it out
+    legacy_inputs: bool = False
+
+
+class ApplyOptions(NamedTuple):
+    chunk_size: int
+    atomic: bool = False
+    fail_fast: bool = False
+
+
+class RowFault(NamedTuple):
+    """A workflow that the database, or another writer, kept from being enqueued."""
+
+    spec: WorkflowSpec
+    reason: str
+
+
+class Progress(NamedTuple):
+    manifest: str
+    sent: int
+    total: int
+
+
+@dataclass(slots=True)
+class SendOutcome:
+    """What pass two did. `held` counts return-existing workflows that another one stands in for."""
+
+    enqueued: int = 0
+    existing: int = 0  # appeared between the passes, equal to what we would have sent
+    held: int = 0
+    faults: list[RowFault] = field(default_factory=list)
+
+
+class Chunk(NamedTuple):
+    """Workflows that go to the database together, all that takes no database being done."""
+
+    block: SpecBlock
+    prepared: Prepared
+    lines: list[str]  # for the lockfile, once the rows are there
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What one transaction did with its rows; every row of it is in exactly one of the three."""
+
+    number: str | None = None  # see `Writing`
+    has_triggers: bool = False
+    inserted: set[str] = field(default_factory=set)
+    present: dict[str, SnapshotRow] = field(default_factory=dict)  # equal rows, there already
+    faults: list[RowFault] = field(default_factory=list)
+    held: int = 0
+
+
+class CreationTimes:
+    """The created_at of each row to send: never falling, behind this manifest's queued rows.
+
+    Units:  epoch ms; 1 ms a row, or less so that the last is at most 10 s ahead of the clock.
+    Source: SPEC §4, Order; DBOS workers take equal priorities by created_at.
+    """
+
+    def __init__(self, now_ms: int, newest_queued_ms: int, count: int) -> None:
+        self._start = max(now_ms, newest_queued_ms)
+        self._room = max(0, now_ms + BATCH_SPREAD_MS - self._start)
+        self._count = count
+
+    def of(self, first: int, end: int) -> list[int]:
+        """Those of the rows from `first` to before `end`."""
+        start, room, count = self._start, self._room, self._count
+        if count <= room:
+            return [*range(start + first, start + end)]
+        return [start + position * room // count for position in range(first, end)]
+
+
+def send_manifest(
+    database: Database,
+    plan: ManifestPlan,
+    *,
+    run: Run,
+    options: ApplyOptions,
+    retry: Retry,
+    journal: Journal,
+    outcome: SendOutcome,
+    on_progress: Callable[[Progress], None],
+    stopped: Callable[[], bool],
+) -> None:
+    """Enqueue what the plan decided to send; count it in `outcome` and note it in the plan's lockfile.
+
+    What was committed is in `outcome` and `plan.lock` (in memory) whatever is raised; the journal also has
+    what may have been.
+    Raises: Interrupted between two chunks once `stopped()`; DatabaseUnreachable when the retry budget
+            ends; Refused when an atomic manifest has a row at fault; LockfileNotWritable when the journal
+            cannot be written.
+    """
+    sender = _Sender(database, plan, run, options, retry, journal, outcome)
+    if options.atomic:
+        sender.send_all()
+        on_progress(Progress(plan.name, plan.to_send, plan.to_send))
+        return
+
+    def send(chunk: Chunk) -> bool:
+        if stopped():
+            raise Interrupted(f"stopped after {outcome.enqueued} of {plan.to_send} workflows")
+        if options.fail_fast and outcome.faults:
+            return False
+        sender.send_chunk(chunk)
+        return True
+
+    done = 0
+    with work_ahead(send, sender.chunks(), database.cancel) as chunks:
+        for chunk, sent in chunks:
+            if not sent:
+                break
+            done += len(chunk.block)
+            on_progress(Progress(plan.name, done, plan.to_send))
+
+
+class _Sender:
+    def __init__(
+        self,
+        database: Database,
+        plan: ManifestPlan,
+        run: Run,
+        options: ApplyOptions,
+        retry: Retry,
+        journal: Journal,
+        outcome: SendOutcome,
+    ) -> None:
+        self.database = database
+        self.plan = plan
+        self.run = run
+        self.options = options
+        self.retry = retry
+        self.journal = journal
+        self.outcome = outcome
+        self.now_ms = retry.call(self._read_clock)  # once, so that a retried chunk is the same chunk
+        self.provenance = {"manifest": plan.name, **(run.provenance or {})}
+        marks = run.provenance is not None and database.layout.has_attributes
+        self.mark = encode_json({PROVENANCE_KEY: self.provenance}).decode() if marks else None
+
+    def _read_clock(self) -> int:
+        with self.database.reading() as connection:
+            return read_clock_ms(connection)
+
+    def chunks(self) -> Iterator[Chunk]:
+        times = CreationTimes(self.now_ms, self.plan.newest_queued_ms, self.plan.to_send)
+        done = 0
+        for block in split_heavy(resize_blocks(self._wanted(), self.options.chunk_size)):
+            yield self._make_chunk(block, times.of(done, done + len(block)))
+            done += len(block)
+
+    def _wanted(self) -> Iterator[SpecBlock]:
+        decisions, done = self.plan.decisions, 0
+        for block in self.plan.batch.blocks(self.options.chunk_size):
+            mask = decisions[done : done + len(block)]
+            done += len(block)
+            assert len(mask) == len(block), "a manifest always has the same workflows"
+            if 0 not in mask:
+                yield block
+            elif 1 in mask:
+                yield block.pick(mask)
+
+    def _make_chunk(self, block: SpecBlock, created_at_ms: list[int]) -> Chunk:
+        rows = make_rows(
+            block,
+            created_at_ms=created_at_ms,
+            now_ms=self.now_ms,
+            attributes=convert(block.columns["attributes"], self._mark),
+            creator_xid=self.run.run_id,
+        )
+        lines = self.plan.lock.spell_new(
+            block.ids, block.columns["workflow"], digest_block(block), created_at_ms
+        )
+        return Chunk(block, self._prepare(rows), lines)
+
+    def _prepare(self, rows: NewRows) -> Prepared:
+        return prepare_rows(self.database, rows, legacy_inputs=self.run.legacy_inputs)
+
+    def _mark(self, attributes: dict[str, Any] | None) -> str | None:
+        """The attributes as JSON, with where they come from."""
+        if attributes is None:
+            return self.mark
+        marked = {**attributes, PROVENANCE_KEY: self.provenance} if self.mark else attributes
+        return encode_json(marked).decode()
+
+    def send_chunk(self, chunk: Chunk) -> None:
+        self._settle(chunk, self._commit_once(lambda: [chunk]))
+
+    def send_all(self) -> None:
+        """The whole manifest in one transaction: every row, or none and the rows at fault named."""
+        sent = self._commit_once(self.chunks)
+        for chunk in self.chunks():
+            self._settle(chunk, sent)
+        self.outcome.held = sent.held
+
+    def _commit_once(self, chunks: Callable[[], Iterable[Chunk]]) -> _Sent:
+        """Insert chunks in one transaction, trying again until it is committed.
+
+        When the answer to a COMMIT was lost, the rows are inserted again only once it is certain that it
+        did not commit: the rows may have run and been removed meanwhile.
+        """
+        tried: list[_Sent] = []
+
+        def attempt() -> _Sent:
+            if self.journal.in_doubt and self._was_committed(tried[-1], chunks()):
+                return tried[-1]
+            tried[:] = [_Sent()]
+            self._transact(chunks(), tried[-1])
+            return tried[-1]
+
+        try:
+            return self.retry.call(attempt)
+        except DBAPIError as error:  # a row's fault that shows only at the COMMIT, so no row can be named
+            raise DatabaseError(
+                f"the system database refuses the COMMIT: {describe_error(error)}",
+                "look for a deferred constraint on the DBOS tables",
+            ) from error
+
+    def _was_committed(self, sent: _Sent, chunks: Iterable[Chunk]) -> bool:
+        written = (pair for chunk in chunks for pair in _created_at(chunk) if pair[0] in sent.inserted)
+        doubt = Doubt(sent.number, written)
+        with self.database.transaction() as connection:
+            fate = read_fate(connection, self.database, doubt, wait_for=self.plan.name)
+        if fate not in ("committed", "aborted"):
+            raise DatabaseError(
+                "the connection was lost during a COMMIT, and the database cannot tell whether it was done",
+                "run the same command again: workflows of that transaction that have no row are reported",
+            )
+        self.journal.settle(committed=fate == "committed")
+        return fate == "committed"
+
+    def _transact(self, chunks: Iterable[Chunk], sent: _Sent) -> None:
+        try:
+            with self.database.transaction() as connection:
+                sent.number, sent.has_triggers = begin_writing(connection, self.database, self.plan.name)
+                self.journal.begin(sent.number)
+                for chunk in chunks:
+                    self._insert(connection, chunk, sent)
+                    self.journal.add(self._journal_lines(chunk, sent))
+                if self.options.atomic and sent.faults:
+                    raise _refuse_atomic(self.plan, sent.faults)
+                self.journal.make_ready()
+        except DBAPIError as error:
+            if self.database.dialect == "sqlite" and classify(error) == "transient":
+                self.journal.settle(committed=False)  # a COMMIT that finds the file busy does nothing
+            raise
+        self.journal.settle(committed=True)
+
+    def _insert(self, connection: Connection, chunk: Chunk, sent: _Sent) -> None:
+        """Insert a chunk; on a data error halve it until the rows at fault stand alone."""
+        count = len(chunk.block)
+        try:
+            with connection.begin_nested():
+                inserted = insert_rows(
+                    connection, self.database, chunk.prepared, has_triggers=sent.has_triggers
+                )
+        except RowsRejected as error:
+            self._reject(connection, chunk, error.ids, sent)
+            return
+        except DBAPIError as error:
+            if classify(error) != "data":
+                raise
+            if count == 1:
+                self._note_fault(connection, chunk.block[0], error, sent)
+            else:
+                for start, stop in ((0, count // 2), (count // 2, count)):
+                    self._insert(connection, self._cut(chunk, start, stop), sent)
+            return
+        sent.inserted |= inserted
+        if len(inserted) < count:
+            self._look_at_present(connection, chunk, inserted, sent)
+
+    def _reject(self, connection: Connection, chunk: Chunk, rejected: set[str], sent: _Sent) -> None:
+        """Name the rows that the database did not keep, and insert the others."""
+        for spec in chunk.block:
+            if spec.id in rejected:
+                sent.faults.append(RowFault(spec, DROPPED))
+        mask = bytes(workflow_id not in rejected for workflow_id in chunk.block.ids)
+        if 1 in mask:
+            rows, lines = chunk.prepared.rows.pick(mask), [*compress(chunk.lines, mask)]
+            self._insert(connection, Chunk(chunk.block.pick(mask), self._prepare(rows), lines), sent)
+
+    def _cut(self, chunk: Chunk, start: int, stop: int) -> Chunk:
+        rows = chunk.prepared.rows.cut(start, stop)
+        return Chunk(chunk.block.cut(start, stop), self._prepare(rows), chunk.lines[start:stop])
+
+    def _note_fault(self, connection: Connection, spec: WorkflowSpec, error: DBAPIError, sent: _Sent) -> None:
+        reason = describe_error(error)
+        if spec.deduplication_id is not None:
+            pair = (spec.queue, spec.deduplication_id)
+            holder = read_deduplication_holders(connection, self.database, [pair]).get(pair)
+            if holder is not None and spec.duplication_policy == "return-existing":
+                sent.held += 1
+                return
+            if holder is not None:
+                reason = f"its deduplication id `{spec.deduplication_id}` is held by `{holder}`"
+        sent.faults.append(RowFault(spec, reason))
+
+    def _look_at_present(self, connection: Connection, chunk: Chunk, inserted: set[str], sent: _Sent) -> None:
+        """Rows that were there before ours: of an attempt whose answer was lost, or of another writer."""
+        ids = chunk.block.ids
+        places = [place for place, workflow_id in enumerate(ids) if workflow_id not in inserted]
+        rows = read_snapshot(connection, self.database, [ids[place] for place in places])
+        for place in places:
+            spec, row = chunk.block[place], rows.get(ids[place])
+            if row is None:
+                sent.faults.append(RowFault(spec, "another process removed its row meanwhile"))
+            elif self._is_ours(row, chunk.prepared.rows, place):
+                sent.inserted.add(spec.id)
+            elif compare_spec(spec, row).state is State.UNCHANGED:
+                sent.present[spec.id] = row
+            else:
+                sent.faults.append(RowFault(spec, "another writer enqueued something else under its id"))
+
+    def _is_ours(self, row: SnapshotRow, ours: NewRows, place: int) -> bool:
+        if self.database.layout.has_creator_xid:
+            return row.creator_xid == self.run.run_id
+        stored = (row.created_at_ms, row.inputs)
+        return stored == (ours.columns["created_at"][place], ours.columns["inputs"][place])
+
+    def _lines(self, chunk: Chunk, sent: _Sent) -> dict[str, str]:
+        """The lock entries of the rows that were inserted, by ID."""
+        ids, inserted = chunk.block.ids, sent.inserted
+        lines = dict(zip(ids, chunk.lines, strict=True))
+        if inserted.issuperset(ids):
+            return lines
+        return {key: line for key, line in lines.items() if key in inserted}
+
+    def _journal_lines(self, chunk: Chunk, sent: _Sent) -> list[str]:
+        """Those, and the lock entries of equal rows of another writer that have none yet."""
+        if sent.inserted.issuperset(chunk.block.ids):
+            return chunk.lines
+        lines = [*self._lines(chunk, sent).values()]
+        for spec in chunk.block:
+            row = sent.present.get(spec.id)
+            if row is not None and spec.id not in self.plan.lock:
+                entry = LockEntry(spec.id, spec.workflow, digest_spec(spec), row.created_at_ms, "existing")
+                lines.append(self.plan.lock.spell(entry))
+        return lines
+
+    def _settle(self, chunk: Chunk, sent: _Sent) -> None:
+        """After the commit: count, and note in the lockfile what is in the database now."""
+        lines = self._lines(chunk, sent)
+        if lines:
+            self.plan.lock.put(lines)
+            self.outcome.enqueued += len(lines)
+        if sent.present:
+            for spec in chunk.block:
+                if spec.id in sent.present:
+                    created_at_ms = sent.present[spec.id].created_at_ms
+                    record_existing(self.plan.lock, spec, digest_spec(spec), created_at_ms)
+                    self.outcome.existing += 1
+        if not self.options.atomic:
+            self.outcome.faults += sent.faults
+            self.outcome.held += sent.held
+
+
+def _created_at(chunk: Chunk) -> Iterator[tuple[str, int]]:
+    return zip(chunk.block.ids, chunk.prepared.rows.columns["created_at"], strict=True)
+
+
+def _refuse_atomic(plan: ManifestPlan, faults: list[RowFault]) -> Refused:
+    shown = "; ".join(f"{fault.spec.id}: {fault.reason}" for fault in faults[:3])
+    more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+    return Refused(
+        f"`{plan.name}` is atomic and nothing of it was sent: {shown}{more}",
+        "mend those workflows, or apply without --atomic",
+    )

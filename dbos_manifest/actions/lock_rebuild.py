@@ -1,0 +1,127 @@
+"""Complete lockfiles from the database, keeping every line of them that can be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from ..core.columns import read_chunks
+from ..core.portable_json import read_json
+from ..files.lockfile_slot import LockfileSlot, open_lockfile
+from ..lockfile.entry import LockHeader
+from ..lockfile.journal import Settle
+from ..lockfile.lockfile import Lockfile, check_owner, new_lockfile
+from ..lockfile.reader import RejectedLine, salvage_lockfile
+from ..plan.comparison import compare_spec
+from ..plan.states import State
+from ..system_db.connect import Database
+from ..system_db.retry import Retry
+from ..workflows.batch import digest_spec
+from .lock import LockReport, count_of, read_rows
+from .plan import record_existing
+from .session import (
+    CHUNK_SIZES,
+    DatabaseSettings,
+    LockfileSettings,
+    adopting_journal,
+    connect,
+    lockfile_paths,
+    mark_database_of,
+    settle_by,
+)
+from .validate import LoadedManifest, specs_of
+
+_FIRST_ID = re.compile(r'\{"id":("(?:[^"\\]|\\.)*")')  # also of a line that is cut
+
+
+def rebuild_lockfiles(
+    manifests: Sequence[LoadedManifest],
+    database_settings: DatabaseSettings,
+    settings: LockfileSettings,
+    lock_timeout_s: float,
+) -> list[LockReport]:
+    """Complete the lockfiles from the database.
+
+    Every line that can be read is kept, also where its row is gone: without it a workflow that ran and was
+    removed by retention would run again. Lines that cannot be read are reported.
+    Raises: InvalidLockfile for another manifest's or database's lockfile, and for one of a newer version.
+    """
+    reports = []
+    with connect(database_settings) as database:
+        retry = database_settings.retry()
+        mark_database_of(database, database_settings)
+        for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
+            with LockfileSlot(path, lock_timeout_s) as slot:
+                settle = settle_by(database, retry, loaded.manifest.name, writing=True)
+                found = _salvage(path, LockHeader(loaded.manifest.name, database.fingerprint), settle)
+                gone = _rebuild(database, retry, loaded, found.lock)
+                if found.lock.differs_from_file or not found.has_header:
+                    slot.replace(found.lock.render())
+                reports.append(_report_rebuilt(path, found, gone))
+    return reports
+
+
+class _Salvage(NamedTuple):
+    lock: Lockfile
+    rejected: list[RejectedLine]
+    exists: bool
+    has_header: bool
+
+
+def _salvage(path: Path, header: LockHeader, settle: Settle) -> _Salvage:
+    with adopting_journal(path, header.manifest, header.database, settle) as adopt:
+        with open_lockfile(path) as file:
+            found = _Salvage(new_lockfile(header.manifest, header.database), [], False, False)
+            if file is not None:
+                lock, rejected, has_header = salvage_lockfile(file, str(path), header)
+                found = _Salvage(lock, rejected, True, has_header)
+        check_owner(found.lock, manifest=header.manifest, database=header.database, file=str(path))
+        adopt(found.lock)
+    return found
+
+
+def _rebuild(database: Database, retry: Retry, loaded: LoadedManifest, lock: Lockfile) -> int:
+    """Record the rows of a manifest; returns how many entries of it have no row."""
+    gone = 0
+    for specs in read_chunks(specs_of(loaded), CHUNK_SIZES[database.dialect]):
+        rows = retry.call(partial(read_rows, database, [spec.id for spec in specs]))
+        for spec in specs:
+            row = rows.get(spec.id)
+            if row is None:
+                gone += spec.id in lock
+            # what differs is another workflow's row, or has other arguments: not what an entry would claim
+            elif compare_spec(spec, row).state is State.UNCHANGED:
+                record_existing(lock, spec, digest_spec(spec), row.created_at_ms)
+    return gone
+
+
+def _report_rebuilt(path: Path, found: _Salvage, gone: int) -> LockReport:
+    lock = found.lock
+    lost = [line for line in found.rejected if not line.is_marker and _id_of(line) not in lock.ids()]
+    notes = [count_of(len(lock.ids()), "entry", "entries")]
+    if gone:
+        notes.append(f"{gone} without a row kept")
+    if found.exists and not found.has_header:
+        notes.append("no header could be read: the entries are taken as this database's")
+    if lost:
+        notes.append(
+            f"{count_of(len(lost), 'line')} could not be read and {'is' if len(lost) == 1 else 'are'} lost"
+        )
+    details = [f"line {line.number}: {line.reason}" + _name_lost(line) for line in lost]
+    return LockReport(path, [], notes, lock.differs_from_file or not found.has_header, details)
+
+
+def _id_of(line: RejectedLine) -> str | None:
+    match = _FIRST_ID.match(line.text)
+    if match is None:
+        return None
+    value, problems = read_json(match[1])
+    return None if problems else value
+
+
+def _name_lost(line: RejectedLine) -> str:
+    workflow_id = _id_of(line)
+    return "" if workflow_id is None else f"; `{workflow_id}` has no row to replace it"

@@ -1,0 +1,97 @@
+"""Find out that a plan rests on the wrong lockfile: another one exists, or the manifest was renamed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+from ..core.diagnostic import Diagnostic, make_diagnostic
+from ..core.errors import ManifestToolError
+from ..expansion.workflow_source import Batch
+from ..files.lockfile_slot import LOCKFILE_SUFFIX, find_lockfiles, open_lockfile
+from ..lockfile.entry import LockHeader, check_header, decode_line
+from ..lockfile.fingerprint import find_contradiction
+from ..lockfile.lockfile import Lockfile
+from ..plan.preflight import LOCKFILE_MISSING, RENAMED_MANIFEST
+from ..workflows.spec import WorkflowSpec, default_id
+
+_GENERATED = re.compile(r"(.+)-[0-9a-f]{20}", re.DOTALL)
+_LINES_READ = 100  # of a lockfile, in search of its header
+
+
+def find_other_lockfile(batch: Batch, path: Path, fingerprint: str) -> Diagnostic | None:
+    """Look for a lockfile of this manifest and database, where there is none at its path."""
+    folders = dict.fromkeys([path.parent, Path(batch.file).parent])
+    for other in (found for folder in folders for found in find_lockfiles(folder)):
+        header = _read_header(other)
+        if header is None or header.manifest != batch.name:
+            continue
+        if find_contradiction(header.database, fingerprint) is None:
+            return make_diagnostic(
+                LOCKFILE_MISSING,
+                f"there is no lockfile `{path}`, but `{other}` belongs to this manifest and database",
+                ("name",),
+                help=f"run the command with {_option_for(batch, other)}; "
+                f"--allow {LOCKFILE_MISSING} begins another lockfile",
+            )
+    return None
+
+
+def _read_header(path: Path) -> LockHeader | None:
+    with suppress(ManifestToolError), open_lockfile(path) as file:
+        for line in islice(file or (), _LINES_READ):
+            with suppress(ValueError):
+                return check_header(decode_line(line.decode("utf-8-sig")))
+    return None
+
+
+def _option_for(batch: Batch, lockfile: Path) -> str:
+    name = lockfile.name.removesuffix(LOCKFILE_SUFFIX)
+    for stem in (Path(batch.file).stem, batch.name):
+        if name.startswith(f"{stem}."):
+            return f"`--target {name[len(stem) + 1 :]}`"
+    return f"`--lockfile {lockfile}`"
+
+
+def find_renamed(batch: Batch, lock: Lockfile) -> Diagnostic | None:
+    """Look for workflows that the lockfile has under IDs generated from another name of the manifest.
+
+    Cost:   the IDs are compared only where the lockfile has generated ones of another name.
+    """
+    ids = lock.ids()
+    prefixes = {match[1] for match in map(_GENERATED.fullmatch, ids) if match}
+    doubled = 0
+    first: tuple[str, str] | None = None
+    for name, spec in _former_names(batch, prefixes):
+        former = default_id(name, spec)
+        if spec.id not in ids and former in ids:
+            doubled += 1
+            first = first or (name, former)
+    if first is None:
+        return None
+    name, former = first
+    workflows = f"{doubled:,} workflow{'' if doubled == 1 else 's'}"
+    return make_diagnostic(
+        RENAMED_MANIFEST,
+        f"{workflows} would be enqueued again: the lockfile has them under IDs that were generated "
+        f"from the name `{name}`, such as `{former}`",
+        ("name",),
+        help=f"set `name: {name}` again, or write the IDs of the lockfile as `id`; "
+        f"--allow {RENAMED_MANIFEST} enqueues them again",
+    )
+
+
+def _former_names(batch: Batch, prefixes: set[str]) -> Iterator[tuple[str, WorkflowSpec]]:
+    """Yield the workflows with generated IDs, each with the other names that its ID may have begun with."""
+    names: dict[str, list[str]] = {}  # by workflow
+    for spec in batch.specs() if prefixes else ():
+        known = names.get(spec.workflow)
+        if known is None:
+            end = f"-{spec.workflow}"
+            former = [prefix[: -len(end)] for prefix in sorted(prefixes) if prefix.endswith(end)]
+            known = names[spec.workflow] = [name for name in former if name and name != batch.name]
+        if known and spec.id == default_id(batch.name, spec):
+            yield from ((name, spec) for name in known)

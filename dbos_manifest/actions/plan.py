@@ -1,0 +1,308 @@
+"""Pass one: the specs of a manifest beside the database and the lockfile, chunk by chunk, into a plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from itertools import islice
+from typing import NamedTuple
+
+from ..core.columns import convert, distinct
+from ..core.diagnostic import Diagnostic, Severity
+from ..core.errors import SchemaNotSupported
+from ..core.units import MAX_TIMESTAMP
+from ..expansion.workflow_source import Batch
+from ..lockfile.entry import LockEntry
+from ..lockfile.lockfile import Lockfile, Recorded
+from ..plan.absence import OldestRows, find_absent
+from ..plan.comparison import compare_block
+from ..plan.preflight import QueueCheck, Surroundings
+from ..plan.rows import QueueRow, SnapshotRow
+from ..plan.states import Change, Changes, Decision, Overrides, PlanSummary, State, decide, say_of_all
+from ..system_db.connect import Database
+from ..system_db.read import (
+    read_application_versions,
+    read_clock_ms,
+    read_deduplication_holders,
+    read_known_names,
+    read_oldest_rows,
+    read_queues,
+    read_rows_of_other_times,
+    read_run_by_old_worker,
+    read_shared_rows,
+    read_snapshot,
+    read_waiting_behind,
+)
+from ..system_db.retry import Retry
+from ..system_db.write import options_without_column
+from ..workflows.batch import SpecBlock, digest_block, split_heavy
+from ..workflows.spec import WorkflowSpec
+from .prefetch import read_ahead
+
+QUEUED = ("ENQUEUED", "DELAYED")
+_HELD_BY = ("id", "queue", "deduplication_id")
+_REFUSALS_KEPT = 100
+_REFUSED = {
+    State.DRIFTED: "drifted",
+    State.CONFLICT: "in conflict",
+    State.MISSING: "missing",
+    State.VANISHED: "vanished with a deduplication ID that is held",
+}
+
+
+@dataclass(slots=True)
+class ManifestPlan:
+    """What applying one manifest would do, and what it rests on.
+
+    Shape:  `decisions` holds one byte per workflow in manifest order (1 = send), so that a million
+            workflows are a megabyte and the second pass, expanding again, knows what to send.
+    """
+
+    batch: Batch
+    lock: Lockfile
+    database: str = ""  # as messages name it
+    target: str | None = None
+    summary: PlanSummary = field(default_factory=PlanSummary)
+    decisions: bytearray = field(default_factory=bytearray)
+    findings: list[Diagnostic] = field(default_factory=list)
+    refusals: list[Change] = field(default_factory=list)  # the first ones
+    refused: Counter[State] = field(default_factory=Counter)
+    newest_queued_ms: int = 0
+    left_alone: set[str] = field(default_factory=set)  # neither sent nor as the manifest says
+    waiting_behind: dict[str, int] = field(default_factory=dict)  # queue -> rows there that start later
+
+    @property
+    def name(self) -> str:
+        return self.batch.name
+
+    @property
+    def file(self) -> str:
+        return self.batch.file
+
+    @property
+    def to_send(self) -> int:
+        return self.decisions.count(1)
+
+    def take(self, changes: Changes, overrides: Overrides) -> list[SpecBlock]:
+        """Decide what to do about the next workflows of the manifest, and count them.
+
+        Shape:  those to send, by what is to be said of them.
+        """
+        to_send: list[SpecBlock] = []
+
+        def decided(change: Change) -> Decision:
+            return decide(change, overrides)
+
+        for alike in changes.alike:
+            decision = decided(alike.first)
+            self.summary.add(alike, decision)
+            if decision is Decision.SEND and alike.block is not None:
+                to_send.append(alike.block)
+            elif alike.first.state is not State.UNCHANGED:
+                self.left_alone.update(alike.ids)
+            if decision is Decision.REFUSE:
+                self.refused[alike.first.state] += alike.size
+        self.decisions += bytes(found is Decision.SEND for found in convert(changes.said, decided))
+        if self.refused and (room := _REFUSALS_KEPT - len(self.refusals)):
+            refused = changes.select(lambda change: decided(change) is Decision.REFUSE)
+            self.refusals += islice(refused, room)
+        return to_send
+
+    def refuses(self, strict: bool) -> bool:
+        return bool(self.reasons_to_refuse(strict))
+
+    def reasons_to_refuse(self, strict: bool) -> list[str]:
+        """Count what makes apply refuse, as `["200 drifted", "1 preflight error"]`."""
+        reasons = [f"{self.refused[state]:,} {_REFUSED[state]}" for state in _REFUSED if self.refused[state]]
+        refusing = Counter(finding.severity for finding in self.refusing_findings(strict))
+        for severity, count in sorted(refusing.items()):
+            reasons.append(f"{count:,} preflight {severity.value}{'' if count == 1 else 's'}")
+        return reasons
+
+    def refusing_findings(self, strict: bool) -> list[Diagnostic]:
+        """The preflight diagnostics that make apply refuse."""
+        return [finding for finding in self.findings if strict or finding.severity is Severity.ERROR]
+
+
+def make_manifest_plan(
+    database: Database,
+    batch: Batch,
+    lock: Lockfile,
+    *,
+    retry: Retry,
+    overrides: Overrides,
+    chunk_size: int,
+    verify: bool,
+    on_changes: Callable[[Changes], None],
+) -> ManifestPlan:
+    """Compare every workflow of a manifest with the database and decide; nothing is written.
+
+    Where the lockfile has a workflow just so, its stored arguments are read only to `verify`: DBOS never
+    changes them.
+    Raises: SchemaNotSupported naming the entry when a workflow to send sets an option that this
+            database has no column for.
+    """
+    plan = ManifestPlan(batch, lock, database.description)
+    locked, known = 0, len(lock.ids())  # known before this plan adds what it finds
+    queues, now_ms = retry.call(lambda: _read_surroundings(database))
+    check = QueueCheck(queues, batch.queues, now_ms=now_ms)
+    unstorable = options_without_column(database.layout)
+    blocks = split_heavy(batch.blocks(chunk_size))
+    chunks = (_Asked.of(block, None if verify else lock) for block in blocks)
+
+    def read(asked: _Asked) -> _Found:
+        return retry.call(partial(_read_rows, database, asked))
+
+    read_oldest = cache(partial(read_oldest_of, database, retry))
+
+    with read_ahead(database, read, chunks) as pairs:
+        for asked, found in pairs:
+            block = asked.block
+            locked += sum(map(lock.ids().__contains__, block.ids)) if known else 0
+            absent = find_absent(lock, block.ids, found.rows, read_oldest) if known else {}
+            changes = compare_block(block, found.rows, absent, found.holders)
+            for sent in plan.take(changes, overrides):
+                check.add(sent)
+                _check_storable(sent, unstorable)
+            if found.has_own:
+                _record_existing(lock, changes, found.rows)
+            on_changes(changes)
+            plan.newest_queued_ms = max(plan.newest_queued_ms, _newest_queued_ms(found.rows))
+    for orphan in find_orphans(batch, lock, known - locked):
+        plan.summary.add(orphan.alike[0])
+        on_changes(orphan)
+    seen = retry.call(partial(_read_around, database, check))
+    plan.waiting_behind = seen.waiting_behind
+    findings = check.findings(seen)
+    plan.findings = [
+        replace(finding, path=batch.written_at(finding.path, None))
+        for finding in findings
+        if finding.code not in overrides.allow
+    ]
+    return plan
+
+
+def _check_storable(block: SpecBlock, unstorable: list[tuple[str, str]]) -> None:
+    """Raises: SchemaNotSupported for an option that the database has no column for."""
+    if any(block.sets(field) for field, _ in unstorable):
+        for spec in block:
+            if missing := [option for field, option in unstorable if getattr(spec, field) is not None]:
+                raise SchemaNotSupported(
+                    f"workflows[{spec.entry}] ({spec.id}) sets {', '.join(missing)}, "
+                    "for which this system database has no column",
+                    "upgrade DBOS and let the application migrate its database, or leave the option out",
+                )
+
+
+def _record_existing(lock: Lockfile, changes: Changes, rows: Mapping[str, SnapshotRow]) -> None:
+    """Record those whose rows were read one by one: the lockfile does not have them as they are."""
+    for first, block, _ in changes.alike:
+        if first.state is State.UNCHANGED and block is not None:
+            for spec, digest in zip(block, digest_block(block), strict=True):
+                if not (row := rows[spec.id]).shared:
+                    record_existing(lock, spec, digest, row.created_at_ms)
+
+
+def _newest_queued_ms(rows: Mapping[str, SnapshotRow]) -> int:
+    records = distinct(rows.values())
+    times = (row.created_at_ms for row in records if row.status in QUEUED)
+    return max((time for time in times if time < MAX_TIMESTAMP), default=0)  # a later one is in another unit
+
+
+def find_orphans(batch: Batch, lock: Lockfile, count: int) -> Iterator[Changes]:
+    """The lockfile's entries that the manifest has no longer; looked for only when there are some."""
+    if not count or not batch.complete:
+        return
+    for orphan in sorted(set(lock.ids()).difference(spec.id for spec in batch.specs())):
+        entry = lock.entry(orphan)
+        workflow = entry.workflow if entry is not None else None
+        yield say_of_all(Change(orphan, workflow, None, State.ORPHANED, None), None)
+
+
+def _read_around(database: Database, check: QueueCheck) -> Surroundings:
+    """What the database has beside the workflows themselves, asked once they are known."""
+    with database.reading() as connection:
+        return Surroundings(
+            names=read_known_names(connection, database, check.workflows),
+            versions=read_application_versions(connection, database),
+            waiting_behind=read_waiting_behind(connection, database, check.lowest_priorities),
+            run_by_old_worker=read_run_by_old_worker(connection, database) if check.workflows else None,
+        )
+
+
+def read_oldest_of(database: Database, retry: Retry) -> OldestRows:
+    """Read what `find_absent` judges by."""
+
+    def read() -> OldestRows:
+        with database.reading() as connection:
+            return read_oldest_rows(connection, database)
+
+    return retry.call(read)
+
+
+def _read_surroundings(database: Database) -> tuple[dict[str, QueueRow], int]:
+    with database.reading() as connection:
+        return read_queues(connection, database), read_clock_ms(connection)
+
+
+class _Asked(NamedTuple):
+    """Workflows, and those of them that the lockfile vouches for."""
+
+    block: SpecBlock
+    lock: Lockfile | None
+    recorded: Recorded
+
+    @classmethod
+    def of(cls, block: SpecBlock, lock: Lockfile | None) -> _Asked:
+        if lock is None or lock.ids().isdisjoint(block.ids):
+            return cls(block, None, Recorded(frozenset(), 0))
+        return cls(block, lock, lock.find_recorded(block.ids, digest_block(block)))
+
+
+class _Found(NamedTuple):
+    rows: dict[str, SnapshotRow]  # by workflow id
+    has_own: bool  # whether some of them are not shared
+    holders: dict[tuple[str, str], str]  # by queue and deduplication id
+
+
+def _read_rows(database: Database, asked: _Asked) -> _Found:
+    block, recorded = asked.block, asked.recorded.ids
+    with database.reading() as connection:
+        ids = [workflow_id for workflow_id in block.ids if workflow_id not in recorded]
+        rows = read_snapshot(connection, database, ids) if ids else {}
+        has_own = bool(rows)
+        if asked.lock is not None and recorded:
+            shared, created_at = read_shared_rows(connection, database, [*recorded])
+            rows |= shared
+            complete = len(shared) == len(recorded)
+            if created_at != (asked.recorded.enqueued_at if complete else asked.lock.add_enqueued_at(shared)):
+                # of another run than the one that the lockfile vouches for
+                others = read_rows_of_other_times(connection, database, asked.lock.enqueued_at(shared))
+                rows |= others
+                has_own = has_own or bool(others)
+        if not block.sets("deduplication_id"):
+            return _Found(rows, has_own, {})
+        pairs = [
+            (queue, key)
+            for workflow_id, queue, key in zip(*map(block.columns.__getitem__, _HELD_BY), strict=True)
+            if key is not None and workflow_id not in rows
+        ]
+        holders = read_deduplication_holders(connection, database, pairs) if pairs else {}
+        return _Found(rows, has_own, holders)
+
+
+def record_existing(lock: Lockfile, spec: WorkflowSpec, digest: str, created_at_ms: int) -> None:
+    """Record a row that exists already.
+
+    An entry of the same time keeps its outcome and its status. One of another time is of another run of
+    that ID, whose status says nothing about this row.
+    """
+    if lock.describes(spec, digest, created_at_ms):
+        return
+    entry = lock.entry(spec.id)
+    if entry is None or entry.enqueued_at != created_at_ms:
+        lock.record(LockEntry(spec.id, spec.workflow, digest, created_at_ms, "existing"))
+    else:  # an option changed that is not compared with the row, as its delay
+        lock.record(entry._replace(workflow=spec.workflow, digest=digest))

@@ -1,0 +1,1 @@
+"""Entries and axes become batches of workflows."""

@@ -1,0 +1,262 @@
+"""Read a CSV, JSONL or JSON file as a stream of values, one per row."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any, BinaryIO, NamedTuple
+
+from ..core.canonical_json import canonical_json
+from ..core.portable_json import read_json
+from ..expressions.filters import text_of
+from ..expressions.syntax import did_you_mean
+from ..reading.sandbox import Tree, TreeError
+
+MAX_FILE_BYTES = 256 * 2**20
+MAX_JSON_BYTES = 32 * 2**20  # a JSON list cannot be read piece by piece
+MAX_LINE_BYTES = 2**20
+FORMATS = ("csv", "jsonl", "json")
+DELIMITERS = (",", ";", "\t", "|")  # that a CSV file may seem to use
+_NO_ENCODINGS = {"idna", "punycode", "unicode-escape", "raw-unicode-escape"}  # which Python lists as such
+_CHUNK_BYTES = 2**16
+_SAVE = "save the file as UTF-8"
+
+
+class FileFormat(NamedTuple):
+    """How the bytes of a file become rows."""
+
+    name: str  # one of FORMATS
+    delimiter: str = ","
+    encoding: str = "utf-8"
+
+
+def format_of(path: str) -> str | None:
+    """The format that a file's name says, None for another one."""
+    ending = path.rpartition(".")[2].lower()
+    return ending if ending in FORMATS else "jsonl" if ending == "ndjson" else None
+
+
+def known_encoding(name: str) -> str | None:
+    """Return the name that Python has for a text encoding; None for an unknown one."""
+    try:
+        "a".encode(name)
+        found = codecs.lookup(name).name
+    except (LookupError, ValueError):  # a NUL in the name is a ValueError
+        return None
+    if found.replace("_", "-") in _NO_ENCODINGS:
+        return None
+    return "utf-8" if found == "utf-8-sig" else found
+
+
+def read_rows(
+    tree: Tree, path: str, format: FileFormat, select: Mapping[str, Any], most: int
+) -> Iterator[Any]:
+    """The rows of a file that `select` names, in the file's order.
+
+    Shape:  a CSV row is a map of texts by the names in its first line; a line of JSONL and an item of a
+            JSON list are any values. `select` keeps the rows whose column has the value, or one of them.
+            Blank lines, and rows of CSV without any value, are no rows.
+    Raises: TreeError naming file and line.
+    """
+    limit = MAX_JSON_BYTES if format.name == "json" else MAX_FILE_BYTES
+    readers = {"csv": _read_csv, "jsonl": _read_jsonl, "json": _read_json}
+    wanted = {
+        column: {_key(value, format.name) for value in (values if isinstance(values, list) else [values])}
+        for column, values in select.items()
+    }
+    with tree.stream(path, limit) as stream:
+        for number, (line, row) in enumerate(readers[format.name](stream, path, format)):
+            if number >= most:
+                raise TreeError(
+                    "too-large",
+                    f"{path} has more than {most:,} rows",
+                    "cut it up, or raise `limits.max_workflows`: ten rows are read for each of them",
+                )
+            if not wanted or _selected(row, wanted, format.name, f"{path}:{line}"):
+                yield row
+
+
+def _key(value: Any, format: str) -> str:
+    if format == "csv" and not isinstance(value, (dict, list)) and value is not None:
+        return text_of(value)
+    return canonical_json(value)
+
+
+def _selected(row: Any, wanted: Mapping[str, set[str]], format: str, place: str) -> bool:
+    if not isinstance(row, dict):
+        raise TreeError("axis-file", f"{place}: `select` needs rows that are maps, and this is none")
+    for column, values in wanted.items():
+        if column not in row:
+            raise TreeError(
+                "axis-file", f"{place}: the row has no column `{column}`", did_you_mean(column, row)
+            )
+        if _key(row[column], format) not in values:
+            return False
+    return True
+
+
+def _lines(stream: BinaryIO, path: str, encoding: str) -> Iterator[tuple[int, str]]:
+    return _utf8_lines(stream, path) if encoding == "utf-8" else _decoded_lines(stream, path, encoding)
+
+
+def _utf8_lines(stream: BinaryIO, path: str) -> Iterator[tuple[int, str]]:
+    number = 0
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(line) > MAX_LINE_BYTES:
+            raise _too_long(path, number)
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise TreeError(
+                "axis-file",
+                f"{path}:{number}: not UTF-8: byte {error.start + 1} is 0x{line[error.start]:02x}",
+                _advise_encoding(line),
+            ) from None
+        if "\0" in text:
+            raise _has_nul(path, number, f"{_SAVE}, or write `encoding: utf-16-le`")
+        yield number, text
+
+
+def _has_nul(path: str, number: int, help: str) -> TreeError:
+    return TreeError("axis-file", f"{path}:{number}: the line has a NUL character", help)
+
+
+def _advise_encoding(data: bytes) -> str:
+    utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return f"{_SAVE}, or write its `encoding`, such as `encoding: {'utf-16' if utf_16 else 'windows-1252'}`"
+
+
+def _decoded_lines(stream: BinaryIO, path: str, encoding: str) -> Iterator[tuple[int, str]]:
+    """The lines of a file that is not UTF-8; a line ends where its decoded text has a line feed."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    number, rest, ended = 1, "", False
+    while not ended:
+        chunk = stream.read(_CHUNK_BYTES)
+        ended = not chunk
+        if number == 1 and not rest and chunk.startswith(codecs.BOM_UTF8):
+            message = f"{path}:1: not {encoding}: the file begins with the byte order mark of UTF-8"
+            raise TreeError("axis-file", message, "leave `encoding` out")
+        try:
+            text = decoder.decode(chunk, ended)
+        except UnicodeError as error:
+            before = b"" if not isinstance(error, UnicodeDecodeError) else error.object[: error.start]
+            number += (rest + before.decode(encoding, "replace")).count("\n")
+            raise TreeError(
+                "axis-file", f"{path}:{number}: not {encoding}: {error}", "correct `encoding`"
+            ) from None
+        if number == 1 and not rest:
+            text = text.removeprefix("\ufeff")
+        *lines, rest = (rest + text).split("\n")
+        if len(rest) > MAX_LINE_BYTES:
+            raise _too_long(path, number + len(lines))
+        for line in [*lines, rest] if ended else lines:
+            if "\0" in line:
+                raise _has_nul(path, number, _SAVE)
+            yield number, line + "\n"
+            number += 1
+
+
+def _too_long(path: str, number: int) -> TreeError:
+    return TreeError("axis-file", f"{path}:{number}: the line has more than {MAX_LINE_BYTES:,} bytes")
+
+
+def _read_csv(stream: BinaryIO, path: str, format: FileFormat) -> Iterator[tuple[int, dict[str, str]]]:
+    lines = (text for _, text in _lines(stream, path, format.encoding))
+    skipped = 0
+    for first in lines:
+        if first.strip():
+            break
+        skipped += 1
+    else:
+        return
+    reader = csv.reader(chain([first], lines), delimiter=format.delimiter, strict=True)
+    line = before = skipped + 1  # of the row that is read: one value may have several
+    try:
+        header = next(reader)
+        _check_header(header, f"{path}:{line}", first.strip("\r\n"), format.delimiter)
+        width = len(header)
+        line = before + reader.line_num
+        for row in reader:
+            if len(row) == width and (row[0].strip() or any(map(str.strip, row))):
+                yield line, dict(zip(header, row, strict=True))
+            elif any(map(str.strip, row)):
+                raise _uneven(row, header, f"{path}:{line}", format.delimiter)
+            line = before + reader.line_num
+    except csv.Error as error:
+        help = "end its lines with LF or CRLF" if "new-line character" in str(error) else None
+        raise TreeError("axis-file", f"{path}:{line}: not CSV: {error}", help) from None
+
+
+def _uneven(row: list[str], header: list[str], place: str, delimiter: str) -> TreeError:
+    message = f"{place}: the row has {len(row)} columns, and the first line names {len(header)}"
+    for other in DELIMITERS:
+        names = delimiter.join(header).count(other)
+        if other != delimiter and names and names == delimiter.join(row).count(other):
+            return TreeError("axis-file", f"{message}; the file seems to use {_show(other)}", _write(other))
+    return TreeError("axis-file", message, f"put a value that contains {_show(delimiter)} into double quotes")
+
+
+def _check_header(header: list[str], place: str, text: str, delimiter: str) -> None:
+    others = [other for other in DELIMITERS if other != delimiter and other in text]
+    if len(header) == 1 and others and '"' not in text:
+        other = max(others, key=text.count)
+        if text.lower() == f"sep={other}":
+            message = f"{place}: a spreadsheet's mark of the delimiter, and no header"
+            raise TreeError("axis-file", message, f"delete the line, and {_write(other)}")
+        raise TreeError(
+            "axis-file",
+            f"{place}: no {_show(delimiter)} in the first line; the file seems to use {_show(other)}",
+            f"{_write(other)}; if it is the name of one column, put it in double quotes",
+        )
+    for position, name in enumerate(header):
+        if not name.strip():
+            raise TreeError("axis-file", f"{place}: column {position + 1} has no name")
+        if name in header[:position]:
+            raise TreeError("axis-file", f"{place}: two columns are named `{name}`")
+
+
+def _show(delimiter: str) -> str:
+    return "a tab" if delimiter == "\t" else f"`{delimiter}`"
+
+
+def _write(delimiter: str) -> str:
+    shown = "\\t" if delimiter == "\t" else delimiter
+    return f'write `delimiter: "{shown}"`'
+
+
+def _read_jsonl(stream: BinaryIO, path: str, format: FileFormat) -> Iterator[tuple[int, Any]]:
+    for number, text in _lines(stream, path, format.encoding):
+        if text.strip():
+            yield number, _parse(text, f"{path}:{number}")
+
+
+def _read_json(stream: BinaryIO, path: str, format: FileFormat) -> Iterator[tuple[int, Any]]:
+    data = stream.read()
+    try:
+        text = data.decode(format.encoding)
+    except UnicodeError as error:
+        if format.encoding != "utf-8" or not isinstance(error, UnicodeDecodeError):
+            message = f"{path}: not {format.encoding}: {error}"
+            raise TreeError("axis-file", message, "correct `encoding`") from None
+        message = f"{path}: not UTF-8 at byte {error.start}"
+        raise TreeError("axis-file", message, _advise_encoding(data[:2])) from None
+    rows = _parse(text.removeprefix("\ufeff"), path)
+    if not isinstance(rows, list):
+        raise TreeError(
+            "axis-file", f"{path}: a JSON file of rows is a list", "or write one value a line: jsonl"
+        )
+    yield from enumerate(rows, 1)
+
+
+def _parse(text: str, place: str) -> Any:
+    try:
+        value, problems = read_json(text)
+    except json.JSONDecodeError as error:
+        raise TreeError("axis-file", f"{place}: not JSON: {error.msg} at column {error.colno}") from None
+    if problems:
+        raise TreeError("axis-file", f"{place}: {problems[0].message}")
+    return value

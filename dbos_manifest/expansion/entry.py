@@ -1,0 +1,153 @@
+"""What is written in an entry in; its plain fields, its matrix, its expressions and variables out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..core.diagnostic import Diagnostic, Fragment, Path, Target, make_diagnostic
+from ..expressions.compiled import Unfit, resolve_constants
+from ..expressions.syntax import MARK, ExpressionError, did_you_mean, parse_template
+from ..manifest.manifest import Manifest
+from ..workflows.options import PLAIN_OPTIONS, TIME_OPTIONS, read_plain_option
+from .axes import make_axis
+from .axis import Axis, AxisError
+from .matrix import Matrix
+from .template import CheckOption, relocate
+
+RULES = ("exclude", "include")
+MAX_UNMARKED = 100  # warnings of one manifest
+_UNMARKED = re.compile(
+    r"(?<![${])\{{2,}\s*([A-Za-z_][A-Za-z0-9_-]*)(?:\s*\.\s*([A-Za-z_][A-Za-z0-9_-]*))?[^{}]*\}\}", re.ASCII
+)
+
+
+def read_matrix(
+    raw: Mapping[str, Any],
+    path: Path,
+    manifest: Manifest,
+    check: CheckOption,
+    report: Callable[[Diagnostic], None],
+) -> Matrix:
+    """Read the matrix that an entry has at `path`, its variables put in; warnings are reported.
+
+    Raises: Unfit with everything that is wrong with it.
+    """
+    found = resolve_constants(raw, path, manifest.variables.values)
+    if found is not raw and (problems := check("matrix", found)):
+        raise Unfit([relocate(problem, path) for problem in problems])
+    axes: list[Axis] = []
+    problems = []
+    for name, source in found.items():
+        if name in RULES or name.startswith("x-"):
+            continue
+        try:
+            axes.append(make_axis(name, source, manifest.tree, manifest.max_workflows))
+        except AxisError as error:
+            problems.append(
+                make_diagnostic(error.code, error.message, (*path, name, *error.path), help=error.help)
+            )
+    for axis in axes:
+        for code, message, below, help in axis.warnings:
+            report(make_diagnostic(code, message, (*path, axis.name, *below), help=help))
+    rules = {rule: found.get(rule) or [] for rule in RULES}
+    for position, exclude in enumerate(rules["exclude"]):
+        for name in exclude:
+            if name not in found or name in RULES:
+                names = [axis for axis in found if axis not in RULES]
+                problems.append(
+                    make_diagnostic(
+                        "unknown-name",
+                        f"there is no axis `{name}`",
+                        (*path, "exclude", position, name),
+                        target=Target.KEY,
+                        help=did_you_mean(name, names),
+                    )
+                )
+    if problems:
+        raise Unfit(problems)
+    return Matrix(tuple(axes), tuple(rules["exclude"]), tuple(rules["include"]))
+
+
+def read_fields(
+    options: Mapping[str, Any], path: Path, report: Callable[[Diagnostic], None]
+) -> dict[str, Any]:
+    """Options under the names and in the units of WorkflowSpec, as far as they are no expressions."""
+    fields: dict[str, Any] = {}
+    for option, value in options.items():
+        if option in PLAIN_OPTIONS:
+            fields[option] = read_plain_option(option, value)
+        elif option in TIME_OPTIONS and not (isinstance(value, str) and MARK in value):
+            field, parse, code = TIME_OPTIONS[option]
+            fields[field] = None
+            if value is not None:
+                try:
+                    fields[field] = parse(value)
+                except ValueError as error:
+                    report(make_diagnostic(code, f"`{option}`: {error}", (*path, option)))
+    return fields
+
+
+def variables_of(raw: Any) -> frozenset[str]:
+    """The variables that a value's expressions name; one that cannot be read names none."""
+    if isinstance(raw, str):
+        if MARK not in raw:
+            return frozenset()
+        try:
+            return frozenset(e.variable for e in parse_template(raw).expressions if e.variable is not None)
+        except ExpressionError:
+            return frozenset()
+    parts: Sequence[Any] = (
+        list(raw.values()) if isinstance(raw, dict) else raw if isinstance(raw, list) else ()
+    )
+    return frozenset[str]().union(*map(variables_of, parts))
+
+
+def find_marks(value: Any, path: Path) -> Iterator[tuple[Path, Target]]:
+    if isinstance(value, str):
+        if MARK in value:
+            yield path, Target.VALUE
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if MARK in key:
+                yield (*path, key), Target.KEY
+            yield from find_marks(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from find_marks(item, (*path, index))
+
+
+def has_unmarked(text: str) -> bool:
+    """Tell whether a file may have a `{{ name }}` without `$`."""
+    return _UNMARKED.search(text) is not None
+
+
+def find_unmarked(
+    value: Any, path: Path, names: Collection[str], variables: Collection[str]
+) -> Iterator[Diagnostic]:
+    """Warn of each `{{ name }}` without `$` in a value whose name an expression there would know."""
+    if isinstance(value, str):
+        for found in _UNMARKED.finditer(value):
+            root, key = found.groups()
+            if root in names or (root == "vars" and key in variables):
+                help = f"write `${{{{ {found[0].strip('{} ')} }}}}`"
+            elif root in variables:
+                help = f"write `${{{{ vars.{root} }}}}`"
+            else:
+                continue
+            start, end = found.span()
+            number = value.count("{{", 0, start)
+            yield make_diagnostic(
+                "not-an-expression",
+                f"`{found[0]}` is plain text: an expression begins with `${{{{`",
+                path,
+                help=help,
+                fragment=Fragment(number, start, start, end, "{{"),
+            )
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from find_unmarked(item, (*path, key), names, variables)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from find_unmarked(item, (*path, index), names, variables)

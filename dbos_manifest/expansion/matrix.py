@@ -1,0 +1,281 @@
+"""The axes of an entry in, its combinations out; how many there are is known before the first one is made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from math import prod
+from typing import Any
+
+from ..core.canonical_json import canonical_json
+from ..core.columns import HEAVY, weigh
+from ..expressions.filters import UNSET
+from .axis import Axis, AxisError
+
+Cell = tuple[Any, ...]
+"""A name's value in a combination, its canonical text (None where no rule asks), then its columns."""
+
+Combination = tuple[Cell, ...]
+Column = Callable[[Any], Any]
+"""What is made of an axis's value alone: once for each value, not once for each combination."""
+
+HELD_AT_ONCE = 20_000  # combinations of the inner axes that are kept while the first one advances
+MOST_HELD = 32 * 2**20  # bytes of them
+_STEP = 50  # combinations that are made before they are weighed
+MAX_STATES = 100_000
+_UNSET_CELL: Cell = (UNSET, None)
+Rule = dict[str, str]  # axis -> canonical text
+
+
+class Scale:
+    """About how many bytes the cells have that were made so far."""
+
+    weight = 0
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Axes multiply in written order, the first one slowest; `exclude`, then `include`.
+
+    Shape:  an include whose axis values match combinations that are left adds its other names to them,
+            else it is a combination of its own, after all others.
+    Source: SPEC §1; GitHub Actions, `jobs.<id>.strategy.matrix`.
+    """
+
+    axes: tuple[Axis, ...]
+    excludes: tuple[dict[str, Any], ...] = ()
+    includes: tuple[dict[str, Any], ...] = ()
+
+    @cached_property
+    def axis_names(self) -> tuple[str, ...]:
+        return tuple(axis.name for axis in self.axes)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The axes, then what only includes set."""
+        extra = dict.fromkeys(name for rule in self.includes for name in rule)
+        return (*self.axis_names, *(name for name in extra if name not in self.axis_names))
+
+    @cached_property
+    def _counting(self) -> _Counting:
+        ruled = {name for rule in (*self.excludes, *self.includes) for name in rule}
+        mentioned = {
+            name: {canonical_json(rule[name]) for rule in (*self.excludes, *self.includes) if name in rule}
+            for name in ruled
+        }
+        return _Counting(self.axes, mentioned)
+
+    @cached_property
+    def _exclude_rules(self) -> list[Rule]:
+        return [self._axis_rule(rule) for rule in self.excludes]
+
+    def _axis_rule(self, rule: Mapping[str, Any]) -> Rule:
+        return {name: canonical_json(value) for name, value in rule.items() if name in self.axis_names}
+
+    @cached_property
+    def own_includes(self) -> tuple[dict[str, Any], ...]:
+        """The includes that are combinations of their own."""
+        return tuple(rule for rule in self.includes if not self._matches_any(self._axis_rule(rule)))
+
+    def _matches_any(self, rule: Rule) -> bool:
+        if not self.axes:
+            return False
+        matching = self._counting.count_union([rule])
+        if not matching or not self._exclude_rules:
+            return matching > 0
+        both = [{**rule, **other} for other in self._exclude_rules if _agree(rule, other)]
+        return matching > self._counting.count_union(both)
+
+    @property
+    def product(self) -> int:
+        return prod(axis.count for axis in self.axes) if self.axes else 0
+
+    @cached_property
+    def excluded(self) -> int:
+        return self._counting.count_union(self._exclude_rules) if self._exclude_rules else 0
+
+    @cached_property
+    def count(self) -> int:
+        """How many combinations there are, by arithmetic.
+
+        Raises: AxisError when the rules are too many and too entangled.
+        """
+        return self.product - self.excluded + len(self.own_includes)
+
+    def unused_excludes(self) -> list[int]:
+        """The positions of excludes that match no combination."""
+        return [
+            position
+            for position, rule in enumerate(self._exclude_rules)
+            if not self._counting.count_union([rule])
+        ]
+
+    def combinations(
+        self, columns: Mapping[str, Sequence[Column]], scale: Scale | None = None
+    ) -> Iterator[Combination]:
+        """Every combination, one cell for each of `names`; the cells are weighed as they are made."""
+        scale = scale or Scale()
+        makers = [self._cell_maker(name, columns.get(name, ()), scale) for name in self.axis_names]
+        found = self._left_over(_multiply(self.axes, makers, scale)) if self.axes else iter(())
+        extras = len(self.names) - len(self.axes)
+        if extras:
+            found = self._with_additions(found)
+        yield from found
+        for rule in self.own_includes:
+            cells = [make(rule.get(name, UNSET)) for name, make in zip(self.axis_names, makers, strict=True)]
+            yield (*cells, *((rule.get(name, UNSET), None) for name in self.names[len(self.axes) :]))
+
+    def _cell_maker(self, name: str, columns: Sequence[Column], scale: Scale) -> Callable[[Any], Cell]:
+        ruled = any(name in rule for rule in (*self.excludes, *self.includes))
+
+        def make(value: Any) -> Cell:
+            key = canonical_json(value) if ruled and value is not UNSET else None
+            cell = (value, key, *[column(value) for column in columns])
+            scale.weight += sum(map(weigh, cell))
+            return cell
+
+        return make
+
+    def _left_over(self, found: Iterator[Combination]) -> Iterator[Combination]:
+        for positions, keys in self._grouped(self._exclude_rules).items():
+            found = _without(found, positions, set(keys))
+        return found
+
+    def _grouped(self, rules: Sequence[Rule]) -> dict[tuple[int, ...], dict[tuple[str, ...], list[int]]]:
+        """Rules by the axes they name: positions -> texts at them -> which rules."""
+        groups: dict[tuple[int, ...], dict[tuple[str, ...], list[int]]] = {}
+        for number, rule in enumerate(rules):
+            positions = tuple(p for p, name in enumerate(self.axis_names) if name in rule)
+            key = tuple(rule[self.axis_names[p]] for p in positions)
+            groups.setdefault(positions, {}).setdefault(key, []).append(number)
+        return groups
+
+    def _with_additions(self, found: Iterator[Combination]) -> Iterator[Combination]:
+        first = len(self.axes)
+        own = {id(rule) for rule in self.own_includes}
+        adding = [rule for rule in self.includes if id(rule) not in own]
+        groups = self._grouped([self._axis_rule(rule) for rule in adding])
+        empty = (_UNSET_CELL,) * (len(self.names) - first)
+        for cells in found:
+            numbers = [
+                number
+                for positions, keys in groups.items()
+                for number in keys.get(tuple(cells[p][1] for p in positions), ())
+            ]
+            if not numbers:
+                yield (*cells, *empty)
+                continue
+            added: dict[str, Any] = {}
+            for number in sorted(numbers):
+                added |= adding[number]
+            yield (*cells, *((added.get(name, UNSET), None) for name in self.names[first:]))
+
+
+def _agree(one: Rule, other: Rule) -> bool:
+    return all(one[name] == text for name, text in other.items() if name in one)
+
+
+def _without(
+    found: Iterator[Combination], positions: tuple[int, ...], keys: set[tuple[str, ...]]
+) -> Iterator[Combination]:
+    if len(positions) == 1:
+        (p,) = positions
+        single = {key[0] for key in keys}
+        return (cells for cells in found if cells[p][1] not in single)
+    return (cells for cells in found if tuple([cells[p][1] for p in positions]) not in keys)
+
+
+def _multiply(
+    axes: Sequence[Axis], makers: Sequence[Callable[[Any], Cell]], scale: Scale
+) -> Iterator[Combination]:
+    """The product, never holding more than the inner axes' combinations, and those only when they are few."""
+    make = makers[0]
+    if len(axes) == 1:
+        return ((make(value),) for value in axes[0].values())
+    inner: list[Combination] | None = None
+    if prod(axis.count for axis in axes[1:]) <= HELD_AT_ONCE:
+        inner = _hold(_multiply(axes[1:], makers[1:], scale), scale)
+    return _pair(axes[0], make, lambda: _multiply(axes[1:], makers[1:], scale) if inner is None else inner)
+
+
+def _hold(found: Iterator[Combination], scale: Scale) -> list[Combination] | None:
+    """All of them, unless they are heavy: then it is better to make them again and again."""
+    held: list[Combination] = []
+    most = scale.weight + MOST_HELD
+    for combination in found:
+        if scale.weight > most:
+            return None
+        held.append(combination)
+    return held
+
+
+def _pair(
+    axis: Axis, make: Callable[[Any], Cell], inner: Callable[[], Iterable[Combination]]
+) -> Iterator[Combination]:
+    for value in axis.values():
+        head = (make(value),)
+        for tail in inner():
+            yield head + tail
+
+
+def read_part(combinations: Iterator[Combination], size: int, scale: Scale) -> list[Combination]:
+    """The next combinations: `size` of them, or fewer when they are heavy."""
+    part: list[Combination] = []
+    most = scale.weight + HEAVY
+    while len(part) < size and scale.weight <= most:
+        more = [*islice(combinations, min(_STEP, size - len(part)))]
+        if not more:
+            break
+        part += more
+    return part
+
+
+class _Counting:
+    """Counts combinations that rules match, each once, without making any."""
+
+    def __init__(self, axes: Sequence[Axis], mentioned: Mapping[str, set[str]]) -> None:
+        self._sizes = [axis.count for axis in axes]
+        self._names = [axis.name for axis in axes]
+        self._times = [self._occurrences(axis, mentioned.get(axis.name, set())) for axis in axes]
+        self._known: dict[tuple[int, frozenset[tuple[tuple[str, str], ...]]], int] = {}
+
+    @staticmethod
+    def _occurrences(axis: Axis, wanted: set[str]) -> Counter[str]:
+        if not wanted:
+            return Counter()
+        return Counter(key for key in map(canonical_json, axis.values()) if key in wanted)
+
+    def count_union(self, rules: Sequence[Rule], axis: int = 0) -> int:
+        """How many combinations at least one rule matches, from an axis on.
+
+        By the axis's values that a rule names, and all its others together: the rules bound the work, not
+        the sizes.
+        """
+        if not rules:
+            return 0
+        if any(not rule for rule in rules):
+            return prod(self._sizes[axis:])
+        key = (axis, frozenset(tuple(sorted(rule.items())) for rule in rules))
+        if key not in self._known:
+            if len(self._known) >= MAX_STATES:
+                raise AxisError("too-large", "`exclude` and `include` are too intricate to be counted")
+            self._known[key] = self._count(rules, axis)
+        return self._known[key]
+
+    def _count(self, rules: Sequence[Rule], axis: int) -> int:
+        name, times = self._names[axis], self._times[axis]
+        naming: dict[str, list[Rule]] = {}
+        others = [rule for rule in rules if name not in rule]
+        for rule in rules:
+            if name in rule:
+                naming.setdefault(rule[name], []).append({k: v for k, v in rule.items() if k != name})
+        total = sum(
+            times[text] * self.count_union([*left, *others], axis + 1)
+            for text, left in naming.items()
+            if times[text]
+        )
+        rest = self._sizes[axis] - sum(times[text] for text in naming)
+        return total + (rest * self.count_union(others, axis + 1) if rest else 0)

@@ -1,0 +1,186 @@
+"""Which workflows of the manifests a call is about: comparisons, ids, entry names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from decimal import Decimal
+from math import isfinite
+from typing import Any, NamedTuple
+
+from ..core.canonical_json import canonical_json
+from ..core.dates import parse_moment
+from ..core.errors import UsageError
+from ..expressions.filters import UNSET
+from ..expressions.syntax import did_you_mean
+from ..workflows.options import FIELDS, OPTIONS, TIME_OPTIONS
+from ..workflows.spec import WorkflowSpec
+from .expansion import Expansion
+
+_TERM = re.compile(
+    r"\s*([A-Za-z_][A-Za-z0-9_.-]*)\s*(!=|<=|>=|=|<|>)\s*"
+    r"((?:\"[^\"]*\"|'[^']*'|[^\s,\"']+)(?:,(?:\"[^\"]*\"|'[^']*'|[^\s,\"']+))*)"
+)
+_WORD = re.compile(r"\"([^\"]*)\"|'([^']*)'|([^\s,\"']+)")
+_NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,4})?", re.ASCII)
+_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+class Term(NamedTuple):
+    """`day>=2026-02-01`; several values are alternatives."""
+
+    name: str  # a name of the matrix with a path into it, or an option
+    operator: str
+    values: tuple[str, ...]
+
+    @property
+    def root(self) -> str:
+        return self.name.partition(".")[0]
+
+
+def parse_terms(text: str) -> list[Term]:
+    """`region=eu day>=2026-02-01`: all must hold; `region=eu,us` is one or the other; quotes around spaces.
+
+    Raises: UsageError showing how a selection is written.
+    """
+    terms, at = [], 0
+    while match := _TERM.match(text, at):
+        name, operator, values = match.groups()
+        words = tuple(next(part for part in word if part) for word in _WORD.findall(values) if any(word))
+        for word in words:
+            if _NUMBER.fullmatch(word) and "e" in word.lower() and not isfinite(float(word)):
+                raise UsageError(f"--select: `{word}` is out of range: a number is at most about 1.8e308")
+        if operator in _ORDERS and len(words) != 1:
+            raise UsageError(f"--select: `{match[0].strip()}` compares with more than one value")
+        terms.append(Term(name, operator, words or ("",)))
+        at = match.end()
+        if at < len(text) and not text[at].isspace():
+            break
+    if text[at:].strip() or not terms:
+        raise UsageError(
+            f"--select: cannot read `{text[at:].strip() or text}`",
+            "write comparisons: --select 'region=eu day>=2026-02-01'",
+        )
+    return terms
+
+
+class Selection:
+    """Chooses a workflow that all terms hold for, and that the ids and the entry names have, if given."""
+
+    def __init__(
+        self, terms: Sequence[Term], ids: Iterable[str] | None = None, entries: Collection[str] = ()
+    ) -> None:
+        self._terms = tuple(terms)
+        self._ids = frozenset(ids) if ids is not None else None
+        self._entries = frozenset(entries)
+        self._found: set[str] = set()
+
+    def matches(self, expansion: Expansion, spec: WorkflowSpec) -> bool:
+        if self._ids is not None:
+            if spec.id not in self._ids:
+                return False
+            self._found.add(spec.id)
+        if self._entries and spec.name not in self._entries:
+            return False
+        return all(_holds(term, _value_of(term, expansion, spec)) for term in self._terms)
+
+    def check(self, expansions: Sequence[Expansion], selected: int) -> None:
+        """Whether the manifests have all that the selection names, once all specs have passed `matches`.
+
+        Raises: UsageError for an unknown name, entry or id, and when nothing was chosen.
+        """
+        known = set(OPTIONS)
+        entries: set[str] = set()
+        for expansion in expansions:
+            for index, entry in enumerate(expansion.manifest.entries):
+                known.update(expansion.names_of(index))
+                if entry.get("name"):
+                    entries.add(entry["name"])
+        for term in self._terms:
+            if term.root not in known:
+                raise UsageError(
+                    f"--select: no axis and no option is named `{term.root}`",
+                    did_you_mean(term.root, sorted(known)),
+                )
+        for name in sorted(self._entries - entries):
+            if not any("${{" in entry for entry in entries):
+                raise UsageError(f"--entry: no entry is named `{name}`", did_you_mean(name, sorted(entries)))
+        if self._ids is not None and (missing := sorted(self._ids - self._found)):
+            more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
+            raise UsageError(
+                f"--ids-from: the manifests have no workflow {', '.join(missing[:3])}{more}",
+                "leave those ids out, or name the manifests that have them",
+            )
+        if not selected:
+            total = sum(expansion.count for expansion in expansions)
+            raise UsageError(
+                f"the selection chooses none of the {total:,} workflows",
+                "`expand -o ids` shows what there is",
+            )
+
+
+def _value_of(term: Term, expansion: Expansion, spec: WorkflowSpec) -> Any:
+    """The value that a term compares: of the combination, else of the option; UNSET where there is none."""
+    root, *steps = term.name.split(".")
+    names = expansion.names_of(spec.entry)
+    if root in names:
+        value = spec.binding[names.index(root)][0]
+    elif root in OPTIONS:
+        value = getattr(spec, FIELDS[root])
+    else:
+        return UNSET
+    for step in steps:
+        value = value.get(step, UNSET) if isinstance(value, dict) else UNSET
+    return UNSET if value is None else value
+
+
+def _holds(term: Term, value: Any) -> bool:
+    if value is UNSET:
+        return False
+    if term.name in TIME_OPTIONS and isinstance(value, int):
+        return _time_holds(term, value)
+    if term.operator in _ORDERS:
+        return _in_order(term, value)
+    equal = any(_equal(value, text) for text in term.values)
+    return equal if term.operator == "=" else not equal
+
+
+def _equal(value: Any, text: str) -> bool:
+    if isinstance(value, str):
+        return value == text
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _NUMBER.fullmatch(text) is not None and Decimal(text) == Decimal(repr(value))
+    return canonical_json(value) == text
+
+
+def _in_order(term: Term, value: Any) -> bool:
+    """Numbers as numbers, date-times with offsets as instants, other texts by their characters."""
+    text, order = term.values[0], _ORDERS[term.operator]
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise UsageError(f"--select: `{term.name}` is {canonical_json(value)[:40]}, which has no order")
+    shown = str(value)
+    if _NUMBER.fullmatch(text) and _NUMBER.fullmatch(shown):
+        return order(Decimal(shown), Decimal(text))  # exact, and an integer may be beyond any float
+    if not isinstance(value, str):
+        raise UsageError(f"--select: `{term.name}` is a number, and `{text}` is none")
+    if "T" in text and "T" in value:
+        try:
+            return order(parse_moment(value), parse_moment(text))
+        except (ValueError, TypeError):  # not both date-times, or not both with an offset
+            pass
+    return order(value, text)
+
+
+def _time_holds(term: Term, value: int) -> bool:
+    try:
+        wanted = [TIME_OPTIONS[term.name].parse(text) for text in term.values]
+    except ValueError as error:
+        raise UsageError(f"--select: {term.name}: {error}") from None
+    if term.operator in _ORDERS:
+        return _ORDERS[term.operator](value, wanted[0])
+    return (value in wanted) == (term.operator == "=")

@@ -1,0 +1,63 @@
+"""Open the files that a manifest names, within the folder tree of the manifest only."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from ..reading.sandbox import TreeError
+
+
+class FolderTree:
+    """The files that a manifest may name: regular files in its folder and below, symbolic links followed.
+
+    A file stays what it was when first opened: a plan is not to be sent with other rows than it was made of.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._root = Path(os.path.realpath(folder))
+        self._seen: dict[Path, tuple[int, int, int]] = {}
+
+    def files(self) -> list[Path]:
+        """The files that were opened so far."""
+        return [*self._seen]
+
+    def stream(self, path: str, limit: int) -> BinaryIO:
+        """See `tree.Tree`."""
+        if "\0" in path or not path or Path(path).is_absolute() or ".." in Path(path).parts:
+            raise TreeError(
+                "outside-tree",
+                f"`{printable_path(path)}` is no path below the manifest's folder",
+                "copy the file there, and write its path from the manifest's folder",
+            )
+        try:
+            real = Path(os.path.realpath(self._root / path, strict=True))
+            if not real.is_relative_to(self._root):
+                raise TreeError("outside-tree", f"`{path}` is a link that leads out of the manifest's folder")
+            # not blocking, so that a pipe is refused instead of waited for
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            file = os.fdopen(os.open(real, flags), "rb")
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise TreeError("axis-file", f"cannot read {printable_path(path)}: {reason}") from None
+        try:
+            self._check(path, real, os.fstat(file.fileno()), limit)
+        except TreeError:
+            file.close()
+            raise
+        return file
+
+    def _check(self, path: str, real: Path, found: os.stat_result, limit: int) -> None:
+        if not stat.S_ISREG(found.st_mode):
+            raise TreeError("axis-file", f"cannot read {path}: it is no regular file")
+        if found.st_size > limit:
+            raise TreeError("too-large", f"{path} has {found.st_size:,} bytes; at most {limit:,} are read")
+        version = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if self._seen.setdefault(real, version) != version:
+            raise TreeError("axis-file", f"{path} changed while the program ran", "run the command again")
+
+
+def printable_path(path: str) -> str:
+    return path.replace("\0", "\\0")

@@ -1,0 +1,133 @@
+"""The file of a journal: found next to the lockfile, read, appended to before each COMMIT, removed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from ..core.errors import LockfileNotWritable, Refused
+
+_sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has only fsync
+_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe is refused instead of waited for
+
+
+def journal_path(lockfile: Path) -> Path:
+    """The journal of a lockfile, next to it: `jobs.lock.jsonl.journal`."""
+    return lockfile.with_name(f"{lockfile.name}.journal")
+
+
+@contextmanager
+def open_journal(path: Path) -> Iterator[BinaryIO | None]:
+    """Open a journal for reading; None where there is none.
+
+    Raises: Refused when it is there and cannot be read.
+    """
+    try:
+        descriptor = _open_regular(path, os.O_RDONLY)
+    except FileNotFoundError:
+        yield None
+        return
+    except OSError as error:
+        raise Refused(
+            f"cannot read the journal {path}: {error.strerror}",
+            "it holds what an interrupted apply enqueued: make it readable, or move it away",
+        ) from error
+    with os.fdopen(descriptor, "rb") as file:
+        yield file
+
+
+def _open_regular(path: Path, flags: int) -> int:
+    """Open a file that is not a link, a folder or a device. Raises: OSError."""
+    descriptor = os.open(path, flags | _FLAGS, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return descriptor
+
+
+class JournalFile:
+    """A journal that one apply appends to, holding the lockfile's slot."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, or create it. Raises: LockfileNotWritable."""
+        self.path = path
+        try:
+            self._descriptor = _open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        except OSError as error:
+            raise self._failed(error) from error
+        try:
+            self._size = self._cut_torn_line()
+            sync_folder(path.parent)
+        except OSError as error:
+            self.close()
+            raise self._failed(error) from error
+
+    @property
+    def is_empty(self) -> bool:
+        return self._size == 0
+
+    def append(self, data: bytes) -> None:
+        """Add whole lines. Raises: LockfileNotWritable; nothing of them is left then."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, self._size)
+            raise self._failed(error) from error
+        self._size += len(data)
+
+    def sync(self) -> None:
+        """Wait until everything is on the disk. Raises: LockfileNotWritable."""
+        try:
+            _sync_data(self._descriptor)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def _cut_torn_line(self) -> int:
+        """Remove what a killed apply was writing, and return the size of the rest."""
+        end = os.fstat(self._descriptor).st_size
+        while end:
+            start = max(0, end - 65536)
+            found = os.pread(self._descriptor, end - start, start).rfind(b"\n")
+            if found >= 0:
+                end = start + found + 1
+                break
+            end = start
+        os.ftruncate(self._descriptor, end)
+        return end
+
+    def _failed(self, error: OSError) -> LockfileNotWritable:
+        return LockfileNotWritable(
+            f"the journal {self.path} cannot be written: {error.strerror}",
+            "make room and the folder writable; then run the same command again",
+        )
+
+
+def remove_journal(path: Path) -> None:
+    """Remove a journal whose entries are in the lockfile. Raises: OSError."""
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:  # another user's, in a sticky folder: an empty journal says nothing either
+        os.truncate(path, 0)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk. Raises: OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems cannot sync a folder
+            raise
+    finally:
+        os.close(descriptor)

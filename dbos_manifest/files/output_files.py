@@ -1,0 +1,156 @@
+"""The files that results are written into: a regular file whole or not at all, everything else in place."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
+
+from ..core.errors import UsageError
+
+_IN_PLACE_INSTEAD = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV)
+"""Why a file may not be replaced though it may be written: it is a mount, or its folder is closed to us."""
+
+
+class OutputFile:
+    """A file that a result is written into. A write that fails is noted in `error` and stops nothing.
+
+    Shape:  a regular file takes its place in `finish`, whole, with the mode that it had, where a symbolic
+            link leads; a device, FIFO or process substitution is written in place as text comes.
+    """
+
+    def __init__(self, path: Path, *, private: bool = False) -> None:
+        """Open the file; a new one is for its owner only where it is `private`.
+
+        Raises: UsageError when it cannot be written.
+        """
+        self.path = path
+        self.error: OSError | None = None
+        self._private = private
+        self._temporary: Path | None = None
+        self._truncates = False
+        try:
+            self._file = self._open()
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+    def _open(self) -> TextIO:
+        found = _stat(self.path)
+        if found is not None and stat.S_ISDIR(found.st_mode):
+            raise UsageError(f"cannot write {self.path}: it is a folder", "name a file in it")
+        if found is not None and not stat.S_ISREG(found.st_mode):
+            return _text_file(os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY))
+        real = Path(os.path.realpath(self.path))
+        try:
+            return _text_file(self._open_temporary(real, found))
+        except OSError as error:
+            if found is None or error.errno not in _IN_PLACE_INSTEAD:
+                raise
+            self._truncates = True
+            return _text_file(os.open(real, os.O_WRONLY | os.O_CLOEXEC))
+
+    def _open_temporary(self, real: Path, found: os.stat_result | None) -> int:
+        temporary = real.with_name(f".{real.name}.{os.getpid()}.tmp")
+        temporary.unlink(missing_ok=True)
+        mode = 0o666 if found is None and not self._private else 0o600
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(temporary, flags, mode)
+        self._temporary = temporary
+        if found is not None:
+            with suppress(OSError):  # only root may give a file away
+                os.fchown(descriptor, found.st_uid, found.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
+        return descriptor
+
+    def write(self, text: str) -> None:
+        """Write a piece of the result."""
+        if self.error is not None:
+            return
+        try:
+            if self._truncates:
+                self._truncates = False
+                self._file.truncate(0)
+            self._file.write(text)
+        except OSError as error:
+            self.error = error
+
+    def flush(self) -> None:
+        """Hand on what was written so far, to a reader of a FIFO."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            self.error = self.error or error
+
+    def finish(self) -> None:
+        """Let the file take its place, unless a write has failed."""
+        try:
+            self._file.close()
+            if self._temporary is not None and self.error is None:
+                self._replace(self._temporary, Path(os.path.realpath(self.path)))
+        except OSError as error:
+            self.error = self.error or error
+        self.drop()
+
+    @staticmethod
+    def _replace(temporary: Path, real: Path) -> None:
+        try:
+            temporary.replace(real)
+        except OSError as error:
+            if error.errno not in _IN_PLACE_INSTEAD or not real.is_file():
+                raise
+            shutil.copyfile(temporary, real)
+
+    def drop(self) -> None:
+        """Leave the file as it was before."""
+        with suppress(OSError):
+            self._file.close()
+        if self._temporary is not None:
+            with suppress(OSError):
+                self._temporary.unlink(missing_ok=True)
+
+
+def _text_file(descriptor: int) -> TextIO:
+    return os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def is_standard_output(path: Path, descriptor: int) -> bool:
+    """Whether a path leads to the file or pipe that a descriptor is open for, as `/dev/stdout` does."""
+    try:
+        found, ours = path.stat(), os.fstat(descriptor)
+    except OSError:
+        return False
+    shared = stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode)
+    return shared and os.path.samestat(found, ours)
+
+
+def find_same(path: Path, others: Iterable[Path]) -> Path | None:
+    """Find another name of the file at `path`; two names of a device, as `/dev/null`, are no matter."""
+    found, real = _stat_or_none(path), os.path.realpath(path)
+    if found is not None and stat.S_ISCHR(found.st_mode):
+        return None
+    for other in others:
+        if os.path.realpath(other) == real:
+            return other
+        there = _stat_or_none(other) if found is not None else None
+        if found is not None and there is not None and os.path.samestat(found, there):
+            return other
+    return None
+
+
+def _stat_or_none(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None

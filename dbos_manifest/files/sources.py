@@ -1,0 +1,75 @@
+"""The files that the paths of a command stand for, read, and those that are no manifests left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..core.diagnostic import Diagnostic, Span, make_diagnostic
+from ..core.errors import UsageError
+from ..expansion.workflow_source import FIRST_BYTES
+from ..reading.document import MAX_FILE_BYTES, Document, parse_documents
+from ..reading.manifest_signs import may_be_manifest
+from .manifests import find_manifests, read_manifest
+
+STDIN = "-"
+
+
+class Source(NamedTuple):
+    """A file to read. `chosen` files are manifests whatever is in them; others must look like one."""
+
+    name: str  # as the user wrote it
+    path: Path | None  # None: standard input
+    content: bytes
+    chosen: bool
+
+
+def read_sources(paths: Sequence[str], stdin: bytes, *, skip_others: bool = False) -> Iterator[Source]:
+    """Read the files that the paths stand for, each once; with `skip_others` no file is chosen by its name.
+
+    Raises: UsageError for an empty path, and for a file or folder that cannot be opened.
+    """
+    seen: set[Path] = set()
+    for name in paths:
+        if not name:
+            raise UsageError(
+                "a path is empty", "name a file or a folder; `.` is the current folder (is a variable unset?)"
+            )
+        if name == STDIN:
+            yield Source("<stdin>", None, stdin, chosen=True)
+            continue
+        chosen = not skip_others and not Path(name).is_dir()
+        for path in find_manifests(Path(name)):
+            if (real := path.resolve()) not in seen:
+                seen.add(real)
+                yield Source(str(path), path, read_manifest(path, MAX_FILE_BYTES), chosen)
+
+
+def parse_source(source: Source) -> tuple[list[Document], list[Diagnostic]]:
+    """Parse the manifests of a file; nothing at all for a file that is none and was not chosen.
+
+    Raises: UsageError for a saved plan.
+    """
+    if source.content.startswith(FIRST_BYTES):
+        if not source.chosen:
+            return [], []
+        raise UsageError(
+            f"{source.name} is a saved plan, not a manifest", "pass it to `apply`, as the only path"
+        )
+    if not source.chosen:
+        if not may_be_manifest(source.content):
+            return [], []
+        return parse_documents(source.content, source.name, manifests_only=True)
+    documents, diagnostics = parse_documents(source.content, source.name)
+    if not documents and not diagnostics:
+        diagnostics = [
+            make_diagnostic(
+                "not-a-manifest",
+                "the file is empty",
+                span=Span(source.name, 1, 1, 1, 1),
+                file=source.name,
+                help="start it with `version: 1`, `name: …` and `workflows:`",
+            )
+        ]
+    return documents, diagnostics

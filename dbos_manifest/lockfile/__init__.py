@@ -1,0 +1,1 @@
+"""Lock entries, the journal's text, the identity of a database."""

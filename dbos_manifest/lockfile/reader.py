@@ -1,0 +1,216 @@
+"""Read the text of a lockfile, in any order and with what a merge of two branches left in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from ..core.errors import InvalidLockfile
+from .entry import (
+    CONFLICT_MARKERS,
+    ENTRY_KEYS,
+    HEADER_KEYS,
+    PLAIN_ENTRY,
+    RESTORE,
+    REVISION,
+    LockHeader,
+    NewerVersionError,
+    Text,
+    check_entry,
+    check_header,
+    decode_line,
+    merge_lines,
+    read_blocks,
+    spell_entry,
+    spell_header,
+)
+from .fingerprint import may_be_same
+from .lockfile import Lockfile
+
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")  # how `read_blocks` decodes such bytes
+
+
+class ConflictMarkerError(ValueError):
+    """A line that Git writes around the two sides of a conflict."""
+
+
+class RejectedLine(NamedTuple):
+    """A line that cannot be read."""
+
+    number: int
+    text: str
+    reason: str
+    is_marker: bool  # of a conflict in Git: nothing is lost with it
+
+
+def parse_lockfile(text: Text, file: str) -> Lockfile:
+    """Read a lockfile, whatever order or duplicate lines a merge of two branches left.
+
+    Raises: InvalidLockfile with file and line for what is not a lockfile, is of a newer version, has
+            conflict markers, or headers that disagree.
+    """
+    reader = _Reader(file, _refuse_line)
+    reader.read(text)
+    if reader.header is None:
+        problem = "has no header line" if reader.lines else "is empty"
+        raise InvalidLockfile(f"the lockfile {file} {problem}", RESTORE)
+    return reader.finish(reader.header)
+
+
+def salvage_lockfile(text: Text, file: str, header: LockHeader) -> tuple[Lockfile, list[RejectedLine], bool]:
+    """Read every line that can be read, and list the others.
+
+    Shape:  the last value tells whether a header was found; without one the lockfile gets `header`.
+    Raises: InvalidLockfile for a newer version and for headers that disagree: whose lines these are is
+            not for this program to decide.
+    """
+    rejected: list[RejectedLine] = []
+
+    def reject(file: str, number: int, line: str, error: ValueError) -> None:
+        if isinstance(error, NewerVersionError):
+            _refuse_line(file, number, line, error)
+        rejected.append(RejectedLine(number, line, _reason(error), isinstance(error, ConflictMarkerError)))
+
+    reader = _Reader(file, reject)
+    reader.read(text)
+    return reader.finish(reader.header or header), rejected, reader.header is not None
+
+
+def _refuse_line(file: str, number: int, line: str, error: ValueError) -> None:
+    if isinstance(error, ConflictMarkerError):
+        raise InvalidLockfile(
+            f"{file}:{number}: the lockfile has Git's conflict markers",
+            "run `lock rebuild`, which keeps the lines of both sides; "
+            "`*.lock.jsonl merge=union` in .gitattributes avoids the conflict",
+        )
+    if isinstance(error, NewerVersionError):
+        raise InvalidLockfile(
+            f"{file}:{number}: the lockfile cannot be read: {error}", "upgrade dbos-manifest"
+        )
+    raise InvalidLockfile(f"{file}:{number}: the line cannot be read: {_reason(error)}", RESTORE)
+
+
+def _reason(error: ValueError) -> str:
+    return "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+
+
+class _Reader:
+    """The lines that were read so far, and what of them is not in normal form."""
+
+    def __init__(self, file: str, reject: Callable[[str, int, str, ValueError], None]) -> None:
+        self.header: LockHeader | None = None
+        self.lines: dict[str, str] = {}
+        self._irregular: dict[str, int] = {}  # what is not in normal form -> its first line
+        self._file = file
+        self._reject = reject
+        self._header_line = ""
+        self._last_id = ""  # the greatest so far
+
+    def finish(self, header: LockHeader) -> Lockfile:
+        found = sorted(self._irregular.items(), key=lambda item: item[1])
+        irregularities = [f"line {number}: {problem}" for problem, number in found]
+        return Lockfile(header, self._header_line, self.lines, irregularities=irregularities)
+
+    def read(self, text: Text) -> None:
+        for first, lines, ended in read_blocks(text):
+            if first == 1:  # the header on its own, so that this block has only entries, as the others
+                if lines[0].startswith("\ufeff"):
+                    self._note("a byte order mark", 1)
+                self._take_lines(1, [lines[0].removeprefix("\ufeff")])
+                first, lines = 2, lines[1:]
+            if not self._take_block(first, lines):
+                self._take_lines(first, lines)
+            if not ended:
+                self._note("the last line has no line end", first + len(lines) - 1)
+
+    def _take_block(self, first: int, lines: list[str]) -> bool:
+        """Take lines as apply writes them, each of another workflow. False when they are not."""
+        matches = [*map(PLAIN_ENTRY.fullmatch, lines)]
+        if None in matches:
+            return False
+        ids = [match[1] for match in matches if match]
+        entries = dict(zip(ids, lines, strict=True))
+        if len(entries) < len(ids):
+            return False
+        if ids and (ids[0] <= self._last_id or ids != sorted(ids)):
+            if not self.lines.keys().isdisjoint(entries):
+                return False
+            for number, workflow_id in enumerate(ids, first):
+                self._note_order(number, workflow_id)
+        elif ids:
+            self._last_id = ids[-1]
+        self.lines |= entries
+        return True
+
+    def _take_lines(self, first: int, lines: Iterable[str]) -> None:
+        for number, line in enumerate(lines, first):
+            if line.endswith("\r"):
+                self._note("lines end with a carriage return", number)
+                line = line[:-1]
+            if not line.strip():
+                self._note("a blank line", number)
+                continue
+            try:
+                self._take_line(number, line)
+            except ValueError as error:
+                self._note("a line that cannot be read", number)
+                self._reject(self._file, number, line, error)
+
+    def _take_line(self, number: int, line: str) -> None:
+        if line.startswith(CONFLICT_MARKERS):
+            raise ConflictMarkerError("it is one of Git's conflict markers")
+        if match := PLAIN_ENTRY.fullmatch(line):
+            self._take_entry(number, match[1], line)
+            return
+        if _NOT_UTF8.search(line):
+            raise ValueError("it is not UTF-8 text")
+        fields = decode_line(line)
+        if "id" not in fields:
+            self._take_header(number, check_header(fields), line, fields)
+            return
+        entry = check_entry(fields)
+        unknown = {key: value for key, value in fields.items() if key not in ENTRY_KEYS}
+        self._take_entry(number, entry.id, self._respell(number, line, spell_entry(entry, unknown)))
+
+    def _take_entry(self, number: int, workflow_id: str, line: str) -> None:
+        known = self.lines.get(workflow_id)
+        if known is not None:
+            self._note("a second line for one workflow", number)
+            line = merge_lines(known, line)
+        else:
+            self._note_order(number, workflow_id)
+        self.lines[workflow_id] = line
+
+    def _take_header(self, number: int, found: LockHeader, line: str, fields: dict[str, Any]) -> None:
+        known = self.header
+        if known is not None:
+            self._note("a second header line", number)
+            if known.manifest != found.manifest or not may_be_same(known.database, found.database):
+                raise InvalidLockfile(
+                    f"{self._file}:{number}: a second header names another manifest or database",
+                    "find out which header is right, and delete the line of the other one",
+                )
+        elif self.lines:
+            self._note("the header is not the first line", number)
+        if known is None or found.revision > known.revision:
+            self.header = found
+            unknown = {key: value for key, value in fields.items() if key not in HEADER_KEYS}
+            self._header_line = self._respell(number, line, spell_header(found, unknown))
+
+    def _respell(self, number: int, line: str, normal: str) -> str:
+        """Choose the line to keep: what a newer revision wrote is kept as it is."""
+        if line == normal or (self.header is not None and self.header.revision > REVISION):
+            return line
+        self._note("written otherwise than apply writes it", number)
+        return normal
+
+    def _note_order(self, number: int, workflow_id: str) -> None:
+        if workflow_id > self._last_id:
+            self._last_id = workflow_id
+        else:
+            self._note("not in order: the header, then the entries by ID", number)
+
+    def _note(self, problem: str, number: int) -> None:
+        self._irregular.setdefault(problem, number)

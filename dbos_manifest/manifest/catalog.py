@@ -1,0 +1,162 @@
+"""Contracts of workflows in, what breaks them out: JSON Schemas for args and kwargs, by workflow name."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonschema_rs
+
+from ..core.diagnostic import Diagnostic, Path, make_diagnostic
+from ..expressions.syntax import did_you_mean
+from ..reading.document import parse_documents
+from ..reading.sandbox import Tree, TreeError
+from ..workflows.spec import WorkflowSpec
+
+MAX_SCHEMA_BYTES = 4 * 2**20
+MAX_SCHEMA_FILES = 100
+CONTRACTS = ("args", "kwargs")
+_BASE = "tree:///"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
+# An engine that runs in time linear in the text: no pattern of a manifest can stop the program.
+_PATTERNS = jsonschema_rs.RegexOptions(size_limit=10 * 2**20)
+
+
+class Catalog:
+    """The contracts of one manifest, compiled. What is wrong with them is in `problems`."""
+
+    def __init__(self, entries: Mapping[str, Mapping[str, Any]], tree: Tree) -> None:
+        self.problems: list[Diagnostic] = []
+        self._entries = entries
+        self._tree = tree
+        self._files = 0
+        self._failure: TreeError | None = None  # of the retriever, which the library wraps as text
+        self._validators: dict[str, list[tuple[str, Any]]] = {}
+        for name, entry in entries.items():
+            for part in CONTRACTS:
+                if entry.get(part) is not None:
+                    self._add(name, part, entry[part])
+
+    def options(self, workflow: str | None) -> dict[str, Any]:
+        """What the catalog says of a workflow beside its contracts: defaults of options."""
+        entry = self._entries.get(workflow or "", {})
+        return {
+            key: value
+            for key, value in entry.items()
+            if key not in (*CONTRACTS, "description") and not key.startswith("x-")
+        }
+
+    @property
+    def has_options(self) -> bool:
+        return any(self.options(name) for name in self._entries)
+
+    def _add(self, name: str, part: str, schema: Any) -> None:
+        path: Path = ("catalog", name, part)
+        self._failure = None
+        try:
+            _check_references(schema, "", path)
+            validator = jsonschema_rs.validator_for(
+                schema,
+                retriever=self._retrieve,
+                base_uri=_BASE,
+                pattern_options=_PATTERNS,
+                validate_formats=True,
+            )
+        except _BadReference as error:
+            self.problems.append(make_diagnostic(error.code, error.message, error.path, help=error.help))
+        except Exception as error:
+            if (failure := self._failure) is not None:
+                found = make_diagnostic(failure.code, failure.message, path, help=failure.help)
+            else:
+                found = make_diagnostic("catalog-schema", f"not a JSON Schema: {_first_line(error)}", path)
+            self.problems.append(found)
+        else:
+            self._validators.setdefault(name, []).append((part, validator))
+
+    def _retrieve(self, uri: str) -> Any:
+        try:
+            if not uri.startswith(_BASE):
+                raise TreeError("remote-ref", f"`{uri}` is no path of a file", "copy it beside the manifest")
+            self._files += 1
+            if self._files > MAX_SCHEMA_FILES:
+                raise TreeError("too-large", f"the contracts need more than {MAX_SCHEMA_FILES} files")
+            return self._read(uri.removeprefix(_BASE))
+        except TreeError as error:
+            self._failure = error
+            raise
+
+    def _read(self, file: str) -> Any:
+        with self._tree.stream(file, MAX_SCHEMA_BYTES) as stream:
+            content = stream.read()
+        documents, problems = parse_documents(content, file)
+        if problems or len(documents) != 1:
+            why = problems[0].message if problems else "it is not one document"
+            raise TreeError("catalog-schema", f"{file}: {why}")
+        try:
+            _check_references(documents[0].data, posixpath.dirname(file), ())
+        except _BadReference as error:
+            raise TreeError(error.code, f"{file}: {error.message}", error.help) from None
+        return documents[0].data
+
+    def check(self, spec: WorkflowSpec) -> Iterator[Diagnostic]:
+        """What a workflow's arguments break of its contract."""
+        for part, validator in self._validators.get(spec.workflow, ()):
+            value = spec.args if part == "args" else spec.kwargs
+            if not validator.is_valid(value):
+                for error in validator.iter_errors(value):
+                    yield make_diagnostic(
+                        "catalog-arguments",
+                        f"`{part}` of `{spec.workflow}`: {_first_line(error)}",
+                        ("workflows", spec.entry, part, *error.instance_path),
+                        help=f"the contract is `catalog.{spec.workflow}.{part}`",
+                    )
+
+    def has_contract(self, workflow: str) -> bool:
+        return workflow in self._validators
+
+    def check_name(self, spec: WorkflowSpec) -> Iterator[Diagnostic]:
+        """A warning for a name that is nearly one of the catalog's; others need not be in it."""
+        if self._entries and spec.workflow not in self._entries:
+            help = did_you_mean(spec.workflow, self._entries)
+            if help.startswith("did you mean"):
+                message = f"`{spec.workflow}` is not in the catalog"
+                yield make_diagnostic(
+                    "unknown-workflow", message, ("workflows", spec.entry, "workflow"), help=help
+                )
+
+
+class _BadReference(Exception):
+    def __init__(self, code: str, message: str, path: Path, help: str) -> None:
+        super().__init__(message)
+        self.code, self.message, self.path, self.help = code, message, path, help
+
+
+def _check_references(schema: Any, folder: str, path: Path) -> None:
+    """Raises: _BadReference for one that is no path, or leads out of the tree."""
+    if isinstance(schema, list):
+        for index, item in enumerate(schema):
+            _check_references(item, folder, (*path, index))
+    elif isinstance(schema, dict):
+        for key, value in schema.items():
+            if key in ("$ref", "$dynamicRef", "$id") and isinstance(value, str):
+                _check_reference(value, folder, (*path, key))
+            elif key not in ("const", "enum", "default", "examples"):
+                _check_references(value, folder, (*path, key))
+
+
+def _check_reference(reference: str, folder: str, path: Path) -> None:
+    target = reference.partition("#")[0]
+    if _SCHEME.match(target):
+        message = f"`{reference}` is a URI: contracts are read from the manifest's folder only"
+        raise _BadReference("remote-ref", message, path, "copy the schema beside the manifest")
+    joined = posixpath.normpath(posixpath.join(folder, target)) if target else ""
+    if target.startswith("/") or joined == ".." or joined.startswith("../"):
+        message = f"`{reference}` leads out of the manifest's folder"
+        raise _BadReference("outside-tree", message, path, "copy the schema into the manifest's folder")
+
+
+def _first_line(error: Exception) -> str:
+    text = str(getattr(error, "message", error)).split("\n")[0]
+    return text if len(text) <= 200 else f"{text[:199]}…"

@@ -1,0 +1,58 @@
+"""A document that has passed the schema in, the same content under names out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.units import parse_size
+from ..reading.document import Document
+from ..reading.sandbox import Tree
+from .variables import Given, Variables, resolve_variables
+
+MAX_WORKFLOWS = 100_000
+MAX_INPUT_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One batch of workflows as written. Only its variables are resolved yet; the rest is `expand`'s."""
+
+    document: Document
+    tree: Tree  # where its files are
+    name: str
+    description: str | None
+    application: str | None
+    runtime: str | None
+    variables: Variables
+    max_workflows: int
+    max_input_bytes: int
+    catalog: dict[str, dict[str, Any]]
+    queues: dict[str, bool]  # declared queues: whether each is partitioned
+    defaults: dict[str, Any]
+    entries: list[dict[str, Any]]
+
+
+def parse_manifest(document: Document, tree: Tree, given: Given) -> Manifest:
+    """The manifest that a document holds; the document has passed the schema.
+
+    Raises: UsageError for a given variable of another kind than the manifest's.
+    """
+    data = document.data
+    limits = data.get("limits") or {}
+    size = limits.get("max_input_bytes")
+    return Manifest(
+        document=document,
+        tree=tree,
+        name=data["name"],
+        description=data.get("description"),
+        application=data.get("application"),
+        runtime=data.get("runtime"),
+        variables=resolve_variables(data.get("vars") or {}, given),
+        max_workflows=int(limits.get("max_workflows") or MAX_WORKFLOWS),
+        max_input_bytes=parse_size(size) if size else MAX_INPUT_BYTES,
+        catalog={name: entry or {} for name, entry in (data.get("catalog") or {}).items()},
+        queues={name: queue["partitioned"] for name, queue in (data.get("queues") or {}).items()},
+        defaults=data.get("defaults") or {},
+        entries=data["workflows"],
+    )

@@ -1,0 +1,1 @@
+"""States and changes: data and pure functions."""

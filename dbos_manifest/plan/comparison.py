@@ -1,0 +1,242 @@
+"""Workflows of a manifest beside their rows in the database and their lock entries: what is to be said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+from ..core.canonical_json import canonical_json
+from ..core.columns import Repeated, distinct
+from ..workflows.batch import SpecBlock
+from ..workflows.spec import WorkflowSpec, encode_inputs
+from .absence import Absence
+from .rows import INTERNAL_QUEUE, SnapshotRow
+from .states import ABSENT, Change, Changes, Difference, State, make_change, say_of_all, say_of_each
+
+PORTABLE = "portable_json"
+MAX_DIFFERENCES = 50  # of one workflow's arguments
+_QUEUED = ("ENQUEUED", "DELAYED")
+_COMPARED = (  # besides the arguments
+    "workflow", "class_name", "instance_name", "application", "timeout_ms", "priority", "authenticated_user",
+    "authenticated_roles", "assumed_role", "queue", "queue_partition_key", "deduplication_id",
+    "application_version", "deadline_ms", "delay_ms", "not_before_ms", "schedule",
+)  # fmt: skip
+Holders = Mapping[tuple[str, str], str]
+"""The workflow that has a deduplication id, by queue and that id."""
+
+
+def compare_block(
+    block: SpecBlock, rows: Mapping[str, SnapshotRow], absent: Mapping[str, Absence], holders: Holders
+) -> Changes:
+    """`compare_spec` for each workflow; `absent` are those that have a lock entry and no row.
+
+    Those with the same options beside the same shared record are compared once.
+    """
+    ids = block.ids
+    if not rows and not holders and not absent:
+        return say_of_all(compare_spec(block[0], None), block)
+    found = [*map(rows.get, ids)]
+    options = block.varying(_COMPARED)
+    first = found[0]
+    if first is not None and first.shared and not options and len({*map(id, found)}) == 1:
+        return say_of_all(compare_spec(block[0], first), block)
+    shareable = isinstance(block.columns["authenticated_roles"], Repeated)  # a list is no key
+    known: dict[Any, Change] = {}  # by what was compared
+    changes = []
+    specs: SpecBlock | list[WorkflowSpec] = block
+    if any(row is not None and not row.shared for row in distinct(found)):
+        specs = [*block]  # each will be looked at
+    for place, row in enumerate(found):
+        key: Any = place
+        if row is None:
+            if not holders:
+                key = absent.get(ids[place])
+        elif row.shared and shareable:
+            key = (id(row), *[column[place] for column in options])
+        change = known.get(key)
+        if change is None:
+            spec = specs[place]
+            holder = holders.get((spec.queue, spec.deduplication_id or "")) if row is None else None
+            change = compare_spec(spec, row, absent.get(spec.id), holder)
+            known[key] = change
+        changes.append(change)
+    return say_of_each(block, changes)
+
+
+def compare_spec(
+    spec: WorkflowSpec, row: SnapshotRow | None, absence: Absence | None = None, holder: str | None = None
+) -> Change:
+    """Compare one workflow of the manifest with its row, or with what is known where it has none.
+
+    The arguments of a shared row are not compared: the lockfile vouches for them.
+    Nothing is unpickled: a row that is not portable, or that a DBOS schedule made, is compared by identity.
+    Source: SPEC §3; DBOS.md §4 and §8 for what DBOS itself does to a row.
+    """
+    if row is None:
+        return _compare_without_row(spec, absence, holder)
+    if others := tuple(_identity_differences(spec, row)):
+        return make_change(State.CONFLICT, spec, row.status, differences=others)
+    if row.serialization != PORTABLE or (row.schedule_name or None) not in (None, spec.schedule):
+        return make_change(State.UNCHANGED, spec, row.status, comparable=False)
+    differences, reason = ([], None) if row.shared else _input_differences(spec, row.inputs)
+    differences += _result_differences(spec, row)
+    if row.status == "DELAYED":
+        differences += _delay_differences(spec, row)
+    outdated: tuple[str, ...] = ()
+    started = not _never_started(row)
+    if steering := _steering_differences(spec, row, started):
+        if started:
+            outdated = tuple(found.field for found in steering)
+        else:
+            differences += steering
+    state = State.DRIFTED if differences else State.UNCHANGED
+    return make_change(
+        state, spec, row.status, differences=tuple(differences), reason=reason, outdated=outdated
+    )
+
+
+def _compare_without_row(spec: WorkflowSpec, absence: Absence | None, holder: str | None) -> Change:
+    held = holder is not None and spec.duplication_policy == "return-existing"
+    if absence is not None:
+        return make_change(absence.state, spec, absence.status, held_by=holder, held=held)
+    state = State.CREATE if holder is None else State.CONFLICT
+    return make_change(state, spec, held_by=holder, held=held)
+
+
+def _identity_differences(spec: WorkflowSpec, row: SnapshotRow) -> Iterator[Difference]:
+    if spec.workflow != row.workflow:
+        yield Difference("workflow", spec.workflow, row.workflow)
+    if spec.class_name != (row.class_name or None):
+        yield Difference("class_name", spec.class_name, row.class_name or None)
+    if spec.instance_name != (row.instance_name or None):
+        yield Difference("instance_name", spec.instance_name, row.instance_name or None)
+    if spec.application and row.application and spec.application != row.application:
+        yield Difference("application", spec.application, row.application)
+
+
+def _input_differences(spec: WorkflowSpec, inputs: str | None) -> tuple[list[Difference], str | None]:
+    """Arguments by value. Text that is no portable envelope is drift: DBOS could not run it either."""
+    if inputs == encode_inputs(spec):
+        return [], None  # the same text is the same value: spares most rows the slow comparison
+    try:
+        envelope = json.loads(inputs, parse_constant=_refuse_constant) if inputs else None
+        if envelope is not None and not isinstance(envelope, dict):
+            return [Difference("args", spec.args, inputs)], "its stored arguments are not a JSON object"
+        args, kwargs = _stored(envelope, "positionalArgs", []), _stored(envelope, "namedArgs", {})
+        differences = [
+            *compare_values("args", spec.args, args),
+            *compare_values("kwargs", spec.kwargs, kwargs),
+        ]
+        return differences[:MAX_DIFFERENCES], None
+    except (ValueError, RecursionError):  # not JSON, NaN, an infinity, or nested without end
+        return [Difference("args", spec.args, inputs)], "its stored arguments are not JSON"
+
+
+def compare_values(field: str, wanted: Any, stored: Any) -> Iterator[Difference]:
+    """The places below `field` where two JSON values differ: `kwargs.region`, `args[0].days`."""
+    if isinstance(wanted, dict) and isinstance(stored, dict):
+        for key in [*wanted, *(key for key in stored if key not in wanted)]:
+            name = f"{field}.{key}" if key.isidentifier() else f"{field}[{canonical_json(key)}]"
+            yield from compare_values(name, wanted.get(key, ABSENT), stored.get(key, ABSENT))
+    elif isinstance(wanted, list) and isinstance(stored, list):
+        for index in range(max(len(wanted), len(stored))):
+            ours, theirs = (v[index] if index < len(v) else ABSENT for v in (wanted, stored))
+            yield from compare_values(f"{field}[{index}]", ours, theirs)
+    elif (
+        wanted is ABSENT or stored is ABSENT or canonical_json(wanted) != canonical_json(stored)
+    ) and wanted is not stored:
+        yield Difference(field, wanted, stored)
+
+
+def _stored(envelope: dict[str, Any] | None, key: str, empty: Any) -> Any:
+    value = envelope.get(key) if envelope else None
+    return empty if value is None else value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _result_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference]:
+    """Compare the options that determine a workflow's result as its arguments do."""
+    differences = []
+    if spec.authenticated_user != (row.authenticated_user or None):
+        differences.append(
+            Difference("authenticated_user", spec.authenticated_user, row.authenticated_user or None)
+        )
+    if spec.assumed_role != (row.assumed_role or None):
+        differences.append(Difference("assumed_role", spec.assumed_role, row.assumed_role or None))
+    roles, stored_roles = spec.authenticated_roles or None, _read_roles(row.authenticated_roles)
+    if roles != stored_roles:
+        differences.append(Difference("authenticated_roles", roles, stored_roles))
+    return differences
+
+
+def _read_roles(text: str | None) -> Any:
+    """Stored roles as JSON; text that is not JSON stays text, which no list equals."""
+    if not text:
+        return None
+    try:
+        roles = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return None if roles == [] else roles
+
+
+def _never_started(row: SnapshotRow) -> bool:
+    """Whether no worker has had it, so that its place in the queue is still what the enqueuer wrote.
+
+    A claim sets version, executor and start time; recovery and resume keep the executor; resume and
+    rewind without a queue move the row to DBOS's internal one. A resume onto a named queue leaves only
+    ENQUEUED and a later `updated_at`, as a change of attributes does; a delay that elapses does not.
+    Source: dbos 3.4.0 `_sys_db.py`: start_queued_workflows, reenqueue_for_recovery, resume_workflows.
+    """
+    return (
+        row.status in _QUEUED
+        and not row.recovery_attempts
+        and not row.executor_id
+        and not row.started
+        and row.queue != INTERNAL_QUEUE
+        and (row.status == "DELAYED" or not row.touched)
+    )
+
+
+def _steering_differences(spec: WorkflowSpec, row: SnapshotRow, started: bool) -> list[Difference]:
+    """Compare the options that only matter until a worker starts the workflow.
+
+    Of a started one, what DBOS itself changed is left out: cancel, resume and the end of a workflow clear its
+    queue and deduplication ID, rewind clears the partition key, and a claim sets the version. Timeout and
+    priority are never rewritten.
+    Source: DBOS.md §8 and §11.
+    """
+    differences = []
+    if spec.timeout_ms != row.timeout_ms:
+        differences.append(Difference("timeout", spec.timeout_ms, row.timeout_ms))
+    if spec.priority != (row.priority or 0):
+        differences.append(Difference("priority", spec.priority, row.priority or 0))
+    for field, wanted, stored in (
+        ("queue", spec.queue, row.queue),
+        ("queue_partition_key", spec.queue_partition_key, row.queue_partition_key),
+        ("deduplication_id", spec.deduplication_id, row.deduplication_id),
+        ("application_version", spec.application_version, row.application_version),
+    ):
+        if wanted == stored or (started and (not stored or stored == INTERNAL_QUEUE)):
+            continue
+        if started and wanted is None and field == "application_version":
+            continue
+        if wanted != (stored or None):
+            differences.append(Difference(field, wanted, stored or None))
+    # DBOS fills a deadline in only at a claim, and only next to a timeout; but resume takes it away, even
+    # from a row that never started. So a deadline that is there is compared, a missing one is not.
+    if row.timeout_ms is None and row.deadline_ms not in (None, spec.deadline_ms):
+        differences.append(Difference("deadline", spec.deadline_ms, row.deadline_ms))
+    return differences
+
+
+def _delay_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference]:
+    """Compare `not_before` of a row that is DELAYED: it only matters then."""
+    # A delay counts from the moment of an apply that is recorded nowhere, so it is not compared.
+    if spec.delay_ms is None and spec.not_before_ms != row.delay_until_ms:
+        return [Difference("not_before", spec.not_before_ms, row.delay_until_ms)]
+    return []

@@ -1,0 +1,254 @@
+"""Workflows to send and the registered queues in; what DBOS would accept and then never run out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import chain
+from typing import NamedTuple
+
+from ..checks.rules import RESERVED_QUEUE_PREFIX
+from ..core.columns import Repeated, convert
+from ..core.diagnostic import Diagnostic, Severity, make_diagnostic
+from ..core.units import format_timestamp
+from ..workflows.batch import SpecBlock
+from ..workflows.spec import WorkflowSpec
+from .rows import QueueRow
+
+WORKER_BEHIND_SCHEMA = "worker-behind-schema"
+LOCKFILE_MISSING = "lockfile-missing"
+RENAMED_MANIFEST = "renamed-manifest"
+PREFLIGHT_CODES = (
+    LOCKFILE_MISSING,
+    RENAMED_MANIFEST,
+    "queue-not-registered", "queue-owned-elsewhere", "missing-partition-key", "unused-partition-key",
+    "deduplication-on-partitioned-queue", "application-version-unknown", "workflow-never-seen",
+    WORKER_BEHIND_SCHEMA, "deadline-passed",
+)  # fmt: skip
+"""What `QueueCheck` may find, and `--allow` may name."""
+
+MOST_LISTED = 10  # names of queues in one message
+_KIND = ("entry", "workflow", "queue", "application", "application_version", "priority", "deadline_ms")
+_KIND_WHETHER = ("queue_partition_key", "deduplication_id")
+MOST_KINDS = 10_000  # of workflows that are remembered with what was found of them
+
+
+class _Finding(NamedTuple):
+    """What makes two workflows' findings one: the rest is worded when it is shown."""
+
+    code: str
+    queue: str
+    application: str | None = None
+    entry: int | None = None  # None: the queue itself is at fault, for whichever entry
+
+
+@dataclass(slots=True)
+class _Seen:
+    first: WorkflowSpec
+    count: int = 0
+
+
+class Surroundings(NamedTuple):
+    """What the database has beside the workflows themselves."""
+
+    names: frozenset[str]  # of workflows that it has rows or schedules of; empty: it has none at all
+    versions: frozenset[str] | None  # registered application versions; None: not known
+    waiting_behind: dict[str, int]  # queue -> queued rows that would start after ours
+    run_by_old_worker: str | None = None  # a workflow that a worker older than the schema has run
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class QueueCheck:
+    """Collects findings within bounds: one per queue or per entry, however many workflows share it."""
+
+    def __init__(self, queues: Mapping[str, QueueRow], declared: Mapping[str, bool], *, now_ms: int) -> None:
+        """`declared` says of the manifest's own `queues` whether they are partitioned; `now_ms` is the
+        database's clock."""
+        self._queues = queues
+        self._declared = declared
+        self._now_ms = now_ms
+        self._found: dict[_Finding, _Seen] = {}
+        self._kinds: dict[tuple[object, ...], list[_Seen]] = {}  # what was found of each kind of workflow
+        self._first_of_name: dict[str, WorkflowSpec] = {}
+        self._first_of_version: dict[str, WorkflowSpec] = {}
+        self.lowest_priorities: dict[str, int] = {}  # by queue: of what would be sent
+
+    @property
+    def workflows(self) -> Collection[str]:
+        """The names of the workflows that would be sent."""
+        return self._first_of_name.keys()
+
+    def add(self, block: SpecBlock) -> None:
+        """Look at workflows that would be sent."""
+        columns = [block.columns[field] for field in _KIND]
+        columns += [convert(block.columns[field], _is_none) for field in _KIND_WHETHER]
+        if all(isinstance(column, Repeated) for column in columns):
+            self._count(tuple(column[0] for column in columns), block[0], len(block))
+            return
+        counts: dict[tuple[object, ...], list[int]] = {}  # the first place, and how many there are
+        for place, kind in enumerate(zip(*columns, strict=True)):
+            counts.setdefault(kind, [place, 0])[1] += 1
+        for kind, (place, count) in counts.items():
+            self._count(kind, block[place], count)
+
+    def _count(self, kind: tuple[object, ...], first: WorkflowSpec, count: int) -> None:
+        seen = self._kinds.get(kind)
+        if seen is None:
+            seen = self._look_at(first)
+            if len(self._kinds) < MOST_KINDS:
+                self._kinds[kind] = seen
+        for one in seen:
+            one.count += count
+
+    def _look_at(self, spec: WorkflowSpec) -> list[_Seen]:
+        self._first_of_name.setdefault(spec.workflow, spec)
+        if spec.application_version is not None:
+            self._first_of_version.setdefault(spec.application_version, spec)
+        if spec.priority <= self.lowest_priorities.get(spec.queue, spec.priority):
+            self.lowest_priorities[spec.queue] = spec.priority
+        return [self._found.setdefault(finding, _Seen(spec)) for finding in self._check(spec)]
+
+    def findings(self, seen: Surroundings) -> list[Diagnostic]:
+        """What was found, in the order of the manifest's entries."""
+        ordered = sorted(self._found.items(), key=lambda item: item[1].first.entry)
+        found = [self._describe(finding, seen) for finding, seen in ordered]
+        around = (
+            self._unknown_names(seen.names),
+            self._unknown_versions(seen.versions),
+            self._old_worker(seen),
+        )
+        return [*found, *chain.from_iterable(around)]
+
+    def _old_worker(self, seen: Surroundings) -> Iterator[Diagnostic]:
+        first = next(iter(self._first_of_name.values()), None)
+        if seen.run_by_old_worker is not None and first is not None:
+            yield make_diagnostic(
+                WORKER_BEHIND_SCHEMA,
+                f"a worker older than the schema has run `{seen.run_by_old_worker}`: such a worker does not "
+                "find the arguments, and may run a workflow without them",
+                ("workflows", first.entry, "workflow"),
+                help="--legacy-inputs writes the arguments where it looks; or upgrade the workers first",
+            )
+
+    def _unknown_names(self, names: frozenset[str]) -> Iterator[Diagnostic]:
+        """In a database without any workflow every name is new, which says nothing."""
+        for name, spec in self._first_of_name.items():
+            if names and name not in names:
+                close = get_close_matches(name, names, n=1, cutoff=0.75)
+                hint = f"did you mean `{close[0]}`? " if close else ""
+                yield make_diagnostic(
+                    "workflow-never-seen",
+                    f"this database has never seen a workflow `{name}`",
+                    ("workflows", spec.entry, "workflow"),
+                    help=f"{hint}a worker that does not know it leaves it PENDING, in the others' way",
+                )
+
+    def _unknown_versions(self, versions: frozenset[str] | None) -> Iterator[Diagnostic]:
+        for version, spec in self._first_of_version.items():
+            if versions is not None and version not in versions:
+                close = get_close_matches(version, versions, n=1, cutoff=0.6)
+                hint = f"did you mean `{close[0]}`? " if close else ""
+                yield make_diagnostic(
+                    "application-version-unknown",
+                    f"no worker has registered the application version `{version}`",
+                    ("workflows", spec.entry, "application_version"),
+                    help=f"{hint}the workflow stays ENQUEUED until a worker of just this version runs",
+                )
+
+    def _check(self, spec: WorkflowSpec) -> Iterator[_Finding]:
+        queue = self._queues.get(spec.queue)
+        if queue is None:
+            if spec.queue not in self._declared:
+                yield _Finding("queue-not-registered", spec.queue, spec.application)
+        elif queue.application and spec.application and queue.application != spec.application:
+            yield _Finding("queue-owned-elsewhere", spec.queue, spec.application)
+        signs = (queue.partitioned if queue else None, self._declared.get(spec.queue))
+        if True in signs:
+            if spec.queue_partition_key is None:
+                yield _Finding("missing-partition-key", spec.queue, entry=spec.entry)
+            if spec.deduplication_id is not None:
+                yield _Finding("deduplication-on-partitioned-queue", spec.queue, entry=spec.entry)
+        elif False in signs and spec.queue_partition_key is not None:
+            yield _Finding("unused-partition-key", spec.queue, entry=spec.entry)
+        if spec.deadline_ms is not None and spec.deadline_ms <= self._now_ms:
+            yield _Finding("deadline-passed", spec.queue, entry=spec.entry)
+
+    def _describe(self, finding: _Finding, seen: _Seen) -> Diagnostic:
+        spec = seen.first
+        option, message, help = self._words(finding.code, spec)
+        severity = None
+        if finding.code == "queue-not-registered" and not self._registered(spec.application):
+            severity = Severity.WARNING  # queues declared in code are in no table
+        if seen.count > 1:
+            message += f" ({seen.count:,} workflows, the first is `{spec.id}`)"
+        path = ("workflows", spec.entry, option)
+        return make_diagnostic(finding.code, message, path, severity=severity, help=help)
+
+    def _words(self, code: str, spec: WorkflowSpec) -> tuple[str, str, str]:
+        """The option to blame, what is wrong, and the way out."""
+        queue = f"`{spec.queue}`"
+        if code == "queue-not-registered":
+            return ("queue", *self._words_of_unregistered(spec))
+        if code == "queue-owned-elsewhere":
+            owner = self._queues[spec.queue].application
+            return (
+                "queue",
+                f"the queue {queue} belongs to the application `{owner}`, not to `{spec.application}`",
+                f"a worker of `{spec.application}` never looks there: take a queue of its own",
+            )
+        if code == "missing-partition-key":
+            return (
+                "queue",
+                f"the queue {queue} is partitioned, and a workflow without a partition key never runs",
+                "set `queue_partition_key`",
+            )
+        if code == "deduplication-on-partitioned-queue":
+            return (
+                "deduplication_id",
+                f"`deduplication_id` counts in the whole queue {queue}, not in each partition",
+                "put the partition's key into the deduplication id as well",
+            )
+        if code == "unused-partition-key":
+            return (
+                "queue_partition_key",
+                f"the queue {queue} is not partitioned: the key does nothing",
+                "leave `queue_partition_key` out, or take a partitioned queue",
+            )
+        deadline = format_timestamp(spec.deadline_ms or 0)
+        return (
+            "deadline",
+            f"the deadline {deadline} has passed: a worker cancels the workflow, unless it starts it first",
+            "set a later `deadline`, or leave it out",
+        )
+
+    def _registered(self, application: str | None) -> list[str]:
+        """The queues that workers of an application poll: its own, and those that no one owns.
+
+        Source: DBOS.md §2.2 and §7. Without an application any worker may take the workflow.
+        """
+        return sorted(
+            name
+            for name, queue in self._queues.items()
+            if not name.startswith(RESERVED_QUEUE_PREFIX)
+            and (not queue.application or not application or queue.application == application)
+        )
+
+    def _words_of_unregistered(self, spec: WorkflowSpec) -> tuple[str, str]:
+        registered = self._registered(spec.application)
+        owner = f" for the application `{spec.application}`" if spec.application else ""
+        message = f"the queue `{spec.queue}` is not registered{owner}"
+        close = get_close_matches(spec.queue, [*registered, *self._declared], n=1, cutoff=0.75)
+        hint = f"did you mean `{close[0]}`? " if close else ""
+        if not registered:
+            hint += (
+                "workflows wait until a worker polls the queue; name a queue declared in code under `queues:`"
+            )
+            return f"{message}; this database has no registered queue{owner and ' for it'}", hint
+        names = ", ".join(f"`{name}`" for name in registered[:MOST_LISTED])
+        more = len(registered) - MOST_LISTED
+        hint += f"registered: {names}" + (f" and {more:,} more" if more > 0 else "")
+        return message, f"{hint}; name a queue declared in code under `queues:`"

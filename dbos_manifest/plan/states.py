@@ -1,0 +1,281 @@
+"""What a plan is made of: states, changes, what to do about them, and how many there are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+from ..core.columns import Repeated, convert
+from ..workflows.batch import SpecBlock
+from ..workflows.spec import WorkflowSpec
+from .rows import FINAL_STATUSES
+
+_STATUS_ORDER = (
+    "SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "RETRIES_EXCEEDED", "PENDING",
+    "ENQUEUED", "DELAYED",
+)  # fmt: skip
+
+
+class State(str, Enum):
+    """Where a workflow stands. Source: SPEC §3."""
+
+    CREATE = "create"  # neither in the database nor in the lockfile
+    UNCHANGED = "unchanged"  # its row is what the manifest says
+    DRIFTED = "drifted"  # the row of this workflow, but a compared field differs
+    CONFLICT = "conflict"  # another identity under its id, or its deduplication id is held
+    VANISHED = "vanished"  # in the lockfile, without a row, and retention explains it
+    MISSING = "missing"  # in the lockfile, without a row, and nothing explains it
+    ORPHANED = "orphaned"  # in the lockfile, and the manifest has it no longer
+
+
+class Overrides(NamedTuple):
+    """What the user allows that would otherwise refuse."""
+
+    allow_drift: bool = False
+    skip_conflicts: bool = False
+    recreate_vanished: bool = False
+    recreate_missing: bool = False
+    skip_missing: bool = False
+    strict: bool = False
+    allow: frozenset[str] = frozenset()  # preflight codes
+
+
+class Decision(str, Enum):
+    SEND = "send"
+    SKIP = "skip"
+    REFUSE = "refuse"
+
+
+class _Absent:
+    """A value that one side does not have at all, which is not the same as null."""
+
+    def __repr__(self) -> str:
+        return "(not there)"
+
+
+ABSENT = _Absent()
+
+
+class Difference(NamedTuple):
+    """A field in the manifest's words and units; both values in normal form, None for unset.
+
+    An argument that one side does not have is ABSENT there.
+    """
+
+    field: str
+    manifest: Any
+    database: Any
+
+
+class Change(NamedTuple):
+    """A workflow's state, and what it rests on."""
+
+    id: str
+    workflow: str | None
+    entry: int | None  # index in `workflows`; None for an orphan
+    state: State
+    status: str | None  # of the row; of a vanished workflow the final one in the lockfile, if any
+    differences: tuple[Difference, ...] = ()
+    comparable: bool = True  # False: only the identity could be compared
+    held_by: str | None = None  # the live workflow that has its deduplication id
+    held: bool = False  # with return-existing: `held_by` stands in for it, which is no conflict
+    outdated: tuple[str, ...] = ()  # options that no longer matter and in which the row differs
+    reason: str | None = None
+    spec: WorkflowSpec | None = None  # None for an orphan
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields that differ."""
+        return tuple([found.field for found in self.differences]) if self.differences else ()
+
+    def of(self, spec: WorkflowSpec) -> Change:
+        """The same said of another workflow."""
+        return self._replace(id=spec.id, workflow=spec.workflow, entry=spec.entry, spec=spec)
+
+
+def make_change(state: State, spec: WorkflowSpec, status: str | None = None, **facts: Any) -> Change:
+    """What is to be said of a workflow of the manifest."""
+    return Change(spec.id, spec.workflow, spec.entry, state, status, spec=spec, **facts)
+
+
+class Alike(NamedTuple):
+    """Workflows in one state and status that differ from their rows in the same fields, if in any."""
+
+    first: Change
+    block: SpecBlock | None  # them, in manifest order; None for an orphan
+    uniform: bool = True  # whether they all have the differences of the first one
+
+    @property
+    def size(self) -> int:
+        return len(self.block) if self.block is not None else 1
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return self.block.ids if self.block is not None else (self.first.id,)
+
+    @property
+    def last(self) -> Change:
+        return self.first.of(self.block[-1]) if self.block is not None else self.first
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is to be said of the workflows of a block, of each in its place.
+
+    Shape:  `said` has one for each workflow, though it may name another one of whom the same is to be said.
+            `alike` has those in one state together, in the order of the first ones.
+    """
+
+    block: SpecBlock | None  # None for one orphan
+    said: Sequence[Change]
+    alike: Sequence[Alike]
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return self.block.ids if self.block is not None else (self.said[0].id,)
+
+    def select(self, wanted: Callable[[Change], bool]) -> Iterator[Change]:
+        """Those of whom something is said that is wanted, one by one, made as they are asked for."""
+        for place, change in enumerate(self.said):
+            if wanted(change):
+                yield change.of(self.block[place]) if self.block is not None else change
+
+    def each(self) -> Iterator[Change]:
+        return self.select(lambda change: True)
+
+
+def say_of_all(change: Change, block: SpecBlock | None) -> Changes:
+    """The same of a whole block, or of one orphan."""
+    return Changes(block, Repeated(change, len(block) if block is not None else 1), [Alike(change, block)])
+
+
+def say_of_each(block: SpecBlock, said: Sequence[Change]) -> Changes:
+    """Something of each workflow."""
+    places: dict[tuple[object, ...], list[int]] = {}
+    for place, kind in enumerate(convert(said, _kind)):
+        places.setdefault(kind, []).append(place)
+    alike = []
+    for same in places.values():
+        first, part = said[same[0]], block.at(same)
+        differences = first.differences
+        uniform = not differences or all(said[place].differences == differences for place in same)
+        alike.append(Alike(first.of(part[0]), part, uniform))
+    return Changes(block, said, alike)
+
+
+def _kind(change: Change) -> tuple[object, ...]:
+    """What is decided and counted by."""
+    return (
+        change.state, change.status, change.comparable, change.held, change.held_by is None,
+        change.outdated, change.differences and change.fields,
+    )  # fmt: skip
+
+
+def decide(change: Change, overrides: Overrides) -> Decision:
+    """Decide what apply does about a change. Source: SPEC §3, third column."""
+    state = change.state
+    if state is State.DRIFTED:
+        return Decision.SKIP if overrides.allow_drift else Decision.REFUSE
+    if state is State.MISSING and not overrides.recreate_missing:
+        return Decision.SKIP if overrides.skip_missing else Decision.REFUSE
+    # what the lockfile knows to have ended never runs again
+    ended = state is State.VANISHED and change.status is not None
+    recreated = state is State.MISSING or (state is State.VANISHED and overrides.recreate_vanished)
+    if state is State.CONFLICT or (recreated and not ended and change.held_by is not None):
+        return Decision.SKIP if change.held or overrides.skip_conflicts else Decision.REFUSE
+    if state is State.CREATE or (recreated and not ended):
+        return Decision.SEND
+    return Decision.SKIP
+
+
+class PlanSummary:
+    """How many workflows are in which state. One that another stands in for counts as held instead."""
+
+    def __init__(self) -> None:
+        self._states: Counter[State] = Counter()
+        self.unchanged_by_status: Counter[str] = Counter()
+        self.not_comparable = 0
+        self.held = 0
+        self.recreated = 0  # vanished or missing, and enqueued again
+        self._outdated: Counter[tuple[str, bool]] = Counter()  # by option, and whether the workflow has ended
+
+    def add(self, alike: Alike, decision: Decision | None = None) -> None:
+        """Count workflows; those without a row that are enqueued again count as some to enqueue too."""
+        change, count = alike.first, alike.size
+        if change.state is State.CONFLICT and change.held:
+            self.held += count
+            return
+        self._states[change.state] += count
+        if change.state is State.UNCHANGED:
+            self.unchanged_by_status[change.status or "unknown"] += count
+            self.not_comparable += 0 if change.comparable else count
+            for option in change.outdated:
+                self._outdated[option, change.status in FINAL_STATUSES] += count
+        elif change.state is not State.CREATE and decision is Decision.SEND:
+            self.recreated += count
+
+    def include(self, other: PlanSummary) -> None:
+        """Add the counts of another manifest."""
+        for field in ("_states", "unchanged_by_status", "_outdated"):
+            getattr(self, field).update(getattr(other, field))
+        self.not_comparable += other.not_comparable
+        self.held += other.held
+        self.recreated += other.recreated
+
+    def count(self, state: State) -> int:
+        return self._states[state]
+
+    @property
+    def to_enqueue(self) -> int:
+        return self._states[State.CREATE] + self.recreated
+
+    def notes(self) -> list[str]:
+        """Describe each option in which unchanged workflows differ because it no longer matters to them."""
+        notes = []
+        for option in dict.fromkeys(option for option, _ in self._outdated):
+            ended, running = self._outdated[option, True], self._outdated[option, False]
+            count = ended + running
+            workflows = f"{'started' if running else 'finished'} workflow{'' if count == 1 else 's'}"
+            if running and ended:
+                workflows += f" ({ended:,} finished)"
+            notes.append(f"{count:,} {workflows} ran with another `{option}`")
+        return notes
+
+    def closing_line(self) -> str:
+        """`Plan: 178 to enqueue, 2 unchanged (1 SUCCESS, 1 ERROR), 0 drifted, 0 conflicts`."""
+        conflicts = self.count(State.CONFLICT)
+        parts = [
+            f"{self.to_enqueue:,} to enqueue",
+            f"{self.count(State.UNCHANGED):,} unchanged{self._statuses()}",
+            f"{self.count(State.DRIFTED):,} drifted",
+            f"{conflicts:,} conflict{'' if conflicts == 1 else 's'}",
+        ]
+        for count, word in (
+            (self.count(State.VANISHED), "vanished"),
+            (self.count(State.MISSING), "missing"),
+            (self.count(State.ORPHANED), "orphaned"),
+            (self.held, "held"),
+        ):
+            if count:
+                parts.append(f"{count:,} {word}")
+        return "Plan: " + ", ".join(parts)
+
+    def _statuses(self) -> str:
+        found = self.unchanged_by_status
+        known = [status for status in _STATUS_ORDER if status in found]
+        others = sorted(set(found).difference(known))
+        text = ", ".join(f"{found[status]:,} {status}" for status in [*known, *others])
+        if self.not_comparable:
+            text += f"; {self.not_comparable:,} not comparable"
+        return f" ({text})" if text else ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            **{state.value: self._states[state] for state in State},
+            "held": self.held,
+            "not_comparable": self.not_comparable,
+            "unchanged_by_status": dict(sorted(self.unchanged_by_status.items())),
+        }

@@ -1,0 +1,1 @@
+"""Text becomes values, within bounds and with places."""

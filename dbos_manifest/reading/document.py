@@ -1,0 +1,173 @@
+"""Bytes of YAML or JSON -> plain JSON values and the problems of the text, with their places."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..core.diagnostic import (
+    SOURCE_IN_QUOTES,
+    Diagnostic,
+    Fragment,
+    Path,
+    Related,
+    Severity,
+    Span,
+    Target,
+    make_diagnostic,
+)
+from ..core.lines import LineIndex, find_position
+from ..core.portable_json import Problem, read_json
+from .manifest_signs import looks_like_manifest, text_looks_like_manifest
+from .positions import find_fragment, find_json_places, make_span
+from .yaml_positions import find_yaml_places
+from .yaml_values import Builder, Refused, Syntax
+
+MAX_FILE_BYTES = 256 * 2**20
+_PLAIN_SCALAR = re.compile(r"[-+.\w]{1,60}")  # as numbers, booleans and null are written
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a file. Places are not kept: they are looked up again for what goes wrong."""
+
+    file: str
+    index: int  # among the file's documents, from 0
+    text: str  # of the whole file
+    format: str  # yaml | json
+    data: Any
+
+
+def parse_documents(
+    content: bytes, file: str, *, manifests_only: bool = False
+) -> tuple[list[Document], list[Diagnostic]]:
+    """Parse the documents of a file, empty ones left out, and find every problem of its text.
+
+    With `manifests_only`, documents that do not look like manifests are left out with their problems.
+    JSON is read by JSON's own rules, since a YAML 1.1 parser misreads some of its escapes.
+    """
+    if len(content) > MAX_FILE_BYTES:
+        message = f"the file has more than {MAX_FILE_BYTES // 2**20} MiB"
+        found = make_diagnostic("too-large", message, file=file, help="split it into several files")
+    elif isinstance(text := _decode(content, file), Diagnostic):
+        found = text
+    else:
+        documents, diagnostics, unread = _parse_text(text, file)
+        if not manifests_only:
+            return _without_broken(documents, diagnostics), diagnostics
+        good = {document.index for document in documents if looks_like_manifest(document.data)}
+        if good or (unread and text_looks_like_manifest(content)):
+            others = {document.index for document in documents} - good
+            diagnostics = [found for found in diagnostics if found.document not in others]
+            documents = [document for document in documents if document.index in good]
+            return _without_broken(documents, diagnostics), diagnostics
+        return [], []
+    return [], [found] if not manifests_only or text_looks_like_manifest(content) else []
+
+
+def _without_broken(documents: Sequence[Document], diagnostics: Iterable[Diagnostic]) -> list[Document]:
+    broken = {d.document for d in diagnostics if d.severity is Severity.ERROR}
+    return [document for document in documents if document.index not in broken]
+
+
+def _decode(content: bytes, file: str) -> str | Diagnostic:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8-sig", "replace")
+        line, column = find_position(before, len(before))
+        span = Span(file, line, column, line, column + 1)
+        message = f"the file is not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}"
+        return make_diagnostic("encoding", message, span=span, file=file, help="save it as UTF-8")
+
+
+def _parse_text(text: str, file: str) -> tuple[list[Document], list[Diagnostic], bool]:
+    """Documents, problems, and whether a part of the text could not be read."""
+    if file.lower().endswith(".json") or text.lstrip()[:1] in ("{", "["):
+        documents, found, unread = _parse_json(text, file)
+        if file.lower().endswith(".json") or (documents and not found):
+            return documents, found, unread
+    return _parse_yaml(text, file)
+
+
+def _parse_yaml(text: str, file: str) -> tuple[list[Document], list[Diagnostic], bool]:
+    documents: list[Document] = []
+    builder = Builder(text, file)
+    try:
+        for index, data in builder.documents():
+            if data is not None:
+                documents.append(Document(file, index, text, "yaml", data))
+    except Syntax as error:
+        span = Span(file, error.line, error.column, error.line, error.column + 1)
+        found = make_diagnostic(
+            "yaml-syntax", error.message, span=span, file=file, document=builder.document, help=error.help
+        )
+        whole = [document for document in documents if document.index != builder.document]
+        return whole, [*builder.diagnostics, found], True
+    except Refused:
+        return documents, builder.diagnostics, True  # reported by the builder
+    return documents, builder.diagnostics, False
+
+
+def _parse_json(text: str, file: str) -> tuple[list[Document], list[Diagnostic], bool]:
+    try:
+        data, problems = read_json(text)
+    except json.JSONDecodeError as error:
+        span = make_span(LineIndex(text), file, error.pos, error.pos + 1)
+        return [], [make_diagnostic("yaml-syntax", f"not JSON: {error.msg}", span=span, file=file)], True
+    documents = [] if data is None else [Document(file, 0, text, "json", data)]
+    lines = LineIndex(text) if problems else None
+    return documents, [_json_diagnostic(problem, lines, file) for problem in problems if lines], data is None
+
+
+def _json_diagnostic(problem: Problem, lines: LineIndex, file: str) -> Diagnostic:
+    first = problem.first
+    related = (Related("first written here", problem.path, make_span(lines, file, *first)),) if first else ()
+    span = make_span(lines, file, *problem.at)
+    return make_diagnostic(
+        problem.code, problem.message, problem.path, span=span, file=file, help=problem.help, related=related
+    )
+
+
+def locate_diagnostics(document: Document, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The diagnostics with their places, and those of what they relate to in this file."""
+    found = list(diagnostics)
+    wanted: set[Path] = {d.path for d in found}
+    wanted |= {r.path for d in found for r in d.related if r.file in (None, document.file)}
+    if document.format == "json":
+        places = find_json_places(document.text, document.file, wanted)
+    else:
+        places = find_yaml_places(document.text, document.file, document.index, wanted)
+
+    def place(path: Path, target: Target, fragment: Fragment | None = None) -> Span | None:
+        at = places.get(path)
+        if at is None:
+            return None
+        if fragment is not None and at.exact:
+            return find_fragment(document.text, document.file, at, fragment)
+        return at.key if target is Target.KEY and at.key is not None else at.value
+
+    def relate(related: Related) -> Related:
+        here = related.span is None and related.file in (None, document.file)
+        return replace(related, span=place(related.path, Target.VALUE)) if here else related
+
+    def advise(found: Diagnostic) -> str | None:
+        at = places.get(found.path)
+        source = document.text[at.start : at.end] if at is not None and at.exact else ""
+        known = found.help == SOURCE_IN_QUOTES and _PLAIN_SCALAR.fullmatch(source)
+        return f'{SOURCE_IN_QUOTES}: "{source}"' if known else found.help
+
+    return [
+        replace(
+            d,
+            help=advise(d),
+            span=d.span or place(d.path, d.target, d.fragment),
+            file=document.file,
+            document=document.index,
+            related=tuple(map(relate, d.related)),
+        )
+        for d in found
+    ]

@@ -1,0 +1,1 @@
+"""One workflow, and batches of many."""

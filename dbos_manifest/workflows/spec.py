@@ -1,0 +1,69 @@
+"""One workflow as it will be enqueued: every option resolved, in DBOS's units."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+from ..core.canonical_json import canonical_json, encode_json, encode_like_python, may_have_floats
+
+
+class WorkflowSpec(NamedTuple):
+    """Lists and maps are plain JSON values. None is SQL NULL; no text field is ever ''."""
+
+    id: str
+    workflow: str
+    queue: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    class_name: str | None = None
+    instance_name: str | None = None
+    application: str | None = None
+    queue_partition_key: str | None = None
+    priority: int = 0
+    timeout_ms: int | None = None
+    deadline_ms: int | None = None  # epoch ms
+    not_before_ms: int | None = None  # epoch ms
+    delay_ms: int | None = None  # from the apply's clock
+    deduplication_id: str | None = None
+    duplication_policy: str = "reject"  # or return-existing
+    application_version: str | None = None
+    authenticated_user: str | None = None
+    authenticated_roles: list[str] | None = None
+    assumed_role: str | None = None
+    attributes: dict[str, Any] | None = None
+    schedule: str | None = None  # the DBOS schedule whose run it stands in for
+    runtime: str | None = None
+    name: str | None = None  # the entry's label, for messages and --entry
+    entry: int = 0  # index in `workflows`, from 0
+    binding: tuple[tuple[Any, ...], ...] = ()  # one cell for each name of the entry's matrix, its value first
+
+
+INPUTS = ('{"namedArgs":', ',"positionalArgs":', "}")
+"""What is written around and between the arguments of a workflow.
+
+Source: dbos 3.4.0 `_serialization.py`, DBOSPortableJSONSerializer.
+"""
+
+
+def encode_argument(value: Any) -> str:
+    """`args` or `kwargs` as the client writes them."""
+    text = encode_json(value)
+    # floats are spelled in more than one way, and the client's is Python's
+    return (encode_like_python(value) if may_have_floats(text) else text).decode()
+
+
+def encode_inputs(spec: WorkflowSpec) -> str:
+    """The arguments as DBOS stores them: portable JSON."""
+    first, between, last = INPUTS
+    return f"{first}{encode_argument(spec.kwargs)}{between}{encode_argument(spec.args)}{last}"
+
+
+def default_id(manifest: str, spec: WorkflowSpec) -> str:
+    """The id of a workflow whose entry gives none: stable over runs, options and entry order.
+
+    Source: SPEC §1.
+    """
+    identity = [manifest, spec.workflow, spec.class_name, spec.instance_name, spec.args, spec.kwargs]
+    digest = hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+    return f"{manifest}-{spec.workflow}-{digest[:20]}"
