@@ -184,6 +184,8 @@ def _file(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axi
 
 def _file_format(settings: Mapping[str, Any]) -> FileFormat:
     path, name = settings["path"], settings.get("format") or format_of(settings["path"])
+    if not path.strip():
+        raise AxisError("invalid-axis", "`path` is blank", ("path",), "write the path of the file")
     if name is None:
         message = f"the name `{path}` does not say what it holds"
         raise AxisError("invalid-axis", message, ("path",), f"add `format: {'`, `'.join(FORMATS)}`")

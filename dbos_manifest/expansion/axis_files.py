@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
 from ..core.canonical_json import canonical_json
+from ..core.lines import find_position
 from ..core.portable_json import read_json
 from ..expressions.filters import text_of
 from ..expressions.syntax import did_you_mean
@@ -75,8 +76,12 @@ def read_rows(
                     f"{path} has more than {most:,} rows",
                     "cut it up, or raise `limits.max_workflows`: ten rows are read for each of them",
                 )
-            if not wanted or _selected(row, wanted, format.name, f"{path}:{line}"):
+            if not wanted or _selected(row, wanted, format.name, _place_row(path, format.name, line)):
                 yield row
+
+
+def _place_row(path: str, format: str, number: int) -> str:
+    return f"{path}: row {number}" if format == "json" else f"{path}:{number}"
 
 
 def _key(value: Any, format: str) -> str:
@@ -167,8 +172,9 @@ def _too_long(path: str, number: int) -> TreeError:
 def _read_csv(stream: BinaryIO, path: str, format: FileFormat) -> Iterator[tuple[int, dict[str, str]]]:
     lines = (text for _, text in _lines(stream, path, format.encoding))
     skipped = 0
+    empty = f' \t\r\n"{format.delimiter}'
     for first in lines:
-        if first.strip():
+        if first.strip().strip(empty):
             break
         skipped += 1
     else:
@@ -207,14 +213,14 @@ def _check_header(header: list[str], place: str, text: str, delimiter: str) -> N
         if text.lower() == f"sep={other}":
             message = f"{place}: a spreadsheet's mark of the delimiter, and no header"
             raise TreeError("axis-file", message, f"delete the line, and {_write(other)}")
-        raise TreeError(
-            "axis-file",
-            f"{place}: no {_show(delimiter)} in the first line; the file seems to use {_show(other)}",
-            f"{_write(other)}; if it is the name of one column, put it in double quotes",
-        )
+        mark = _show(delimiter).removeprefix("a ")
+        message = f"{place}: no {mark} in the first line; the file seems to use {_show(other)}"
+        help = f"{_write(other)}; if it is the name of one column, put it in double quotes"
+        raise TreeError("axis-file", message, help)
     for position, name in enumerate(header):
         if not name.strip():
-            raise TreeError("axis-file", f"{place}: column {position + 1} has no name")
+            message = f"{place}: column {position + 1} has no name"
+            raise TreeError("axis-file", message, "name it in the first line, or delete the column")
         if name in header[:position]:
             raise TreeError("axis-file", f"{place}: two columns are named `{name}`")
 
@@ -231,7 +237,7 @@ def _write(delimiter: str) -> str:
 def _read_jsonl(stream: BinaryIO, path: str, format: FileFormat) -> Iterator[tuple[int, Any]]:
     for number, text in _lines(stream, path, format.encoding):
         if text.strip():
-            yield number, _parse(text, f"{path}:{number}")
+            yield number, _parse(text.rstrip("\r\n"), path, number)
 
 
 def _read_json(stream: BinaryIO, path: str, format: FileFormat) -> Iterator[tuple[int, Any]]:
@@ -244,7 +250,7 @@ def _read_json(stream: BinaryIO, path: str, format: FileFormat) -> Iterator[tupl
             raise TreeError("axis-file", message, "correct `encoding`") from None
         message = f"{path}: not UTF-8 at byte {error.start}"
         raise TreeError("axis-file", message, _advise_encoding(data[:2])) from None
-    rows = _parse(text.removeprefix("\ufeff"), path)
+    rows = _parse(text.removeprefix("\ufeff"), path, 1)
     if not isinstance(rows, list):
         raise TreeError(
             "axis-file", f"{path}: a JSON file of rows is a list", "or write one value a line: jsonl"
@@ -252,11 +258,19 @@ def _read_json(stream: BinaryIO, path: str, format: FileFormat) -> Iterator[tupl
     yield from enumerate(rows, 1)
 
 
-def _parse(text: str, place: str) -> Any:
+def _parse(text: str, path: str, line: int) -> Any:
+    """Parse the JSON text that begins at a line of the file."""
     try:
         value, problems = read_json(text)
     except json.JSONDecodeError as error:
-        raise TreeError("axis-file", f"{place}: not JSON: {error.msg} at column {error.colno}") from None
+        place = _place_text(text, error.pos, path, line)
+        raise TreeError("axis-file", f"{place}: not JSON: {error.msg}") from None
     if problems:
-        raise TreeError("axis-file", f"{place}: {problems[0].message}")
+        place = _place_text(text, problems[0].at[0], path, line)
+        raise TreeError("axis-file", f"{place}: {problems[0].message}", problems[0].help)
     return value
+
+
+def _place_text(text: str, index: int, path: str, line: int) -> str:
+    before, column = find_position(text, index)
+    return f"{path}:{line + before - 1}:{column}"

@@ -21,6 +21,20 @@ _NAMES_HELP = "use ASCII letters, digits, `_` and, in the middle, `-`; no digit 
 _TAKES_EXPRESSION = "x-takes-expression"
 _EXPRESSION = {"$ref": "#/$defs/expression"}
 _DURATIONS, _TIMESTAMPS = ("timeout", "delay"), ("deadline", "not_before")
+_MOMENT = 'write a date or a date-time in quotes: "2026-01-31"'
+_ZONE = "write an IANA name, as `Europe/Berlin`"
+_FORMS: dict[Path, str] = {  # of texts that have a form, so that quotes alone would not do
+    ("limits", "max_input_bytes"): "write a size with its unit: `64KiB`, `1MiB`",
+    ("date_range", "step"): "write one number and one unit: `15m`, `1h`, `1d`, `1w`, `1mo` or `1y`",
+    ("date_range", "start"): _MOMENT,
+    ("date_range", "end"): _MOMENT,
+    ("date_range", "timezone"): _ZONE,
+    ("cron", "start"): _MOMENT,
+    ("cron", "end"): _MOMENT,
+    ("cron", "timezone"): _ZONE,
+    ("cron", "schedule"): 'write 5 or 6 fields in quotes: "0 5 * * *"',
+    ("file", "delimiter"): r"""write one character in double quotes: `";"`, or `"\t"` for a tab""",
+}
 
 
 class Schema:
@@ -115,7 +129,7 @@ def _wrong_type(error: Any, path: Path) -> Diagnostic:
     elif kinds == ["array"]:
         help = _list_help(name, error)
     elif kinds == ["string"] and not isinstance(error.instance, (dict, list)):
-        help = SOURCE_IN_QUOTES
+        help = _FORMS.get(path[-2:], SOURCE_IN_QUOTES)
     shown = f"entry {name + 1}" if isinstance(name, int) else f"`{name}`"
     first, *others = (_KINDS[kind] for kind in kinds)
     expected = " or ".join([first, *(kind.removeprefix("a ") for kind in others)])
@@ -158,10 +172,8 @@ def _invalid_value(error: Any, path: Path) -> Diagnostic:
             target=Target.KEY,
             help="take another name",
         )
-    elif name == "step":
-        help = "write one number and one unit: `15m`, `1h`, `1d`, `1w`, `1mo` or `1y`"
-    elif name == "max_input_bytes":
-        help = "write a size with its unit: `64KiB`, `1MiB`"
+    elif path[-2:] in _FORMS:
+        help = _FORMS[path[-2:]]
     elif error.validator == "pattern":
         help = "use letters, digits, `.`, `_` and `-`, a letter or digit first and last"
     elif error.validator in ("minimum", "maximum"):

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 _NEAR = 0.8  # how alike a misspelled key is to the right one, of 1
 _ESCAPED_LETTER = re.compile(rb"\\(?:u00|x)[4-7]")
-_KEY = re.compile(
-    r"""(?:^[ \t\ufeff\ufffd]*(?:---[ \t]+)?|[{,?][ \t]*)["']?(version|workflows)\b""", re.MULTILINE
+_BEFORE_KEY = r"""(?:^[ \t\ufeff\ufffd]*(?:---[ \t]+)?|[{,?][ \t]*)["']?"""
+_KEY = re.compile(_BEFORE_KEY + r"(version|workflows)\b", re.MULTILINE)
+_NEAR_KEY = re.compile(
+    _BEFORE_KEY + r"workflows?\b[\"']?[ \t]*:[ \t]*(?:[\[{#]|$)", re.MULTILINE | re.IGNORECASE
+)
+_ENTRY = re.compile(
+    r"""(?:^[ \t]*-[ \t]+|[{,][ \t]*|^[ \t]+)["']?workflow["']?[ \t]*:[ \t]*[^\s\[{]""", re.MULTILINE
 )
 
 
@@ -28,14 +34,21 @@ def looks_like_manifest(data: Any) -> bool:
         return True
     if "name" in data and isinstance(data.get("workflows"), list):
         return True
+    near = difflib.get_close_matches("workflows", [str(key) for key in data], 3, _NEAR)
     return any(
-        any(isinstance(item, dict) and "workflow" in item for item in data[key])
-        for key in difflib.get_close_matches("workflows", [str(key) for key in data], 3, _NEAR)
-        if isinstance(data.get(key), list)
+        isinstance(item, dict) and "workflow" in item for key in near for item in _items(data.get(key))
     )
+
+
+def _items(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def text_looks_like_manifest(content: bytes) -> bool:
     """Tell the same of a file that cannot be read as YAML, by the words where its keys would be."""
     text = content.replace(b"\0", b"").decode("utf-8", "replace").replace("\r", "\n")
-    return {"version", "workflows"} == {*_KEY.findall(text)}
+    if {"version", "workflows"} == {*_KEY.findall(text)}:
+        return True
+    return _NEAR_KEY.search(text) is not None and _ENTRY.search(text) is not None

@@ -63,6 +63,10 @@ def test_a_folder_has_every_manifest_below_it(run: Cli, tmp_path: Path, name: st
         ("missing.yaml", manifest("x").replace("version: 1\n", "").encode(), "missing-key"),
         ("typo.yaml", manifest("x").replace("workflows", "worklfows").encode(), "unknown-key"),
         ("number.yaml", b"version: 1\nname: x\nworkflows: 3\n", "wrong-type"),
+        ("both.yaml", manifest("x").replace("version: 1\n", "").replace("}", "").encode(), "yaml-syntax"),
+        ("item.yaml", b"name: x\nWorkflows:\n- id: a\n  workflow: w\n\tqueue: q\n", "yaml-syntax"),
+        ("both.json", b'{"name": "x", "workflows": [{"workflow": "w"},]}', "yaml-syntax"),
+        ("map.yaml", b"name: x\nworkflows:\n  a: {workflow: w, queue: q}\n", "missing-key"),
         ("merge.yaml", (manifest("x") + "<<: {a: 1}\n").encode(), "merge-key"),
     ],
 )

@@ -92,6 +92,76 @@ def test_a_hint_leads_to_a_valid_manifest(
     assert (done.code, done.out) == (0, done.out), done.out
 
 
+DAYS = "start: 2026-01-01, end: 2026-01-02"
+
+
+@pytest.mark.parametrize(
+    ("axis", "hint", "followed"),
+    [
+        (
+            f"date_range: {{{DAYS}, step: 1}}",
+            "write one number and one unit",
+            f"date_range: {{{DAYS}, step: 1d}}",
+        ),
+        (
+            "date_range: {start: 2026, end: 2026-02-01}",
+            'write a date or a date-time in quotes: "2026-01-31"',
+            'date_range: {start: "2026-01-31", end: 2026-02-01}',
+        ),
+        (
+            f"date_range: {{{DAYS}, timezone: 1}}",
+            "write an IANA name, as `Europe/Berlin`",
+            f"date_range: {{{DAYS}, timezone: Europe/Berlin}}",
+        ),
+        (
+            f"cron: {{{DAYS}, schedule: 5}}",
+            'write 5 or 6 fields in quotes: "0 5 * * *"',
+            f'cron: {{{DAYS}, schedule: "0 5 * * *"}}',
+        ),
+        (
+            "file: {path: t.csv, delimiter: 10}",
+            'write one character in double quotes: `";"`',
+            'file: {path: s.csv, delimiter: ";"}',
+        ),
+        (
+            "file: {path: t.csv, delimiter: tab}",
+            'or `"\\t"` for a tab',
+            'file: {path: t.csv, delimiter: "\\t"}',
+        ),
+        ('file: {path: ""}', "write the path of the file", "file: {path: c.csv}"),
+    ],
+)
+def test_a_hint_of_an_axis_leads_to_a_valid_manifest(
+    run: Cli, tmp_path: Path, axis: str, hint: str, followed: str
+) -> None:
+    for name, delimiter in (("c.csv", ","), ("s.csv", ";"), ("t.csv", "\t")):
+        (tmp_path / name).write_text("id,name\n1,Ann\n".replace(",", delimiter))
+    entry = '{workflow: f, queue: q, id: "a-${{ c | json }}", matrix: {c: {AXIS}}}'
+    manifest = tmp_path / "jobs.yaml"
+    manifest.write_text(f"{HEAD}  - {entry.replace('AXIS', axis)}\n")
+    done = run("validate", "jobs.yaml", "--strict")
+    assert done.code == 1
+    assert done.out.count("  help: ") == 1
+    assert hint in done.out
+    manifest.write_text(f"{HEAD}  - {entry.replace('AXIS', followed)}\n")
+    done = run("validate", "jobs.yaml", "--strict")
+    assert done.code == 0, done.out
+
+
+def test_a_size_without_a_unit_is_not_proposed_in_quotes(run: Cli, tmp_path: Path) -> None:
+    (tmp_path / "jobs.yaml").write_text(
+        HEAD.replace("vars", "limits: {max_input_bytes: 1000}\nvars") + "  []\n"
+    )
+    assert "help: write a size with its unit: `64KiB`" in run("validate", "jobs.yaml").out
+
+
+def test_a_missing_delimiter_is_named(run: Cli, tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("id;name\n1;Ann\n")
+    entry = '{workflow: f, id: a, matrix: {c: {file: {path: c.csv, delimiter: "\\t"}}}}'
+    (tmp_path / "jobs.yaml").write_text(f"{HEAD}  - {entry}\n")
+    assert "c.csv:1: no tab in the first line; the file" in run("validate", "jobs.yaml").out
+
+
 @pytest.mark.parametrize("value", ["3", "{id: a}", "text"])
 def test_no_workflows_of_no_map_are_proposed(run: Cli, tmp_path: Path, value: str) -> None:
     (tmp_path / "jobs.yaml").write_text(f"version: 1\nname: n\nworkflows: {value}\n")

@@ -137,6 +137,39 @@ def test_a_problem_has_the_line_where_its_row_begins(
     assert words in found.message
 
 
+@pytest.mark.parametrize("before", [b",\n", b" , \r\n\n", b'"",\n,,,\n'])
+def test_empty_rows_before_the_header_are_skipped(tmp_path: Path, before: bytes) -> None:
+    assert rows_of(tmp_path, before + b"id,name\n1,a\n") == [{"id": "1", "name": "a"}]
+    line = before.count(b"\n") + 2
+    assert f"rows.csv:{line}: the row has" in problem(tmp_path, before + b"id,name\n1\n").message
+
+
+def test_a_column_without_a_name(tmp_path: Path) -> None:
+    found = problem(tmp_path, b"id,name,\n1,a,\n")
+    assert "rows.csv:1: column 3 has no name" in found.message
+    assert "delete the column" in str(found.help)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "place"),
+    [
+        ("rows.jsonl", b"1\n[1,\n", "2:4: not JSON"),
+        ("rows.jsonl", b'1\r\n\r\n{"a": 1, "a": 2}\r\n', "3:10: `a` is written twice"),
+        ("rows.jsonl", b"1\n[NaN]\n", "2:2: JSON has no `NaN`"),
+        ("rows.json", b"[1,\n2,\n x]", "3:2: not JSON"),
+        ("rows.json", b'[\r\n{"a": 1,\r\n"a": 2}]', "3:1: `a` is written twice"),
+        ("rows.json", b"\xef\xbb\xbf[\n1e999]", "2:1: 1e999 is out of range"),
+    ],
+)
+def test_a_problem_of_json_has_line_and_column(tmp_path: Path, name: str, content: bytes, place: str) -> None:
+    assert f"{name}:{place}" in problem(tmp_path, content, name).message
+
+
+def test_a_row_of_a_json_file_is_no_line(tmp_path: Path) -> None:
+    found = problem(tmp_path, b'\n\n[{"id": 1},\n\n{"no": 2}]', "rows.json", select={"id": 1})
+    assert "rows.json: row 2: the row has no column `id`" in found.message
+
+
 @pytest.mark.parametrize(
     ("content", "line", "help"),
     [
