@@ -262,10 +262,10 @@ def read_live_rows(
                     yield loaded.manifest, spec, rows.get(spec.id)
 
 
-def read_rows(ids: Sequence[str], settings: DatabaseSettings) -> dict[str, LiveRow]:
-    """The live rows of some workflows."""
+def read_rows(ids: Sequence[str], settings: DatabaseSettings) -> tuple[dict[str, LiveRow], str]:
+    """Read the live rows of some workflows, and the fingerprint of the database."""
     with connect(settings) as database:
-        return settings.retry().call(partial(_read_live, database, ids))
+        return settings.retry().call(partial(_read_live, database, ids)), database.fingerprint
 
 
 def _read_live(database: Database, ids: Sequence[str]) -> dict[str, LiveRow]:

@@ -307,4 +307,4 @@ def _read_failed(results: list[Applied], settings: DatabaseSettings) -> dict[str
     """The rows of workflows that were waited for and did not succeed, for their error messages."""
     waits = [applied.wait for applied in results if applied.wait is not None]
     ids = [key for wait in waits for key, final in wait.final.items() if final.status != "SUCCESS"]
-    return read_rows(ids[:MOST_SHOWN], settings) if ids else {}
+    return read_rows(ids[:MOST_SHOWN], settings)[0] if ids else {}

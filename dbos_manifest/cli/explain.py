@@ -34,15 +34,16 @@ def explain(paths: tuple[str, ...], workflow_id: str, output: str, **options: An
     found, close = find_workflow(validation, workflow_id)
     if found is None:
         raise UsageError(f"the manifests have no workflow `{workflow_id}`", did_you_mean(workflow_id, close))
+    row, database, asked = None, None, bool(options["database_url"])
+    if asked:
+        rows, database = read_rows([workflow_id], database_settings(options))
+        row = rows.get(workflow_id)
     lock_entry, lock_path = None, None
     lockfiles = lockfile_settings(options)
     if found.loaded.path is not None or lockfiles.path is not None:
         lock_path = lockfile_path(found.loaded, lockfiles)
-        lock = load_lockfile(Path(lock_path), found.loaded.name, None)
+        lock = load_lockfile(Path(lock_path), found.loaded.name, database)
         lock_entry = lock.entry(workflow_id) if lock is not None else None
-    row, asked = None, bool(options["database_url"])
-    if asked:
-        row = read_rows([workflow_id], database_settings(options)).get(workflow_id)
     explained = found._replace(lock_path=lock_path, lock_entry=lock_entry, row=row, asked=asked)
     if output == "json":
         write_line(explained_json(explained))

@@ -45,6 +45,7 @@ def check_refused(run: Cli, url: str, reason: str) -> None:
         ("apply", "jobs.yaml", "--locked"),
         ("apply", "jobs.yaml", "--recreate-vanished", "--recreate-missing"),
         ("lock", "verify", "jobs.yaml"),
+        ("explain", "jobs.yaml", "a"),
     ):
         refused = run(*words, "--database-url", url)
         assert (refused.code, ANOTHER in refused.err, reason in refused.err) == (6, True, True), (
