@@ -110,7 +110,7 @@ def apply_targets(
 
     `on_database` may refuse the database before anything is compared.
     `results` is filled as it goes, so that the caller can tell what was done when this raises.
-    Raises: Refused (nothing was sent), PartlyApplied (safe to run again), Interrupted, DatabaseError,
+    Raises: Refused (nothing was enqueued), PartlyApplied (safe to run again), Interrupted, DatabaseError,
             LockfileNotWritable, InvalidLockfile.
     """
     with ExitStack() as held:
@@ -209,7 +209,7 @@ def _refuse_or_go_on(plans: Sequence[ManifestPlan], options: ApplySettings) -> N
         behind = [plan.name for plan in plans if plan.to_send or plan.lock.changed]
         if behind:
             raise Refused(
-                f"--locked: there is something to send or to write for {', '.join(behind)}",
+                f"--locked: something would be enqueued or recorded for {', '.join(behind)}",
                 "run apply without --locked and commit the lockfile",
             )
 
@@ -284,7 +284,7 @@ def _raise_for_faults(results: Sequence[Applied]) -> None:
         enqueued = sum(applied.outcome.enqueued for applied in results)
         raise PartlyApplied(
             f"{len(faults)} workflows could not be enqueued, {enqueued} were",
-            "mend the ones named above and run the same command again",
+            "fix the workflows named above and run the same command again",
         )
 
 

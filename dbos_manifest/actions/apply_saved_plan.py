@@ -81,5 +81,5 @@ class PlannedApply:
             first = "; ".join(text for check in self._checks for text in check.first)
             raise Refused(
                 f"the plan {self.plan.name} is stale: {first}{' …' if count > 3 else ''} ({count:,} in all)",
-                "make the plan anew with `plan --out`, and look at it again",
+                "make the plan again with `plan --out`, and review it",
             )

@@ -401,6 +401,6 @@ def _refuse_atomic(plan: ManifestPlan, faults: list[RowFault]) -> Refused:
     shown = "; ".join(f"{fault.spec.id}: {fault.reason}" for fault in faults[:3])
     more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
     return Refused(
-        f"`{plan.name}` is atomic and nothing of it was sent: {shown}{more}",
-        "mend those workflows, or apply without --atomic",
+        f"`{plan.name}` is atomic and nothing of it was enqueued: {shown}{more}",
+        "fix those workflows, or apply without --atomic",
     )

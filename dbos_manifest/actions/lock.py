@@ -108,7 +108,7 @@ def _contradictions(lock: Lockfile, row: SnapshotRow) -> list[str]:
     if entry.workflow != row.workflow:
         found.append(f"{row.id}: the row's workflow is `{row.workflow}`, not `{entry.workflow}`")
     if entry.enqueued_at != row.created_at_ms:
-        found.append(f"{row.id}: the row was created at another time than the lockfile says")
+        found.append(f"{row.id}: the row was created at another time than the lockfile records")
     return found
 
 

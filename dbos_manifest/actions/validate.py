@@ -156,8 +156,9 @@ def validate_files(
         validation.unsettled = reading.check_beside()
     validation.diagnostics = locate(validation.documents, validation.diagnostics)
     for name, missing in validation.unchecked.items():
-        what = f"`{name}` was checked by schema only where it needs {', '.join(sorted(missing))}"
-        validation.notes.append(f"{what}: give --var {min(missing)}=…")
+        values = ", ".join(f"`{variable}`" for variable in sorted(missing))
+        what = f"`{name}`: no value for {values}, so expressions that use it were not checked"
+        validation.notes.append(f"{what}; give --var {min(missing)}=…")
     if not validation.errors:
         _check_use(validation, given, selection)
     return validation

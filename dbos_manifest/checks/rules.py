@@ -153,7 +153,7 @@ def _exclusive(first: str, second: str, path: Path) -> Diagnostic:
         "exclusive-options",
         f"`{first}` and `{second}` exclude each other",
         (*path, second),
-        help="keep one of them; an option set to `null` takes a default away",
+        help="keep one of them; `null` unsets a default",
         related=(relate_here((*path, first)),),
     )
 

@@ -46,7 +46,7 @@ class Uniqueness:
                 "duplicate-name",
                 f"another manifest is named `{manifest.name}` too",
                 ("name",),
-                help="a name stands for one batch, its lock and its ids: choose another",
+                help="a name identifies one batch, its lockfile and its IDs: choose another",
                 related=(_related("the first use of the name", first, ("name",)),),
             )
 

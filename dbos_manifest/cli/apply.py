@@ -63,8 +63,8 @@ _FIXED_BY_A_PLAN = {
 apply_options = together(
     option("--chunk-size", type=click.IntRange(1, 100_000), help="Workflows per transaction, at most."),
     option("--atomic", is_flag=True, help="Each manifest in one transaction: all of it or nothing."),
-    option("--fail-fast", is_flag=True, help="Stop at the first chunk with a row at fault."),
-    option("--locked", is_flag=True, help="Send and write nothing; exit 6 if there were anything."),
+    option("--fail-fast", is_flag=True, help="Stop at the first transaction with a rejected row."),
+    option("--locked", is_flag=True, help="Check only: exit 6 if apply would enqueue or record anything."),
     option("--provenance/--no-provenance", default=True, help="Mark rows with manifest, commit and run."),
     option("--legacy-inputs", is_flag=True, help="Write inputs where workers older than the schema look."),
     option(
@@ -287,12 +287,12 @@ def _wait(
             stopped=stopped,
         )
     if stopped():
-        raise Interrupted("interrupted while waiting: everything was sent")
+        raise Interrupted("interrupted while waiting; everything was enqueued")
     waits = [applied.wait for applied in results if applied.wait is not None]
     failed = sum(final.status != "SUCCESS" for wait in waits for final in wait.final.values())
     gone = sum(len(wait.gone) for wait in waits)
     pending = sum(len(wait.pending) for wait in waits)
-    found = [f"{count_of(failed, 'workflow')} did not succeed"] if failed else []
+    found = [f"{count_of(failed, 'workflow')} failed"] if failed else []
     found += [f"{count_of(gone, 'row')} disappeared"] if gone else []
     found += [f"{count_of(pending, 'workflow')} did not end in time"] if pending else []
     if found:
@@ -304,7 +304,7 @@ def _wait(
 
 
 def _read_failed(results: list[Applied], settings: DatabaseSettings) -> dict[str, LiveRow]:
-    """The rows of workflows that were waited for and did not succeed, for their error messages."""
+    """The rows of workflows that were waited for and failed, for their error messages."""
     waits = [applied.wait for applied in results if applied.wait is not None]
     ids = [key for wait in waits for key, final in wait.final.items() if final.status != "SUCCESS"]
     return read_rows(ids[:MOST_SHOWN], settings)[0] if ids else {}

@@ -20,7 +20,7 @@ from .output import painter, write_line
 @option("--role", default="dbos_manifest", show_default=True, help="The name of that role.")
 @output_option("text", "json")
 def doctor(output: str, sql: bool, role: str, **options: Any) -> int:
-    """Look at the system database: connection, schema, rights, queues, versions, clock. Changes nothing.
+    """Inspect the system database: connection, schema, rights, queues, versions, clock. Changes nothing.
 
     Exits 3 when an apply could not work.
     """

@@ -26,7 +26,7 @@ from .output import painter, write_line
 @lockfile_options
 @output_option("text", "json")
 def explain(paths: tuple[str, ...], workflow_id: str, output: str, **options: Any) -> int:
-    """Say where the workflow ID comes from: file, line, axis values, what set each option, lock line, row.
+    """Show where a workflow is defined, how each option got its value, and its current state.
 
     The row is shown when a database is given.
     """

@@ -39,9 +39,9 @@ selection_options = together(
         "--select",
         multiple=True,
         metavar="TERMS",
-        help="Only workflows for which all hold: 'region=eu day>=2026-02-01', on axes and options.",
+        help="Only workflows that match every condition, as 'region=eu day>=2026-02-01'.",
     ),
-    option("--ids-from", metavar="FILE", help="Only workflows with these ids, one a line; - for stdin."),
+    option("--ids-from", metavar="FILE", help="Only workflows with these IDs, one per line; - for stdin."),
     option("--entry", multiple=True, metavar="NAME", help="Only the entries of this name; repeatable."),
 )
 

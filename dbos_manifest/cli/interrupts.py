@@ -20,7 +20,7 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         received.append(number)
         with suppress(OSError):  # after a hangup there may be no terminal
-            say("stopping after this chunk; once more stops at once")
+            say("stopping after the current transaction; press Ctrl-C again to stop now")
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup keeps running

@@ -15,12 +15,12 @@ COMMANDS = {
     "plan": "Show what apply would do; changes nothing.",
     "apply": "Enqueue the workflows that are missing and write the lockfile.",
     "status": "Show the live DBOS status of every workflow of a manifest.",
-    "expand": "Print the workflows that a manifest stands for.",
-    "explain": "Say where one workflow comes from, and what became of it.",
-    "doctor": "Look at the system database; print the SQL of a role for it.",
+    "expand": "Print the workflows that a manifest expands to.",
+    "explain": "Show where a workflow is defined and its current state.",
+    "doctor": "Inspect the system database; print the SQL of a least-privilege role.",
     "init": "Write a first manifest, hooks and a pipeline.",
     "schema": "Print a JSON Schema, for editors.",
-    "lock": "Check, verify, rebuild, rebind or prune a lockfile.",
+    "lock": "Check, repair or edit lockfiles.",
 }
 
 

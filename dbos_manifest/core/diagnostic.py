@@ -96,7 +96,7 @@ CODES: dict[str, CodeInfo] = {
     "non-string-key": CodeInfo("syntax", E, "a key that is not text"),
     "not-portable": CodeInfo("syntax", E, "a value that JSON cannot carry between languages"),
     "too-large": CodeInfo("syntax", E, "a bound on size, depth or expansion is passed"),
-    "recursive-alias": CodeInfo("syntax", E, "an alias inside the value it stands for"),
+    "recursive-alias": CodeInfo("syntax", E, "an alias inside the value it refers to"),
     "ambiguous-scalar": CodeInfo("syntax", W, "a plain scalar that YAML 1.1 reads as another value"),
     # 2. the schema
     "not-a-manifest": CodeInfo("schema", E, "the document is not a manifest"),
@@ -149,11 +149,13 @@ CODES: dict[str, CodeInfo] = {
     "unused-partition-key": CodeInfo("database", W, "a plain queue ignores the partition key"),
     "deduplication-on-partitioned-queue": CodeInfo("database", W, "deduplication is queue-wide"),
     "application-version-unknown": CodeInfo("database", W, "no worker has registered this version"),
-    "workflow-never-seen": CodeInfo("database", W, "this database has never seen the workflow's name"),
+    "workflow-never-seen": CodeInfo(
+        "database", W, "no worker has run a workflow of this name in the database"
+    ),
     "worker-behind-schema": CodeInfo("database", W, "a worker that does not find the arguments runs here"),
     "lockfile-missing": CodeInfo("database", E, "another lockfile of this manifest and database exists"),
     "renamed-manifest": CodeInfo("database", E, "the lockfile has the workflows under IDs of another name"),
-    "drifted": CodeInfo("database", E, "an enqueued workflow is not what the manifest says"),
+    "drifted": CodeInfo("database", E, "an enqueued workflow differs from the manifest"),
     "conflict": CodeInfo("database", E, "another workflow has the id or the deduplication id"),
     "not-enqueued": CodeInfo("database", E, "a workflow that apply could not enqueue"),
     "vanished": CodeInfo("database", W, "retention removed a workflow of the lockfile"),

@@ -5,7 +5,7 @@ The codes are those of a call that enqueued nothing; `exit_codes.py` decides wha
 ManifestToolError            message, optional hint, exit code
 ├── UsageError            2  wrong words on the command line, no such file
 ├── OutputFailed          2  a result could not be written to standard output or a file
-├── DatabaseError         3  nothing was sent
+├── DatabaseError         3  nothing was enqueued
 │   ├── DatabaseUnreachable  no answer, or not within the budget
 │   ├── DatabaseDenied       login or privilege refused, read-only
 │   └── SchemaNotSupported   no DBOS tables, or a layout that cannot be written

@@ -113,7 +113,7 @@ def _cron(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axi
     fields = schedule.split()
     if any(letter in field.upper() for field in fields for letter in ("R", "H") if field.upper() == letter
            or field.upper().startswith((f"{letter}/", f"{letter}("))):  # fmt: skip
-        message = "`R` and `H` stand for times by chance: a manifest stands for the same workflows for ever"
+        message = "`R` and `H` mean random times, and a manifest must always expand to the same workflows"
         raise AxisError("invalid-axis", message, ("schedule",))
     if not cron_ticks.is_schedule(schedule):
         message = f"`{schedule}` is not a cron schedule"

@@ -74,7 +74,7 @@ def _slug(text: str) -> str:
 
 def _make_strftime(pattern: Any) -> Function:
     if not isinstance(pattern, str):
-        raise ValueError("strftime takes a text, as '%Y%m%d'")
+        raise ValueError("strftime needs a text, as '%Y%m%d'")
     check_directives(pattern)
     return lambda value: format_by(parse_moment(value), pattern)
 
@@ -86,16 +86,16 @@ def _make_shift(name: str, sign: int) -> Callable[[Any], Function]:
 
             def shift(value: Any) -> Any:
                 if not isinstance(value, str):
-                    raise ValueError(f"{name}('{amount}') takes a date, and this is a {_kind(value)}")
+                    raise ValueError(f"{name}('{amount}') needs a date, found a {_kind(value)}")
                 return format_moment(add_step(parse_moment(value), step), zulu=value[-1:] in "Zz")
 
             return shift
         if isinstance(amount, bool) or not isinstance(amount, (int, float)):
-            raise ValueError(f"{name} takes a number, or a text as '1d'")
+            raise ValueError(f"{name} needs a number, or a text as '1d'")
 
         def count(value: Any) -> Any:
             if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise ValueError(f"{name}({amount}) takes a number, and this is a {_kind(value)}")
+                raise ValueError(f"{name}({amount}) needs a number, found a {_kind(value)}")
             return value + sign * amount
 
         return count
@@ -138,7 +138,7 @@ def _make_replace(old: Any, new: Any) -> Function:
 
 def _make_pad(width: Any, fill: Any = "0") -> Function:
     if type(width) not in (int, float) or width % 1 or not 0 <= width <= MAX_PAD:
-        raise ValueError(f"pad takes a width from 0 to {MAX_PAD}")
+        raise ValueError(f"pad needs a width from 0 to {MAX_PAD}")
     if not isinstance(fill, str) or len(fill) != 1:
         raise ValueError("pad takes one character to fill with")
     return lambda value: text_of(value).rjust(int(width), fill)

@@ -353,7 +353,7 @@ def _filtered(value: Any, expression: Expression) -> Any:
         function: Function = part.value
         try:
             if value is None and part.name not in ("default", "json"):
-                raise ValueError(f"{part.name} takes a value, and this is null: put `default(…)` before it")
+                raise ValueError(f"{part.name} needs a value, found null: put `default(…)` before it")
             value = function(value)
         except ValueError as error:
             raise expression.error("expression-value", str(error), part) from None

@@ -226,7 +226,7 @@ def check_entry(fields: dict[str, Any]) -> LockEntry:
     """Read the entry. Raises: ValueError for what is not one."""
     digest = _text(fields, "digest")
     if not _DIGEST.fullmatch(digest):
-        raise ValueError("its `digest` is not 22 characters of base64url")
+        raise ValueError("`digest` must be 22 base64url characters")
     outcome = fields.get("outcome")
     if outcome not in (None, "existing"):
         raise ValueError("its `outcome` is not `existing`")

@@ -78,7 +78,7 @@ class Catalog:
     def _retrieve(self, uri: str) -> Any:
         try:
             if not uri.startswith(_BASE):
-                raise TreeError("remote-ref", f"`{uri}` is no path of a file", "copy it beside the manifest")
+                raise TreeError("remote-ref", f"`{uri}` is no path of a file", "copy it next to the manifest")
             self._files += 1
             if self._files > MAX_SCHEMA_FILES:
                 raise TreeError("too-large", f"the contracts need more than {MAX_SCHEMA_FILES} files")
@@ -150,7 +150,7 @@ def _check_reference(reference: str, folder: str, path: Path) -> None:
     target = reference.partition("#")[0]
     if _SCHEME.match(target):
         message = f"`{reference}` is a URI: contracts are read from the manifest's folder only"
-        raise _BadReference("remote-ref", message, path, "copy the schema beside the manifest")
+        raise _BadReference("remote-ref", message, path, "copy the schema next to the manifest")
     joined = posixpath.normpath(posixpath.join(folder, target)) if target else ""
     if target.startswith("/") or joined == ".." or joined.startswith("../"):
         message = f"`{reference}` leads out of the manifest's folder"

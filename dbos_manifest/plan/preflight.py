@@ -142,9 +142,9 @@ class QueueCheck:
                 hint = f"did you mean `{close[0]}`? " if close else ""
                 yield make_diagnostic(
                     "workflow-never-seen",
-                    f"this database has never seen a workflow `{name}`",
+                    f"no worker has run the workflow `{name}` in this database yet",
                     ("workflows", spec.entry, "workflow"),
-                    help=f"{hint}a worker that does not know it leaves it PENDING, in the others' way",
+                    help=f"{hint}if it is misspelled, a worker claims the workflow and it stays PENDING",
                 )
 
     def _unknown_versions(self, versions: frozenset[str] | None) -> Iterator[Diagnostic]:

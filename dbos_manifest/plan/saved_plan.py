@@ -21,7 +21,7 @@ from .states import Changes, Overrides, State
 
 VERSION, REVISION = 1, 0
 MAX_LINE_BYTES = 64 * 2**20
-_MAKE_ANEW = "make the plan anew with `plan --out`"
+_MAKE_ANEW = "make the plan again with `plan --out`"
 _FIELDS = [field for field in WorkflowSpec._fields if field != "binding"]
 _DEFAULTS = WorkflowSpec(id="", workflow="", queue="", args=[], kwargs={})
 _STATES = list(State)
@@ -150,7 +150,7 @@ class SavedPlan:
         if header is None or last is None:
             raise self._refuse("its end is missing: the plan was cut off, or is still being written")
         if last["sha256"] != hashed.hexdigest() or last["workflows"] != sum(map(len, states)):
-            raise self._refuse("it was edited: its content is not what its last line says")
+            raise self._refuse("it was edited: its content does not match its last line")
         return header, states
 
     def _raw_lines(self) -> Iterator[tuple[int, bytes]]:
@@ -176,7 +176,7 @@ class SavedPlan:
         if version > VERSION:
             raise Refused(
                 f"the plan {self.name} has version {version}, and this program reads up to {VERSION}",
-                "upgrade dbos-manifest, or make the plan anew with this one",
+                "upgrade dbos-manifest, or make the plan again with this version",
             )
 
     def _refuse(self, why: str) -> Refused:

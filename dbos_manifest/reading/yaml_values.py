@@ -187,7 +187,7 @@ class Builder:
 
     def _alias(self, event: AliasEvent) -> Any:
         if event.anchor in self._open:
-            self._note("recursive-alias", f"`*{event.anchor}` is inside the value it stands for", event)
+            self._note("recursive-alias", f"`*{event.anchor}` is inside the value it refers to", event)
             return None
         if event.anchor not in self._anchors:
             span = span_of(self._file, event)
@@ -196,7 +196,7 @@ class Builder:
         value, nodes = self._anchors[event.anchor]
         self._aliased += nodes
         if self._aliased > MAX_ALIASED_NODES:
-            self._refuse(f"aliases stand for more than {MAX_ALIASED_NODES:,} values", event)
+            self._refuse(f"aliases expand to more than {MAX_ALIASED_NODES:,} values", event)
         return value
 
     def _list(self) -> list[Any]:

@@ -177,11 +177,11 @@ def finish(url: str, *ended: tuple[str, str]) -> None:
     ("ended", "code", "message"),
     [
         ([("a", "SUCCESS"), ("b", "SUCCESS"), ("c", "SUCCESS")], 0, "Waited: 3 SUCCESS"),
-        ([("a", "SUCCESS"), ("b", "ERROR"), ("c", "SUCCESS")], 7, "1 workflow did not succeed"),
-        ([("a", "SUCCESS"), ("b", "CANCELLED"), ("c", "CANCELLED")], 7, "2 workflows did not succeed"),
+        ([("a", "SUCCESS"), ("b", "ERROR"), ("c", "SUCCESS")], 7, "1 workflow failed"),
+        ([("a", "SUCCESS"), ("b", "CANCELLED"), ("c", "CANCELLED")], 7, "2 workflows failed"),
         ([("a", "SUCCESS")], 8, "2 workflows did not end in time"),
         ([], 8, "3 workflows did not end in time"),
-        ([("a", "ERROR")], 7, "1 workflow did not succeed, 2 workflows did not end in time"),
+        ([("a", "ERROR")], 7, "1 workflow failed, 2 workflows did not end in time"),
     ],
 )
 def test_waiting_ends_with_7_or_8(
