@@ -79,14 +79,13 @@ def read_shared_rows(
             and `creator_xid` are empty; `created_at_ms` is the latest of the rows that share the record.
     Cost:   a tenth of what the rows take one by one, where most are alike.
     """
-    selected = ", ".join(_column(database, name) for name in _SHARED)
+    selected = ", ".join(_select(database, name) for name in _SHARED)
     together = "json_group_array" if database.dialect == "sqlite" else "array_agg"
     numbers = ", ".join(str(4 + position) for position in range(len(_SHARED)))
     _steer_planner(connection, database)
-    time = _column(database, "created_at")
     found = connection.execute(
         text(
-            f"SELECT {together}(ws.workflow_uuid), max({time}), sum({time} & {_TIME_MASK}), "
+            f"SELECT {together}(ws.workflow_uuid), max(ws.created_at), sum(ws.created_at & {_TIME_MASK}), "
             f"{selected} "
             f"FROM {database.table('workflow_status')} ws WHERE ws.workflow_uuid {_among(database)} "
             f"GROUP BY {numbers}"
@@ -97,11 +96,21 @@ def read_shared_rows(
     total = 0
     for members, created_at, part, *values in found:
         total += int(part or 0)
-        row = SnapshotRow(
-            **_NOTHING_OF_ITS_OWN, created_at_ms=created_at, **dict(zip(_SHARED_FIELDS, values, strict=True))
-        )
+        # here, and not in the statement as `_column` does: the records are few and the rows many
+        fields = dict(zip(_SHARED_FIELDS, map(_read_text, values), strict=True))
+        fields["status"] = fields["status"] or "unknown"
+        row = SnapshotRow(**_NOTHING_OF_ITS_OWN, created_at_ms=_clamp_time(created_at), **fields)
         rows.update(dict.fromkeys(json.loads(members) if isinstance(members, str) else members, row))
     return rows, total
+
+
+def _read_text(value: Any) -> Any:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+
+
+def _clamp_time(value: Any) -> int:
+    """Return the nearest moment of the years 1 to 9999; what is not a number is 1970."""
+    return int(min(max(value, MIN_TIMESTAMP), MAX_TIMESTAMP)) if isinstance(value, (int, float)) else 0
 
 
 def read_rows_of_other_times(
@@ -246,9 +255,10 @@ def read_oldest_rows(connection: Connection, database: Database) -> OldestRows:
     """
     table = database.table("workflow_status")
     final = ", ".join(f"'{status}'" for status in sorted(FINAL_STATUSES))
+    created_at = _clamp(database, "created_at")
     first, completed = (
         connection.execute(
-            text(f"SELECT created_at FROM {table} {where} ORDER BY created_at LIMIT 1")
+            text(f"SELECT {created_at} FROM {table} {where} ORDER BY created_at LIMIT 1")
         ).scalar()
         for where in ("", f"WHERE status IN ({final})")
     )
