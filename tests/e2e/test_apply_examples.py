@@ -271,9 +271,9 @@ def test_a_workflow_that_fails_is_told_and_recorded(cli: Cli, start_worker: Call
 
 
 def test_a_wait_that_ends_too_soon_says_so(cli: Cli, rows: Rows) -> None:
-    """No worker runs: everything is sent, nothing ends, exit 7; a later wait records the end."""
+    """No worker runs: everything is enqueued, nothing ends, exit 8; a later wait records the end."""
     shutil.copy(EXAMPLES / "manifest.json", cli.folder)
-    cli("apply", "manifest.json", "--wait", "--wait-timeout", "100ms", expect=7)
+    cli("apply", "manifest.json", "--wait", "--wait-timeout", "100ms", expect=8)
     assert set(rows.column("status").values()) == {"ENQUEUED"}
     assert all("status" not in entry for entry in cli.lock("manifest.lock.jsonl").values())
 

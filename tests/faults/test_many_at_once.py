@@ -11,7 +11,8 @@ from dbos import DBOSClient
 from fault_harness import COUNTS, THOROUGH, Apply, Batch, run_here
 
 WORKFLOWS, APPLIES = 400, 8
-OPTIONS = ("--chunk-size", 10, "--lock-timeout", "10m", "--retry-budget", "10m")
+ALLOW = ("--allow", "lockfile-missing")  # of the other targets
+OPTIONS = ("--chunk-size", 10, "--lock-timeout", "10m", "--retry-budget", "10m", *ALLOW)
 ROUNDS = 10 if THOROUGH else 1
 
 
@@ -27,7 +28,7 @@ def test_eight_applies_beside_a_client(database_url: str, make_batch: Callable[[
         stop.set()
         client.join()
         assert failures == []
-        assert run_here("apply", batch.path, "--database-url", database_url) == 0
+        assert run_here("apply", batch.path, "--database-url", database_url, *ALLOW) == 0
         batch.check_complete()
     COUNTS.append(f"{ROUNDS * APPLIES} applies at once beside a client; 0 lost, 0 doubled")
 

@@ -65,8 +65,8 @@ def entries(app: App) -> list[dict[str, Any]]:
     return found
 
 
-def manifest(*workflows: dict[str, Any]) -> str:
-    return json.dumps({"version": 1, "name": "probes", "workflows": workflows})
+def manifest(name: str, *workflows: dict[str, Any]) -> str:
+    return json.dumps({"version": 1, "name": name, "workflows": workflows})
 
 
 @pytest.mark.sdks("python", databases=["postgresql"])
@@ -80,7 +80,7 @@ def test_arguments_and_names(
         together = [entry]
         if entry is probes[-1]:  # the order of a manifest is the order of the queue
             together.insert(0, {**probes[-2], "id": "bad-neighbour"})
-        (tmp_path / f"{entry['id']}.yaml").write_text(manifest(*together))
+        (tmp_path / f"{entry['id']}.yaml").write_text(manifest(entry["id"], *together))
         cli("apply", f"{entry['id']}.yaml", *legacy)
         wait_until(
             lambda entry=entry: rows.column("status")[entry["id"]] != "ENQUEUED", lambda e=entry: str(e)
@@ -96,7 +96,7 @@ def test_arguments_and_names(
         wait_until(
             lambda: FINAL.issuperset(rows.column("status").values()) or time.monotonic() > give_up,
         )
-    (tmp_path / "all.yaml").write_text(manifest(*probes))
+    (tmp_path / "all.yaml").write_text(manifest("all", *probes))
     found = cli("status", "all.yaml", "-o", "json").json()["workflows"]
     for name, workflow in zip(PROBES, found, strict=True):
         seen = {"status": workflow["status"]}
