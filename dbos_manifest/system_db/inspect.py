@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from .connect import Database
+from .read import decode_text
 
 WRITTEN = ("workflow_status", "workflow_input")
 READ = ("workflow_output", "queues", "application_versions", "dbos_migrations", "workflow_schedules")
@@ -74,7 +75,7 @@ def read_newest_versions(connection: Connection, database: Database) -> list[Reg
     )
     newest: dict[str | None, RegisteredVersion] = {}
     for name, application in rows:
-        newest.setdefault(application, RegisteredVersion(name, application))
+        newest.setdefault(application, RegisteredVersion(decode_text(name), decode_text(application)))
     return list(newest.values())
 
 

@@ -97,14 +97,15 @@ def read_shared_rows(
     for members, created_at, part, *values in found:
         total += int(part or 0)
         # here, and not in the statement as `_column` does: the records are few and the rows many
-        fields = dict(zip(_SHARED_FIELDS, map(_read_text, values), strict=True))
+        fields = dict(zip(_SHARED_FIELDS, map(decode_text, values), strict=True))
         fields["status"] = fields["status"] or "unknown"
         row = SnapshotRow(**_NOTHING_OF_ITS_OWN, created_at_ms=_clamp_time(created_at), **fields)
         rows.update(dict.fromkeys(json.loads(members) if isinstance(members, str) else members, row))
     return rows, total
 
 
-def _read_text(value: Any) -> Any:
+def decode_text(value: Any) -> Any:
+    """Decode a stored text: SQLite may have bytes in its place."""
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
 
 
@@ -296,7 +297,8 @@ def read_queues(connection: Connection, database: Database) -> dict[str, QueueRo
     owner = "application_name" if "application_name" in columns else "NULL"
     flag = "partition_queue" if "partition_queue" in columns else "NULL"
     rows = connection.execute(text(f"SELECT name, {owner}, {flag}, {newer} FROM {database.table('queues')}"))
-    return {row[0]: QueueRow(row[0], row[1], _partitioned(row[2], row[3])) for row in rows}
+    named = ((decode_text(row[0]), decode_text(row[1]), row[2], row[3]) for row in rows if row[0] is not None)
+    return {name: QueueRow(name, owner, _partitioned(older, newer)) for name, owner, older, newer in named}
 
 
 def _partitioned(older: Any, newer: Any) -> bool | None:
@@ -317,7 +319,8 @@ def _read_if_allowed(connection: Connection, statement: str) -> frozenset[str] |
     """The values of a statement's one column; None where the role may not read them: they are hints only."""
     try:
         with connection.begin_nested():
-            return frozenset(row[0] for row in connection.execute(text(statement)))
+            rows = connection.execute(text(statement))
+            return frozenset(decode_text(row[0]) for row in rows if row[0] is not None)
     except ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
             raise
@@ -332,7 +335,8 @@ def read_known_names(connection: Connection, database: Database, names: Collecti
     """
     table = database.table("workflow_status")
     newest = f"SELECT name FROM {table} ORDER BY created_at DESC LIMIT {NEWEST_ROWS}"
-    seen = {row[0] for row in connection.execute(text(f"SELECT DISTINCT name FROM ({newest}) newest"))}
+    found = connection.execute(text(f"SELECT DISTINCT name FROM ({newest}) newest"))
+    seen = {decode_text(row[0]) for row in found}
     if "workflow_name" in database.layout.columns.get("workflow_schedules", frozenset()):
         statement = f"SELECT workflow_name FROM {database.table('workflow_schedules')}"
         seen |= _read_if_allowed(connection, statement) or frozenset()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,17 @@ PREPARE = [
     "INSERT INTO workflow_output(workflow_uuid, error, retention_timestamp) "
     'VALUES (\'c\', \'{"name":"E","message":"m"}\', 1)',
     "INSERT INTO queues(queue_id, name) VALUES ('1', 'q')",
+    "INSERT INTO application_versions(version_id, version_name, version_timestamp, created_at) "
+    "VALUES ('1', 'v', 1, 1)",
+    "INSERT INTO workflow_schedules(schedule_id, schedule_name, workflow_name, schedule, context, status) "
+    "VALUES ('1', 's', 'f', '* * * * *', '{}', 'ACTIVE')",
 ]
-TABLES = ("workflow_status", "workflow_output", "workflow_input", "queues")
+TABLES = ("workflow_status", "workflow_output", "workflow_input")
+NAMES = {
+    "queues": ["name", "application_name", "partition_queue", "concurrency"],
+    "application_versions": ["version_name", "application_name", "version_timestamp"],
+    "workflow_schedules": ["workflow_name", "schedule_name"],
+}
 DEEP = "[" * 900 + "]" * 900
 TEXTS = [
     "''", "'abc'", "'NaN'", "'[NaN]'", "'1e400'", "'{\"name\":{},\"message\":NaN}'", "'\"\\ud800\"'",
@@ -123,6 +133,20 @@ def test_any_value_in_any_column(run: Cli, folder: Path, sqlite_url: str) -> Non
             check(done, words, f"{table}.{column} = {value[:40]}")
             tried += 1
     assert tried > 200
+
+
+@pytest.mark.parametrize("value", ["''", *ANYTHING])
+def test_any_name_of_a_queue_version_or_schedule(run: Cli, folder: Path, sqlite_url: str, value: str) -> None:
+    """Preflight and doctor compare with them, sort them and list them."""
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as database:
+        for statement in PREPARE[-3:]:
+            database.execute(statement)
+        for table, names in NAMES.items():
+            for name in names:
+                with suppress(sqlite3.IntegrityError):  # a name is never NULL
+                    database.execute(f"UPDATE {table} SET {name} = {value}")
+    for words in (["plan", "k.yaml"], ["plan", "k.yaml", "-o", "json"], ["doctor"], ["doctor", "-o", "json"]):
+        check(run(*words, "--database-url", sqlite_url), words, value)
 
 
 @pytest.mark.parametrize("value", [*TEXTS, "NULL"], ids=lambda value: value[:20])
