@@ -13,6 +13,11 @@ from fault_harness import Apply, Batch, run_here
 WORKFLOWS = 1000
 
 
+def _heed_hangups() -> None:
+    """Undo `nohup`, under which the tests themselves may run."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP], [signal.SIGINT] * 2])
 def test_interrupts(
     database_url: str, make_batch: Callable[[str, int], Batch], signals: list[signal.Signals]
@@ -20,7 +25,7 @@ def test_interrupts(
     code = 0
     for attempt in range(20):
         batch = make_batch(f"stopped{attempt}", WORKFLOWS)
-        apply = Apply(batch, database_url, "--chunk-size", 1)
+        apply = Apply(batch, database_url, "--chunk-size", 1, preexec_fn=_heed_hangups)
         apply.wait_for_rows(1)
         for number in signals:
             apply.process.send_signal(number)
