@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, NamedTuple
 
 import pytest
@@ -252,9 +253,16 @@ def test_a_workflow_that_fails_is_told_and_recorded(cli: Cli, start_worker: Call
     """`--wait` ends with 7, shows the error's message, and the lockfile has the status."""
     manifest = cli.folder / "totals.yaml"
     manifest.write_text(
-        "version: 1\nname: totals\napplication: orders\nruntime: python\ndefaults: {queue: etl}\n"
-        "workflows:\n- {id: totals-wrong, workflow: check_totals, args: [3, 2]}\n"
-        "- {id: totals-right, workflow: check_totals, args: [3, 3]}\n"
+        dedent("""\
+            version: 1
+            name: totals
+            application: orders
+            runtime: python
+            defaults: {queue: etl, workflow: check_totals}
+            workflows:
+              - {id: totals-wrong, args: [3, 2]}
+              - {id: totals-right, args: [3, 3]}
+        """)
     )
     start_worker()
     done = cli("apply", manifest, *WAIT, expect=7)

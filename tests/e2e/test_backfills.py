@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from dbos import DBOSClient
@@ -165,9 +166,18 @@ def test_the_plan_says_what_a_person_expects(cli: Cli, edit: str) -> None:
 def test_only_what_failed_is_run_again_under_new_ids(cli: Cli, start_worker: Callable[..., Worker]) -> None:
     """Ids never run twice: a run number in the id makes new ones, for those alone that failed."""
     (cli.folder / "totals.yaml").write_text(
-        "version: 1\nname: totals\napplication: orders\nvars: {run: 1, actual: 2}\nworkflows:\n"
-        "- workflow: check_totals\n  queue: etl\n  id: 'totals-${{ n }}-${{ vars.run }}'\n"
-        "  matrix: {n: [1, 2, 3]}\n  args: ['${{ n }}', '${{ vars.actual }}']\n"
+        dedent("""\
+            version: 1
+            name: totals
+            application: orders
+            vars: {run: 1, actual: 2}
+            workflows:
+              - workflow: check_totals
+                queue: etl
+                id: "totals-${{ n }}-${{ vars.run }}"
+                matrix: {n: [1, 2, 3]}
+                args: ["${{ n }}", "${{ vars.actual }}"]
+        """)
     )
     start_worker()
     cli("apply", "totals.yaml", *WAIT, expect=7)

@@ -38,15 +38,20 @@ def blocked_twice(engine: sa.Engine) -> Iterator[None]:
             with engine.connect() as connection:
                 return bool(connection.execute(sa.text(WAITING), {"by": pid}).scalar_one())
 
+        ended = threading.Event()
+
         def release() -> None:
             for waits in (True, False, True):
-                wait_until(lambda waits=waits: someone_waits() is waits, every_s=0.01)
+                wait_until(lambda waits=waits: someone_waits() is waits or ended.is_set(), every_s=0.01)
             blocker.rollback()
 
         thread = threading.Thread(target=release)
         thread.start()
-        yield
-        thread.join()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
 
 def set_for_all(engine: sa.Engine, setting: str) -> None:
