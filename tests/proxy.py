@@ -91,7 +91,8 @@ class CuttingProxy:
             _close(client)  # before the server can answer
             if self._deliver:
                 server.sendall(message)
-                server.shutdown(socket.SHUT_WR)
+                with suppress(OSError):  # the answer may be here already, and have ended the connection
+                    server.shutdown(socket.SHUT_WR)
             else:
                 _close(server)
             self._on_cut()
