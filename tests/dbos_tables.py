@@ -6,7 +6,7 @@ from dbos._serialization import DefaultSerializer
 from dbos._sys_db import SystemDatabase
 
 from dbos_manifest.system_db.write import NewRows, make_rows
-from dbos_manifest.workflows.batch import SpecBlock
+from dbos_manifest.workflows.batch import Batch
 from dbos_manifest.workflows.spec import WorkflowSpec
 
 
@@ -31,7 +31,7 @@ def rows_of(
 ) -> NewRows:
     """The rows of workflows as apply makes them, a millisecond apart."""
     return make_rows(
-        SpecBlock.of(specs),
+        Batch.of(specs),
         created_at_ms=[first_ms + place for place in range(len(specs))],
         now_ms=0,
         attributes=[attributes] * len(specs),

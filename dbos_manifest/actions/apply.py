@@ -19,7 +19,7 @@ from ..core.errors import (
     Refused,
 )
 from ..core.exit_codes import ExitCode, decide_exit_code
-from ..expansion.workflow_source import Batch
+from ..expansion.workflow_source import WorkflowSource
 from ..files.git_commit import read_git_commit
 from ..files.lockfile_slot import LockfileSlot
 from ..lockfile.journal import Journal
@@ -70,7 +70,7 @@ class Applied:
 class ApplyTarget(NamedTuple):
     """A manifest to apply, with what its files say."""
 
-    batch: Batch
+    source: WorkflowSource
     lock_path: Path
     commit: str | None  # of Git, for provenance
 
@@ -118,18 +118,18 @@ def apply_targets(
         on_database(database)
         if not options.locked:
             settings.retry().call(partial(check_writable, database))
-            for name in sorted(target.batch.name for target in targets):
+            for name in sorted(target.source.name for target in targets):
                 retry = settings.retry()
                 held.enter_context(apply_lock(database, name, options.lock_timeout_s, retry=retry))
         slots = [_Slot(target.lock_path, options, held) for target in targets]
         plans = []
-        for batch, path, _ in targets:
-            settle = settle_by(database, settings.retry(), batch.name, writing=not options.locked)
-            lockfile = load_lockfile(path, batch.name, database.fingerprint, settle)
+        for source, path, _ in targets:
+            settle = settle_by(database, settings.retry(), source.name, writing=not options.locked)
+            lockfile = load_lockfile(path, source.name, database.fingerprint, settle)
             overrides, size = options.overrides, options.chunk_size
             if options.legacy_inputs:
                 overrides = overrides._replace(allow=overrides.allow | {WORKER_BEHIND_SCHEMA})
-            plans.append(make_plan(database, batch, lockfile, path, settings, overrides, size, on_changes))
+            plans.append(make_plan(database, source, lockfile, path, settings, overrides, size, on_changes))
         on_plans(plans)
         _refuse_or_go_on(plans, options)
         writing = [plan for plan in plans if plan.to_send or plan.lock.changed]
@@ -310,7 +310,7 @@ def wait_for_results(
     with blame_partly(results), connect(settings) as database:
         for applied in results:
             left_alone = applied.plan.left_alone
-            ids = (spec.id for spec in applied.plan.batch.specs() if spec.id not in left_alone)
+            ids = (spec.id for spec in applied.plan.source.specs() if spec.id not in left_alone)
             applied.wait = wait_for_workflows(
                 database, ids, retry=settings.retry(), pause=pause, on_progress=on_progress
             )

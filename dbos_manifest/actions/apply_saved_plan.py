@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..core.errors import Refused
-from ..expansion.workflow_source import FIRST_BYTES, Batch
+from ..expansion.workflow_source import FIRST_BYTES, WorkflowSource
 from ..files.bundled import read_schema
 from ..files.manifests import FileReader
 from ..plan.saved_plan import PlanHeader, PlannedManifest, PlanWriter, SavedPlan
@@ -30,11 +30,11 @@ def begin_plan(
     """Write the first line: the facts that the plan rests on, and where its results will go."""
     planned = [
         PlannedManifest(
-            target.batch.name,
-            target.batch.file,
+            target.source.name,
+            target.source.file,
             str(target.lock_path),
-            target.batch.complete,
-            dict(target.batch.queues),
+            target.source.complete,
+            dict(target.source.queues),
             target.commit,
         )
         for target in find_targets(manifests, lockfiles, commit)
@@ -62,17 +62,17 @@ class PlannedApply:
 
     def targets(self) -> list[ApplyTarget]:
         return [
-            ApplyTarget(batch, Path(batch.planned.lockfile), batch.planned.commit)
-            for batch in self.plan.batches
+            ApplyTarget(source, Path(source.planned.lockfile), source.planned.commit)
+            for source in self.plan.sources
         ]
 
     def check_database(self, database: Database) -> None:
         """Raises: Refused for another database."""
         self.plan.check_database(database.fingerprint)
 
-    def add(self, batch: Batch, changes: Changes) -> None:
+    def add(self, source: WorkflowSource, changes: Changes) -> None:
         names = [manifest.name for manifest in self.plan.header.manifests]
-        self._checks[names.index(batch.name)].add(changes)
+        self._checks[names.index(source.name)].add(changes)
 
     def check_plans(self, plans: Sequence[ManifestPlan]) -> None:
         """Raises: Refused when a workflow is no longer in the state that it was planned in."""

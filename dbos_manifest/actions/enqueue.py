@@ -24,7 +24,7 @@ from ..system_db.read import read_clock_ms, read_deduplication_holders, read_sna
 from ..system_db.retry import Retry, classify, describe_error
 from ..system_db.transactions import Doubt, begin_writing, read_fate
 from ..system_db.write import NewRows, Prepared, RowsRejected, insert_rows, make_rows, prepare_rows
-from ..workflows.batch import SpecBlock, digest_block, digest_spec, resize_blocks, split_heavy
+from ..workflows.batch import Batch, digest_batch, digest_spec, resize_batches, split_heavy
 from ..workflows.spec import WorkflowSpec
 from .plan import ManifestPlan, record_existing
 from .prefetch import work_ahead
@@ -73,7 +73,7 @@ class SendOutcome:
 class Chunk(NamedTuple):
     """Workflows that go to the database together, all that takes no database being done."""
 
-    block: SpecBlock
+    batch: Batch
     prepared: Prepared
     lines: list[str]  # for the lockfile, once the rows are there
 
@@ -149,7 +149,7 @@ def send_manifest(
         for chunk, sent in chunks:
             if not sent:
                 break
-            done += len(chunk.block)
+            done += len(chunk.batch)
             on_progress(Progress(plan.name, done, plan.to_send))
 
 
@@ -183,33 +183,33 @@ class _Sender:
     def chunks(self) -> Iterator[Chunk]:
         times = CreationTimes(self.now_ms, self.plan.newest_queued_ms, self.plan.to_send)
         done = 0
-        for block in split_heavy(resize_blocks(self._wanted(), self.options.chunk_size)):
-            yield self._make_chunk(block, times.of(done, done + len(block)))
-            done += len(block)
+        for batch in split_heavy(resize_batches(self._wanted(), self.options.chunk_size)):
+            yield self._make_chunk(batch, times.of(done, done + len(batch)))
+            done += len(batch)
 
-    def _wanted(self) -> Iterator[SpecBlock]:
+    def _wanted(self) -> Iterator[Batch]:
         decisions, done = self.plan.decisions, 0
-        for block in self.plan.batch.blocks(self.options.chunk_size):
-            mask = decisions[done : done + len(block)]
-            done += len(block)
-            assert len(mask) == len(block), "a manifest always has the same workflows"
+        for batch in self.plan.source.batches(self.options.chunk_size):
+            mask = decisions[done : done + len(batch)]
+            done += len(batch)
+            assert len(mask) == len(batch), "a manifest always has the same workflows"
             if 0 not in mask:
-                yield block
+                yield batch
             elif 1 in mask:
-                yield block.pick(mask)
+                yield batch.pick(mask)
 
-    def _make_chunk(self, block: SpecBlock, created_at_ms: list[int]) -> Chunk:
+    def _make_chunk(self, batch: Batch, created_at_ms: list[int]) -> Chunk:
         rows = make_rows(
-            block,
+            batch,
             created_at_ms=created_at_ms,
             now_ms=self.now_ms,
-            attributes=convert(block.columns["attributes"], self._mark),
+            attributes=convert(batch.columns["attributes"], self._mark),
             creator_xid=self.run.run_id,
         )
         lines = self.plan.lock.spell_new(
-            block.ids, block.columns["workflow"], digest_block(block), created_at_ms
+            batch.ids, batch.columns["workflow"], digest_batch(batch), created_at_ms
         )
-        return Chunk(block, self._prepare(rows), lines)
+        return Chunk(batch, self._prepare(rows), lines)
 
     def _prepare(self, rows: NewRows) -> Prepared:
         return prepare_rows(self.database, rows, legacy_inputs=self.run.legacy_inputs)
@@ -286,7 +286,7 @@ class _Sender:
 
     def _insert(self, connection: Connection, chunk: Chunk, sent: _Sent) -> None:
         """Insert a chunk; on a data error halve it until the rows at fault stand alone."""
-        count = len(chunk.block)
+        count = len(chunk.batch)
         try:
             with connection.begin_nested():
                 inserted = insert_rows(
@@ -299,7 +299,7 @@ class _Sender:
             if classify(error) != "data":
                 raise
             if count == 1:
-                self._note_fault(connection, chunk.block[0], error, sent)
+                self._note_fault(connection, chunk.batch[0], error, sent)
             else:
                 for start, stop in ((0, count // 2), (count // 2, count)):
                     self._insert(connection, self._cut(chunk, start, stop), sent)
@@ -310,17 +310,17 @@ class _Sender:
 
     def _reject(self, connection: Connection, chunk: Chunk, rejected: set[str], sent: _Sent) -> None:
         """Name the rows that the database did not keep, and insert the others."""
-        for spec in chunk.block:
+        for spec in chunk.batch:
             if spec.id in rejected:
                 sent.faults.append(RowFault(spec, DROPPED))
-        mask = bytes(workflow_id not in rejected for workflow_id in chunk.block.ids)
+        mask = bytes(workflow_id not in rejected for workflow_id in chunk.batch.ids)
         if 1 in mask:
             rows, lines = chunk.prepared.rows.pick(mask), [*compress(chunk.lines, mask)]
-            self._insert(connection, Chunk(chunk.block.pick(mask), self._prepare(rows), lines), sent)
+            self._insert(connection, Chunk(chunk.batch.pick(mask), self._prepare(rows), lines), sent)
 
     def _cut(self, chunk: Chunk, start: int, stop: int) -> Chunk:
         rows = chunk.prepared.rows.cut(start, stop)
-        return Chunk(chunk.block.cut(start, stop), self._prepare(rows), chunk.lines[start:stop])
+        return Chunk(chunk.batch.cut(start, stop), self._prepare(rows), chunk.lines[start:stop])
 
     def _note_fault(self, connection: Connection, spec: WorkflowSpec, error: DBAPIError, sent: _Sent) -> None:
         reason = describe_error(error)
@@ -336,11 +336,11 @@ class _Sender:
 
     def _look_at_present(self, connection: Connection, chunk: Chunk, inserted: set[str], sent: _Sent) -> None:
         """Rows that were there before ours: of an attempt whose answer was lost, or of another writer."""
-        ids = chunk.block.ids
+        ids = chunk.batch.ids
         places = [place for place, workflow_id in enumerate(ids) if workflow_id not in inserted]
         rows = read_snapshot(connection, self.database, [ids[place] for place in places])
         for place in places:
-            spec, row = chunk.block[place], rows.get(ids[place])
+            spec, row = chunk.batch[place], rows.get(ids[place])
             if row is None:
                 sent.faults.append(RowFault(spec, "another process removed its row meanwhile"))
             elif self._is_ours(row, chunk.prepared.rows, place):
@@ -358,7 +358,7 @@ class _Sender:
 
     def _lines(self, chunk: Chunk, sent: _Sent) -> dict[str, str]:
         """The lock entries of the rows that were inserted, by ID."""
-        ids, inserted = chunk.block.ids, sent.inserted
+        ids, inserted = chunk.batch.ids, sent.inserted
         lines = dict(zip(ids, chunk.lines, strict=True))
         if inserted.issuperset(ids):
             return lines
@@ -366,10 +366,10 @@ class _Sender:
 
     def _journal_lines(self, chunk: Chunk, sent: _Sent) -> list[str]:
         """Those, and the lock entries of equal rows of another writer that have none yet."""
-        if sent.inserted.issuperset(chunk.block.ids):
+        if sent.inserted.issuperset(chunk.batch.ids):
             return chunk.lines
         lines = [*self._lines(chunk, sent).values()]
-        for spec in chunk.block:
+        for spec in chunk.batch:
             row = sent.present.get(spec.id)
             if row is not None and spec.id not in self.plan.lock:
                 entry = LockEntry(spec.id, spec.workflow, digest_spec(spec), row.created_at_ms, "existing")
@@ -383,7 +383,7 @@ class _Sender:
             self.plan.lock.put(lines)
             self.outcome.enqueued += len(lines)
         if sent.present:
-            for spec in chunk.block:
+            for spec in chunk.batch:
                 if spec.id in sent.present:
                     created_at_ms = sent.present[spec.id].created_at_ms
                     record_existing(self.plan.lock, spec, digest_spec(spec), created_at_ms)
@@ -394,7 +394,7 @@ class _Sender:
 
 
 def _created_at(chunk: Chunk) -> Iterator[tuple[str, int]]:
-    return zip(chunk.block.ids, chunk.prepared.rows.columns["created_at"], strict=True)
+    return zip(chunk.batch.ids, chunk.prepared.rows.columns["created_at"], strict=True)
 
 
 def _refuse_atomic(plan: ManifestPlan, faults: list[RowFault]) -> Refused:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..core.diagnostic import Diagnostic, make_diagnostic
 from ..core.errors import ManifestToolError
-from ..expansion.workflow_source import Batch
+from ..expansion.workflow_source import WorkflowSource
 from ..files.lockfile_slot import LOCKFILE_SUFFIX, find_lockfiles, open_lockfile
 from ..lockfile.entry import LockHeader, check_header, decode_line
 from ..lockfile.fingerprint import find_contradiction
@@ -22,19 +22,19 @@ _GENERATED = re.compile(r"(.+)-[0-9a-f]{20}", re.DOTALL)
 _LINES_READ = 100  # of a lockfile, in search of its header
 
 
-def find_other_lockfile(batch: Batch, path: Path, fingerprint: str) -> Diagnostic | None:
+def find_other_lockfile(source: WorkflowSource, path: Path, fingerprint: str) -> Diagnostic | None:
     """Look for a lockfile of this manifest and database, where there is none at its path."""
-    folders = dict.fromkeys([path.parent, Path(batch.file).parent])
+    folders = dict.fromkeys([path.parent, Path(source.file).parent])
     for other in (found for folder in folders for found in find_lockfiles(folder)):
         header = _read_header(other)
-        if header is None or header.manifest != batch.name:
+        if header is None or header.manifest != source.name:
             continue
         if find_contradiction(header.database, fingerprint) is None:
             return make_diagnostic(
                 LOCKFILE_MISSING,
                 f"there is no lockfile `{path}`, but `{other}` belongs to this manifest and database",
                 ("name",),
-                help=f"run the command with {_option_for(batch, other)}; "
+                help=f"run the command with {_option_for(source, other)}; "
                 f"--allow {LOCKFILE_MISSING} begins another lockfile",
             )
     return None
@@ -48,15 +48,15 @@ def _read_header(path: Path) -> LockHeader | None:
     return None
 
 
-def _option_for(batch: Batch, lockfile: Path) -> str:
+def _option_for(source: WorkflowSource, lockfile: Path) -> str:
     name = lockfile.name.removesuffix(LOCKFILE_SUFFIX)
-    for stem in (Path(batch.file).stem, batch.name):
+    for stem in (Path(source.file).stem, source.name):
         if name.startswith(f"{stem}."):
             return f"`--target {name[len(stem) + 1 :]}`"
     return f"`--lockfile {lockfile}`"
 
 
-def find_renamed(batch: Batch, lock: Lockfile) -> Diagnostic | None:
+def find_renamed(source: WorkflowSource, lock: Lockfile) -> Diagnostic | None:
     """Look for workflows that the lockfile has under IDs generated from another name of the manifest.
 
     Cost:   the IDs are compared only where the lockfile has generated ones of another name.
@@ -65,7 +65,7 @@ def find_renamed(batch: Batch, lock: Lockfile) -> Diagnostic | None:
     prefixes = {match[1] for match in map(_GENERATED.fullmatch, ids) if match}
     doubled = 0
     first: tuple[str, str] | None = None
-    for name, spec in _former_names(batch, prefixes):
+    for name, spec in _former_names(source, prefixes):
         former = default_id(name, spec)
         if spec.id not in ids and former in ids:
             doubled += 1
@@ -84,14 +84,14 @@ def find_renamed(batch: Batch, lock: Lockfile) -> Diagnostic | None:
     )
 
 
-def _former_names(batch: Batch, prefixes: set[str]) -> Iterator[tuple[str, WorkflowSpec]]:
+def _former_names(source: WorkflowSource, prefixes: set[str]) -> Iterator[tuple[str, WorkflowSpec]]:
     """Yield the workflows with generated IDs, each with the other names that its ID may have begun with."""
     names: dict[str, list[str]] = {}  # by workflow
-    for spec in batch.specs() if prefixes else ():
+    for spec in source.specs() if prefixes else ():
         known = names.get(spec.workflow)
         if known is None:
             end = f"-{spec.workflow}"
             former = [prefix[: -len(end)] for prefix in sorted(prefixes) if prefix.endswith(end)]
-            known = names[spec.workflow] = [name for name in former if name and name != batch.name]
-        if known and spec.id == default_id(batch.name, spec):
+            known = names[spec.workflow] = [name for name in former if name and name != source.name]
+        if known and spec.id == default_id(source.name, spec):
             yield from ((name, spec) for name in known)

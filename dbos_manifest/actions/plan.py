@@ -13,11 +13,11 @@ from ..core.columns import convert, distinct
 from ..core.diagnostic import Diagnostic, Severity
 from ..core.errors import SchemaNotSupported
 from ..core.units import MAX_TIMESTAMP
-from ..expansion.workflow_source import Batch
+from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.entry import LockEntry
 from ..lockfile.lockfile import Lockfile, Recorded
 from ..plan.absence import OldestRows, find_absent
-from ..plan.comparison import compare_block
+from ..plan.comparison import compare_batch
 from ..plan.preflight import QueueCheck, Surroundings
 from ..plan.rows import QueueRow, SnapshotRow
 from ..plan.states import Change, Changes, Decision, Overrides, PlanSummary, State, decide, say_of_all
@@ -37,7 +37,7 @@ from ..system_db.read import (
 )
 from ..system_db.retry import Retry
 from ..system_db.write import options_without_column
-from ..workflows.batch import SpecBlock, digest_block, split_heavy
+from ..workflows.batch import Batch, digest_batch, split_heavy
 from ..workflows.spec import WorkflowSpec
 from .prefetch import read_ahead
 
@@ -60,7 +60,7 @@ class ManifestPlan:
             workflows are a megabyte and the second pass, expanding again, knows what to send.
     """
 
-    batch: Batch
+    source: WorkflowSource
     lock: Lockfile
     database: str = ""  # as messages name it
     target: str | None = None
@@ -75,22 +75,22 @@ class ManifestPlan:
 
     @property
     def name(self) -> str:
-        return self.batch.name
+        return self.source.name
 
     @property
     def file(self) -> str:
-        return self.batch.file
+        return self.source.file
 
     @property
     def to_send(self) -> int:
         return self.decisions.count(1)
 
-    def take(self, changes: Changes, overrides: Overrides) -> list[SpecBlock]:
+    def take(self, changes: Changes, overrides: Overrides) -> list[Batch]:
         """Decide what to do about the next workflows of the manifest, and count them.
 
         Shape:  those to send, by what is to be said of them.
         """
-        to_send: list[SpecBlock] = []
+        to_send: list[Batch] = []
 
         def decided(change: Change) -> Decision:
             return decide(change, overrides)
@@ -98,8 +98,8 @@ class ManifestPlan:
         for alike in changes.alike:
             decision = decided(alike.first)
             self.summary.add(alike, decision)
-            if decision is Decision.SEND and alike.block is not None:
-                to_send.append(alike.block)
+            if decision is Decision.SEND and alike.batch is not None:
+                to_send.append(alike.batch)
             elif alike.first.state is not State.UNCHANGED:
                 self.left_alone.update(alike.ids)
             if decision is Decision.REFUSE:
@@ -128,7 +128,7 @@ class ManifestPlan:
 
 def make_manifest_plan(
     database: Database,
-    batch: Batch,
+    source: WorkflowSource,
     lock: Lockfile,
     *,
     retry: Retry,
@@ -144,13 +144,13 @@ def make_manifest_plan(
     Raises: SchemaNotSupported naming the entry when a workflow to send sets an option that this
             database has no column for.
     """
-    plan = ManifestPlan(batch, lock, database.description)
+    plan = ManifestPlan(source, lock, database.description)
     locked, known = 0, len(lock.ids())  # known before this plan adds what it finds
     queues, now_ms = retry.call(lambda: _read_surroundings(database))
-    check = QueueCheck(queues, batch.queues, now_ms=now_ms)
+    check = QueueCheck(queues, source.queues, now_ms=now_ms)
     unstorable = options_without_column(database.layout)
-    blocks = split_heavy(batch.blocks(chunk_size))
-    chunks = (_Asked.of(block, None if verify else lock) for block in blocks)
+    batches = split_heavy(source.batches(chunk_size))
+    chunks = (_Asked.of(batch, None if verify else lock) for batch in batches)
 
     def read(asked: _Asked) -> _Found:
         return retry.call(partial(_read_rows, database, asked))
@@ -159,10 +159,10 @@ def make_manifest_plan(
 
     with read_ahead(database, read, chunks) as pairs:
         for asked, found in pairs:
-            block = asked.block
-            locked += sum(map(lock.ids().__contains__, block.ids)) if known else 0
-            absent = find_absent(lock, block.ids, found.rows, read_oldest) if known else {}
-            changes = compare_block(block, found.rows, absent, found.holders)
+            batch = asked.batch
+            locked += sum(map(lock.ids().__contains__, batch.ids)) if known else 0
+            absent = find_absent(lock, batch.ids, found.rows, read_oldest) if known else {}
+            changes = compare_batch(batch, found.rows, absent, found.holders)
             for sent in plan.take(changes, overrides):
                 check.add(sent)
                 _check_storable(sent, unstorable)
@@ -170,24 +170,24 @@ def make_manifest_plan(
                 _record_existing(lock, changes, found.rows)
             on_changes(changes)
             plan.newest_queued_ms = max(plan.newest_queued_ms, _newest_queued_ms(found.rows))
-    for orphan in find_orphans(batch, lock, known - locked):
+    for orphan in find_orphans(source, lock, known - locked):
         plan.summary.add(orphan.alike[0])
         on_changes(orphan)
     seen = retry.call(partial(_read_around, database, check))
     plan.waiting_behind = seen.waiting_behind
     findings = check.findings(seen)
     plan.findings = [
-        replace(finding, path=batch.written_at(finding.path, None))
+        replace(finding, path=source.written_at(finding.path, None))
         for finding in findings
         if finding.code not in overrides.allow
     ]
     return plan
 
 
-def _check_storable(block: SpecBlock, unstorable: list[tuple[str, str]]) -> None:
+def _check_storable(batch: Batch, unstorable: list[tuple[str, str]]) -> None:
     """Raises: SchemaNotSupported for an option that the database has no column for."""
-    if any(block.sets(field) for field, _ in unstorable):
-        for spec in block:
+    if any(batch.sets(field) for field, _ in unstorable):
+        for spec in batch:
             if missing := [option for field, option in unstorable if getattr(spec, field) is not None]:
                 raise SchemaNotSupported(
                     f"workflows[{spec.entry}] ({spec.id}) sets {', '.join(missing)}, "
@@ -198,9 +198,9 @@ def _check_storable(block: SpecBlock, unstorable: list[tuple[str, str]]) -> None
 
 def _record_existing(lock: Lockfile, changes: Changes, rows: Mapping[str, SnapshotRow]) -> None:
     """Record those whose rows were read one by one: the lockfile does not have them as they are."""
-    for first, block, _ in changes.alike:
-        if first.state is State.UNCHANGED and block is not None:
-            for spec, digest in zip(block, digest_block(block), strict=True):
+    for first, batch, _ in changes.alike:
+        if first.state is State.UNCHANGED and batch is not None:
+            for spec, digest in zip(batch, digest_batch(batch), strict=True):
                 if not (row := rows[spec.id]).shared:
                     record_existing(lock, spec, digest, row.created_at_ms)
 
@@ -211,11 +211,11 @@ def _newest_queued_ms(rows: Mapping[str, SnapshotRow]) -> int:
     return max((time for time in times if time < MAX_TIMESTAMP), default=0)  # a later one is in another unit
 
 
-def find_orphans(batch: Batch, lock: Lockfile, count: int) -> Iterator[Changes]:
+def find_orphans(source: WorkflowSource, lock: Lockfile, count: int) -> Iterator[Changes]:
     """The lockfile's entries that the manifest has no longer; looked for only when there are some."""
-    if not count or not batch.complete:
+    if not count or not source.complete:
         return
-    for orphan in sorted(set(lock.ids()).difference(spec.id for spec in batch.specs())):
+    for orphan in sorted(set(lock.ids()).difference(spec.id for spec in source.specs())):
         entry = lock.entry(orphan)
         workflow = entry.workflow if entry is not None else None
         yield say_of_all(Change(orphan, workflow, None, State.ORPHANED, None), None)
@@ -250,15 +250,15 @@ def _read_surroundings(database: Database) -> tuple[dict[str, QueueRow], int]:
 class _Asked(NamedTuple):
     """Workflows, and those of them that the lockfile vouches for."""
 
-    block: SpecBlock
+    batch: Batch
     lock: Lockfile | None
     recorded: Recorded
 
     @classmethod
-    def of(cls, block: SpecBlock, lock: Lockfile | None) -> _Asked:
-        if lock is None or lock.ids().isdisjoint(block.ids):
-            return cls(block, None, Recorded(frozenset(), 0))
-        return cls(block, lock, lock.find_recorded(block.ids, digest_block(block)))
+    def of(cls, batch: Batch, lock: Lockfile | None) -> _Asked:
+        if lock is None or lock.ids().isdisjoint(batch.ids):
+            return cls(batch, None, Recorded(frozenset(), 0))
+        return cls(batch, lock, lock.find_recorded(batch.ids, digest_batch(batch)))
 
 
 class _Found(NamedTuple):
@@ -268,9 +268,9 @@ class _Found(NamedTuple):
 
 
 def _read_rows(database: Database, asked: _Asked) -> _Found:
-    block, recorded = asked.block, asked.recorded.ids
+    batch, recorded = asked.batch, asked.recorded.ids
     with database.reading() as connection:
-        ids = [workflow_id for workflow_id in block.ids if workflow_id not in recorded]
+        ids = [workflow_id for workflow_id in batch.ids if workflow_id not in recorded]
         rows = read_snapshot(connection, database, ids) if ids else {}
         has_own = bool(rows)
         if asked.lock is not None and recorded:
@@ -282,11 +282,11 @@ def _read_rows(database: Database, asked: _Asked) -> _Found:
                 others = read_rows_of_other_times(connection, database, asked.lock.enqueued_at(shared))
                 rows |= others
                 has_own = has_own or bool(others)
-        if not block.sets("deduplication_id"):
+        if not batch.sets("deduplication_id"):
             return _Found(rows, has_own, {})
         pairs = [
             (queue, key)
-            for workflow_id, queue, key in zip(*map(block.columns.__getitem__, _HELD_BY), strict=True)
+            for workflow_id, queue, key in zip(*map(batch.columns.__getitem__, _HELD_BY), strict=True)
             if key is not None and workflow_id not in rows
         ]
         holders = read_deduplication_holders(connection, database, pairs) if pairs else {}

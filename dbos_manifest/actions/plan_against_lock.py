@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..expansion.workflow_source import Batch
+from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.lockfile import Lockfile
 from ..plan.states import Change, Changes, Overrides, State, make_change, say_of_each
-from ..workflows.batch import SpecBlock, digest_block
+from ..workflows.batch import Batch, digest_batch
 from ..workflows.spec import WorkflowSpec
 from .plan import ManifestPlan, find_orphans
 
@@ -15,35 +15,35 @@ CHUNK_SIZE = 10_000
 
 
 def make_offline_plan(
-    batch: Batch, lock: Lockfile, overrides: Overrides, on_changes: Callable[[Changes], None]
+    source: WorkflowSource, lock: Lockfile, overrides: Overrides, on_changes: Callable[[Changes], None]
 ) -> ManifestPlan:
     """What applying would do if the database held just what the lockfile says.
 
     Shape:  an entry with another digest is drift of unknown fields; nothing is in conflict, nothing vanished.
     """
-    plan = ManifestPlan(batch, lock)
+    plan = ManifestPlan(source, lock)
     locked = 0
-    for block in batch.blocks(CHUNK_SIZE):
-        locked += sum(map(lock.ids().__contains__, block.ids))
-        changes = _compare(block, lock)
+    for batch in source.batches(CHUNK_SIZE):
+        locked += sum(map(lock.ids().__contains__, batch.ids))
+        changes = _compare(batch, lock)
         plan.take(changes, overrides)
         on_changes(changes)
-    for orphan in find_orphans(batch, lock, len(lock.ids()) - locked):
+    for orphan in find_orphans(source, lock, len(lock.ids()) - locked):
         plan.summary.add(orphan.alike[0])
         on_changes(orphan)
     return plan
 
 
-def _compare(block: SpecBlock, lock: Lockfile) -> Changes:
+def _compare(batch: Batch, lock: Lockfile) -> Changes:
     known: dict[object, Change] = {}
     changes = []
-    for place, (workflow_id, digest) in enumerate(zip(block.ids, digest_block(block), strict=True)):
+    for place, (workflow_id, digest) in enumerate(zip(batch.ids, digest_batch(batch), strict=True)):
         entry = lock.entry(workflow_id)
         key = None if entry is None else (entry.digest == digest, entry.status)
         if key not in known:
-            known[key] = _make_change(block[place], key)
+            known[key] = _make_change(batch[place], key)
         changes.append(known[key])
-    return say_of_each(block, changes)
+    return say_of_each(batch, changes)
 
 
 def _make_change(spec: WorkflowSpec, found: tuple[bool, str | None] | None) -> Change:

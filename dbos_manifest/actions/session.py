@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..core.columns import read_chunks
 from ..core.diagnostic import Diagnostic
 from ..core.errors import UsageError
-from ..expansion.workflow_source import Batch
+from ..expansion.workflow_source import WorkflowSource
 from ..files.journal_file import journal_path, open_journal
 from ..files.lockfile_slot import open_lockfile, resolve_lockfile
 from ..lockfile.journal import Settle, Transaction, adopt_journal, trust
@@ -54,7 +54,7 @@ class LockfileSettings(NamedTuple):
     target: str | None = None
 
 
-ChangeSink = Callable[[Batch, Changes], None]
+ChangeSink = Callable[[WorkflowSource, Changes], None]
 
 
 def connect(settings: DatabaseSettings) -> Database:
@@ -220,7 +220,7 @@ def _from_stdin(manifests: Sequence[LoadedManifest]) -> bool:
 
 def make_plan(
     database: Database,
-    batch: Batch,
+    source: WorkflowSource,
     lock: Lockfile | None,
     path: Path | None,
     settings: DatabaseSettings,
@@ -231,20 +231,20 @@ def make_plan(
     """Compare one manifest with the database; `lock` is None where there is no lockfile at `path` yet."""
     plan = make_manifest_plan(
         database,
-        batch,
-        lock or new_lockfile(batch.name, database.fingerprint),
+        source,
+        lock or new_lockfile(source.name, database.fingerprint),
         retry=settings.retry(),
         overrides=overrides,
         chunk_size=chunk_size or CHUNK_SIZES[database.dialect],
         verify=settings.verify,
-        on_changes=partial(on_changes, batch),
+        on_changes=partial(on_changes, source),
     )
     found: list[Diagnostic | None] = []
     if lock is None and path is not None:
-        found.append(find_other_lockfile(batch, path, database.fingerprint))
-    others = plan.summary.count(State.ORPHANED) or not batch.complete  # entries that these workflows are not
+        found.append(find_other_lockfile(source, path, database.fingerprint))
+    others = plan.summary.count(State.ORPHANED) or not source.complete  # entries that these workflows are not
     if others and plan.summary.count(State.CREATE):
-        found.append(find_renamed(batch, plan.lock))
+        found.append(find_renamed(source, plan.lock))
     plan.findings += [one for one in found if one is not None and one.code not in overrides.allow]
     return plan
 

@@ -25,7 +25,7 @@ from ..manifest.manifest import Manifest, parse_manifest
 from ..manifest.variables import Given, check_given
 from ..reading.document import Document, locate_diagnostics
 from ..reading.json_schema import Schema, check_schema
-from ..workflows.batch import SpecBlock, make_blocks
+from ..workflows.batch import Batch, make_batches
 from ..workflows.spec import WorkflowSpec
 
 BESIDE_FROM = 20_000  # workflows: a second's work, and a copy of the process takes milliseconds
@@ -68,10 +68,10 @@ class LoadedManifest(NamedTuple):
     def specs(self) -> Iterator[WorkflowSpec]:
         return specs_of(self)
 
-    def blocks(self, size: int) -> Iterator[SpecBlock]:
+    def batches(self, size: int) -> Iterator[Batch]:
         if self.selection is None:
-            return self.expansion.blocks(size, _not_expected)
-        return make_blocks(self.specs(), size)
+            return self.expansion.batches(size, _not_expected)
+        return make_batches(self.specs(), size)
 
     def written_at(self, path: DiagnosticPath, workflow: str | None) -> DiagnosticPath:
         return find_origin(self.expansion, workflow, path)

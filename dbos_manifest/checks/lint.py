@@ -15,7 +15,7 @@ from ..core.diagnostic import Diagnostic, Path, Severity, make_diagnostic
 from ..expansion.expansion import Expansion
 from ..expansion.grouping import Enough
 from ..expressions.compiled import contains_mark
-from ..workflows.batch import SpecBlock
+from ..workflows.batch import Batch
 from ..workflows.options import FIELDS
 from ..workflows.spec import WorkflowSpec
 from .rules import MAX_NAME_CHARACTERS, lint_numbers, lint_spec, lint_values, relate_here
@@ -57,12 +57,12 @@ def _lint_workflows(expansion: Expansion, chosen: Chosen | None, uniqueness: Uni
                 if chosen is None or chosen(expansion, spec):
                     linter.lint(spec)
             continue
-        for block in expansion.entry_blocks(index, _AT_ONCE, expansion.findings.add):
-            uniqueness.add_block(block)
+        for batch in expansion.entry_batches(index, _AT_ONCE, expansion.findings.add):
+            uniqueness.add_batch(batch)
             if chosen is None:
-                linter.lint_block(block)
-            elif 1 in (mask := bytes(chosen(expansion, spec) for spec in block)):
-                linter.lint_block(block.pick(mask))
+                linter.lint_batch(batch)
+            elif 1 in (mask := bytes(chosen(expansion, spec) for spec in batch)):
+                linter.lint_batch(batch.pick(mask))
 
 
 class _EntryLinter:
@@ -78,19 +78,19 @@ class _EntryLinter:
         self._inputs_vary = not {"args", "kwargs", "workflow"}.isdisjoint(options)
         self._good: set[tuple[Any, ...]] = set()
 
-    def lint_block(self, block: SpecBlock) -> None:
-        signs = [sign(block.columns[field]) for field, sign in self._signs]
-        signatures = [*zip(*signs, strict=True)] if signs else [()] * len(block)
-        if not self._good.issuperset(signatures) or not self._has_good_inputs(block):
-            for spec, signature in zip(block, signatures, strict=True):
+    def lint_batch(self, batch: Batch) -> None:
+        signs = [sign(batch.columns[field]) for field, sign in self._signs]
+        signatures = [*zip(*signs, strict=True)] if signs else [()] * len(batch)
+        if not self._good.issuperset(signatures) or not self._has_good_inputs(batch):
+            for spec, signature in zip(batch, signatures, strict=True):
                 self.lint(spec, signature)
 
-    def _has_good_inputs(self, block: SpecBlock) -> bool:
+    def _has_good_inputs(self, batch: Batch) -> bool:
         """Whether there is surely nothing to say of any workflow's arguments, told by columns."""
         if not self._inputs_vary:
             return True
-        contracts = any(map(self._catalog.has_contract, distinct(block.columns["workflow"])))
-        inputs = [distinct(block.columns[field]) for field in ("args", "kwargs")]
+        contracts = any(map(self._catalog.has_contract, distinct(batch.columns["workflow"])))
+        inputs = [distinct(batch.columns[field]) for field in ("args", "kwargs")]
         weighed = [_weigh_inputs(values, self._limit // 4) for values in inputs]
         if contracts or sum(largest for largest, _ in weighed) + len(_ENVELOPE) > self._limit:
             return False

@@ -11,7 +11,7 @@ from ..core.diagnostic import Diagnostic, Path, Related, make_diagnostic
 from ..expansion.expansion import Expansion
 from ..expansion.grouping import Enough, Findings
 from ..manifest.manifest import Manifest
-from ..workflows.batch import SpecBlock
+from ..workflows.batch import Batch
 from ..workflows.spec import WorkflowSpec
 
 _BITS = 2**60 - 1  # an int of two digits, half the memory of a whole hash
@@ -56,9 +56,9 @@ class Uniqueness:
     def add_spec(self, spec: WorkflowSpec) -> None:
         self._add([spec.id], [(spec.queue, spec.deduplication_id)])
 
-    def add_block(self, block: SpecBlock) -> None:
-        pairs = zip(block.columns["queue"], block.columns["deduplication_id"], strict=True)
-        self._add(block.ids, pairs if block.sets("deduplication_id") else ())
+    def add_batch(self, batch: Batch) -> None:
+        pairs = zip(batch.columns["queue"], batch.columns["deduplication_id"], strict=True)
+        self._add(batch.ids, pairs if batch.sets("deduplication_id") else ())
 
     def _add(self, ids: Iterable[str], pairs: Iterable[tuple[str, str | None]]) -> None:
         self._suspects["id"] |= _add_new(self._ids, [hash(key) & _BITS for key in ids])

@@ -24,7 +24,7 @@ from ..actions.session import DatabaseSettings, read_rows
 from ..actions.validate import Validation
 from ..core.errors import DatabaseError, Interrupted, ManifestToolError, UsageError, WaitFailed, WaitTimedOut
 from ..core.exit_codes import ExitCode, decide_exit_code
-from ..expansion.workflow_source import Batch
+from ..expansion.workflow_source import WorkflowSource
 from ..files.journal_file import journal_path
 from ..plan.rows import LiveRow
 from ..plan.states import Changes
@@ -238,9 +238,9 @@ class _SavedPlanJob(_Job):
         progress: Callable[[Progress], None],
         stopped: Callable[[], bool],
     ) -> None:
-        def change(batch: Batch, changes: Changes) -> None:
-            self._planned.add(batch, changes)
-            views.add(batch, changes)
+        def change(source: WorkflowSource, changes: Changes) -> None:
+            self._planned.add(source, changes)
+            views.add(source, changes)
 
         def show(plans: list[ManifestPlan]) -> None:
             self._planned.check_plans(plans)

@@ -9,7 +9,7 @@ from typing import Protocol
 from ..actions.plan import ManifestPlan
 from ..actions.validate import Validation, locate
 from ..core.diagnostic import Diagnostic
-from ..expansion.workflow_source import Batch
+from ..expansion.workflow_source import WorkflowSource
 from ..plan.states import Changes
 from ..report.diagnostics import format_diagnostics
 from ..report.github import github_annotation
@@ -29,7 +29,7 @@ PLAN_FORMATS = ("text", "json", "jsonl", "ids", "github", "sarif", "junit", "mar
 class PlanView(Protocol):
     """Takes the changes of a plan as they come, and is told when they are all there."""
 
-    def add(self, batch: Batch, changes: Changes) -> None: ...
+    def add(self, source: WorkflowSource, changes: Changes) -> None: ...
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None: ...
 
@@ -62,8 +62,8 @@ class ProblemView:
         self._problems = PlanProblems()
         self.more: list[Diagnostic] = []  # beside the plan's own problems
 
-    def add(self, batch: Batch, changes: Changes) -> None:
-        self._problems.add(batch, changes)
+    def add(self, source: WorkflowSource, changes: Changes) -> None:
+        self._problems.add(source, changes)
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         found = [problem for plan in plans for problem in self._problems.of(plan)]
@@ -85,9 +85,9 @@ class Views:
     def __init__(self, views: Sequence[PlanView]) -> None:
         self._views = tuple(views)
 
-    def add(self, batch: Batch, changes: Changes) -> None:
+    def add(self, source: WorkflowSource, changes: Changes) -> None:
         for view in self._views:
-            view.add(batch, changes)
+            view.add(source, changes)
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         for view in self._views:
@@ -97,7 +97,7 @@ class Views:
 def locate_findings(validation: Validation, plans: Sequence[ManifestPlan]) -> None:
     """Give the preflight findings of the plans their places in the manifests."""
     for plan in plans:
-        findings = [replace(f, file=plan.file, document=plan.batch.document) for f in plan.findings]
+        findings = [replace(f, file=plan.file, document=plan.source.document) for f in plan.findings]
         plan.findings = locate(validation.documents, findings)
 
 

@@ -12,7 +12,7 @@ from ..expressions.compiled import Unfit, compile_value, contains_mark, resolve_
 from ..expressions.syntax import MARK
 from ..manifest.catalog import Catalog
 from ..manifest.manifest import Manifest
-from ..workflows.batch import SpecBlock, make_blocks, resize_blocks
+from ..workflows.batch import Batch, make_batches, resize_batches
 from ..workflows.options import OPTIONS, REQUIRED_OPTIONS
 from ..workflows.spec import WorkflowSpec, default_id
 from .axis import AxisError
@@ -38,7 +38,7 @@ from .template import (
 )
 
 MAX_EVALUATIONS = 200_000_000  # a million workflows of two hundred expressions
-A_FEW = 1000  # workflows of an entry that are not worth blocks of their own
+A_FEW = 1000  # workflows of an entry that are not worth batches of their own
 _INHERITED = ("application", "runtime")  # what the manifest says for all its workflows
 
 
@@ -112,32 +112,32 @@ class Expansion:
         for index in range(len(self.manifest.entries)):
             yield from self.entry_specs(index, report)
 
-    def blocks(self, size: int, report: Report) -> Iterator[SpecBlock]:
-        """`specs` in blocks of `size`, the last one smaller."""
-        return resize_blocks(self._entries_in_blocks(size, report), size)
+    def batches(self, size: int, report: Report) -> Iterator[Batch]:
+        """`specs` in batches of `size`, the last one smaller."""
+        return resize_batches(self._entries_in_batches(size, report), size)
 
-    def _entries_in_blocks(self, size: int, report: Report) -> Iterator[SpecBlock]:
+    def _entries_in_batches(self, size: int, report: Report) -> Iterator[Batch]:
         few: list[WorkflowSpec] = []
         for index in range(len(self.manifest.entries)):
             if self.entry_count(index) < A_FEW:
                 few += self.entry_specs(index, report)
                 if len(few) >= size:
-                    yield SpecBlock.of(few)
+                    yield Batch.of(few)
                     few = []
             else:
                 if few:
-                    yield SpecBlock.of(few)
+                    yield Batch.of(few)
                     few = []
-                yield from self.entry_blocks(index, size, report)
+                yield from self.entry_batches(index, size, report)
         if few:
-            yield SpecBlock.of(few)
+            yield Batch.of(few)
 
-    def entry_blocks(self, index: int, size: int, report: Report) -> Iterator[SpecBlock]:
-        """The workflows of an entry in blocks of at most `size`."""
+    def entry_batches(self, index: int, size: int, report: Report) -> Iterator[Batch]:
+        """The workflows of an entry in batches of at most `size`."""
         template = self._templates.get(index)
         if template is None or index in self._broken or index in self.unchecked:
-            return make_blocks(self.entry_specs(index, report), size)
-        return template.blocks(size, report)
+            return make_batches(self.entry_specs(index, report), size)
+        return template.batches(size, report)
 
     def entry_specs(self, index: int, report: Report) -> Iterator[WorkflowSpec]:
         if index in self._broken or index in self.unchecked:
@@ -371,8 +371,8 @@ class _ByWorkflow:
                 continue
             yield from self._others.get(workflow, self._base).make(combination, report)
 
-    def blocks(self, size: int, report: Report) -> Iterator[SpecBlock]:
-        return make_blocks(self.specs(report), size)
+    def batches(self, size: int, report: Report) -> Iterator[Batch]:
+        return make_batches(self.specs(report), size)
 
 
 def _show(count: int) -> str:

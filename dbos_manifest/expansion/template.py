@@ -12,7 +12,7 @@ from ..core.diagnostic import Diagnostic, Path, make_diagnostic
 from ..expressions.compiled import Scope, TooHeavy, Unfit, Value, compile_value, contains_mark, evaluate_all
 from ..expressions.filters import UNSET
 from ..expressions.syntax import Getter
-from ..workflows.batch import SpecBlock
+from ..workflows.batch import Batch
 from ..workflows.options import (
     EMPTY,
     FIELDS,
@@ -190,30 +190,30 @@ class EntryTemplate:
 
     def specs(self, report: Report) -> Iterator[WorkflowSpec]:
         """The entry's workflows; one that cannot be made is reported and left out."""
-        for block in self.blocks(_AT_ONCE, report):
-            yield from block
+        for batch in self.batches(_AT_ONCE, report):
+            yield from batch
 
-    def blocks(self, size: int, report: Report) -> Iterator[SpecBlock]:
-        """The same in blocks of at most `size`, smaller ones where they are heavy."""
+    def batches(self, size: int, report: Report) -> Iterator[Batch]:
+        """The same in batches of at most `size`, smaller ones where they are heavy."""
         scale = Scale()
         combinations = iter([()]) if self.matrix is None else self.matrix.combinations(self._columns, scale)
         while part := read_part(combinations, size, scale):
-            yield from self._make_blocks(part, report)
+            yield from self._make_batches(part, report)
 
-    def _make_blocks(self, combinations: list[Combination], report: Report) -> Iterator[SpecBlock]:
+    def _make_batches(self, combinations: list[Combination], report: Report) -> Iterator[Batch]:
         try:
-            block = self._make_block(combinations)
+            batch = self._make_batch(combinations)
         except TooHeavy:
             middle = len(combinations) // 2
-            yield from self._make_blocks(combinations[:middle], report)
-            yield from self._make_blocks(combinations[middle:], report)
+            yield from self._make_batches(combinations[:middle], report)
+            yield from self._make_batches(combinations[middle:], report)
             return
-        if block is not None:
-            yield block
+        if batch is not None:
+            yield batch
         elif specs := [spec for combination in combinations for spec in self.make(combination, report)]:
-            yield SpecBlock.of(specs)
+            yield Batch.of(specs)
 
-    def _make_block(self, combinations: list[Combination]) -> SpecBlock | None:
+    def _make_batch(self, combinations: list[Combination]) -> Batch | None:
         """The workflows of some combinations, or None when not all of them can be made."""
         count = len(combinations)
         columns: dict[str, Sequence[Any]] = {
@@ -226,12 +226,12 @@ class EntryTemplate:
         except Unfit:
             return None
         columns["binding"] = combinations
-        block = SpecBlock(columns, count)
+        batch = Batch(columns, count)
         if not all(all(columns[option]) for option in self._required):
             return None
         if not self._has_id:
-            columns["id"] = [default_id(self._manifest, spec) for spec in block]
-        return block
+            columns["id"] = [default_id(self._manifest, spec) for spec in batch]
+        return batch
 
     def make(self, combination: Combination, report: Report) -> Iterator[WorkflowSpec]:
         """The workflow of one combination; made slowly, to tell all that is wrong."""

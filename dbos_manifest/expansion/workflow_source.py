@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from ..core.diagnostic import Path
-from ..workflows.batch import SpecBlock
+from ..workflows.batch import Batch
 from ..workflows.spec import WorkflowSpec
 from .matrix import Matrix
 
@@ -14,7 +14,7 @@ FIRST_BYTES = b'{"type":"plan",'
 """How every saved plan begins."""
 
 
-class Batch(Protocol):
+class WorkflowSource(Protocol):
     """The workflows of one manifest, which can be gone through again and again."""
 
     @property
@@ -38,8 +38,8 @@ class Batch(Protocol):
 
     def specs(self) -> Iterator[WorkflowSpec]: ...
 
-    def blocks(self, size: int) -> Iterator[SpecBlock]:
-        """The same in blocks of `size`, the last one smaller."""
+    def batches(self, size: int) -> Iterator[Batch]:
+        """The same in batches of `size`, the last one smaller."""
 
     def written_at(self, path: Path, workflow: str | None) -> Path:
         """Where the option of a workflow that `path` names is written, as far as it is known."""

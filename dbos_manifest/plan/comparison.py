@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from ..core.canonical_json import canonical_json
 from ..core.columns import Repeated, distinct
-from ..workflows.batch import SpecBlock
+from ..workflows.batch import Batch
 from ..workflows.spec import WorkflowSpec, encode_inputs
 from .absence import Absence
 from .rows import INTERNAL_QUEUE, SnapshotRow
@@ -26,27 +26,27 @@ Holders = Mapping[tuple[str, str], str]
 """The workflow that has a deduplication id, by queue and that id."""
 
 
-def compare_block(
-    block: SpecBlock, rows: Mapping[str, SnapshotRow], absent: Mapping[str, Absence], holders: Holders
+def compare_batch(
+    batch: Batch, rows: Mapping[str, SnapshotRow], absent: Mapping[str, Absence], holders: Holders
 ) -> Changes:
     """`compare_spec` for each workflow; `absent` are those that have a lock entry and no row.
 
     Those with the same options beside the same shared record are compared once.
     """
-    ids = block.ids
+    ids = batch.ids
     if not rows and not holders and not absent:
-        return say_of_all(compare_spec(block[0], None), block)
+        return say_of_all(compare_spec(batch[0], None), batch)
     found = [*map(rows.get, ids)]
-    options = block.varying(_COMPARED)
+    options = batch.varying(_COMPARED)
     first = found[0]
     if first is not None and first.shared and not options and len({*map(id, found)}) == 1:
-        return say_of_all(compare_spec(block[0], first), block)
-    shareable = isinstance(block.columns["authenticated_roles"], Repeated)  # a list is no key
+        return say_of_all(compare_spec(batch[0], first), batch)
+    shareable = isinstance(batch.columns["authenticated_roles"], Repeated)  # a list is no key
     known: dict[Any, Change] = {}  # by what was compared
     changes = []
-    specs: SpecBlock | list[WorkflowSpec] = block
+    specs: Batch | list[WorkflowSpec] = batch
     if any(row is not None and not row.shared for row in distinct(found)):
-        specs = [*block]  # each will be looked at
+        specs = [*batch]  # each will be looked at
     for place, row in enumerate(found):
         key: Any = place
         if row is None:
@@ -61,7 +61,7 @@ def compare_block(
             change = compare_spec(spec, row, absent.get(spec.id), holder)
             known[key] = change
         changes.append(change)
-    return say_of_each(block, changes)
+    return say_of_each(batch, changes)
 
 
 def compare_spec(

@@ -12,7 +12,7 @@ from ..checks.rules import RESERVED_QUEUE_PREFIX
 from ..core.columns import Repeated, convert
 from ..core.diagnostic import Diagnostic, Severity, make_diagnostic
 from ..core.units import format_timestamp
-from ..workflows.batch import SpecBlock
+from ..workflows.batch import Batch
 from ..workflows.spec import WorkflowSpec
 from .rows import QueueRow
 
@@ -82,18 +82,18 @@ class QueueCheck:
         """The names of the workflows that would be sent."""
         return self._first_of_name.keys()
 
-    def add(self, block: SpecBlock) -> None:
+    def add(self, batch: Batch) -> None:
         """Look at workflows that would be sent."""
-        columns = [block.columns[field] for field in _KIND]
-        columns += [convert(block.columns[field], _is_none) for field in _KIND_WHETHER]
+        columns = [batch.columns[field] for field in _KIND]
+        columns += [convert(batch.columns[field], _is_none) for field in _KIND_WHETHER]
         if all(isinstance(column, Repeated) for column in columns):
-            self._count(tuple(column[0] for column in columns), block[0], len(block))
+            self._count(tuple(column[0] for column in columns), batch[0], len(batch))
             return
         counts: dict[tuple[object, ...], list[int]] = {}  # the first place, and how many there are
         for place, kind in enumerate(zip(*columns, strict=True)):
             counts.setdefault(kind, [place, 0])[1] += 1
         for kind, (place, count) in counts.items():
-            self._count(kind, block[place], count)
+            self._count(kind, batch[place], count)
 
     def _count(self, kind: tuple[object, ...], first: WorkflowSpec, count: int) -> None:
         seen = self._kinds.get(kind)

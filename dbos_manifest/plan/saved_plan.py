@@ -13,9 +13,9 @@ from ..core.canonical_json import encode_json
 from ..core.diagnostic import Path
 from ..core.errors import Refused
 from ..expansion.matrix import Matrix
-from ..expansion.workflow_source import Batch
+from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.fingerprint import find_contradiction
-from ..workflows.batch import SpecBlock, make_blocks
+from ..workflows.batch import Batch, make_batches
 from ..workflows.spec import WorkflowSpec
 from .states import Changes, Overrides, State
 
@@ -70,10 +70,10 @@ class PlanWriter:
             }
         )
 
-    def add(self, batch: Batch, changes: Changes) -> None:
-        if changes.block is None:  # an orphan: nothing would be done about it
+    def add(self, source: WorkflowSource, changes: Changes) -> None:
+        if changes.batch is None:  # an orphan: nothing would be done about it
             return
-        for spec, change in zip(changes.block, changes.said, strict=True):
+        for spec, change in zip(changes.batch, changes.said, strict=True):
             fields = {
                 field: value
                 for field, value, default in zip(WorkflowSpec._fields, spec, _DEFAULTS, strict=True)
@@ -81,7 +81,7 @@ class PlanWriter:
             }
             line = {
                 "type": "workflow",
-                "manifest": self._positions[batch.name],
+                "manifest": self._positions[source.name],
                 "state": change.state.value,
                 **({"held": True} if change.held else {}),
                 "spec": fields,
@@ -115,8 +115,8 @@ class SavedPlan:
         self.header, self._states = self._check(schema)
 
     @property
-    def batches(self) -> list[SavedBatch]:
-        return [SavedBatch(self, at) for at in range(len(self.header.manifests))]
+    def sources(self) -> list[SavedManifest]:
+        return [SavedManifest(self, at) for at in range(len(self.header.manifests))]
 
     def _check(self, schema: Mapping[str, Any]) -> tuple[PlanHeader, list[bytearray]]:
         valid = jsonschema_rs.validator_for(dict(schema)).is_valid
@@ -201,8 +201,8 @@ class SavedPlan:
         return StaleCheck(self._states[manifest])
 
 
-class SavedBatch(NamedTuple):
-    """One manifest of a saved plan. See `batch.Batch`."""
+class SavedManifest(NamedTuple):
+    """One manifest of a saved plan. See `source.WorkflowSource`."""
 
     plan: SavedPlan
     position: int
@@ -234,8 +234,8 @@ class SavedBatch(NamedTuple):
     def specs(self) -> Iterator[WorkflowSpec]:
         return self.plan.specs(self.position)
 
-    def blocks(self, size: int) -> Iterator[SpecBlock]:
-        return make_blocks(self.specs(), size)
+    def batches(self, size: int) -> Iterator[Batch]:
+        return make_batches(self.specs(), size)
 
     def written_at(self, path: Path, workflow: str | None) -> Path:
         return path
@@ -257,7 +257,7 @@ class StaleCheck:
         self.first: list[str] = []
 
     def add(self, changes: Changes) -> None:
-        if changes.block is None:
+        if changes.batch is None:
             return
         for workflow_id, change in zip(changes.ids, changes.said, strict=True):
             planned, found = next(self._states), _state_code(change.state, change.held)

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from ..core.columns import Repeated, convert
-from ..workflows.batch import SpecBlock
+from ..workflows.batch import Batch
 from ..workflows.spec import WorkflowSpec
 from .rows import FINAL_STATUSES
 
@@ -105,65 +105,65 @@ class Alike(NamedTuple):
     """Workflows in one state and status that differ from their rows in the same fields, if in any."""
 
     first: Change
-    block: SpecBlock | None  # them, in manifest order; None for an orphan
+    batch: Batch | None  # them, in manifest order; None for an orphan
     uniform: bool = True  # whether they all have the differences of the first one
 
     @property
     def size(self) -> int:
-        return len(self.block) if self.block is not None else 1
+        return len(self.batch) if self.batch is not None else 1
 
     @property
     def ids(self) -> Sequence[str]:
-        return self.block.ids if self.block is not None else (self.first.id,)
+        return self.batch.ids if self.batch is not None else (self.first.id,)
 
     @property
     def last(self) -> Change:
-        return self.first.of(self.block[-1]) if self.block is not None else self.first
+        return self.first.of(self.batch[-1]) if self.batch is not None else self.first
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is to be said of the workflows of a block, of each in its place.
+    """What is to be said of the workflows of a batch, of each in its place.
 
     Shape:  `said` has one for each workflow, though it may name another one of whom the same is to be said.
             `alike` has those in one state together, in the order of the first ones.
     """
 
-    block: SpecBlock | None  # None for one orphan
+    batch: Batch | None  # None for one orphan
     said: Sequence[Change]
     alike: Sequence[Alike]
 
     @property
     def ids(self) -> Sequence[str]:
-        return self.block.ids if self.block is not None else (self.said[0].id,)
+        return self.batch.ids if self.batch is not None else (self.said[0].id,)
 
     def select(self, wanted: Callable[[Change], bool]) -> Iterator[Change]:
         """Those of whom something is said that is wanted, one by one, made as they are asked for."""
         for place, change in enumerate(self.said):
             if wanted(change):
-                yield change.of(self.block[place]) if self.block is not None else change
+                yield change.of(self.batch[place]) if self.batch is not None else change
 
     def each(self) -> Iterator[Change]:
         return self.select(lambda change: True)
 
 
-def say_of_all(change: Change, block: SpecBlock | None) -> Changes:
-    """The same of a whole block, or of one orphan."""
-    return Changes(block, Repeated(change, len(block) if block is not None else 1), [Alike(change, block)])
+def say_of_all(change: Change, batch: Batch | None) -> Changes:
+    """The same of a whole batch, or of one orphan."""
+    return Changes(batch, Repeated(change, len(batch) if batch is not None else 1), [Alike(change, batch)])
 
 
-def say_of_each(block: SpecBlock, said: Sequence[Change]) -> Changes:
+def say_of_each(batch: Batch, said: Sequence[Change]) -> Changes:
     """Something of each workflow."""
     places: dict[tuple[object, ...], list[int]] = {}
     for place, kind in enumerate(convert(said, _kind)):
         places.setdefault(kind, []).append(place)
     alike = []
     for same in places.values():
-        first, part = said[same[0]], block.at(same)
+        first, part = said[same[0]], batch.at(same)
         differences = first.differences
         uniform = not differences or all(said[place].differences == differences for place in same)
         alike.append(Alike(first.of(part[0]), part, uniform))
-    return Changes(block, said, alike)
+    return Changes(batch, said, alike)
 
 
 def _kind(change: Change) -> tuple[object, ...]:

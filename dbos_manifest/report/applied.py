@@ -141,7 +141,7 @@ def fault_diagnostics(results: Sequence[Applied]) -> list[Diagnostic]:
             f"`{fault.spec.id}` was not enqueued: {fault.reason}",
             ("workflows", fault.spec.entry, "id"),
             file=applied.plan.file,
-            document=applied.plan.batch.document,
+            document=applied.plan.source.document,
         )
         for applied in results
         for fault in applied.outcome.faults

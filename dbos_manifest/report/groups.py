@@ -11,7 +11,7 @@ from typing import Any
 from ..core.canonical_json import canonical_json
 from ..core.columns import Repeated, convert, distinct
 from ..expansion.matrix import Combination, Matrix
-from ..expansion.workflow_source import Batch
+from ..expansion.workflow_source import WorkflowSource
 from ..expressions.filters import UNSET
 from ..plan.states import Alike, Change, Changes, State
 from .text import printable, shorten
@@ -102,20 +102,20 @@ class Groups:
     def __init__(self) -> None:
         self._groups: dict[str, dict[tuple[Any, ...], Group]] = {}
 
-    def add(self, batch: Batch, changes: Changes) -> None:
-        for alike in chain.from_iterable(_by_entry(batch, alike) for alike in changes.alike):
-            group = self._group_of(batch, alike.first)
+    def add(self, source: WorkflowSource, changes: Changes) -> None:
+        for alike in chain.from_iterable(_by_entry(source, alike) for alike in changes.alike):
+            group = self._group_of(source, alike.first)
             group.last = alike.last
             group.count += alike.size
             if alike.first.differences:
                 same = alike.uniform and alike.first.differences == group.first.differences
                 group.uniform = group.uniform and same
-            if alike.block is not None:
-                group.note(alike.block.columns["binding"])
+            if alike.batch is not None:
+                group.note(alike.batch.columns["binding"])
 
-    def _group_of(self, batch: Batch, change: Change) -> Group:
-        groups = self._groups.setdefault(batch.name, {})
-        matrix = batch.matrix_of(change.entry) if change.entry is not None else None
+    def _group_of(self, source: WorkflowSource, change: Change) -> Group:
+        groups = self._groups.setdefault(source.name, {})
+        matrix = source.matrix_of(change.entry) if change.entry is not None else None
         entry = change.entry if matrix is not None else None
         kind = (entry, change.workflow, change.state, change.status, change.fields)
         group = groups.get(kind)
@@ -127,22 +127,22 @@ class Groups:
         return list(self._groups.get(name, {}).values())
 
 
-def _by_entry(batch: Batch, alike: Alike) -> Iterable[Alike]:
+def _by_entry(source: WorkflowSource, alike: Alike) -> Iterable[Alike]:
     """Those of one entry and one name of a workflow together; entries without a matrix are as one."""
 
     def with_matrix(entry: int) -> int | None:
-        return entry if batch.matrix_of(entry) is not None else None
+        return entry if source.matrix_of(entry) is not None else None
 
-    block = alike.block
-    if block is None:
+    batch = alike.batch
+    if batch is None:
         return [alike]
-    entries, workflows = convert(block.columns["entry"], with_matrix), block.columns["workflow"]
+    entries, workflows = convert(batch.columns["entry"], with_matrix), batch.columns["workflow"]
     if isinstance(entries, Repeated) and isinstance(workflows, Repeated):
         return [alike]
     places: dict[object, list[int]] = {}
     for place, key in enumerate(zip(entries, workflows, strict=True)):
         places.setdefault(key, []).append(place)
-    parts = map(block.at, places.values())
+    parts = map(batch.at, places.values())
     return [Alike(alike.first.of(part[0]), part, alike.uniform) for part in parts]
 
 

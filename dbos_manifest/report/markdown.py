@@ -8,7 +8,7 @@ from itertools import islice
 
 from ..actions.plan import ManifestPlan
 from ..core.diagnostic import Diagnostic, Severity
-from ..expansion.workflow_source import Batch
+from ..expansion.workflow_source import WorkflowSource
 from ..plan.states import Change, Changes, State
 from .groups import SINGLED_OUT, Groups, describe_group, ids_of, singled_out
 from .plan_text import SIGNS, describe_difference, notes_of
@@ -84,11 +84,11 @@ class PlanMarkdown:
         self._singled_out: dict[str, list[Change]] = {}
         self._counts: dict[str, int] = {}
 
-    def add(self, batch: Batch, changes: Changes) -> None:
-        self._groups.add(batch, changes)
+    def add(self, source: WorkflowSource, changes: Changes) -> None:
+        self._groups.add(source, changes)
         count = sum(alike.size for alike in changes.alike if alike.first.state in SINGLED_OUT)
-        self._counts[batch.name] = self._counts.get(batch.name, 0) + count
-        found = self._singled_out.setdefault(batch.name, [])
+        self._counts[source.name] = self._counts.get(source.name, 0) + count
+        found = self._singled_out.setdefault(source.name, [])
         found += islice(singled_out(changes), _MOST_DETAILS - len(found))
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..actions.plan import ManifestPlan
-from ..expansion.workflow_source import Batch
+from ..expansion.workflow_source import WorkflowSource
 from ..plan.states import ABSENT, Change, Changes, Difference, State
 from .diagnostics import diagnostic_json
 from .text import plain_value, to_json
@@ -67,8 +67,8 @@ class PlanJson:
         self._empty = True
         write(f'{{"format_version": {FORMAT_VERSION}, "manifests": [')
 
-    def add(self, batch: Batch, changes: Changes) -> None:
-        self._enter(batch.name)
+    def add(self, source: WorkflowSource, changes: Changes) -> None:
+        self._enter(source.name)
         for change in changes.each():
             self._write("\n  " if self._empty else ",\n  ")
             self._write(to_json(change_json(change, self._show_values)))
@@ -95,12 +95,12 @@ class PlanJsonLines:
         self._write = write
         self._show_values = show_values
 
-    def add(self, batch: Batch, changes: Changes) -> None:
+    def add(self, source: WorkflowSource, changes: Changes) -> None:
         for change in changes.each():
             line = {
                 "type": "change",
                 "format_version": FORMAT_VERSION,
-                "manifest": batch.name,
+                "manifest": source.name,
                 **change_json(change, self._show_values),
             }
             self._write(f"{to_json(line)}\n")
@@ -117,7 +117,7 @@ class PlanIds:
     def __init__(self, write: Write) -> None:
         self._write = write
 
-    def add(self, batch: Batch, changes: Changes) -> None:
+    def add(self, source: WorkflowSource, changes: Changes) -> None:
         for workflow_id, change in zip(changes.ids, changes.said, strict=True):
             if change.state is State.CREATE:
                 self._write(f"{workflow_id}\n")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from ..actions.plan import ManifestPlan
-from ..expansion.workflow_source import Batch
+from ..expansion.workflow_source import WorkflowSource
 from ..plan.states import ABSENT, Change, Changes, Difference, PlanSummary, State
 from .groups import Group, Groups, describe_group, ids_of, singled_out
 from .text import Paint, count_of, plain, printable, show_value
@@ -52,12 +52,12 @@ class PlanText:
         self._shown: dict[str, _Shown] = {}
         self._groups = Groups()
 
-    def add(self, batch: Batch, changes: Changes) -> None:
-        shown = self._shown.setdefault(batch.name, _Shown())
+    def add(self, source: WorkflowSource, changes: Changes) -> None:
+        shown = self._shown.setdefault(source.name, _Shown())
         shown.count += len(changes.said)
         if shown.count <= self._screenful:
             shown.lines += changes.each()
-        self._groups.add(batch, changes)
+        self._groups.add(source, changes)
         if room := _MOST_IN_FULL - len(shown.singled_out):
             shown.singled_out += islice(_singled_out(changes), room)
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from ..actions.plan import ManifestPlan
 from ..core.diagnostic import Diagnostic, make_diagnostic
 from ..expansion.grouping import Enough, Findings
-from ..expansion.workflow_source import Batch
+from ..expansion.workflow_source import WorkflowSource
 from ..plan.states import Change, Changes, State
 from .groups import singled_out
 from .plan_text import notes_of
@@ -27,15 +27,15 @@ class PlanProblems:
     def __init__(self) -> None:
         self._findings: dict[str, Findings] = {}
 
-    def add(self, batch: Batch, changes: Changes) -> None:
+    def add(self, source: WorkflowSource, changes: Changes) -> None:
         for change in singled_out(changes):
-            self._add(batch, change)
+            self._add(source, change)
 
-    def _add(self, batch: Batch, change: Change) -> None:
+    def _add(self, source: WorkflowSource, change: Change) -> None:
         code = _CODES.get(change.state)
         if code is None or change.entry is None or change.held:
             return
-        findings = self._findings.setdefault(batch.name, Findings())
+        findings = self._findings.setdefault(source.name, Findings())
         fields = ", ".join(difference.field for difference in change.differences)
         notes = ", ".join(notes_of(change)[1:])
         what = f"differs in {fields}" if fields else _WITHOUT_ROW.get(change.state)
@@ -43,12 +43,12 @@ class PlanProblems:
             code,
             f"`{change.id}` {what or 'cannot be enqueued'} ({notes})",
             ("workflows", change.entry, "id"),
-            file=batch.file,
-            document=batch.document,
+            file=source.file,
+            document=source.document,
             help=_HELP[change.state],
         )
         with suppress(Enough):
-            findings.add(found, (lambda: change.id) if batch.matrix_of(change.entry) is not None else None)
+            findings.add(found, (lambda: change.id) if source.matrix_of(change.entry) is not None else None)
 
     def of(self, plan: ManifestPlan) -> list[Diagnostic]:
         """The problems of one manifest with its preflight findings."""

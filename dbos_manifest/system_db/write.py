@@ -12,7 +12,7 @@ import psycopg
 from sqlalchemy import Connection
 
 from ..core.columns import Repeated, convert, is_all_none, pick
-from ..workflows.batch import SpecBlock, encode_block_inputs
+from ..workflows.batch import Batch, encode_batch_inputs
 from .connect import Database
 from .copy import copy_rows, copy_text
 from .layout import Layout
@@ -65,7 +65,7 @@ def options_without_column(layout: Layout) -> list[tuple[str, str]]:
 
 
 def make_rows(
-    block: SpecBlock,
+    batch: Batch,
     *,
     created_at_ms: Sequence[int],
     now_ms: int,
@@ -73,15 +73,15 @@ def make_rows(
     creator_xid: str,
 ) -> NewRows:
     """The rows of workflows. `delay` counts from `now_ms`; `attributes` are JSON."""
-    fields, count = block.columns, len(block)
+    fields, count = batch.columns, len(batch)
     delay_until = fields["not_before_ms"]
-    if block.sets("delay_ms"):
+    if batch.sets("delay_ms"):
         delay_until = [
             until if delay is None else now_ms + delay
             for until, delay in zip(delay_until, fields["delay_ms"], strict=True)
         ]
     columns: dict[str, Sequence[Any]] = {
-        "workflow_uuid": block.ids,
+        "workflow_uuid": batch.ids,
         "status": convert(delay_until, lambda until: "ENQUEUED" if until is None else "DELAYED"),
         "name": fields["workflow"],
         "class_name": fields["class_name"],
@@ -102,7 +102,7 @@ def make_rows(
         "attributes": attributes,
         "schedule_name": fields["schedule"],
         "creator_xid": Repeated(creator_xid, count),
-        "inputs": encode_block_inputs(block),
+        "inputs": encode_batch_inputs(batch),
     }
     return NewRows(columns, count)
 

@@ -33,7 +33,7 @@ _DIGESTED = sorted(
 MOST_INPUT_BYTES = 32 * 2**20  # that go to or come from the database together
 
 
-class SpecBlock:
+class Batch:
     """Specs in manifest order, at least one. A sequence of them, and a column for each field.
 
     Shape:  `columns` has every field of WorkflowSpec, in its order.
@@ -46,7 +46,7 @@ class SpecBlock:
         self.count = count
 
     @classmethod
-    def of(cls, specs: Sequence[WorkflowSpec]) -> SpecBlock:
+    def of(cls, specs: Sequence[WorkflowSpec]) -> Batch:
         columns = map(make_column, zip(*specs, strict=True))
         return cls(dict(zip(WorkflowSpec._fields, columns, strict=True)), len(specs))
 
@@ -72,68 +72,68 @@ class SpecBlock:
         columns = map(self.columns.__getitem__, fields)
         return [column for column in columns if not isinstance(column, Repeated)]
 
-    def pick(self, mask: bytes | bytearray) -> SpecBlock:
+    def pick(self, mask: bytes | bytearray) -> Batch:
         """The specs at the places where the mask is not 0, which some must be."""
         columns = {field: pick(column, mask) for field, column in self.columns.items()}
-        return SpecBlock(columns, len(columns["id"]))
+        return Batch(columns, len(columns["id"]))
 
-    def at(self, places: Sequence[int]) -> SpecBlock:
+    def at(self, places: Sequence[int]) -> Batch:
         """The specs at these places."""
         if len(places) == self.count:
             return self
         columns = {field: pick_places(column, places) for field, column in self.columns.items()}
-        return SpecBlock(columns, len(places))
+        return Batch(columns, len(places))
 
-    def cut(self, start: int, stop: int) -> SpecBlock:
+    def cut(self, start: int, stop: int) -> Batch:
         if start == 0 and stop == self.count:
             return self
         part = slice(start, stop)
-        return SpecBlock({field: column[part] for field, column in self.columns.items()}, stop - start)
+        return Batch({field: column[part] for field, column in self.columns.items()}, stop - start)
 
 
-def join_blocks(blocks: Sequence[SpecBlock]) -> SpecBlock:
-    if len(blocks) == 1:
-        return blocks[0]
-    columns = {field: join([block.columns[field] for block in blocks]) for field in WorkflowSpec._fields}
-    return SpecBlock(columns, sum(map(len, blocks)))
+def join_batches(batches: Sequence[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
+    columns = {field: join([batch.columns[field] for batch in batches]) for field in WorkflowSpec._fields}
+    return Batch(columns, sum(map(len, batches)))
 
 
-def make_blocks(specs: Iterable[WorkflowSpec], size: int) -> Iterator[SpecBlock]:
-    """The specs in blocks of `size`, the last one smaller."""
-    return map(SpecBlock.of, read_chunks(specs, size))
+def make_batches(specs: Iterable[WorkflowSpec], size: int) -> Iterator[Batch]:
+    """The specs in batches of `size`, the last one smaller."""
+    return map(Batch.of, read_chunks(specs, size))
 
 
-def resize_blocks(blocks: Iterable[SpecBlock], size: int) -> Iterator[SpecBlock]:
-    """The same specs in blocks of `size`, the last one smaller."""
-    held: list[SpecBlock] = []
+def resize_batches(batches: Iterable[Batch], size: int) -> Iterator[Batch]:
+    """The same specs in batches of `size`, the last one smaller."""
+    held: list[Batch] = []
     room = size
-    for block in blocks:
+    for batch in batches:
         start = 0
-        while len(block) - start >= room:
-            yield join_blocks([*held, block.cut(start, start + room)])
+        while len(batch) - start >= room:
+            yield join_batches([*held, batch.cut(start, start + room)])
             start += room
             held, room = [], size
-        if start < len(block):
-            held.append(block.cut(start, len(block)))
-            room -= len(block) - start
+        if start < len(batch):
+            held.append(batch.cut(start, len(batch)))
+            room -= len(batch) - start
     if held:
-        yield join_blocks(held)
+        yield join_batches(held)
 
 
-def split_heavy(blocks: Iterable[SpecBlock], most: int = MOST_INPUT_BYTES) -> Iterator[SpecBlock]:
+def split_heavy(batches: Iterable[Batch], most: int = MOST_INPUT_BYTES) -> Iterator[Batch]:
     """The same specs, those together whose arguments have at most `most` bytes, though at least one."""
-    for block in blocks:
-        weights = [convert(block.columns[field], weigh) for field in ("args", "kwargs")]
+    for batch in batches:
+        weights = [convert(batch.columns[field], weigh) for field in ("args", "kwargs")]
         if sum(map(sum, weights)) <= most:
-            yield block
+            yield batch
             continue
         start, total = 0, 0
         for place, weight in enumerate(map(sum, zip(*weights, strict=True))):
             if total + weight > most and place > start:
-                yield block.cut(start, place)
+                yield batch.cut(start, place)
                 start, total = place, 0
             total += weight
-        yield block.cut(start, len(block))
+        yield batch.cut(start, len(batch))
 
 
 def digest_spec(spec: WorkflowSpec) -> str:
@@ -147,10 +147,10 @@ def digest_spec(spec: WorkflowSpec) -> str:
     return digest_texts([b"{%b}" % b"".join(members)])[0]
 
 
-def digest_block(block: SpecBlock) -> list[str]:
+def digest_batch(batch: Batch) -> list[str]:
     """`digest_spec` of each workflow."""
-    count = len(block)
-    members = [convert(block.columns[field], partial(_digested, field)) for field in _DIGESTED]
+    count = len(batch)
+    members = [convert(batch.columns[field], partial(_digested, field)) for field in _DIGESTED]
     return digest_texts(glue([Repeated(b"{", count), *members, Repeated(b"}", count)], count, b""))
 
 
@@ -162,9 +162,9 @@ def _digested(field: str, value: Any) -> bytes:
     return b'"%b":%b%b' % (field.encode(), canonical_bytes(value), b"" if field == _DIGESTED[-1] else b",")
 
 
-def encode_block_inputs(block: SpecBlock) -> list[str]:
+def encode_batch_inputs(batch: Batch) -> list[str]:
     """`encode_inputs` of each workflow."""
-    count = len(block)
-    kwargs, args = (convert(block.columns[field], encode_argument) for field in ("kwargs", "args"))
+    count = len(batch)
+    kwargs, args = (convert(batch.columns[field], encode_argument) for field in ("kwargs", "args"))
     first, between, last = (Repeated(text, count) for text in INPUTS)
     return [*glue([first, kwargs, between, args, last], count, "")]

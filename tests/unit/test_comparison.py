@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbos_manifest.plan.absence import Absence, OldestRows, is_explained
-from dbos_manifest.plan.comparison import compare_block, compare_spec
+from dbos_manifest.plan.comparison import compare_batch, compare_spec
 from dbos_manifest.plan.rows import INTERNAL_QUEUE, SnapshotRow
 from dbos_manifest.plan.states import Decision, Overrides, PlanSummary, State, decide
-from dbos_manifest.workflows.batch import SpecBlock
+from dbos_manifest.workflows.batch import Batch
 from dbos_manifest.workflows.spec import WorkflowSpec
 
 SPEC = WorkflowSpec(
@@ -154,7 +154,7 @@ def test_one_note_for_each_option() -> None:
     statuses = ["SUCCESS"] * 7 + ["PENDING"] * 3
     rows = {s.id: row_of(BARE, id=s.id, status=status) for s, status in zip(specs, statuses, strict=True)}
     summary = PlanSummary()
-    for alike in compare_block(SpecBlock.of(specs), rows, {}, {}).alike:
+    for alike in compare_batch(Batch.of(specs), rows, {}, {}).alike:
         summary.add(alike)
     assert summary.notes() == [
         "10 started workflows (7 finished) ran with another `timeout`",
@@ -162,7 +162,7 @@ def test_one_note_for_each_option() -> None:
     ]
     finished = PlanSummary()
     rows = {key: row._replace(status="SUCCESS") for key, row in rows.items()}
-    for alike in compare_block(SpecBlock.of(specs[:8]), rows, {}, {}).alike:
+    for alike in compare_batch(Batch.of(specs[:8]), rows, {}, {}).alike:
         finished.add(alike)
     assert finished.notes() == ["8 finished workflows ran with another `timeout`"]
 
@@ -290,8 +290,8 @@ def test_many_together_are_compared_as_each_alone(found: list[Any], alike: bool)
         elif key == "held":
             holders["q", key] = "other"
     absent = {str(place): absence for place, (row, absence, *_) in enumerate(found) if absence and not row}
-    block = SpecBlock.of(specs)
-    together = compare_block(block, rows, absent, holders)
+    block = Batch.of(specs)
+    together = compare_batch(block, rows, absent, holders)
     each = [*together.each()]
     assert each == [
         compare_spec(

@@ -31,7 +31,7 @@ def specs(text: str, **given: str) -> list[WorkflowSpec]:
     found = list(specs_of(loaded))
     assert found == list(specs_of(loaded))
     for size in (1, 2, 1000):
-        assert found == [spec for block in loaded.blocks(size) for spec in block]
+        assert found == [spec for block in loaded.batches(size) for spec in block]
     assert len(found) == validation.workflows
     return found
 

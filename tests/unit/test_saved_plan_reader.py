@@ -56,7 +56,7 @@ def seal(lines: list[Any]) -> bytes:
 
 def read(content: bytes) -> list[WorkflowSpec]:
     plan = SavedPlan(lambda: io.BytesIO(content), "p", SCHEMA)
-    return [spec for batch in plan.batches for spec in batch.specs()]
+    return [spec for source in plan.sources for spec in source.specs()]
 
 
 def places(value: Any) -> list[list[Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dbos_manifest.workflows.batch import SpecBlock, digest_block, digest_spec
+from dbos_manifest.workflows.batch import Batch, digest_batch, digest_spec
 from dbos_manifest.workflows.spec import WorkflowSpec, default_id
 
 SMALL = WorkflowSpec(id="x", workflow="ingest_orders", queue="etl", args=[], kwargs={})
@@ -93,4 +93,4 @@ def test_the_digests_of_a_block_are_those_of_its_specs() -> None:
     specs = [SMALL, FULL, SMALL._replace(args=[], kwargs={}), SMALL._replace(deadline_ms=0)]
     for field in sorted(set(WorkflowSpec._fields) - NOT_DIGESTED):
         specs += [FULL, FULL._replace(**{field: CHANGED[type(getattr(FULL, field))]}), SMALL]
-    assert digest_block(SpecBlock.of(specs)) == [digest_spec(spec) for spec in specs]
+    assert digest_batch(Batch.of(specs)) == [digest_spec(spec) for spec in specs]

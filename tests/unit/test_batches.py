@@ -1,4 +1,4 @@
-"""Blocks of specs: the same specs, whatever block they are in."""
+"""Batches of specs: the same specs, whatever batch they are in."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from dbos_manifest.actions.validate import validate_files
 from dbos_manifest.workflows.batch import (
-    SpecBlock,
-    digest_block,
+    Batch,
+    digest_batch,
     digest_spec,
-    encode_block_inputs,
-    make_blocks,
-    resize_blocks,
+    encode_batch_inputs,
+    make_batches,
+    resize_batches,
     split_heavy,
 )
 from dbos_manifest.workflows.spec import WorkflowSpec, encode_argument, encode_inputs
@@ -39,17 +39,17 @@ lists = st.lists(specs, min_size=1, max_size=8)
 
 @given(lists)
 def test_a_block_has_the_specs_it_is_made_of(found: list[WorkflowSpec]) -> None:
-    block = SpecBlock.of(found)
-    assert repr([*block]) == repr(found)
-    assert repr([block[place] for place in range(len(block))]) == repr(found)
+    batch = Batch.of(found)
+    assert repr([*batch]) == repr(found)
+    assert repr([batch[place] for place in range(len(batch))]) == repr(found)
 
 
 @given(lists, st.integers(1, 4), st.integers(1, 4))
 def test_sizes(found: list[WorkflowSpec], first: int, second: int) -> None:
-    blocks = [*resize_blocks(make_blocks(found, first), second)]
-    assert repr([spec for block in blocks for spec in block]) == repr(found)
-    assert [len(block) for block in blocks[:-1]] == [second] * (len(blocks) - 1)
-    assert 1 <= len(blocks[-1]) <= second
+    batches = [*resize_batches(make_batches(found, first), second)]
+    assert repr([spec for batch in batches for spec in batch]) == repr(found)
+    assert [len(batch) for batch in batches[:-1]] == [second] * (len(batches) - 1)
+    assert 1 <= len(batches[-1]) <= second
 
 
 @given(lists, st.integers(0, 60))
@@ -57,24 +57,24 @@ def test_heavy_blocks_are_split(found: list[WorkflowSpec], most: int) -> None:
     def weight(spec: WorkflowSpec) -> int:
         return sum(len(encode_argument(value).encode()) for value in (spec.args, spec.kwargs))
 
-    blocks = [*split_heavy([SpecBlock.of(found)], most)]
-    assert repr([spec for block in blocks for spec in block]) == repr(found)
-    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
-        total = sum(map(weight, block))
-        assert total <= most or len(block) == 1
+    batches = [*split_heavy([Batch.of(found)], most)]
+    assert repr([spec for batch in batches for spec in batch]) == repr(found)
+    for batch, following in zip(batches, [*batches[1:], None], strict=True):
+        total = sum(map(weight, batch))
+        assert total <= most or len(batch) == 1
         assert following is None or total + weight(following[0]) > most
 
 
 @given(lists)
 def test_the_texts_of_a_block_are_those_of_its_specs(found: list[WorkflowSpec]) -> None:
-    block = SpecBlock.of(found)
-    assert digest_block(block) == [*map(digest_spec, found)]
-    assert encode_block_inputs(block) == [*map(encode_inputs, found)]
+    batch = Batch.of(found)
+    assert digest_batch(batch) == [*map(digest_spec, found)]
+    assert encode_batch_inputs(batch) == [*map(encode_inputs, found)]
 
 
 @pytest.mark.parametrize("size", [1, 7, 50, 1000, 5000])
 def test_blocks_of_many_entries(tmp_path: Path, size: int) -> None:
-    """Long and short entries, some without a matrix, in blocks of any size."""
+    """Long and short entries, some without a matrix, in batches of any size."""
     entries = [
         {"id": "one"},
         {"id": "a-${{ n }}-${{ m }}", "matrix": {"n": {"range": {"stop": 60}}, "m": {"range": {"stop": 40}}}},
@@ -88,5 +88,5 @@ def test_blocks_of_many_entries(tmp_path: Path, size: int) -> None:
     (loaded,) = validate_files([str(path)]).manifests
     found = [*loaded.specs()]
     assert len(found) == 1 + 2400 + 1200 + 3 + 1
-    assert repr([spec for block in loaded.blocks(size) for spec in block]) == repr(found)
-    assert {len(block) for block in [*loaded.blocks(size)][:-1]} <= {size}
+    assert repr([spec for batch in loaded.batches(size) for spec in batch]) == repr(found)
+    assert {len(batch) for batch in [*loaded.batches(size)][:-1]} <= {size}
