@@ -27,7 +27,7 @@ from ..plan.preflight import WORKER_BEHIND_SCHEMA
 from ..plan.states import Overrides, State
 from ..system_db.connect import Database, check_writable
 from ..system_db.lock import apply_lock
-from .enqueue import ApplyOptions, Progress, Run, SendOutcome, send_manifest
+from .enqueue import ApplyOptions, EnqueueResult, Progress, Run, enqueue_manifest
 from .plan import ManifestPlan
 from .session import (
     CHUNK_SIZES,
@@ -57,12 +57,12 @@ class ApplySettings(NamedTuple):
 
 
 @dataclass(slots=True)
-class Applied:
+class ApplyResult:
     """What became of one manifest."""
 
     plan: ManifestPlan
     lock_path: Path
-    outcome: SendOutcome = field(default_factory=SendOutcome)
+    outcome: EnqueueResult = field(default_factory=EnqueueResult)
     lock_written: bool = False
     wait: WaitResult | None = None
 
@@ -104,7 +104,7 @@ def apply_targets(
     on_plans: Callable[[list[ManifestPlan]], None],
     on_progress: Callable[[Progress], None],
     stopped: Callable[[], bool],
-    results: list[Applied],
+    results: list[ApplyResult],
 ) -> None:
     """Decide over all manifests, then send what is missing, and write the lockfiles.
 
@@ -132,7 +132,7 @@ def apply_targets(
             plans.append(make_plan(database, source, lockfile, path, settings, overrides, size, on_changes))
         on_plans(plans)
         _refuse_or_go_on(plans, options)
-        writing = [plan for plan in plans if plan.to_send or plan.lock.changed]
+        writing = [plan for plan in plans if plan.to_enqueue or plan.lock.changed]
         for slot, plan in zip(slots, plans, strict=True):
             if plan in writing:
                 slot.check()
@@ -143,7 +143,7 @@ def apply_targets(
         run_id = str(uuid.uuid4())
         with blame_partly(results):
             for target, plan, slot in zip(targets, plans, slots, strict=True):
-                applied = Applied(plan, slot.path)
+                applied = ApplyResult(plan, slot.path)
                 results.append(applied)
                 run = Run(run_id, _provenance(target.commit, options, run_id), options.legacy_inputs)
                 _send(database, applied, slot, run, settings, options, on_progress, stopped)
@@ -151,7 +151,7 @@ def apply_targets(
 
 
 @contextmanager
-def blame_partly(results: Sequence[Applied]) -> Iterator[None]:
+def blame_partly(results: Sequence[ApplyResult]) -> Iterator[None]:
     """Turn what ends a call in which rows were enqueued into PartlyApplied, where `exit_codes` decides so."""
     try:
         yield
@@ -206,7 +206,7 @@ def _refuse_or_go_on(plans: Sequence[ManifestPlan], options: ApplySettings) -> N
         reasons = [f"`{plan.name}` has {', '.join(plan.reasons_to_refuse(strict))}" for plan in refusing]
         raise Refused(f"nothing was enqueued: {'; '.join(reasons)}", _way_out(refusing, strict))
     if options.locked:
-        behind = [plan.name for plan in plans if plan.to_send or plan.lock.changed]
+        behind = [plan.name for plan in plans if plan.to_enqueue or plan.lock.changed]
         if behind:
             raise Refused(
                 f"--locked: something would be enqueued or recorded for {', '.join(behind)}",
@@ -224,7 +224,7 @@ _WAYS_OUT = {
 def _way_out(refusing: Sequence[ManifestPlan], strict: bool) -> str:
     states = [state for state in _WAYS_OUT if any(plan.refused[state] for plan in refusing)]
     ways = [_WAYS_OUT[state] for state in states]
-    if any(plan.refusing_findings(strict) for plan in refusing):
+    if any(plan.refusing_diagnostics(strict) for plan in refusing):
         ways.append("--allow CODE enqueues despite a preflight diagnostic")
     return f"see each workflow above; {'; '.join(ways)}" if ways else "see each workflow above"
 
@@ -237,7 +237,7 @@ def _provenance(commit: str | None, options: ApplySettings, run_id: str) -> dict
 
 def _send(
     database: Database,
-    applied: Applied,
+    applied: ApplyResult,
     slot: _Slot,
     run: Run,
     settings: DatabaseSettings,
@@ -250,8 +250,8 @@ def _send(
     chunk_size = options.chunk_size or CHUNK_SIZES[database.dialect]
     journal = Journal(lambda: slot.require().open_journal(), plan.lock.header)
     try:
-        if plan.to_send:
-            send_manifest(
+        if plan.to_enqueue:
+            enqueue_manifest(
                 database,
                 plan,
                 run=run,
@@ -266,7 +266,7 @@ def _send(
         if not outcome.enqueued and not journal.in_doubt:
             raise
         raise PartlyApplied(
-            f"{error.message}: {outcome.enqueued} of {plan.to_send} workflows are known to be enqueued",
+            f"{error.message}: {outcome.enqueued} of {plan.to_enqueue} workflows are known to be enqueued",
             "the lockfile has them; run the same command again to continue",
         ) from error
     finally:
@@ -278,8 +278,8 @@ def _send(
             slot.require().remove_journal()
 
 
-def _raise_for_faults(results: Sequence[Applied]) -> None:
-    faults = [fault for applied in results for fault in applied.outcome.faults]
+def _raise_for_faults(results: Sequence[ApplyResult]) -> None:
+    faults = [fault for applied in results for fault in applied.outcome.rejected]
     if faults:
         enqueued = sum(applied.outcome.enqueued for applied in results)
         raise PartlyApplied(
@@ -289,7 +289,7 @@ def _raise_for_faults(results: Sequence[Applied]) -> None:
 
 
 def wait_for_results(
-    results: Sequence[Applied],
+    results: Sequence[ApplyResult],
     settings: DatabaseSettings,
     *,
     timeout_s: float | None,
@@ -309,15 +309,15 @@ def wait_for_results(
 
     with blame_partly(results), connect(settings) as database:
         for applied in results:
-            left_alone = applied.plan.left_alone
-            ids = (spec.id for spec in applied.plan.source.specs() if spec.id not in left_alone)
+            skipped_ids = applied.plan.skipped_ids
+            ids = (spec.id for spec in applied.plan.source.specs() if spec.id not in skipped_ids)
             applied.wait = wait_for_workflows(
                 database, ids, retry=settings.retry(), pause=pause, on_progress=on_progress
             )
             _record_final(applied, applied.wait, lock_timeout_s)
 
 
-def _record_final(applied: Applied, wait: WaitResult, lock_timeout_s: float) -> None:
+def _record_final(applied: ApplyResult, wait: WaitResult, lock_timeout_s: float) -> None:
     with LockfileSlot(applied.lock_path, lock_timeout_s) as slot:
         # read again: nothing was held while waiting, and another apply may have added to it
         lock = load_lockfile(applied.lock_path, applied.plan.name, None) or applied.plan.lock

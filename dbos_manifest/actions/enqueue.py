@@ -47,7 +47,7 @@ class ApplyOptions(NamedTuple):
     fail_fast: bool = False
 
 
-class RowFault(NamedTuple):
+class RejectedRow(NamedTuple):
     """A workflow that the database, or another writer, kept from being enqueued."""
 
     spec: WorkflowSpec
@@ -61,16 +61,16 @@ class Progress(NamedTuple):
 
 
 @dataclass(slots=True)
-class SendOutcome:
+class EnqueueResult:
     """What pass two did. `held` counts return-existing workflows that another one stands in for."""
 
     enqueued: int = 0
     existing: int = 0  # appeared between the passes, equal to what we would have sent
     held: int = 0
-    faults: list[RowFault] = field(default_factory=list)
+    rejected: list[RejectedRow] = field(default_factory=list)
 
 
-class Chunk(NamedTuple):
+class PreparedBatch(NamedTuple):
     """Workflows that go to the database together, all that takes no database being done."""
 
     batch: Batch
@@ -79,14 +79,14 @@ class Chunk(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Sent:
+class TransactionResult:
     """What one transaction did with its rows; every row of it is in exactly one of the three."""
 
     number: str | None = None  # see `Writing`
     has_triggers: bool = False
     inserted: set[str] = field(default_factory=set)
     present: dict[str, SnapshotRow] = field(default_factory=dict)  # equal rows, there already
-    faults: list[RowFault] = field(default_factory=list)
+    rejected: list[RejectedRow] = field(default_factory=list)
     held: int = 0
 
 
@@ -110,7 +110,7 @@ class CreationTimes:
         return [start + position * room // count for position in range(first, end)]
 
 
-def send_manifest(
+def enqueue_manifest(
     database: Database,
     plan: ManifestPlan,
     *,
@@ -118,7 +118,7 @@ def send_manifest(
     options: ApplyOptions,
     retry: Retry,
     journal: Journal,
-    outcome: SendOutcome,
+    outcome: EnqueueResult,
     on_progress: Callable[[Progress], None],
     stopped: Callable[[], bool],
 ) -> None:
@@ -133,13 +133,13 @@ def send_manifest(
     sender = _Sender(database, plan, run, options, retry, journal, outcome)
     if options.atomic:
         sender.send_all()
-        on_progress(Progress(plan.name, plan.to_send, plan.to_send))
+        on_progress(Progress(plan.name, plan.to_enqueue, plan.to_enqueue))
         return
 
-    def send(chunk: Chunk) -> bool:
+    def send(chunk: PreparedBatch) -> bool:
         if stopped():
-            raise Interrupted(f"stopped after {outcome.enqueued} of {plan.to_send} workflows")
-        if options.fail_fast and outcome.faults:
+            raise Interrupted(f"stopped after {outcome.enqueued} of {plan.to_enqueue} workflows")
+        if options.fail_fast and outcome.rejected:
             return False
         sender.send_chunk(chunk)
         return True
@@ -150,7 +150,7 @@ def send_manifest(
             if not sent:
                 break
             done += len(chunk.batch)
-            on_progress(Progress(plan.name, done, plan.to_send))
+            on_progress(Progress(plan.name, done, plan.to_enqueue))
 
 
 class _Sender:
@@ -162,7 +162,7 @@ class _Sender:
         options: ApplyOptions,
         retry: Retry,
         journal: Journal,
-        outcome: SendOutcome,
+        outcome: EnqueueResult,
     ) -> None:
         self.database = database
         self.plan = plan
@@ -180,8 +180,8 @@ class _Sender:
         with self.database.reading() as connection:
             return read_clock_ms(connection)
 
-    def chunks(self) -> Iterator[Chunk]:
-        times = CreationTimes(self.now_ms, self.plan.newest_queued_ms, self.plan.to_send)
+    def chunks(self) -> Iterator[PreparedBatch]:
+        times = CreationTimes(self.now_ms, self.plan.newest_queued_ms, self.plan.to_enqueue)
         done = 0
         for batch in split_heavy(resize_batches(self._wanted(), self.options.chunk_size)):
             yield self._make_chunk(batch, times.of(done, done + len(batch)))
@@ -198,7 +198,7 @@ class _Sender:
             elif 1 in mask:
                 yield batch.pick(mask)
 
-    def _make_chunk(self, batch: Batch, created_at_ms: list[int]) -> Chunk:
+    def _make_chunk(self, batch: Batch, created_at_ms: list[int]) -> PreparedBatch:
         rows = make_rows(
             batch,
             created_at_ms=created_at_ms,
@@ -209,7 +209,7 @@ class _Sender:
         lines = self.plan.lock.spell_new(
             batch.ids, batch.columns["workflow"], digest_batch(batch), created_at_ms
         )
-        return Chunk(batch, self._prepare(rows), lines)
+        return PreparedBatch(batch, self._prepare(rows), lines)
 
     def _prepare(self, rows: NewRows) -> Prepared:
         return prepare_rows(self.database, rows, legacy_inputs=self.run.legacy_inputs)
@@ -221,7 +221,7 @@ class _Sender:
         marked = {**attributes, PROVENANCE_KEY: self.provenance} if self.mark else attributes
         return encode_json(marked).decode()
 
-    def send_chunk(self, chunk: Chunk) -> None:
+    def send_chunk(self, chunk: PreparedBatch) -> None:
         self._settle(chunk, self._commit_once(lambda: [chunk]))
 
     def send_all(self) -> None:
@@ -231,18 +231,18 @@ class _Sender:
             self._settle(chunk, sent)
         self.outcome.held = sent.held
 
-    def _commit_once(self, chunks: Callable[[], Iterable[Chunk]]) -> _Sent:
+    def _commit_once(self, chunks: Callable[[], Iterable[PreparedBatch]]) -> TransactionResult:
         """Insert chunks in one transaction, trying again until it is committed.
 
         When the answer to a COMMIT was lost, the rows are inserted again only once it is certain that it
         did not commit: the rows may have run and been removed meanwhile.
         """
-        tried: list[_Sent] = []
+        tried: list[TransactionResult] = []
 
-        def attempt() -> _Sent:
+        def attempt() -> TransactionResult:
             if self.journal.in_doubt and self._was_committed(tried[-1], chunks()):
                 return tried[-1]
-            tried[:] = [_Sent()]
+            tried[:] = [TransactionResult()]
             self._transact(chunks(), tried[-1])
             return tried[-1]
 
@@ -254,7 +254,7 @@ class _Sender:
                 "look for a deferred constraint on the DBOS tables",
             ) from error
 
-    def _was_committed(self, sent: _Sent, chunks: Iterable[Chunk]) -> bool:
+    def _was_committed(self, sent: TransactionResult, chunks: Iterable[PreparedBatch]) -> bool:
         written = (pair for chunk in chunks for pair in _created_at(chunk) if pair[0] in sent.inserted)
         doubt = Doubt(sent.number, written)
         with self.database.transaction() as connection:
@@ -267,7 +267,7 @@ class _Sender:
         self.journal.settle(committed=fate == "committed")
         return fate == "committed"
 
-    def _transact(self, chunks: Iterable[Chunk], sent: _Sent) -> None:
+    def _transact(self, chunks: Iterable[PreparedBatch], sent: TransactionResult) -> None:
         try:
             with self.database.transaction() as connection:
                 sent.number, sent.has_triggers = begin_writing(connection, self.database, self.plan.name)
@@ -275,8 +275,8 @@ class _Sender:
                 for chunk in chunks:
                     self._insert(connection, chunk, sent)
                     self.journal.add(self._journal_lines(chunk, sent))
-                if self.options.atomic and sent.faults:
-                    raise _refuse_atomic(self.plan, sent.faults)
+                if self.options.atomic and sent.rejected:
+                    raise _refuse_atomic(self.plan, sent.rejected)
                 self.journal.make_ready()
         except DBAPIError as error:
             if self.database.dialect == "sqlite" and classify(error) == "transient":
@@ -284,7 +284,7 @@ class _Sender:
             raise
         self.journal.settle(committed=True)
 
-    def _insert(self, connection: Connection, chunk: Chunk, sent: _Sent) -> None:
+    def _insert(self, connection: Connection, chunk: PreparedBatch, sent: TransactionResult) -> None:
         """Insert a chunk; on a data error halve it until the rows at fault stand alone."""
         count = len(chunk.batch)
         try:
@@ -308,21 +308,25 @@ class _Sender:
         if len(inserted) < count:
             self._look_at_present(connection, chunk, inserted, sent)
 
-    def _reject(self, connection: Connection, chunk: Chunk, rejected: set[str], sent: _Sent) -> None:
+    def _reject(
+        self, connection: Connection, chunk: PreparedBatch, rejected: set[str], sent: TransactionResult
+    ) -> None:
         """Name the rows that the database did not keep, and insert the others."""
         for spec in chunk.batch:
             if spec.id in rejected:
-                sent.faults.append(RowFault(spec, DROPPED))
+                sent.rejected.append(RejectedRow(spec, DROPPED))
         mask = bytes(workflow_id not in rejected for workflow_id in chunk.batch.ids)
         if 1 in mask:
             rows, lines = chunk.prepared.rows.pick(mask), [*compress(chunk.lines, mask)]
-            self._insert(connection, Chunk(chunk.batch.pick(mask), self._prepare(rows), lines), sent)
+            self._insert(connection, PreparedBatch(chunk.batch.pick(mask), self._prepare(rows), lines), sent)
 
-    def _cut(self, chunk: Chunk, start: int, stop: int) -> Chunk:
+    def _cut(self, chunk: PreparedBatch, start: int, stop: int) -> PreparedBatch:
         rows = chunk.prepared.rows.cut(start, stop)
-        return Chunk(chunk.batch.cut(start, stop), self._prepare(rows), chunk.lines[start:stop])
+        return PreparedBatch(chunk.batch.cut(start, stop), self._prepare(rows), chunk.lines[start:stop])
 
-    def _note_fault(self, connection: Connection, spec: WorkflowSpec, error: DBAPIError, sent: _Sent) -> None:
+    def _note_fault(
+        self, connection: Connection, spec: WorkflowSpec, error: DBAPIError, sent: TransactionResult
+    ) -> None:
         reason = describe_error(error)
         if spec.deduplication_id is not None:
             pair = (spec.queue, spec.deduplication_id)
@@ -332,9 +336,11 @@ class _Sender:
                 return
             if holder is not None:
                 reason = f"its deduplication id `{spec.deduplication_id}` is held by `{holder}`"
-        sent.faults.append(RowFault(spec, reason))
+        sent.rejected.append(RejectedRow(spec, reason))
 
-    def _look_at_present(self, connection: Connection, chunk: Chunk, inserted: set[str], sent: _Sent) -> None:
+    def _look_at_present(
+        self, connection: Connection, chunk: PreparedBatch, inserted: set[str], sent: TransactionResult
+    ) -> None:
         """Rows that were there before ours: of an attempt whose answer was lost, or of another writer."""
         ids = chunk.batch.ids
         places = [place for place, workflow_id in enumerate(ids) if workflow_id not in inserted]
@@ -342,13 +348,13 @@ class _Sender:
         for place in places:
             spec, row = chunk.batch[place], rows.get(ids[place])
             if row is None:
-                sent.faults.append(RowFault(spec, "another process removed its row meanwhile"))
+                sent.rejected.append(RejectedRow(spec, "another process removed its row meanwhile"))
             elif self._is_ours(row, chunk.prepared.rows, place):
                 sent.inserted.add(spec.id)
             elif compare_spec(spec, row).state is State.UNCHANGED:
                 sent.present[spec.id] = row
             else:
-                sent.faults.append(RowFault(spec, "another writer enqueued something else under its id"))
+                sent.rejected.append(RejectedRow(spec, "another writer enqueued something else under its id"))
 
     def _is_ours(self, row: SnapshotRow, ours: NewRows, place: int) -> bool:
         if self.database.layout.has_creator_xid:
@@ -356,7 +362,7 @@ class _Sender:
         stored = (row.created_at_ms, row.inputs)
         return stored == (ours.columns["created_at"][place], ours.columns["inputs"][place])
 
-    def _lines(self, chunk: Chunk, sent: _Sent) -> dict[str, str]:
+    def _lines(self, chunk: PreparedBatch, sent: TransactionResult) -> dict[str, str]:
         """The lock entries of the rows that were inserted, by ID."""
         ids, inserted = chunk.batch.ids, sent.inserted
         lines = dict(zip(ids, chunk.lines, strict=True))
@@ -364,7 +370,7 @@ class _Sender:
             return lines
         return {key: line for key, line in lines.items() if key in inserted}
 
-    def _journal_lines(self, chunk: Chunk, sent: _Sent) -> list[str]:
+    def _journal_lines(self, chunk: PreparedBatch, sent: TransactionResult) -> list[str]:
         """Those, and the lock entries of equal rows of another writer that have none yet."""
         if sent.inserted.issuperset(chunk.batch.ids):
             return chunk.lines
@@ -376,7 +382,7 @@ class _Sender:
                 lines.append(self.plan.lock.spell(entry))
         return lines
 
-    def _settle(self, chunk: Chunk, sent: _Sent) -> None:
+    def _settle(self, chunk: PreparedBatch, sent: TransactionResult) -> None:
         """After the commit: count, and note in the lockfile what is in the database now."""
         lines = self._lines(chunk, sent)
         if lines:
@@ -389,15 +395,15 @@ class _Sender:
                     record_existing(self.plan.lock, spec, digest_spec(spec), created_at_ms)
                     self.outcome.existing += 1
         if not self.options.atomic:
-            self.outcome.faults += sent.faults
+            self.outcome.rejected += sent.rejected
             self.outcome.held += sent.held
 
 
-def _created_at(chunk: Chunk) -> Iterator[tuple[str, int]]:
+def _created_at(chunk: PreparedBatch) -> Iterator[tuple[str, int]]:
     return zip(chunk.batch.ids, chunk.prepared.rows.columns["created_at"], strict=True)
 
 
-def _refuse_atomic(plan: ManifestPlan, faults: list[RowFault]) -> Refused:
+def _refuse_atomic(plan: ManifestPlan, faults: list[RejectedRow]) -> Refused:
     shown = "; ".join(f"{fault.spec.id}: {fault.reason}" for fault in faults[:3])
     more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
     return Refused(

@@ -20,7 +20,7 @@ from ..plan.absence import OldestRows, find_absent
 from ..plan.comparison import compare_batch
 from ..plan.preflight import QueueCheck, Surroundings
 from ..plan.rows import QueueRow, SnapshotRow
-from ..plan.states import Change, Changes, Decision, Overrides, PlanSummary, State, decide, say_of_all
+from ..plan.states import Change, Changes, Decision, Overrides, PlanSummary, State, decide, one_change
 from ..system_db.connect import Database
 from ..system_db.read import (
     read_application_versions,
@@ -70,7 +70,7 @@ class ManifestPlan:
     refusals: list[Change] = field(default_factory=list)  # the first ones
     refused: Counter[State] = field(default_factory=Counter)
     newest_queued_ms: int = 0
-    left_alone: set[str] = field(default_factory=set)  # neither sent nor as the manifest says
+    skipped_ids: set[str] = field(default_factory=set)  # neither sent nor as the manifest says
     waiting_behind: dict[str, int] = field(default_factory=dict)  # queue -> rows there that start later
 
     @property
@@ -82,7 +82,7 @@ class ManifestPlan:
         return self.source.file
 
     @property
-    def to_send(self) -> int:
+    def to_enqueue(self) -> int:
         return self.decisions.count(1)
 
     def take(self, changes: Changes, overrides: Overrides) -> list[Batch]:
@@ -90,25 +90,25 @@ class ManifestPlan:
 
         Shape:  those to send, by what is to be said of them.
         """
-        to_send: list[Batch] = []
+        to_enqueue: list[Batch] = []
 
         def decided(change: Change) -> Decision:
             return decide(change, overrides)
 
-        for alike in changes.alike:
-            decision = decided(alike.first)
-            self.summary.add(alike, decision)
-            if decision is Decision.SEND and alike.batch is not None:
-                to_send.append(alike.batch)
-            elif alike.first.state is not State.UNCHANGED:
-                self.left_alone.update(alike.ids)
+        for group in changes.groups:
+            decision = decided(group.first)
+            self.summary.add(group, decision)
+            if decision is Decision.ENQUEUE and group.batch is not None:
+                to_enqueue.append(group.batch)
+            elif group.first.state is not State.UNCHANGED:
+                self.skipped_ids.update(group.ids)
             if decision is Decision.REFUSE:
-                self.refused[alike.first.state] += alike.size
-        self.decisions += bytes(found is Decision.SEND for found in convert(changes.said, decided))
+                self.refused[group.first.state] += group.size
+        self.decisions += bytes(found is Decision.ENQUEUE for found in convert(changes.shared, decided))
         if self.refused and (room := _REFUSALS_KEPT - len(self.refusals)):
             refused = changes.select(lambda change: decided(change) is Decision.REFUSE)
             self.refusals += islice(refused, room)
-        return to_send
+        return to_enqueue
 
     def refuses(self, strict: bool) -> bool:
         return bool(self.reasons_to_refuse(strict))
@@ -116,12 +116,12 @@ class ManifestPlan:
     def reasons_to_refuse(self, strict: bool) -> list[str]:
         """Count what makes apply refuse, as `["200 drifted", "1 preflight error"]`."""
         reasons = [f"{self.refused[state]:,} {_REFUSED[state]}" for state in _REFUSED if self.refused[state]]
-        refusing = Counter(finding.severity for finding in self.refusing_findings(strict))
+        refusing = Counter(finding.severity for finding in self.refusing_diagnostics(strict))
         for severity, count in sorted(refusing.items()):
             reasons.append(f"{count:,} preflight {severity.value}{'' if count == 1 else 's'}")
         return reasons
 
-    def refusing_findings(self, strict: bool) -> list[Diagnostic]:
+    def refusing_diagnostics(self, strict: bool) -> list[Diagnostic]:
         """The preflight diagnostics that make apply refuse."""
         return [finding for finding in self.findings if strict or finding.severity is Severity.ERROR]
 
@@ -150,9 +150,9 @@ def make_manifest_plan(
     check = QueueCheck(queues, source.queues, now_ms=now_ms)
     unstorable = options_without_column(database.layout)
     batches = split_heavy(source.batches(chunk_size))
-    chunks = (_Asked.of(batch, None if verify else lock) for batch in batches)
+    chunks = (BatchQuery.of(batch, None if verify else lock) for batch in batches)
 
-    def read(asked: _Asked) -> _Found:
+    def read(asked: BatchQuery) -> BatchRows:
         return retry.call(partial(_read_rows, database, asked))
 
     read_oldest = cache(partial(read_oldest_of, database, retry))
@@ -171,7 +171,7 @@ def make_manifest_plan(
             on_changes(changes)
             plan.newest_queued_ms = max(plan.newest_queued_ms, _newest_queued_ms(found.rows))
     for orphan in find_orphans(source, lock, known - locked):
-        plan.summary.add(orphan.alike[0])
+        plan.summary.add(orphan.groups[0])
         on_changes(orphan)
     seen = retry.call(partial(_read_around, database, check))
     plan.waiting_behind = seen.waiting_behind
@@ -198,7 +198,7 @@ def _check_storable(batch: Batch, unstorable: list[tuple[str, str]]) -> None:
 
 def _record_existing(lock: Lockfile, changes: Changes, rows: Mapping[str, SnapshotRow]) -> None:
     """Record those whose rows were read one by one: the lockfile does not have them as they are."""
-    for first, batch, _ in changes.alike:
+    for first, batch, _ in changes.groups:
         if first.state is State.UNCHANGED and batch is not None:
             for spec, digest in zip(batch, digest_batch(batch), strict=True):
                 if not (row := rows[spec.id]).shared:
@@ -218,7 +218,7 @@ def find_orphans(source: WorkflowSource, lock: Lockfile, count: int) -> Iterator
     for orphan in sorted(set(lock.ids()).difference(spec.id for spec in source.specs())):
         entry = lock.entry(orphan)
         workflow = entry.workflow if entry is not None else None
-        yield say_of_all(Change(orphan, workflow, None, State.ORPHANED, None), None)
+        yield one_change(Change(orphan, workflow, None, State.ORPHANED, None), None)
 
 
 def _read_around(database: Database, check: QueueCheck) -> Surroundings:
@@ -247,7 +247,7 @@ def _read_surroundings(database: Database) -> tuple[dict[str, QueueRow], int]:
         return read_queues(connection, database), read_clock_ms(connection)
 
 
-class _Asked(NamedTuple):
+class BatchQuery(NamedTuple):
     """Workflows, and those of them that the lockfile vouches for."""
 
     batch: Batch
@@ -255,19 +255,19 @@ class _Asked(NamedTuple):
     recorded: Recorded
 
     @classmethod
-    def of(cls, batch: Batch, lock: Lockfile | None) -> _Asked:
+    def of(cls, batch: Batch, lock: Lockfile | None) -> BatchQuery:
         if lock is None or lock.ids().isdisjoint(batch.ids):
             return cls(batch, None, Recorded(frozenset(), 0))
         return cls(batch, lock, lock.find_recorded(batch.ids, digest_batch(batch)))
 
 
-class _Found(NamedTuple):
+class BatchRows(NamedTuple):
     rows: dict[str, SnapshotRow]  # by workflow id
     has_own: bool  # whether some of them are not shared
     holders: dict[tuple[str, str], str]  # by queue and deduplication id
 
 
-def _read_rows(database: Database, asked: _Asked) -> _Found:
+def _read_rows(database: Database, asked: BatchQuery) -> BatchRows:
     batch, recorded = asked.batch, asked.recorded.ids
     with database.reading() as connection:
         ids = [workflow_id for workflow_id in batch.ids if workflow_id not in recorded]
@@ -283,14 +283,14 @@ def _read_rows(database: Database, asked: _Asked) -> _Found:
                 rows |= others
                 has_own = has_own or bool(others)
         if not batch.sets("deduplication_id"):
-            return _Found(rows, has_own, {})
+            return BatchRows(rows, has_own, {})
         pairs = [
             (queue, key)
             for workflow_id, queue, key in zip(*map(batch.columns.__getitem__, _HELD_BY), strict=True)
             if key is not None and workflow_id not in rows
         ]
         holders = read_deduplication_holders(connection, database, pairs) if pairs else {}
-        return _Found(rows, has_own, holders)
+        return BatchRows(rows, has_own, holders)
 
 
 def record_existing(lock: Lockfile, spec: WorkflowSpec, digest: str, created_at_ms: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.lockfile import Lockfile
-from ..plan.states import Change, Changes, Overrides, State, make_change, say_of_each
+from ..plan.states import Change, Changes, Overrides, State, group_changes, make_change
 from ..workflows.batch import Batch, digest_batch
 from ..workflows.spec import WorkflowSpec
 from .plan import ManifestPlan, find_orphans
@@ -29,7 +29,7 @@ def make_offline_plan(
         plan.take(changes, overrides)
         on_changes(changes)
     for orphan in find_orphans(source, lock, len(lock.ids()) - locked):
-        plan.summary.add(orphan.alike[0])
+        plan.summary.add(orphan.groups[0])
         on_changes(orphan)
     return plan
 
@@ -43,7 +43,7 @@ def _compare(batch: Batch, lock: Lockfile) -> Changes:
         if key not in known:
             known[key] = _make_change(batch[place], key)
         changes.append(known[key])
-    return say_of_each(batch, changes)
+    return group_changes(batch, changes)
 
 
 def _make_change(spec: WorkflowSpec, found: tuple[bool, str | None] | None) -> Change:

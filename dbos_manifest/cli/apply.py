@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..actions.apply import (
-    Applied,
+    ApplyResult,
     ApplySettings,
     ApplyTarget,
     apply_targets,
@@ -40,15 +40,15 @@ from .database_options import (
     lockfile_settings,
     override_options,
     overrides,
-    say_retry,
+    print_retry,
     verify_option,
 )
 from .inputs import load_manifests, manifest_options, settle_manifests
 from .interrupts import stop_requests
 from .options import Output, duration, option, outputs_option, paths_argument, together
-from .output import describe_lost_output, progress_bar, reader_left, say, say_error
+from .output import describe_lost_output, print_error, progress_bar, reader_left, say
 from .outputs import Outputs
-from .plans import locate_findings, say_findings
+from .plans import place_diagnostics, print_diagnostics
 
 POLL_S = 0.5
 MOST_SHOWN = 20
@@ -119,7 +119,7 @@ def _end(results: Outputs, failure: ManifestToolError | None, enqueued: int) -> 
     if left and enqueued:
         lost.append("the reader of standard output left before the end")
     for text in lost:
-        say_error(text)
+        print_error(text)
     if enqueued and (lost or stdout):
         say(f"note: {count_of(enqueued, 'workflow')} of this call enqueued all the same, see the lockfile")
     if failure is not None:
@@ -133,7 +133,7 @@ class _Job:
 
     def __init__(self, paths: Sequence[str], options: dict[str, Any]) -> None:
         self.validation = self._load(paths, options)
-        self.results: list[Applied] = []
+        self.results: list[ApplyResult] = []
         self.failed: dict[str, LiveRow] = {}
         self._database = database_settings(options)
         self._targets = self._find_targets(options)
@@ -160,7 +160,7 @@ class _Job:
 
     def run(self, views: ApplyViews, *, wait: bool, wait_timeout: float | None) -> ManifestToolError | None:
         """Apply, wait if asked to, and give what went wrong instead of raising it: it is to be told first."""
-        database = self._database._replace(on_retry=_both(say_retry, views.retry))
+        database = self._database._replace(on_retry=_both(print_retry, views.retry))
         with stop_requests() as stopped:
             failure: ManifestToolError | None = None
             try:
@@ -205,8 +205,8 @@ class _Job:
 
     def _show(self, views: ApplyViews, plans: list[ManifestPlan]) -> None:
         settle_manifests(self.validation)
-        locate_findings(self.validation, plans)
-        say_findings(self.validation, plans)
+        place_diagnostics(self.validation, plans)
+        print_diagnostics(self.validation, plans)
         views.plans(plans, self._settings.overrides.strict)
 
 
@@ -270,7 +270,7 @@ def _both(
 
 
 def _wait(
-    results: list[Applied],
+    results: list[ApplyResult],
     settings: DatabaseSettings,
     timeout_s: float | None,
     lock_timeout_s: float,
@@ -303,7 +303,7 @@ def _wait(
         )
 
 
-def _read_failed(results: list[Applied], settings: DatabaseSettings) -> dict[str, LiveRow]:
+def _read_failed(results: list[ApplyResult], settings: DatabaseSettings) -> dict[str, LiveRow]:
     """The rows of workflows that were waited for and failed, for their error messages."""
     waits = [applied.wait for applied in results if applied.wait is not None]
     ids = [key for wait in waits for key, final in wait.final.items() if final.status != "SUCCESS"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..actions.apply import Applied
+from ..actions.apply import ApplyResult
 from ..actions.enqueue import Progress
 from ..actions.plan import ManifestPlan
 from ..actions.session import ChangeSink
@@ -65,7 +65,7 @@ class ApplyViews:
             events.progress(progress)
 
     def finish(
-        self, results: Sequence[Applied], failed: Mapping[str, LiveRow], failure: ManifestToolError | None
+        self, results: Sequence[ApplyResult], failed: Mapping[str, LiveRow], failure: ManifestToolError | None
     ) -> None:
         for at, (format, send, paint) in enumerate(self._sinks):
             if format == "json":

@@ -9,7 +9,7 @@ import click
 from ..core.errors import InvalidManifest, ManifestToolError
 from ..core.exit_codes import ExitCode, decide_exit_code
 from ..report.text import printable
-from .output import describe_lost_output, guarded_streams, say, say_error
+from .output import describe_lost_output, guarded_streams, print_error, say
 
 
 def run_guarded(command: click.Command, words: Sequence[str] | None = None) -> int:
@@ -18,7 +18,7 @@ def run_guarded(command: click.Command, words: Sequence[str] | None = None) -> i
         code = _run(command, words)
         lost = describe_lost_output()
         if lost is not None:
-            say_error(lost)
+            print_error(lost)
         return decide_exit_code(code, output_failed=lost is not None)
 
 
@@ -37,7 +37,7 @@ def _run(command: click.Command, words: Sequence[str] | None) -> int:
     except InvalidManifest as error:
         return error.exit_code  # its diagnostics have been shown
     except ManifestToolError as error:
-        say_error(error.message, error.hint)
+        print_error(error.message, error.hint)
         return error.exit_code
     except Exception as error:
         from .crash import report_bug  # what only a bug needs is loaded by a bug

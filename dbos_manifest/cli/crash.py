@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..files.crash_log import write_crash_log
-from .output import say_error
+from .output import print_error
 
 
 def report_bug(error: Exception) -> int:
@@ -31,7 +31,7 @@ def report_bug(error: Exception) -> int:
         except OSError:
             continue
     where = f"its log is {log}" if log else "and no log could be written"
-    say_error(
+    print_error(
         f"this is a bug in dbos-manifest ({type(error).__name__}); {where}", "please report it with the log"
     )
     return 70

@@ -87,7 +87,7 @@ def database_settings(options: dict[str, Any]) -> DatabaseSettings:
             "no database given",
             "set DBOS_SYSTEM_DATABASE_URL, or say --database-url postgresql://… or sqlite:///path",
         )
-    return DatabaseSettings(url, schema, budget_s, say_retry, options.pop("verify", False))
+    return DatabaseSettings(url, schema, budget_s, print_retry, options.pop("verify", False))
 
 
 def used_files(validation: Validation, url: str | None, lockfiles: LockfileSettings) -> list[Path]:
@@ -127,5 +127,5 @@ def overrides(options: dict[str, Any]) -> Overrides:
     )
 
 
-def say_retry(notice: RetryNotice) -> None:
+def print_retry(notice: RetryNotice) -> None:
     say(f"retry {notice.attempt}: {printable(notice.reason)}; again in {notice.wait_s:.1f} s")

@@ -159,7 +159,7 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def say_error(message: str, hint: str | None = None) -> None:
+def print_error(message: str, hint: str | None = None) -> None:
     """Print an error; what it quotes from a file or a database cannot control the terminal or flood it."""
     paint = painter(err=True)
     say(f"{paint('red', 'error')}: {shorten(printable(message), MAX_MESSAGE)}")

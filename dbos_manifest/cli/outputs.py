@@ -12,7 +12,7 @@ from ..core.exit_codes import decide_exit_code
 from ..files.output_files import OutputFile, find_same, is_standard_output
 from ..report.text import Paint, plain
 from .options import Output
-from .output import painter, say_error, write
+from .output import painter, print_error, write
 
 Write = Callable[[str], object]
 _STDOUT = 1
@@ -98,7 +98,7 @@ class Outputs:
     def end(self, code: int) -> int:
         """Print what could not be written, and give the exit code of the call, whose own is `code`."""
         for text in self.lost:
-            say_error(text)
+            print_error(text)
         return decide_exit_code(code, output_failed=bool(self.lost))
 
 

@@ -32,7 +32,7 @@ from .database_options import (
 from .inputs import load_manifests, manifest_options
 from .options import Output, option, outputs_option, paths_argument
 from .outputs import Outputs
-from .plans import PLAN_FORMATS, PlanView, Views, locate_findings, make_plan_view, say_findings
+from .plans import PLAN_FORMATS, PlanView, Views, make_plan_view, place_diagnostics, print_diagnostics
 
 
 @click.command()
@@ -81,7 +81,7 @@ def plan(
             writer.end()
     if any(plan.refuses(strict) for plan in plans):
         return results.end(ExitCode.REFUSED)
-    changes = exit_code and any(plan.to_send for plan in plans)
+    changes = exit_code and any(plan.to_enqueue for plan in plans)
     return results.end(ExitCode.CHANGES if changes else ExitCode.DONE)
 
 
@@ -101,8 +101,8 @@ def _make(
         begin = _beginner(writer, validation, lockfiles, overriding)
         settings = database_settings(options)
         plans = plan_files(validation.manifests, settings, lockfiles, overriding, view.add, begin)
-    locate_findings(validation, plans)
-    say_findings(validation, plans)
+    place_diagnostics(validation, plans)
+    print_diagnostics(validation, plans)
     view.finish(plans, overriding.strict)
     return plans, overriding.strict
 

@@ -94,14 +94,14 @@ class Views:
             view.finish(plans, strict)
 
 
-def locate_findings(validation: Validation, plans: Sequence[ManifestPlan]) -> None:
+def place_diagnostics(validation: Validation, plans: Sequence[ManifestPlan]) -> None:
     """Give the preflight findings of the plans their places in the manifests."""
     for plan in plans:
         findings = [replace(f, file=plan.file, document=plan.source.document) for f in plan.findings]
         plan.findings = locate(validation.documents, findings)
 
 
-def say_findings(validation: Validation, plans: Sequence[ManifestPlan]) -> None:
+def print_diagnostics(validation: Validation, plans: Sequence[ManifestPlan]) -> None:
     """The preflight findings on stderr, and as annotations inside GitHub Actions."""
     findings = [finding for plan in plans for finding in plan.findings]
     for block in format_diagnostics(findings, validation.texts, painter(err=True)):

@@ -12,7 +12,7 @@ from ..workflows.batch import Batch
 from ..workflows.spec import WorkflowSpec, encode_inputs
 from .absence import Absence
 from .rows import INTERNAL_QUEUE, SnapshotRow
-from .states import ABSENT, Change, Changes, Difference, State, make_change, say_of_all, say_of_each
+from .states import ABSENT, Change, Changes, Difference, State, group_changes, make_change, one_change
 
 PORTABLE = "portable_json"
 MAX_DIFFERENCES = 50  # of one workflow's arguments
@@ -35,12 +35,12 @@ def compare_batch(
     """
     ids = batch.ids
     if not rows and not holders and not absent:
-        return say_of_all(compare_spec(batch[0], None), batch)
+        return one_change(compare_spec(batch[0], None), batch)
     found = [*map(rows.get, ids)]
     options = batch.varying(_COMPARED)
     first = found[0]
     if first is not None and first.shared and not options and len({*map(id, found)}) == 1:
-        return say_of_all(compare_spec(batch[0], first), batch)
+        return one_change(compare_spec(batch[0], first), batch)
     shareable = isinstance(batch.columns["authenticated_roles"], Repeated)  # a list is no key
     known: dict[Any, Change] = {}  # by what was compared
     changes = []
@@ -61,7 +61,7 @@ def compare_batch(
             change = compare_spec(spec, row, absent.get(spec.id), holder)
             known[key] = change
         changes.append(change)
-    return say_of_each(batch, changes)
+    return group_changes(batch, changes)
 
 
 def compare_spec(

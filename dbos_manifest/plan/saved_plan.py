@@ -73,7 +73,7 @@ class PlanWriter:
     def add(self, source: WorkflowSource, changes: Changes) -> None:
         if changes.batch is None:  # an orphan: nothing would be done about it
             return
-        for spec, change in zip(changes.batch, changes.said, strict=True):
+        for spec, change in zip(changes.batch, changes.shared, strict=True):
             fields = {
                 field: value
                 for field, value, default in zip(WorkflowSpec._fields, spec, _DEFAULTS, strict=True)
@@ -259,7 +259,7 @@ class StaleCheck:
     def add(self, changes: Changes) -> None:
         if changes.batch is None:
             return
-        for workflow_id, change in zip(changes.ids, changes.said, strict=True):
+        for workflow_id, change in zip(changes.ids, changes.shared, strict=True):
             planned, found = next(self._states), _state_code(change.state, change.held)
             done = planned in _MAY_BE_ENQUEUED and found == _UNCHANGED and change.comparable
             if planned != found and not done:

@@ -1,4 +1,4 @@
-"""What a plan is made of: states, changes, what to do about them, and how many there are."""
+"""The states of workflows in a plan, their changes, what apply does about each, and counts of them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class State(str, Enum):
     """Where a workflow stands. Source: SPEC §3."""
 
     CREATE = "create"  # neither in the database nor in the lockfile
-    UNCHANGED = "unchanged"  # its row is what the manifest says
+    UNCHANGED = "unchanged"  # its row equals the manifest
     DRIFTED = "drifted"  # the row of this workflow, but a compared field differs
-    CONFLICT = "conflict"  # another identity under its id, or its deduplication id is held
+    CONFLICT = "conflict"  # another identity has its ID, or its deduplication ID is held
     VANISHED = "vanished"  # in the lockfile, without a row, and retention explains it
     MISSING = "missing"  # in the lockfile, without a row, and nothing explains it
-    ORPHANED = "orphaned"  # in the lockfile, and the manifest has it no longer
+    ORPHANED = "orphaned"  # in the lockfile, and no longer in the manifest
 
 
 class Overrides(NamedTuple):
-    """What the user allows that would otherwise refuse."""
+    """The options by which a user lets apply pass what it would refuse."""
 
     allow_drift: bool = False
     skip_conflicts: bool = False
@@ -44,23 +44,23 @@ class Overrides(NamedTuple):
 
 
 class Decision(str, Enum):
-    SEND = "send"
+    ENQUEUE = "enqueue"
     SKIP = "skip"
     REFUSE = "refuse"
 
 
 class _Absent:
-    """A value that one side does not have at all, which is not the same as null."""
+    """Stands for a value that one side does not have, as opposed to null."""
 
     def __repr__(self) -> str:
-        return "(not there)"
+        return "(absent)"
 
 
 ABSENT = _Absent()
 
 
 class Difference(NamedTuple):
-    """A field in the manifest's words and units; both values in normal form, None for unset.
+    """A field that differs, in the names and units of the manifest; values in normal form, None for unset.
 
     An argument that one side does not have is ABSENT there.
     """
@@ -71,7 +71,7 @@ class Difference(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A workflow's state, and what it rests on."""
+    """The state of a workflow, and why."""
 
     id: str
     workflow: str | None
@@ -92,16 +92,16 @@ class Change(NamedTuple):
         return tuple([found.field for found in self.differences]) if self.differences else ()
 
     def of(self, spec: WorkflowSpec) -> Change:
-        """The same said of another workflow."""
+        """Return the same change for another workflow."""
         return self._replace(id=spec.id, workflow=spec.workflow, entry=spec.entry, spec=spec)
 
 
 def make_change(state: State, spec: WorkflowSpec, status: str | None = None, **facts: Any) -> Change:
-    """What is to be said of a workflow of the manifest."""
+    """Make the change of a workflow of the manifest."""
     return Change(spec.id, spec.workflow, spec.entry, state, status, spec=spec, **facts)
 
 
-class Alike(NamedTuple):
+class ChangeGroup(NamedTuple):
     """Workflows in one state and status that differ from their rows in the same fields, if in any."""
 
     first: Change
@@ -123,23 +123,24 @@ class Alike(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is to be said of the workflows of a batch, of each in its place.
+    """The changes of the workflows of a batch.
 
-    Shape:  `said` has one for each workflow, though it may name another one of whom the same is to be said.
-            `alike` has those in one state together, in the order of the first ones.
+    Shape:  `shared` has one change for each workflow, in order. Workflows with equal changes share one, so
+            that its ID may be another workflow's; `each` and `select` make those with the right ID.
+            `groups` has the workflows by kind of change, in the order of their first ones.
     """
 
     batch: Batch | None  # None for one orphan
-    said: Sequence[Change]
-    alike: Sequence[Alike]
+    shared: Sequence[Change]
+    groups: Sequence[ChangeGroup]
 
     @property
     def ids(self) -> Sequence[str]:
-        return self.batch.ids if self.batch is not None else (self.said[0].id,)
+        return self.batch.ids if self.batch is not None else (self.shared[0].id,)
 
     def select(self, wanted: Callable[[Change], bool]) -> Iterator[Change]:
-        """Those of whom something is said that is wanted, one by one, made as they are asked for."""
-        for place, change in enumerate(self.said):
+        """Yield the changes that are wanted, each with the ID of its workflow."""
+        for place, change in enumerate(self.shared):
             if wanted(change):
                 yield change.of(self.batch[place]) if self.batch is not None else change
 
@@ -147,27 +148,29 @@ class Changes:
         return self.select(lambda change: True)
 
 
-def say_of_all(change: Change, batch: Batch | None) -> Changes:
-    """The same of a whole batch, or of one orphan."""
-    return Changes(batch, Repeated(change, len(batch) if batch is not None else 1), [Alike(change, batch)])
+def one_change(change: Change, batch: Batch | None) -> Changes:
+    """Give each workflow of a batch, or one orphan, the same change."""
+    return Changes(
+        batch, Repeated(change, len(batch) if batch is not None else 1), [ChangeGroup(change, batch)]
+    )
 
 
-def say_of_each(batch: Batch, said: Sequence[Change]) -> Changes:
-    """Something of each workflow."""
+def group_changes(batch: Batch, shared: Sequence[Change]) -> Changes:
+    """Group the workflows of a batch by kind of change."""
     places: dict[tuple[object, ...], list[int]] = {}
-    for place, kind in enumerate(convert(said, _kind)):
+    for place, kind in enumerate(convert(shared, _kind)):
         places.setdefault(kind, []).append(place)
-    alike = []
+    groups = []
     for same in places.values():
-        first, part = said[same[0]], batch.at(same)
+        first, part = shared[same[0]], batch.at(same)
         differences = first.differences
-        uniform = not differences or all(said[place].differences == differences for place in same)
-        alike.append(Alike(first.of(part[0]), part, uniform))
-    return Changes(batch, said, alike)
+        uniform = not differences or all(shared[place].differences == differences for place in same)
+        groups.append(ChangeGroup(first.of(part[0]), part, uniform))
+    return Changes(batch, shared, groups)
 
 
 def _kind(change: Change) -> tuple[object, ...]:
-    """What is decided and counted by."""
+    """Return what changes are decided and counted by."""
     return (
         change.state, change.status, change.comparable, change.held, change.held_by is None,
         change.outdated, change.differences and change.fields,
@@ -187,12 +190,12 @@ def decide(change: Change, overrides: Overrides) -> Decision:
     if state is State.CONFLICT or (recreated and not ended and change.held_by is not None):
         return Decision.SKIP if change.held or overrides.skip_conflicts else Decision.REFUSE
     if state is State.CREATE or (recreated and not ended):
-        return Decision.SEND
+        return Decision.ENQUEUE
     return Decision.SKIP
 
 
 class PlanSummary:
-    """How many workflows are in which state. One that another stands in for counts as held instead."""
+    """Counts of workflows by state. A held one (`return-existing`) is counted apart."""
 
     def __init__(self) -> None:
         self._states: Counter[State] = Counter()
@@ -202,9 +205,9 @@ class PlanSummary:
         self.recreated = 0  # vanished or missing, and enqueued again
         self._outdated: Counter[tuple[str, bool]] = Counter()  # by option, and whether the workflow has ended
 
-    def add(self, alike: Alike, decision: Decision | None = None) -> None:
+    def add(self, group: ChangeGroup, decision: Decision | None = None) -> None:
         """Count workflows; those without a row that are enqueued again count as some to enqueue too."""
-        change, count = alike.first, alike.size
+        change, count = group.first, group.size
         if change.state is State.CONFLICT and change.held:
             self.held += count
             return
@@ -214,7 +217,7 @@ class PlanSummary:
             self.not_comparable += 0 if change.comparable else count
             for option in change.outdated:
                 self._outdated[option, change.status in FINAL_STATUSES] += count
-        elif change.state is not State.CREATE and decision is Decision.SEND:
+        elif change.state is not State.CREATE and decision is Decision.ENQUEUE:
             self.recreated += count
 
     def include(self, other: PlanSummary) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..actions.apply import Applied
+from ..actions.apply import ApplyResult
 from ..actions.enqueue import Progress
 from ..actions.plan import ManifestPlan
 from ..core.diagnostic import Diagnostic, make_diagnostic
@@ -23,7 +23,9 @@ FORMAT_VERSION = 1
 _MOST_FAULTS = 20
 
 
-def applied_lines(applied: Applied, failures: Mapping[str, LiveRow], paint: Paint = plain) -> Iterator[str]:
+def applied_lines(
+    applied: ApplyResult, failures: Mapping[str, LiveRow], paint: Paint = plain
+) -> Iterator[str]:
     """One manifest: what was enqueued, what was not and why, and how the waiting ended."""
     outcome = applied.outcome
     parts = [f"{outcome.enqueued:,} enqueued"]
@@ -31,20 +33,20 @@ def applied_lines(applied: Applied, failures: Mapping[str, LiveRow], paint: Pain
         parts.append(f"{outcome.existing:,} enqueued by another writer meanwhile")
     if outcome.held:
         parts.append(f"{outcome.held:,} held by another workflow")
-    if outcome.faults:
-        parts.append(f"{len(outcome.faults):,} failed")
-    for fault in outcome.faults[:_MOST_FAULTS]:
+    if outcome.rejected:
+        parts.append(f"{len(outcome.rejected):,} failed")
+    for fault in outcome.rejected[:_MOST_FAULTS]:
         yield f"  {paint('red', '✗')} {printable(fault.spec.id)}  {printable(fault.reason)}"
-    if len(outcome.faults) > _MOST_FAULTS:
-        yield f"  … and {len(outcome.faults) - _MOST_FAULTS:,} more"
+    if len(outcome.rejected) > _MOST_FAULTS:
+        yield f"  … and {len(outcome.rejected) - _MOST_FAULTS:,} more"
     written = "written" if applied.lock_written else "unchanged"
     name = printable(applied.plan.name)
-    yield f"Applied {name}: {', '.join(parts)}; lockfile {printable(str(applied.lock_path))} {written}"
+    yield f"ApplyResult {name}: {', '.join(parts)}; lockfile {printable(str(applied.lock_path))} {written}"
     if applied.wait is not None:
         yield from _wait_lines(applied, failures, paint)
 
 
-def _wait_lines(applied: Applied, failures: Mapping[str, LiveRow], paint: Paint) -> Iterator[str]:
+def _wait_lines(applied: ApplyResult, failures: Mapping[str, LiveRow], paint: Paint) -> Iterator[str]:
     assert applied.wait is not None
     for workflow_id, row in failures.items():
         if workflow_id in applied.wait.final:
@@ -67,7 +69,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 def applied_json(
     plans: Sequence[ManifestPlan],
-    results: Sequence[Applied],
+    results: Sequence[ApplyResult],
     failures: Mapping[str, LiveRow],
     error: ManifestToolError | None,
 ) -> str:
@@ -78,7 +80,7 @@ def applied_json(
 
 def applied_document(
     plans: Sequence[ManifestPlan],
-    results: Sequence[Applied],
+    results: Sequence[ApplyResult],
     failures: Mapping[str, LiveRow],
     error: ManifestToolError | None,
 ) -> dict[str, Any]:
@@ -92,7 +94,7 @@ def applied_document(
 
 
 def _manifest_json(
-    plan: ManifestPlan, applied: Applied | None, failures: Mapping[str, LiveRow]
+    plan: ManifestPlan, applied: ApplyResult | None, failures: Mapping[str, LiveRow]
 ) -> dict[str, Any]:
     out: dict[str, Any] = {
         "name": plan.name,
@@ -109,7 +111,7 @@ def _manifest_json(
         "enqueued": outcome.enqueued,
         "existing": outcome.existing,
         "held": outcome.held,
-        "failed": [{"id": fault.spec.id, "reason": fault.reason} for fault in outcome.faults],
+        "failed": [{"id": fault.spec.id, "reason": fault.reason} for fault in outcome.rejected],
         "lockfile": str(applied.lock_path),
         "lockfile_written": applied.lock_written,
     }
@@ -133,7 +135,7 @@ def _time_or_none(epoch_ms: int | None) -> str | None:
     return None if epoch_ms is None else format_timestamp(epoch_ms)
 
 
-def fault_diagnostics(results: Sequence[Applied]) -> list[Diagnostic]:
+def fault_diagnostics(results: Sequence[ApplyResult]) -> list[Diagnostic]:
     """The workflows that could not be enqueued, at their entries."""
     return [
         make_diagnostic(
@@ -144,17 +146,17 @@ def fault_diagnostics(results: Sequence[Applied]) -> list[Diagnostic]:
             document=applied.plan.source.document,
         )
         for applied in results
-        for fault in applied.outcome.faults
+        for fault in applied.outcome.rejected
     ]
 
 
 def applied_markdown(
-    results: Sequence[Applied], failures: Mapping[str, LiveRow], error: ManifestToolError | None
+    results: Sequence[ApplyResult], failures: Mapping[str, LiveRow], error: ManifestToolError | None
 ) -> str:
     """The outcome below the plan."""
 
     def lines() -> Iterator[str]:
-        yield from ("", "### Applied", "")
+        yield from ("", "### ApplyResult", "")
         for applied in results:
             for line in applied_lines(applied, failures):
                 yield f"- {code(line.strip())}"
@@ -187,11 +189,11 @@ class ApplyEvents:
     def finish(
         self,
         plans: Sequence[ManifestPlan],
-        results: Sequence[Applied],
+        results: Sequence[ApplyResult],
         failures: Mapping[str, LiveRow],
         error: ManifestToolError | None,
     ) -> None:
         for applied in results:
-            for fault in applied.outcome.faults:
+            for fault in applied.outcome.rejected:
                 self._event("failed", manifest=applied.plan.name, id=fault.spec.id, reason=fault.reason)
         self._event("summary", **applied_document(plans, results, failures, error))

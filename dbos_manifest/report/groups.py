@@ -13,7 +13,7 @@ from ..core.columns import Repeated, convert, distinct
 from ..expansion.matrix import Combination, Matrix
 from ..expansion.workflow_source import WorkflowSource
 from ..expressions.filters import UNSET
-from ..plan.states import Alike, Change, Changes, State
+from ..plan.states import Change, ChangeGroup, Changes, State
 from .text import printable, shorten
 
 MOST_VALUES = 10_000  # of one axis that are remembered
@@ -103,15 +103,15 @@ class Groups:
         self._groups: dict[str, dict[tuple[Any, ...], Group]] = {}
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
-        for alike in chain.from_iterable(_by_entry(source, alike) for alike in changes.alike):
-            group = self._group_of(source, alike.first)
-            group.last = alike.last
-            group.count += alike.size
-            if alike.first.differences:
-                same = alike.uniform and alike.first.differences == group.first.differences
+        for part in chain.from_iterable(_by_entry(source, group) for group in changes.groups):
+            group = self._group_of(source, part.first)
+            group.last = part.last
+            group.count += part.size
+            if part.first.differences:
+                same = part.uniform and part.first.differences == group.first.differences
                 group.uniform = group.uniform and same
-            if alike.batch is not None:
-                group.note(alike.batch.columns["binding"])
+            if part.batch is not None:
+                group.note(part.batch.columns["binding"])
 
     def _group_of(self, source: WorkflowSource, change: Change) -> Group:
         groups = self._groups.setdefault(source.name, {})
@@ -127,23 +127,23 @@ class Groups:
         return list(self._groups.get(name, {}).values())
 
 
-def _by_entry(source: WorkflowSource, alike: Alike) -> Iterable[Alike]:
+def _by_entry(source: WorkflowSource, group: ChangeGroup) -> Iterable[ChangeGroup]:
     """Those of one entry and one name of a workflow together; entries without a matrix are as one."""
 
     def with_matrix(entry: int) -> int | None:
         return entry if source.matrix_of(entry) is not None else None
 
-    batch = alike.batch
+    batch = group.batch
     if batch is None:
-        return [alike]
+        return [group]
     entries, workflows = convert(batch.columns["entry"], with_matrix), batch.columns["workflow"]
     if isinstance(entries, Repeated) and isinstance(workflows, Repeated):
-        return [alike]
+        return [group]
     places: dict[object, list[int]] = {}
     for place, key in enumerate(zip(entries, workflows, strict=True)):
         places.setdefault(key, []).append(place)
     parts = map(batch.at, places.values())
-    return [Alike(alike.first.of(part[0]), part, alike.uniform) for part in parts]
+    return [ChangeGroup(group.first.of(part[0]), part, group.uniform) for part in parts]
 
 
 def describe_group(group: Group) -> str:
@@ -167,5 +167,5 @@ SINGLED_OUT = frozenset({State.DRIFTED, State.CONFLICT, State.VANISHED, State.MI
 
 def singled_out(changes: Changes) -> Iterator[Change]:
     """Those in such a state."""
-    if any(alike.first.state in SINGLED_OUT for alike in changes.alike):
+    if any(group.first.state in SINGLED_OUT for group in changes.groups):
         yield from changes.select(lambda change: change.state in SINGLED_OUT)

@@ -86,7 +86,7 @@ class PlanMarkdown:
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
         self._groups.add(source, changes)
-        count = sum(alike.size for alike in changes.alike if alike.first.state in SINGLED_OUT)
+        count = sum(group.size for group in changes.groups if group.first.state in SINGLED_OUT)
         self._counts[source.name] = self._counts.get(source.name, 0) + count
         found = self._singled_out.setdefault(source.name, [])
         found += islice(singled_out(changes), _MOST_DETAILS - len(found))
@@ -96,7 +96,7 @@ class PlanMarkdown:
 
     def _lines(self, plan: ManifestPlan, strict: bool) -> Iterator[str]:
         verdict = "❌ apply would refuse" if plan.refuses(strict) else "✅"
-        if not plan.to_send and not plan.refuses(strict):
+        if not plan.to_enqueue and not plan.refuses(strict):
             verdict = "✅ nothing to enqueue"
         yield from (f"### Plan of {code(plan.name)} ({code(plan.file)}) {verdict}", "")
         yield from (f"**{plan.summary.closing_line().removeprefix('Plan: ')}**", "")

@@ -49,7 +49,7 @@ def summary_json(plan: ManifestPlan, strict: bool) -> dict[str, Any]:
         "name": plan.name,
         "file": plan.file,
         "counts": plan.summary.as_json(),
-        "to_enqueue": plan.to_send,
+        "to_enqueue": plan.to_enqueue,
         "refused": plan.refuses(strict),
         "waiting_behind": plan.waiting_behind,
         "notes": plan.summary.notes(),
@@ -118,7 +118,7 @@ class PlanIds:
         self._write = write
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
-        for workflow_id, change in zip(changes.ids, changes.said, strict=True):
+        for workflow_id, change in zip(changes.ids, changes.shared, strict=True):
             if change.state is State.CREATE:
                 self._write(f"{workflow_id}\n")
 

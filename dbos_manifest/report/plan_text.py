@@ -54,7 +54,7 @@ class PlanText:
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
         shown = self._shown.setdefault(source.name, _Shown())
-        shown.count += len(changes.said)
+        shown.count += len(changes.shared)
         if shown.count <= self._screenful:
             shown.lines += changes.each()
         self._groups.add(source, changes)
@@ -108,9 +108,9 @@ class PlanText:
 def _singled_out(changes: Changes) -> Iterator[Change]:
     """The workflows that are listed one by one: not those whose group shows all that differs."""
     shown = {
-        (alike.first.state, alike.first.status, alike.first.fields)
-        for alike in changes.alike
-        if alike.first.differences and alike.uniform and alike.size > 1
+        (group.first.state, group.first.status, group.first.fields)
+        for group in changes.groups
+        if group.first.differences and group.uniform and group.size > 1
     }
     for change in singled_out(changes):
         if (change.state, change.status, change.fields) not in shown:
@@ -125,7 +125,7 @@ def verdict_lines(plans: Sequence[ManifestPlan], strict: bool) -> Iterator[str]:
             total.include(plan.summary)
         yield f"Total of {len(plans)} manifests: {total.closing_line().removeprefix('Plan: ')}"
     refusing = [plan for plan in plans if plan.refuses(strict)]
-    count = sum(plan.to_send for plan in plans)
+    count = sum(plan.to_enqueue for plan in plans)
     if refusing:
         reasons = [", ".join(plan.reasons_to_refuse(strict)) for plan in refusing]
         if len(plans) > 1:

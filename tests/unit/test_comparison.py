@@ -154,7 +154,7 @@ def test_one_note_for_each_option() -> None:
     statuses = ["SUCCESS"] * 7 + ["PENDING"] * 3
     rows = {s.id: row_of(BARE, id=s.id, status=status) for s, status in zip(specs, statuses, strict=True)}
     summary = PlanSummary()
-    for alike in compare_batch(Batch.of(specs), rows, {}, {}).alike:
+    for alike in compare_batch(Batch.of(specs), rows, {}, {}).groups:
         summary.add(alike)
     assert summary.notes() == [
         "10 started workflows (7 finished) ran with another `timeout`",
@@ -162,7 +162,7 @@ def test_one_note_for_each_option() -> None:
     ]
     finished = PlanSummary()
     rows = {key: row._replace(status="SUCCESS") for key, row in rows.items()}
-    for alike in compare_batch(Batch.of(specs[:8]), rows, {}, {}).alike:
+    for alike in compare_batch(Batch.of(specs[:8]), rows, {}, {}).groups:
         finished.add(alike)
     assert finished.notes() == ["8 finished workflows ran with another `timeout`"]
 
@@ -211,16 +211,19 @@ def test_decisions() -> None:
     vanished, ended = compare(SPEC, None, VANISHED), compare(SPEC, None, ENDED)
     missing = compare(SPEC, None, MISSING)
     returning = compare(SPEC._replace(duplication_policy="return-existing"), None, holder="other")
-    assert decision(compare(SPEC, None)) is Decision.SEND
+    assert decision(compare(SPEC, None)) is Decision.ENQUEUE
     assert decision(compare(SPEC, row_of(SPEC))) is Decision.SKIP
     assert (decision(drifted), decision(drifted, allow_drift=True)) == (Decision.REFUSE, Decision.SKIP)
     assert (decision(conflict), decision(conflict, skip_conflicts=True)) == (Decision.REFUSE, Decision.SKIP)
-    assert (decision(vanished), decision(vanished, recreate_vanished=True)) == (Decision.SKIP, Decision.SEND)
+    assert (decision(vanished), decision(vanished, recreate_vanished=True)) == (
+        Decision.SKIP,
+        Decision.ENQUEUE,
+    )
     assert decision(ended) is Decision.SKIP
     assert decision(ended, recreate_vanished=True, recreate_missing=True) is Decision.SKIP
     assert decision(missing) is decision(missing, recreate_vanished=True) is Decision.REFUSE
     assert (decision(missing, recreate_missing=True), decision(missing, skip_missing=True)) == (
-        Decision.SEND,
+        Decision.ENQUEUE,
         Decision.SKIP,
     )
     assert decision(vanished, recreate_missing=True) is Decision.SKIP
@@ -310,5 +313,5 @@ def test_many_together_are_compared_as_each_alone(found: list[Any], alike: bool)
             change.outdated, change.fields,
         )  # fmt: skip
         by_kind.setdefault(kind, []).append(change)
-    parts = [(a.first, a.last.id, a.size, [*a.ids]) for a in together.alike]
+    parts = [(a.first, a.last.id, a.size, [*a.ids]) for a in together.groups]
     assert parts == [(p[0], p[-1].id, len(p), [change.id for change in p]) for p in by_kind.values()]
