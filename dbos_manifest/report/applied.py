@@ -41,7 +41,7 @@ def applied_lines(
         yield f"  … and {len(outcome.rejected) - _MOST_FAULTS:,} more"
     written = "written" if applied.lock_written else "unchanged"
     name = printable(applied.plan.name)
-    yield f"ApplyResult {name}: {', '.join(parts)}; lockfile {printable(str(applied.lock_path))} {written}"
+    yield f"Applied {name}: {', '.join(parts)}; lockfile {printable(str(applied.lock_path))} {written}"
     if applied.wait is not None:
         yield from _wait_lines(applied, failures, paint)
 
@@ -156,7 +156,7 @@ def applied_markdown(
     """The outcome below the plan."""
 
     def lines() -> Iterator[str]:
-        yield from ("", "### ApplyResult", "")
+        yield from ("", "### Applied", "")
         for applied in results:
             for line in applied_lines(applied, failures):
                 yield f"- {code(line.strip())}"

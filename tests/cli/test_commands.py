@@ -28,7 +28,7 @@ def test_the_main_job(run_db: Cli, run: Cli, jobs: Path) -> None:
     assert run_db("plan", "jobs.yaml", "--exit-code").code == 10
     first = run_db("apply", "jobs.yaml")
     assert first.code == 0, first.err
-    assert "ApplyResult jobs: 3 enqueued" in first.out
+    assert "Applied jobs: 3 enqueued" in first.out
     lock = jobs.with_name("jobs.lock.jsonl").read_bytes()
     assert lock.count(b"\n") == 4
     second = run_db("apply", "jobs.yaml")

@@ -159,7 +159,7 @@ def test_every_example_is_tested() -> None:
 def test_the_python_examples_run_to_their_end(
     cli: Cli, client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker]
 ) -> None:
-    """ApplyResult with one command, followed to the end, and applied again."""
+    """Applied with one command, followed to the end, and applied again."""
     start_worker()
     for name in PYTHON_EXAMPLES:
         shutil.copy(EXAMPLES / name, cli.folder)
