@@ -1,8 +1,7 @@
-"""Plans into the database and results into the lockfiles: apply, and waiting for what was applied."""
+"""Apply plans: enqueue the workflows of each manifest and write its lockfile."""
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -42,7 +41,7 @@ from .session import (
     settle_by,
 )
 from .validate import LoadedManifest
-from .wait import Following, WaitResult, wait_for_workflows
+from .wait import WaitResult
 
 
 class ApplySettings(NamedTuple):
@@ -147,7 +146,7 @@ def apply_targets(
                 results.append(applied)
                 run = Run(run_id, _provenance(target.commit, options, run_id), options.legacy_inputs)
                 _send(database, applied, slot, run, settings, options, on_progress, stopped)
-    _raise_for_faults(results)
+    _raise_for_rejected(results)
 
 
 @contextmanager
@@ -278,52 +277,11 @@ def _send(
             slot.require().remove_journal()
 
 
-def _raise_for_faults(results: Sequence[ApplyResult]) -> None:
-    faults = [fault for applied in results for fault in applied.outcome.rejected]
-    if faults:
+def _raise_for_rejected(results: Sequence[ApplyResult]) -> None:
+    rejected = sum(len(applied.outcome.rejected) for applied in results)
+    if rejected:
         enqueued = sum(applied.outcome.enqueued for applied in results)
         raise PartlyApplied(
-            f"{len(faults)} workflows could not be enqueued, {enqueued} were",
+            f"{rejected} workflows could not be enqueued, {enqueued} were",
             "fix the workflows named above and run the same command again",
         )
-
-
-def wait_for_results(
-    results: Sequence[ApplyResult],
-    settings: DatabaseSettings,
-    *,
-    timeout_s: float | None,
-    poll_s: float,
-    lock_timeout_s: float,
-    on_progress: Callable[[Following], None],
-    stopped: Callable[[], bool],
-) -> None:
-    """Follow every workflow of the applied manifests to its end, and note that in the lockfiles."""
-    give_up = None if timeout_s is None else time.monotonic() + timeout_s
-
-    def pause() -> bool:
-        if stopped() or (give_up is not None and time.monotonic() >= give_up):
-            return False
-        time.sleep(poll_s)
-        return not stopped()
-
-    with blame_partly(results), connect(settings) as database:
-        for applied in results:
-            skipped_ids = applied.plan.skipped_ids
-            ids = (spec.id for spec in applied.plan.source.specs() if spec.id not in skipped_ids)
-            applied.wait = wait_for_workflows(
-                database, ids, retry=settings.retry(), pause=pause, on_progress=on_progress
-            )
-            _record_final(applied, applied.wait, lock_timeout_s)
-
-
-def _record_final(applied: ApplyResult, wait: WaitResult, lock_timeout_s: float) -> None:
-    with LockfileSlot(applied.lock_path, lock_timeout_s) as slot:
-        # read again: nothing was held while waiting, and another apply may have added to it
-        lock = load_lockfile(applied.lock_path, applied.plan.name, None) or applied.plan.lock
-        for workflow_id, final in wait.final.items():
-            if workflow_id in lock:
-                lock.finish(workflow_id, final.status, final.completed_at_ms)
-        if lock.differs_from_file:
-            slot.replace(lock.render())
-            applied.lock_written = True

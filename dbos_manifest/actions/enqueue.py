@@ -65,7 +65,7 @@ class EnqueueResult:
     """What pass two did. `held` counts return-existing workflows that another one stands in for."""
 
     enqueued: int = 0
-    existing: int = 0  # appeared between the passes, equal to what we would have sent
+    existing: int = 0  # appeared between the passes, equal to ours
     held: int = 0
     rejected: list[RejectedRow] = field(default_factory=list)
 
@@ -79,7 +79,7 @@ class PreparedBatch(NamedTuple):
 
 
 @dataclass(slots=True)
-class TransactionResult:
+class _TransactionResult:
     """What one transaction did with its rows; every row of it is in exactly one of the three."""
 
     number: str | None = None  # see `Writing`
@@ -136,7 +136,7 @@ def enqueue_manifest(
         on_progress(Progress(plan.name, plan.to_enqueue, plan.to_enqueue))
         return
 
-    def send(chunk: PreparedBatch) -> bool:
+    def enqueue(chunk: PreparedBatch) -> bool:
         if stopped():
             raise Interrupted(f"stopped after {outcome.enqueued} of {plan.to_enqueue} workflows")
         if options.fail_fast and outcome.rejected:
@@ -145,9 +145,9 @@ def enqueue_manifest(
         return True
 
     done = 0
-    with work_ahead(send, sender.chunks(), database.cancel) as chunks:
-        for chunk, sent in chunks:
-            if not sent:
+    with work_ahead(enqueue, sender.chunks(), database.cancel) as chunks:
+        for chunk, continues in chunks:
+            if not continues:
                 break
             done += len(chunk.batch)
             on_progress(Progress(plan.name, done, plan.to_enqueue))
@@ -226,23 +226,23 @@ class _Sender:
 
     def send_all(self) -> None:
         """The whole manifest in one transaction: every row, or none and the rows at fault named."""
-        sent = self._commit_once(self.chunks)
+        result = self._commit_once(self.chunks)
         for chunk in self.chunks():
-            self._settle(chunk, sent)
-        self.outcome.held = sent.held
+            self._settle(chunk, result)
+        self.outcome.held = result.held
 
-    def _commit_once(self, chunks: Callable[[], Iterable[PreparedBatch]]) -> TransactionResult:
+    def _commit_once(self, chunks: Callable[[], Iterable[PreparedBatch]]) -> _TransactionResult:
         """Insert chunks in one transaction, trying again until it is committed.
 
         When the answer to a COMMIT was lost, the rows are inserted again only once it is certain that it
         did not commit: the rows may have run and been removed meanwhile.
         """
-        tried: list[TransactionResult] = []
+        tried: list[_TransactionResult] = []
 
-        def attempt() -> TransactionResult:
+        def attempt() -> _TransactionResult:
             if self.journal.in_doubt and self._was_committed(tried[-1], chunks()):
                 return tried[-1]
-            tried[:] = [TransactionResult()]
+            tried[:] = [_TransactionResult()]
             self._transact(chunks(), tried[-1])
             return tried[-1]
 
@@ -254,9 +254,9 @@ class _Sender:
                 "look for a deferred constraint on the DBOS tables",
             ) from error
 
-    def _was_committed(self, sent: TransactionResult, chunks: Iterable[PreparedBatch]) -> bool:
-        written = (pair for chunk in chunks for pair in _created_at(chunk) if pair[0] in sent.inserted)
-        doubt = Doubt(sent.number, written)
+    def _was_committed(self, result: _TransactionResult, chunks: Iterable[PreparedBatch]) -> bool:
+        written = (pair for chunk in chunks for pair in _created_at(chunk) if pair[0] in result.inserted)
+        doubt = Doubt(result.number, written)
         with self.database.transaction() as connection:
             fate = read_fate(connection, self.database, doubt, wait_for=self.plan.name)
         if fate not in ("committed", "aborted"):
@@ -267,16 +267,16 @@ class _Sender:
         self.journal.settle(committed=fate == "committed")
         return fate == "committed"
 
-    def _transact(self, chunks: Iterable[PreparedBatch], sent: TransactionResult) -> None:
+    def _transact(self, chunks: Iterable[PreparedBatch], result: _TransactionResult) -> None:
         try:
             with self.database.transaction() as connection:
-                sent.number, sent.has_triggers = begin_writing(connection, self.database, self.plan.name)
-                self.journal.begin(sent.number)
+                result.number, result.has_triggers = begin_writing(connection, self.database, self.plan.name)
+                self.journal.begin(result.number)
                 for chunk in chunks:
-                    self._insert(connection, chunk, sent)
-                    self.journal.add(self._journal_lines(chunk, sent))
-                if self.options.atomic and sent.rejected:
-                    raise _refuse_atomic(self.plan, sent.rejected)
+                    self._insert(connection, chunk, result)
+                    self.journal.add(self._journal_lines(chunk, result))
+                if self.options.atomic and result.rejected:
+                    raise _refuse_atomic(self.plan, result.rejected)
                 self.journal.make_ready()
         except DBAPIError as error:
             if self.database.dialect == "sqlite" and classify(error) == "transient":
@@ -284,62 +284,64 @@ class _Sender:
             raise
         self.journal.settle(committed=True)
 
-    def _insert(self, connection: Connection, chunk: PreparedBatch, sent: TransactionResult) -> None:
+    def _insert(self, connection: Connection, chunk: PreparedBatch, result: _TransactionResult) -> None:
         """Insert a chunk; on a data error halve it until the rows at fault stand alone."""
         count = len(chunk.batch)
         try:
             with connection.begin_nested():
                 inserted = insert_rows(
-                    connection, self.database, chunk.prepared, has_triggers=sent.has_triggers
+                    connection, self.database, chunk.prepared, has_triggers=result.has_triggers
                 )
         except RowsRejected as error:
-            self._reject(connection, chunk, error.ids, sent)
+            self._reject(connection, chunk, error.ids, result)
             return
         except DBAPIError as error:
             if classify(error) != "data":
                 raise
             if count == 1:
-                self._note_fault(connection, chunk.batch[0], error, sent)
+                self._note_rejected(connection, chunk.batch[0], error, result)
             else:
                 for start, stop in ((0, count // 2), (count // 2, count)):
-                    self._insert(connection, self._cut(chunk, start, stop), sent)
+                    self._insert(connection, self._cut(chunk, start, stop), result)
             return
-        sent.inserted |= inserted
+        result.inserted |= inserted
         if len(inserted) < count:
-            self._look_at_present(connection, chunk, inserted, sent)
+            self._look_at_present(connection, chunk, inserted, result)
 
     def _reject(
-        self, connection: Connection, chunk: PreparedBatch, rejected: set[str], sent: TransactionResult
+        self, connection: Connection, chunk: PreparedBatch, rejected: set[str], result: _TransactionResult
     ) -> None:
         """Name the rows that the database did not keep, and insert the others."""
         for spec in chunk.batch:
             if spec.id in rejected:
-                sent.rejected.append(RejectedRow(spec, DROPPED))
+                result.rejected.append(RejectedRow(spec, DROPPED))
         mask = bytes(workflow_id not in rejected for workflow_id in chunk.batch.ids)
         if 1 in mask:
             rows, lines = chunk.prepared.rows.pick(mask), [*compress(chunk.lines, mask)]
-            self._insert(connection, PreparedBatch(chunk.batch.pick(mask), self._prepare(rows), lines), sent)
+            self._insert(
+                connection, PreparedBatch(chunk.batch.pick(mask), self._prepare(rows), lines), result
+            )
 
     def _cut(self, chunk: PreparedBatch, start: int, stop: int) -> PreparedBatch:
         rows = chunk.prepared.rows.cut(start, stop)
         return PreparedBatch(chunk.batch.cut(start, stop), self._prepare(rows), chunk.lines[start:stop])
 
-    def _note_fault(
-        self, connection: Connection, spec: WorkflowSpec, error: DBAPIError, sent: TransactionResult
+    def _note_rejected(
+        self, connection: Connection, spec: WorkflowSpec, error: DBAPIError, result: _TransactionResult
     ) -> None:
         reason = describe_error(error)
         if spec.deduplication_id is not None:
             pair = (spec.queue, spec.deduplication_id)
             holder = read_deduplication_holders(connection, self.database, [pair]).get(pair)
             if holder is not None and spec.duplication_policy == "return-existing":
-                sent.held += 1
+                result.held += 1
                 return
             if holder is not None:
                 reason = f"its deduplication id `{spec.deduplication_id}` is held by `{holder}`"
-        sent.rejected.append(RejectedRow(spec, reason))
+        result.rejected.append(RejectedRow(spec, reason))
 
     def _look_at_present(
-        self, connection: Connection, chunk: PreparedBatch, inserted: set[str], sent: TransactionResult
+        self, connection: Connection, chunk: PreparedBatch, inserted: set[str], result: _TransactionResult
     ) -> None:
         """Rows that were there before ours: of an attempt whose answer was lost, or of another writer."""
         ids = chunk.batch.ids
@@ -348,13 +350,15 @@ class _Sender:
         for place in places:
             spec, row = chunk.batch[place], rows.get(ids[place])
             if row is None:
-                sent.rejected.append(RejectedRow(spec, "another process removed its row meanwhile"))
+                result.rejected.append(RejectedRow(spec, "another process removed its row meanwhile"))
             elif self._is_ours(row, chunk.prepared.rows, place):
-                sent.inserted.add(spec.id)
+                result.inserted.add(spec.id)
             elif compare_spec(spec, row).state is State.UNCHANGED:
-                sent.present[spec.id] = row
+                result.present[spec.id] = row
             else:
-                sent.rejected.append(RejectedRow(spec, "another writer enqueued something else under its id"))
+                result.rejected.append(
+                    RejectedRow(spec, "another writer enqueued something else under its id")
+                )
 
     def _is_ours(self, row: SnapshotRow, ours: NewRows, place: int) -> bool:
         if self.database.layout.has_creator_xid:
@@ -362,50 +366,50 @@ class _Sender:
         stored = (row.created_at_ms, row.inputs)
         return stored == (ours.columns["created_at"][place], ours.columns["inputs"][place])
 
-    def _lines(self, chunk: PreparedBatch, sent: TransactionResult) -> dict[str, str]:
+    def _lines(self, chunk: PreparedBatch, result: _TransactionResult) -> dict[str, str]:
         """The lock entries of the rows that were inserted, by ID."""
-        ids, inserted = chunk.batch.ids, sent.inserted
+        ids, inserted = chunk.batch.ids, result.inserted
         lines = dict(zip(ids, chunk.lines, strict=True))
         if inserted.issuperset(ids):
             return lines
         return {key: line for key, line in lines.items() if key in inserted}
 
-    def _journal_lines(self, chunk: PreparedBatch, sent: TransactionResult) -> list[str]:
+    def _journal_lines(self, chunk: PreparedBatch, result: _TransactionResult) -> list[str]:
         """Those, and the lock entries of equal rows of another writer that have none yet."""
-        if sent.inserted.issuperset(chunk.batch.ids):
+        if result.inserted.issuperset(chunk.batch.ids):
             return chunk.lines
-        lines = [*self._lines(chunk, sent).values()]
+        lines = [*self._lines(chunk, result).values()]
         for spec in chunk.batch:
-            row = sent.present.get(spec.id)
+            row = result.present.get(spec.id)
             if row is not None and spec.id not in self.plan.lock:
                 entry = LockEntry(spec.id, spec.workflow, digest_spec(spec), row.created_at_ms, "existing")
                 lines.append(self.plan.lock.spell(entry))
         return lines
 
-    def _settle(self, chunk: PreparedBatch, sent: TransactionResult) -> None:
+    def _settle(self, chunk: PreparedBatch, result: _TransactionResult) -> None:
         """After the commit: count, and note in the lockfile what is in the database now."""
-        lines = self._lines(chunk, sent)
+        lines = self._lines(chunk, result)
         if lines:
             self.plan.lock.put(lines)
             self.outcome.enqueued += len(lines)
-        if sent.present:
+        if result.present:
             for spec in chunk.batch:
-                if spec.id in sent.present:
-                    created_at_ms = sent.present[spec.id].created_at_ms
+                if spec.id in result.present:
+                    created_at_ms = result.present[spec.id].created_at_ms
                     record_existing(self.plan.lock, spec, digest_spec(spec), created_at_ms)
                     self.outcome.existing += 1
         if not self.options.atomic:
-            self.outcome.rejected += sent.rejected
-            self.outcome.held += sent.held
+            self.outcome.rejected += result.rejected
+            self.outcome.held += result.held
 
 
 def _created_at(chunk: PreparedBatch) -> Iterator[tuple[str, int]]:
     return zip(chunk.batch.ids, chunk.prepared.rows.columns["created_at"], strict=True)
 
 
-def _refuse_atomic(plan: ManifestPlan, faults: list[RejectedRow]) -> Refused:
-    shown = "; ".join(f"{fault.spec.id}: {fault.reason}" for fault in faults[:3])
-    more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+def _refuse_atomic(plan: ManifestPlan, rejected: list[RejectedRow]) -> Refused:
+    shown = "; ".join(f"{row.spec.id}: {row.reason}" for row in rejected[:3])
+    more = f" and {len(rejected) - 3} more" if len(rejected) > 3 else ""
     return Refused(
         f"`{plan.name}` is atomic and nothing of it was enqueued: {shown}{more}",
         "fix those workflows, or apply without --atomic",

@@ -12,7 +12,7 @@ from ..lockfile.entry import LockEntry
 from ..plan.rows import LiveRow
 from ..reading.document import locate_diagnostics
 from ..workflows.options import FIELDS, POSITIONS
-from ..workflows.spec import WorkflowSpec
+from ..workflows.spec import DEFAULT_SPEC, WorkflowSpec
 from .validate import LoadedManifest, Validation, specs_of
 
 MOST_SIMILAR = 5_000  # ids that a wrong one is compared with
@@ -56,11 +56,10 @@ def find_workflow(validation: Validation, workflow_id: str) -> tuple[Explained |
 def _explain(loaded: LoadedManifest, spec: WorkflowSpec) -> Explained:
     names = loaded.expansion.names_of(spec.entry)
     binding = {name: cell[0] for name, cell in zip(names, spec.binding, strict=False) if cell[0] is not UNSET}
-    defaults = WorkflowSpec(id="", workflow="", queue="", args=[], kwargs={})
     origins = []
     for option, field in FIELDS.items():
         value = spec[POSITIONS[field]]
-        if value != defaults[POSITIONS[field]]:
+        if value != DEFAULT_SPEC[POSITIONS[field]]:
             path = loaded.written_at(("workflows", spec.entry, option), spec.workflow)
             layers = {"workflows": "entry", "catalog": "catalog", "defaults": "defaults"}
             layer = layers.get(str(path[0]), "manifest")

@@ -19,7 +19,7 @@ from ..lockfile.lockfile import Lockfile, Recorded
 from ..plan.absence import OldestRows, find_absent
 from ..plan.comparison import compare_batch
 from ..plan.preflight import QueueCheck, Surroundings
-from ..plan.rows import QueueRow, SnapshotRow
+from ..plan.rows import QUEUED_STATUSES, QueueRow, SnapshotRow
 from ..plan.states import Change, Changes, Decision, Overrides, PlanSummary, State, decide, one_change
 from ..system_db.connect import Database
 from ..system_db.read import (
@@ -41,7 +41,6 @@ from ..workflows.batch import Batch, digest_batch, split_heavy
 from ..workflows.spec import WorkflowSpec
 from .prefetch import read_ahead
 
-QUEUED = ("ENQUEUED", "DELAYED")
 _HELD_BY = ("id", "queue", "deduplication_id")
 _REFUSALS_KEPT = 100
 _REFUSED = {
@@ -150,22 +149,22 @@ def make_manifest_plan(
     check = QueueCheck(queues, source.queues, now_ms=now_ms)
     unstorable = options_without_column(database.layout)
     batches = split_heavy(source.batches(chunk_size))
-    chunks = (BatchQuery.of(batch, None if verify else lock) for batch in batches)
+    chunks = (_BatchQuery.of(batch, None if verify else lock) for batch in batches)
 
-    def read(asked: BatchQuery) -> BatchRows:
-        return retry.call(partial(_read_rows, database, asked))
+    def read(query: _BatchQuery) -> _BatchRows:
+        return retry.call(partial(_read_rows, database, query))
 
     read_oldest = cache(partial(read_oldest_of, database, retry))
 
     with read_ahead(database, read, chunks) as pairs:
-        for asked, found in pairs:
-            batch = asked.batch
+        for query, found in pairs:
+            batch = query.batch
             locked += sum(map(lock.ids().__contains__, batch.ids)) if known else 0
             absent = find_absent(lock, batch.ids, found.rows, read_oldest) if known else {}
             changes = compare_batch(batch, found.rows, absent, found.holders)
-            for sent in plan.take(changes, overrides):
-                check.add(sent)
-                _check_storable(sent, unstorable)
+            for part in plan.take(changes, overrides):
+                check.add(part)
+                _check_storable(part, unstorable)
             if found.has_own:
                 _record_existing(lock, changes, found.rows)
             on_changes(changes)
@@ -207,7 +206,7 @@ def _record_existing(lock: Lockfile, changes: Changes, rows: Mapping[str, Snapsh
 
 def _newest_queued_ms(rows: Mapping[str, SnapshotRow]) -> int:
     records = distinct(rows.values())
-    times = (row.created_at_ms for row in records if row.status in QUEUED)
+    times = (row.created_at_ms for row in records if row.status in QUEUED_STATUSES)
     return max((time for time in times if time < MAX_TIMESTAMP), default=0)  # a later one is in another unit
 
 
@@ -222,7 +221,7 @@ def find_orphans(source: WorkflowSource, lock: Lockfile, count: int) -> Iterator
 
 
 def _read_around(database: Database, check: QueueCheck) -> Surroundings:
-    """What the database has beside the workflows themselves, asked once they are known."""
+    """Read what preflight needs to know of the database, once the workflows are known."""
     with database.reading() as connection:
         return Surroundings(
             names=read_known_names(connection, database, check.workflows),
@@ -247,7 +246,7 @@ def _read_surroundings(database: Database) -> tuple[dict[str, QueueRow], int]:
         return read_queues(connection, database), read_clock_ms(connection)
 
 
-class BatchQuery(NamedTuple):
+class _BatchQuery(NamedTuple):
     """Workflows, and those of them that the lockfile vouches for."""
 
     batch: Batch
@@ -255,42 +254,42 @@ class BatchQuery(NamedTuple):
     recorded: Recorded
 
     @classmethod
-    def of(cls, batch: Batch, lock: Lockfile | None) -> BatchQuery:
+    def of(cls, batch: Batch, lock: Lockfile | None) -> _BatchQuery:
         if lock is None or lock.ids().isdisjoint(batch.ids):
             return cls(batch, None, Recorded(frozenset(), 0))
         return cls(batch, lock, lock.find_recorded(batch.ids, digest_batch(batch)))
 
 
-class BatchRows(NamedTuple):
+class _BatchRows(NamedTuple):
     rows: dict[str, SnapshotRow]  # by workflow id
     has_own: bool  # whether some of them are not shared
     holders: dict[tuple[str, str], str]  # by queue and deduplication id
 
 
-def _read_rows(database: Database, asked: BatchQuery) -> BatchRows:
-    batch, recorded = asked.batch, asked.recorded.ids
+def _read_rows(database: Database, query: _BatchQuery) -> _BatchRows:
+    batch, recorded = query.batch, query.recorded.ids
     with database.reading() as connection:
         ids = [workflow_id for workflow_id in batch.ids if workflow_id not in recorded]
         rows = read_snapshot(connection, database, ids) if ids else {}
         has_own = bool(rows)
-        if asked.lock is not None and recorded:
+        if query.lock is not None and recorded:
             shared, created_at = read_shared_rows(connection, database, [*recorded])
             rows |= shared
             complete = len(shared) == len(recorded)
-            if created_at != (asked.recorded.enqueued_at if complete else asked.lock.add_enqueued_at(shared)):
+            if created_at != (query.recorded.enqueued_at if complete else query.lock.add_enqueued_at(shared)):
                 # of another run than the one that the lockfile vouches for
-                others = read_rows_of_other_times(connection, database, asked.lock.enqueued_at(shared))
+                others = read_rows_of_other_times(connection, database, query.lock.enqueued_at(shared))
                 rows |= others
                 has_own = has_own or bool(others)
         if not batch.sets("deduplication_id"):
-            return BatchRows(rows, has_own, {})
+            return _BatchRows(rows, has_own, {})
         pairs = [
             (queue, key)
             for workflow_id, queue, key in zip(*map(batch.columns.__getitem__, _HELD_BY), strict=True)
             if key is not None and workflow_id not in rows
         ]
         holders = read_deduplication_holders(connection, database, pairs) if pairs else {}
-        return BatchRows(rows, has_own, holders)
+        return _BatchRows(rows, has_own, holders)
 
 
 def record_existing(lock: Lockfile, spec: WorkflowSpec, digest: str, created_at_ms: int) -> None:

@@ -15,10 +15,10 @@ from ..actions.apply import (
     ApplyTarget,
     apply_targets,
     find_targets,
-    wait_for_results,
 )
 from ..actions.apply_saved_plan import PlannedApply, is_saved_plan
 from ..actions.enqueue import Progress
+from ..actions.final_statuses import wait_for_results
 from ..actions.plan import ManifestPlan
 from ..actions.session import DatabaseSettings, read_rows
 from ..actions.validate import Validation

@@ -10,7 +10,7 @@ import click
 from ..actions.explain import find_workflow
 from ..actions.session import load_lockfile, lockfile_path, read_rows
 from ..core.errors import UsageError
-from ..expressions.syntax import did_you_mean
+from ..core.suggest import did_you_mean
 from ..report.explained import explained_json, explained_lines
 from .database_options import database_options, database_settings, lockfile_options, lockfile_settings
 from .inputs import load_manifests, variable_options

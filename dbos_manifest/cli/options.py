@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from ..core.lines import split_lines
+from ..core.suggest import did_you_mean, find_closest
 from ..core.units import parse_duration
-from ..expressions.syntax import did_you_mean
 
 ENVIRONMENT_PREFIX = "DBOS_MANIFEST_"
 Command = Callable[..., int]
@@ -121,8 +120,8 @@ class NameChoice(_Choice):
         names = {name.upper(): name for name in self.choices}
         name = str(value).upper()
         if name not in names:
-            close = get_close_matches(name, names, 1)
-            hint = did_you_mean(names[close[0]] if close else str(value), names.values())
+            close = find_closest(name, names)
+            hint = did_you_mean(names[close] if close else str(value), names.values())
             self.fail(f"`{value}` is not one of the choices: {hint}", param, ctx)
         return names[name]
 

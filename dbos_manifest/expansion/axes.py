@@ -12,7 +12,7 @@ from math import ceil
 from typing import Any
 
 from ..core.dates import UTC, Moment, format_moment, parse_moment, parse_step, parse_zone
-from ..expressions.syntax import did_you_mean
+from ..core.suggest import did_you_mean
 from ..reading.sandbox import Tree, TreeError
 from .axis import Axis, AxisError, AxisWarning, reverse_values
 from .axis_files import FORMATS, FileFormat, format_of, known_encoding, read_rows

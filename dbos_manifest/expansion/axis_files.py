@@ -12,8 +12,8 @@ from typing import Any, BinaryIO, NamedTuple
 from ..core.canonical_json import canonical_json
 from ..core.lines import find_position
 from ..core.portable_json import read_json
+from ..core.suggest import did_you_mean
 from ..expressions.filters import text_of
-from ..expressions.syntax import did_you_mean
 from ..reading.sandbox import Tree, TreeError
 
 MAX_FILE_BYTES = 256 * 2**20

@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.diagnostic import Diagnostic, Fragment, Path, Target, make_diagnostic
+from ..core.suggest import did_you_mean
 from ..expressions.compiled import Unfit, resolve_constants
-from ..expressions.syntax import MARK, ExpressionError, did_you_mean, parse_template
+from ..expressions.syntax import MARK, ExpressionError, parse_template
 from ..manifest.manifest import Manifest
 from ..workflows.options import PLAIN_OPTIONS, TIME_OPTIONS, read_plain_option
 from .axes import make_axis

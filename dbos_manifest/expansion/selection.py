@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from ..core.canonical_json import canonical_json
 from ..core.dates import parse_moment
 from ..core.errors import UsageError
+from ..core.suggest import did_you_mean
 from ..expressions.filters import UNSET
-from ..expressions.syntax import did_you_mean
 from ..workflows.options import FIELDS, OPTIONS, TIME_OPTIONS
 from ..workflows.spec import WorkflowSpec
 from .expansion import Expansion

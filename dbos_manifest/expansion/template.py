@@ -10,8 +10,8 @@ from ..core.canonical_json import canonical_json
 from ..core.columns import Repeated
 from ..core.diagnostic import Diagnostic, Path, make_diagnostic
 from ..expressions.compiled import Scope, TooHeavy, Unfit, Value, compile_value, contains_mark, evaluate_all
+from ..expressions.evaluation import Getter
 from ..expressions.filters import UNSET
-from ..expressions.syntax import Getter
 from ..workflows.batch import Batch
 from ..workflows.options import (
     EMPTY,
@@ -22,7 +22,7 @@ from ..workflows.options import (
     TIME_OPTIONS,
     read_plain_option,
 )
-from ..workflows.spec import WorkflowSpec, default_id
+from ..workflows.spec import DEFAULT_SPEC, WorkflowSpec, default_id
 from .matrix import Column, Combination, Matrix, Scale, read_part
 
 CheckOption = Callable[[str, Any], list[Diagnostic]]
@@ -32,7 +32,6 @@ Report = Callable[[Diagnostic, Callable[[], str] | None], None]
 """Takes a finding, and a function that says which combination it is about."""
 
 _AT_ONCE = 1000  # combinations
-_DEFAULTS = WorkflowSpec(id="", workflow="", queue="", args=[], kwargs={})
 
 
 class Option(NamedTuple):
@@ -86,7 +85,8 @@ class EntryTemplate:
         self.variables = variables
         self.size = 0  # expressions of one workflow
         self._columns: dict[str, list[Column]] = {}
-        self._base: list[Any] = list(_DEFAULTS)
+        # not the default's own list and map: writers leave out what is the default by identity
+        self._base: list[Any] = list(DEFAULT_SPEC._replace(**EMPTY))
         self._base[POSITIONS["entry"]] = entry
         self._dynamic: dict[str, Getter] = {}  # by option
         self.names: dict[str, frozenset[str]] = {}  # what each option that varies depends on
@@ -163,7 +163,7 @@ class EntryTemplate:
 
     def _read(self, option: Option, value: Any) -> Any:
         if value is None:
-            return EMPTY.get(option.name, _DEFAULTS[POSITIONS[FIELDS[option.name]]])
+            return EMPTY.get(option.name, DEFAULT_SPEC[POSITIONS[FIELDS[option.name]]])
         if (time := TIME_OPTIONS.get(option.name)) is None:
             return read_plain_option(option.name, value)
         try:

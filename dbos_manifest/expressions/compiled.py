@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from ..core.columns import HEAVY, weigh
 from ..core.diagnostic import Diagnostic, Fragment, Path, Target, make_diagnostic
-from .syntax import MARK, ExpressionError, Getter, Template, bind_template, parse_template
+from .evaluation import Getter, bind_template
+from .syntax import MARK, ExpressionError, Template, parse_template
 
 _ESCAPED_MARK = re.compile(r"\$\$\{\{")
 

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema_rs
 
 from ..core.diagnostic import Diagnostic, Path, make_diagnostic
-from ..expressions.syntax import did_you_mean
+from ..core.suggest import did_you_mean
 from ..reading.document import parse_documents
 from ..reading.sandbox import Tree, TreeError
 from ..workflows.spec import WorkflowSpec

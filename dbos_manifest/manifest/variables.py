@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from ..core.errors import UsageError
 from ..core.portable_json import read_json
+from ..core.suggest import did_you_mean
 from ..expressions.filters import FILTERS, OutOfRange
-from ..expressions.syntax import did_you_mean
 
 _KINDS = {str: "text", bool: "true or false", list: "a list", dict: "a map"}
 

@@ -11,12 +11,11 @@ from ..core.columns import Repeated, distinct
 from ..workflows.batch import Batch
 from ..workflows.spec import WorkflowSpec, encode_inputs
 from .absence import Absence
-from .rows import INTERNAL_QUEUE, SnapshotRow
+from .rows import INTERNAL_QUEUE, QUEUED_STATUSES, SnapshotRow
 from .states import ABSENT, Change, Changes, Difference, State, group_changes, make_change, one_change
 
 PORTABLE = "portable_json"
 MAX_DIFFERENCES = 50  # of one workflow's arguments
-_QUEUED = ("ENQUEUED", "DELAYED")
 _COMPARED = (  # besides the arguments
     "workflow", "class_name", "instance_name", "application", "timeout_ms", "priority", "authenticated_user",
     "authenticated_roles", "assumed_role", "queue", "queue_partition_key", "deduplication_id",
@@ -193,7 +192,7 @@ def _never_started(row: SnapshotRow) -> bool:
     Source: dbos 3.4.0 `_sys_db.py`: start_queued_workflows, reenqueue_for_recovery, resume_workflows.
     """
     return (
-        row.status in _QUEUED
+        row.status in QUEUED_STATUSES
         and not row.recovery_attempts
         and not row.executor_id
         and not row.started

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import chain
 from typing import NamedTuple
 
 from ..checks.rules import RESERVED_QUEUE_PREFIX
 from ..core.columns import Repeated, convert
 from ..core.diagnostic import Diagnostic, Severity, make_diagnostic
+from ..core.suggest import suggest
 from ..core.units import format_timestamp
 from ..workflows.batch import Batch
 from ..workflows.spec import WorkflowSpec
@@ -138,8 +138,7 @@ class QueueCheck:
         """In a database without any workflow every name is new, which says nothing."""
         for name, spec in self._first_of_name.items():
             if names and name not in names:
-                close = get_close_matches(name, names, n=1, cutoff=0.75)
-                hint = f"did you mean `{close[0]}`? " if close else ""
+                hint = _hint(name, names, cutoff=0.75)
                 yield make_diagnostic(
                     "workflow-never-seen",
                     f"no worker has run the workflow `{name}` in this database yet",
@@ -150,8 +149,7 @@ class QueueCheck:
     def _unknown_versions(self, versions: frozenset[str] | None) -> Iterator[Diagnostic]:
         for version, spec in self._first_of_version.items():
             if versions is not None and version not in versions:
-                close = get_close_matches(version, versions, n=1, cutoff=0.6)
-                hint = f"did you mean `{close[0]}`? " if close else ""
+                hint = _hint(version, versions, cutoff=0.6)
                 yield make_diagnostic(
                     "application-version-unknown",
                     f"no worker has registered the application version `{version}`",
@@ -241,8 +239,7 @@ class QueueCheck:
         registered = self._registered(spec.application)
         owner = f" for the application `{spec.application}`" if spec.application else ""
         message = f"the queue `{spec.queue}` is not registered{owner}"
-        close = get_close_matches(spec.queue, [*registered, *self._declared], n=1, cutoff=0.75)
-        hint = f"did you mean `{close[0]}`? " if close else ""
+        hint = _hint(spec.queue, [*registered, *self._declared], cutoff=0.75)
         if not registered:
             hint += (
                 "workflows wait until a worker polls the queue; name a queue declared in code under `queues:`"
@@ -252,3 +249,9 @@ class QueueCheck:
         more = len(registered) - MOST_LISTED
         hint += f"registered: {names}" + (f" and {more:,} more" if more > 0 else "")
         return message, f"{hint}; name a queue declared in code under `queues:`"
+
+
+def _hint(name: str, known: Iterable[str], cutoff: float) -> str:
+    """Return a suggestion that more text follows; an empty text where there is none."""
+    suggestion = suggest(name, known, cutoff)
+    return f"{suggestion} " if suggestion else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 INTERNAL_QUEUE = "_dbos_internal_queue"
+QUEUED_STATUSES = ("ENQUEUED", "DELAYED")
 FINAL_STATUSES = frozenset(
     {"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "RETRIES_EXCEEDED"}
 )

@@ -16,14 +16,13 @@ from ..expansion.matrix import Matrix
 from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.fingerprint import find_contradiction
 from ..workflows.batch import Batch, make_batches
-from ..workflows.spec import WorkflowSpec
+from ..workflows.spec import DEFAULT_SPEC, WorkflowSpec
 from .states import Changes, Overrides, State
 
 VERSION, REVISION = 1, 0
 MAX_LINE_BYTES = 64 * 2**20
 _MAKE_ANEW = "make the plan again with `plan --out`"
 _FIELDS = [field for field in WorkflowSpec._fields if field != "binding"]
-_DEFAULTS = WorkflowSpec(id="", workflow="", queue="", args=[], kwargs={})
 _STATES = list(State)
 _HELD = len(_STATES)  # a conflict that another workflow stands in for
 
@@ -76,7 +75,7 @@ class PlanWriter:
         for spec, change in zip(changes.batch, changes.shared, strict=True):
             fields = {
                 field: value
-                for field, value, default in zip(WorkflowSpec._fields, spec, _DEFAULTS, strict=True)
+                for field, value, default in zip(WorkflowSpec._fields, spec, DEFAULT_SPEC, strict=True)
                 if value is not default and field != "binding"
             }
             line = {

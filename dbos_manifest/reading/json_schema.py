@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ import jsonschema_rs
 
 from ..core.canonical_json import canonical_json
 from ..core.diagnostic import SOURCE_IN_QUOTES, Diagnostic, Path, Target, make_diagnostic
+from ..core.suggest import suggest
 from ..core.units import parse_duration, parse_timestamp
 from ..expressions.syntax import MARK
 
@@ -111,8 +111,7 @@ def _unknown_keys(error: Any, path: Path) -> Iterator[Diagnostic]:
     known = list(error.schema.get("properties", ()))
     for key in error.instance:
         if key not in known and not key.startswith("x-"):
-            close = difflib.get_close_matches(key, known, 1)
-            help = f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(known)}"
+            help = suggest(key, known) or f"known here: {', '.join(known)}"
             message = f"unknown key `{key}`"
             yield make_diagnostic("unknown-key", message, (*path, key), target=Target.KEY, help=help)
 
@@ -157,8 +156,7 @@ def _invalid_value(error: Any, path: Path) -> Diagnostic:
     help = None
     if error.validator == "enum":
         choices = [str(choice) for choice in limit if choice is not None]
-        close = difflib.get_close_matches(str(value), choices, 1)
-        help = f"did you mean `{close[0]}`?" if close else f"write one of {', '.join(choices)}"
+        help = suggest(str(value), choices) or f"write one of {', '.join(choices)}"
     elif name in (*_DURATIONS, *_TIMESTAMPS):
         help = _advice(parse_duration if name in _DURATIONS else parse_timestamp, value)
     elif "propertyNames" in error.absolute_schema_path:

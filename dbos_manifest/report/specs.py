@@ -14,7 +14,7 @@ from ..core.canonical_json import encode_json
 from ..core.units import format_duration, format_timestamp
 from ..expansion.expansion import Expansion
 from ..expressions.syntax import MARK
-from ..workflows.spec import WorkflowSpec
+from ..workflows.spec import DEFAULT_SPEC, WorkflowSpec
 from .text import count_of, printable
 
 _STR = "tag:yaml.org,2002:str"
@@ -87,14 +87,13 @@ def count_lines(expansion: Expansion, selected: int | None) -> Iterator[str]:
         yield f"  selected: {selected:,}"
 
 
-_DEFAULTS = WorkflowSpec(id="", workflow="", queue="", args=[], kwargs={})
 _KEYS = [key.removesuffix("_ms") for key in WorkflowSpec._fields if key not in ("entry", "binding")]
 assert len(_KEYS) == WorkflowSpec._fields.index("entry"), "zip stops before the fields that are not options"
 
 
 def spec_entry(spec: WorkflowSpec) -> dict[str, Any]:
     """A workflow as the manifest entry that says every option; unset ones are left out."""
-    entry = dict(compress(zip(_KEYS, spec, strict=False), map(is_not, spec, _DEFAULTS)))
+    entry = dict(compress(zip(_KEYS, spec, strict=False), map(is_not, spec, DEFAULT_SPEC)))
     for key in ("args", "kwargs", "priority"):
         if not entry.get(key, True):
             del entry[key]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-from difflib import get_close_matches
 from typing import Any
 
 import psycopg
@@ -12,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo, ConninfoOption
 
 from ..core.errors import DatabaseUnreachable, UsageError
+from ..core.suggest import suggest
 
 # Every message of libpq about a server that it tried to reach begins with these words (PostgreSQL 14 on).
 _ATTEMPTED = "connection to server"
@@ -59,8 +59,7 @@ def _unreadable(url: str, text: str) -> UsageError:
         )
     name = named[1]
     if text.startswith("invalid URI query parameter"):
-        close = get_close_matches(name, _defaults(), 1)
-        hint = f"did you mean `{close[0]}`?" if close else "leave it out"
+        hint = suggest(name, _defaults()) or "leave it out"
         if name == "schema":
             hint = "leave it out; `--schema` names the schema of the DBOS tables"
         return UsageError(f"the PostgreSQL URL has an unknown parameter `{name}`", hint)

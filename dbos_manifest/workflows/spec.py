@@ -39,6 +39,9 @@ class WorkflowSpec(NamedTuple):
     binding: tuple[tuple[Any, ...], ...] = ()  # one cell for each name of the entry's matrix, its value first
 
 
+DEFAULT_SPEC = WorkflowSpec(id="", workflow="", queue="", args=[], kwargs={})
+"""Every option as it is when nothing sets it."""
+
 INPUTS = ('{"namedArgs":', ',"positionalArgs":', "}")
 """What is written around and between the arguments of a workflow.
 

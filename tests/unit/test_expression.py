@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dbos_manifest.expressions.evaluation import bind_template
 from dbos_manifest.expressions.filters import FILTERS, MAX_TEXT, UNSET
-from dbos_manifest.expressions.syntax import ExpressionError, Template, bind_template, parse_template
+from dbos_manifest.expressions.syntax import ExpressionError, Template, parse_template
 
 
 def evaluate(text: str, **names: Any) -> Any:
