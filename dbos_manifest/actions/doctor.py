@@ -16,7 +16,7 @@ from ..system_db.inspect import (
     read_rights,
     read_server,
 )
-from ..system_db.read import read_clock_ms, read_queues, read_run_by_old_worker
+from ..system_db.surroundings import read_clock_ms, read_queues, read_run_by_old_worker
 from .session import DatabaseSettings, connect
 
 MOST_SKEW_MS = 5_000

@@ -20,8 +20,9 @@ from ..plan.comparison import compare_spec
 from ..plan.rows import SnapshotRow
 from ..plan.states import State
 from ..system_db.connect import Database
-from ..system_db.read import read_clock_ms, read_deduplication_holders, read_snapshot
+from ..system_db.read import read_deduplication_holders, read_snapshot
 from ..system_db.retry import Retry, classify, describe_error
+from ..system_db.surroundings import read_clock_ms
 from ..system_db.transactions import Doubt, begin_writing, read_fate
 from ..system_db.write import NewRows, Prepared, RowsRejected, insert_rows, make_rows, prepare_rows
 from ..workflows.batch import Batch, digest_batch, digest_spec, resize_batches, split_heavy

@@ -23,19 +23,21 @@ from ..plan.rows import QUEUED_STATUSES, QueueRow, SnapshotRow
 from ..plan.states import Change, Changes, Decision, Overrides, PlanSummary, State, decide, one_change
 from ..system_db.connect import Database
 from ..system_db.read import (
-    read_application_versions,
-    read_clock_ms,
     read_deduplication_holders,
-    read_known_names,
     read_oldest_rows,
-    read_queues,
     read_rows_of_other_times,
-    read_run_by_old_worker,
     read_shared_rows,
     read_snapshot,
-    read_waiting_behind,
 )
 from ..system_db.retry import Retry
+from ..system_db.surroundings import (
+    read_application_versions,
+    read_clock_ms,
+    read_known_names,
+    read_queues,
+    read_run_by_old_worker,
+    read_waiting_behind,
+)
 from ..system_db.write import options_without_column
 from ..workflows.batch import Batch, digest_batch, split_heavy
 from ..workflows.spec import WorkflowSpec

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import ProgrammingError
 
 from ..core.units import MAX_TIMESTAMP, MIN_TIMESTAMP
 from ..plan.absence import OldestRows
-from ..plan.rows import FINAL_STATUSES, LiveRow, QueueRow, SnapshotRow
+from ..plan.rows import FINAL_STATUSES, LiveRow, SnapshotRow
 from .connect import Database
 
 _SNAPSHOT = (
@@ -36,7 +35,6 @@ _FIELDS = dict(zip(_SNAPSHOT, SnapshotRow._fields, strict=True))
 _SHARED = tuple(name for name in _SNAPSHOT if name not in _OF_ITS_OWN)
 _SHARED_FIELDS = tuple(_FIELDS[name] for name in _SHARED)
 _NOTHING_OF_ITS_OWN: dict[str, Any] = {"id": "", "inputs": None, "completed_at_ms": None, "creator_xid": None}
-NEWEST_ROWS = 10_000
 _TIME_MASK = 2**48 - 1  # keeps every time up to the year 9999, and a sum of them in 64 bits
 _STEERING = ", ".join(
     f"set_config('{name}', '{value}', true)"
@@ -47,14 +45,6 @@ _STEERING = ", ".join(
         "enable_sort": "off",
         "max_parallel_workers_per_gather": "0",
     }.items()
-)
-INSUFFICIENT_PRIVILEGE = "42501"
-NAMES_LOOKED_FOR = 50
-_PARTITION_LIMITS = (
-    "partition_concurrency",
-    "partition_worker_concurrency",
-    "partition_rate_limit_max",
-    "partition_rate_limit_period_sec",
 )
 
 
@@ -282,112 +272,3 @@ def read_deduplication_holders(
     )
     wanted = set(pairs)
     return {(queue, key): holder for queue, key, holder in rows if (queue, key) in wanted}
-
-
-def read_queues(connection: Connection, database: Database) -> dict[str, QueueRow]:
-    """The registered queues; none where the schema has no such table.
-
-    Source: partitioned by `partition_queue` (older SDKs) or any partition limit (newer ones).
-    """
-    columns = database.layout.columns.get("queues", frozenset())
-    if not columns:
-        return {}
-    limits = [name for name in _PARTITION_LIMITS if name in columns]
-    newer = " OR ".join(f"{name} IS NOT NULL" for name in limits) or "NULL"
-    owner = "application_name" if "application_name" in columns else "NULL"
-    flag = "partition_queue" if "partition_queue" in columns else "NULL"
-    rows = connection.execute(text(f"SELECT name, {owner}, {flag}, {newer} FROM {database.table('queues')}"))
-    named = ((decode_text(row[0]), decode_text(row[1]), row[2], row[3]) for row in rows if row[0] is not None)
-    return {name: QueueRow(name, owner, _partitioned(older, newer)) for name, owner, older, newer in named}
-
-
-def _partitioned(older: Any, newer: Any) -> bool | None:
-    signs = {bool(sign) for sign in (older, newer) if sign is not None}
-    return signs.pop() if len(signs) == 1 else None
-
-
-def read_application_versions(connection: Connection, database: Database) -> frozenset[str] | None:
-    """The versions that workers have registered; None where the schema has no such table."""
-    columns = database.layout.columns.get("application_versions", frozenset())
-    if "version_name" not in columns:
-        return None
-    statement = f"SELECT version_name FROM {database.table('application_versions')}"
-    return _read_if_allowed(connection, statement)
-
-
-def _read_if_allowed(connection: Connection, statement: str) -> frozenset[str] | None:
-    """The values of a statement's one column; None where the role may not read them: they are hints only."""
-    try:
-        with connection.begin_nested():
-            rows = connection.execute(text(statement))
-            return frozenset(decode_text(row[0]) for row in rows if row[0] is not None)
-    except ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
-            raise
-        return None
-
-
-def read_known_names(connection: Connection, database: Database, names: Collection[str]) -> frozenset[str]:
-    """Which of these workflow names rows or schedules have, and names to compare the others with.
-
-    Cost:   no index has the names, so the newest rows are looked at first, and for a name that is not among
-            them all rows, until the first that has it.
-    """
-    table = database.table("workflow_status")
-    newest = f"SELECT name FROM {table} ORDER BY created_at DESC LIMIT {NEWEST_ROWS}"
-    found = connection.execute(text(f"SELECT DISTINCT name FROM ({newest}) newest"))
-    seen = {decode_text(row[0]) for row in found}
-    if "workflow_name" in database.layout.columns.get("workflow_schedules", frozenset()):
-        statement = f"SELECT workflow_name FROM {database.table('workflow_schedules')}"
-        seen |= _read_if_allowed(connection, statement) or frozenset()
-    if seen:
-        for name in sorted(set(names) - seen)[:NAMES_LOOKED_FOR]:
-            found = connection.execute(
-                text(f"SELECT 1 FROM {table} WHERE name = :name LIMIT 1"), {"name": name}
-            )
-            if found.first() is not None:
-                seen.add(name)
-    return frozenset(name for name in seen if name)
-
-
-def read_waiting_behind(
-    connection: Connection, database: Database, lowest: Mapping[str, int]
-) -> dict[str, int]:
-    """How many queued rows of each queue have a greater priority number than the least of ours."""
-    statement = text(
-        f"SELECT count(*) FROM {database.table('workflow_status')} "
-        "WHERE queue_name = :queue AND status = 'ENQUEUED' AND priority > :priority"
-    )
-    counts = {
-        queue: connection.execute(statement, {"queue": queue, "priority": priority}).scalar_one()
-        for queue, priority in sorted(lowest.items())
-    }
-    return {queue: count for queue, count in counts.items() if count}
-
-
-def read_run_by_old_worker(connection: Connection, database: Database) -> str | None:
-    """A workflow among the newest whose arguments a new client wrote and whose result an old worker did.
-
-    Old workers know neither workflow_input nor workflow_output; new ones write no result into the status.
-    """
-    if not database.layout.has_workflow_input:
-        return None
-    table = database.table("workflow_status")
-    newest = f"SELECT workflow_uuid, output, error FROM {table} ORDER BY created_at DESC LIMIT {NEWEST_ROWS}"
-    found = connection.execute(
-        text(
-            f"SELECT newest.workflow_uuid FROM ({newest}) newest "
-            f"JOIN {database.table('workflow_input')} wi ON wi.workflow_uuid = newest.workflow_uuid "
-            "WHERE newest.output IS NOT NULL OR newest.error IS NOT NULL LIMIT 1"
-        )
-    ).first()
-    return None if found is None else str(found[0])
-
-
-def read_clock_ms(connection: Connection) -> int:
-    """The database's clock, epoch ms."""
-    if connection.dialect.name == "sqlite":
-        statement = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
-    else:
-        statement = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-    return int(connection.execute(text(statement)).scalar_one())

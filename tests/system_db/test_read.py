@@ -13,15 +13,14 @@ from dbos_tables import rows_of
 from dbos_manifest.plan.rows import QueueRow
 from dbos_manifest.system_db.connect import Database, open_database
 from dbos_manifest.system_db.read import (
-    read_clock_ms,
     read_deduplication_holders,
     read_live,
-    read_queues,
     read_shared_rows,
     read_snapshot,
     read_statuses,
 )
 from dbos_manifest.system_db.retry import Retry
+from dbos_manifest.system_db.surroundings import read_clock_ms, read_queues
 from dbos_manifest.system_db.write import insert_rows, options_without_column, prepare_rows
 from dbos_manifest.workflows.spec import WorkflowSpec
 
