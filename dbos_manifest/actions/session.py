@@ -34,7 +34,6 @@ from .plan_against_lock import make_offline_plan
 from .validate import LoadedManifest, specs_of
 
 _TARGET = re.compile(r"\w([\w.-]*\w)?")
-FIRST_CONNECTION_BUDGET_S = 10.0
 CHUNK_SIZES = {"postgresql": 10_000, "sqlite": 1_000}
 
 
@@ -62,8 +61,7 @@ def connect(settings: DatabaseSettings) -> Database:
 
     Raises: DatabaseError with the reason; UsageError for an unusable URL.
     """
-    budget_s = min(FIRST_CONNECTION_BUDGET_S, settings.retry_budget_s)
-    return open_database(settings.url, schema=settings.schema, retry=Retry(budget_s, settings.on_retry))
+    return open_database(settings.url, schema=settings.schema, retry=settings.retry())
 
 
 def mark_database_of(database: Database, settings: DatabaseSettings) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
@@ -20,6 +21,9 @@ from .address import connect, read_url
 from .layout import Layout, read_layout
 from .retry import Retry
 
+P = ParamSpec("P")
+Result = TypeVar("Result")
+FIRST_CONNECTION_BUDGET_S = 10.0
 CONNECT_TIMEOUT_S = 10
 BUSY_TIMEOUT_MS = 30_000
 # a peer that has gone silently is found out within a minute, not after the system's two hours
@@ -34,8 +38,9 @@ KEEPALIVES = {
 class Database:
     """An open system database. Every piece of work is a transaction of its own."""
 
-    def __init__(self, engine: Engine, schema: str, label: str) -> None:
+    def __init__(self, engine: Engine, schema: str, label: str, retry: Retry) -> None:
         self.engine = engine
+        self.retry = retry
         self.dialect = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
         self.schema = schema
         self.label = label  # for messages: never a user or password
@@ -76,6 +81,30 @@ class Database:
             finally:
                 self._open.discard(driver)
 
+    def read(
+        self,
+        function: Callable[Concatenate[Connection, Database, P], Result],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Result:
+        """Return `function(connection, database, …)` of a reading connection; transient errors are retried.
+
+        Raises: like `call`.
+        """
+
+        def attempt() -> Result:
+            with self.reading() as connection:
+                return function(connection, self, *args, **kwargs)
+
+        return self.call(attempt)
+
+    def call(self, attempt: Callable[[], Result]) -> Result:
+        """Call a function that opens its own transactions, again after each transient error.
+
+        Raises: DatabaseUnreachable, DatabaseDenied, DatabaseError; the driver's error for rejected rows.
+        """
+        return self.retry.call(attempt)
+
     def cancel(self) -> None:
         """From another thread: end the statements that are running, with an error where they were called."""
         for driver in [*self._open]:
@@ -94,23 +123,24 @@ class Database:
 
 
 def open_database(url: str, *, schema: str = "dbos", retry: Retry) -> Database:
-    """Connect and find the layout.
+    """Connect and find the layout; `retry` is also for all later work.
 
     Raises: UsageError for an unusable URL, DatabaseUnreachable, DatabaseDenied, SchemaNotSupported.
     """
     scheme, _, rest = url.partition(":")
     kind = scheme.partition("+")[0]
     if kind == "sqlite":
-        database = _open_sqlite(rest)
+        database = _open_sqlite(rest, retry)
     elif kind in ("postgresql", "postgres"):
-        database = _open_postgresql(f"postgresql:{rest}", schema)
+        database = _open_postgresql(f"postgresql:{rest}", schema, retry)
     else:
         raise UsageError(
             "the database URL is neither PostgreSQL nor SQLite",
             "write postgresql://user@host/database or sqlite:///path/to/file.sqlite",
         )
     try:
-        retry.call(lambda: _look_around(database), since_start=True)
+        first = replace(retry, budget_s=min(FIRST_CONNECTION_BUDGET_S, retry.budget_s))
+        first.call(lambda: _look_around(database), since_start=True)
     except BaseException:
         database.engine.dispose()
         raise
@@ -136,7 +166,7 @@ def sqlite_path(url: str) -> Path | None:
     return path if scheme.partition("+")[0] == "sqlite" and name.strip("/") else None
 
 
-def _open_sqlite(rest: str) -> Database:
+def _open_sqlite(rest: str, retry: Retry) -> Database:
     name, path = _read_sqlite_url(rest)
     if not name.strip("/") or (name.startswith("//") and not name.startswith("///")):
         raise UsageError("the SQLite URL names no file", "write sqlite:///path/to/file.sqlite")
@@ -158,10 +188,10 @@ def _open_sqlite(rest: str) -> Database:
     def prepare(connection: Any, record: Any) -> None:
         connection.execute("PRAGMA foreign_keys=ON")
 
-    return Database(engine, "", str(path))
+    return Database(engine, "", str(path), retry)
 
 
-def _open_postgresql(url: str, schema: str) -> Database:
+def _open_postgresql(url: str, schema: str, retry: Retry) -> Database:
     words = read_url(url)
     words.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
     for key, value in KEEPALIVES.items():
@@ -177,7 +207,7 @@ def _open_postgresql(url: str, schema: str) -> Database:
         hide_parameters=True,
     )
     host = f"{words.get('host', 'localhost')}:{words.get('port', '5432')}"
-    database = Database(engine, schema, f"{words.get('dbname', '?')} on {host}")
+    database = Database(engine, schema, f"{words.get('dbname', '?')} on {host}", retry)
     database.connect_words = words
     return database
 

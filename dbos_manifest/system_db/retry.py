@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar
 
 import psycopg
@@ -47,12 +48,12 @@ class RetryNotice(NamedTuple):
     wait_s: float
 
 
+@dataclass(frozen=True)
 class Retry:
-    """Calls again what failed for a passing reason, with growing pauses, within a budget per call."""
+    """Retries transient errors with growing pauses, within a budget per call."""
 
-    def __init__(self, budget_s: float, on_retry: Callable[[RetryNotice], None]) -> None:
-        self._budget_s = budget_s
-        self._on_retry = on_retry
+    budget_s: float
+    on_retry: Callable[[RetryNotice], None]
 
     def call(self, function: Callable[[], Result], *, since_start: bool = False) -> Result:
         """The function's result; the budget counts from its first failure, or from the start.
@@ -68,7 +69,7 @@ class Retry:
             assert state.outcome_timestamp is not None
             if not counted_from_s:
                 counted_from_s.append(state.start_time if since_start else state.outcome_timestamp)
-            return self._budget_s - (state.outcome_timestamp - counted_from_s[0])
+            return self.budget_s - (state.outcome_timestamp - counted_from_s[0])
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: classify(error) == "transient"),
@@ -87,7 +88,7 @@ class Retry:
     def _tell(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         wait_s = state.next_action.sleep if state.next_action else 0.0
-        self._on_retry(RetryNotice(state.attempt_number, describe_error(error), wait_s))
+        self.on_retry(RetryNotice(state.attempt_number, describe_error(error), wait_s))
 
 
 def _driver_error(error: BaseException | None) -> BaseException | None:
