@@ -1,6 +1,6 @@
-"""`apply` of generated workflows beside the floor: the same rows into the same tables, in bare code.
+"""Compare `apply` of generated workflows with the floor: the same rows into the same tables in minimal code.
 
-The floor is COPY on PostgreSQL and executemany on SQLite, ten thousand rows a transaction.
+The floor is COPY on PostgreSQL and executemany on SQLite, ten thousand rows per transaction.
 python benchmarks/enqueue.py [workflows] [rounds] [postgresql|sqlite]
 """
 
@@ -78,7 +78,7 @@ def floor_sqlite(url: str, workflows: int) -> float:
 
 
 def floor_postgresql(url: str, workflows: int) -> float:
-    """Seconds of plain COPY: the text is made in one join, ten thousand rows a transaction."""
+    """Seconds of plain COPY: the text is made in one join, ten thousand rows per transaction."""
     run_id = str(uuid.uuid4())
     mark = json.dumps({"dbos_manifest": {"manifest": "orders-backfill", "run_id": run_id}})
     days = [str(date(2024, 1, 1) + timedelta(days=k)) for k in range(DAYS)]

@@ -1,4 +1,4 @@
-"""`expand` of a million workflows of two axes into a file, beside a script written for just this manifest.
+"""Compare `expand` of a million workflows of two axes with a script written for this manifest alone.
 
 python benchmarks/expand.py [workflows] [rounds]
 """

@@ -1,4 +1,4 @@
-"""`validate` of explicit entries beside check-jsonschema with the same schema, and the start-up of both.
+"""Compare `validate` of explicit entries with check-jsonschema and the same schema, and the start-up of both.
 
 python benchmarks/frontend.py [workflows] [rounds]
 """

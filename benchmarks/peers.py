@@ -1,4 +1,4 @@
-"""`apply` beside the bulk calls of other queues on PostgreSQL, each on a new database of one server.
+"""Compare `apply` with the bulk calls of other queues on PostgreSQL, each on a new database of one server.
 
 Ours is the whole command; theirs is the time of their calls alone, without start and connection.
 python benchmarks/peers.py [workflows] [rounds]; `make bench-peers` installs the peers.

@@ -30,7 +30,7 @@ class DemoFailed(Exception):
 
 @contextmanager
 def open_database(kind: str, folder: Path) -> Iterator[str]:
-    """The URL of an empty database; PostgreSQL, when asked for, runs as long as this is open."""
+    """Provide an empty database and yield its URL; a PostgreSQL server runs until the block ends."""
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'orders.sqlite'}"
         return
@@ -48,7 +48,7 @@ def open_database(kind: str, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def run_worker(database_url: str, log: Path) -> Iterator[None]:
-    """The orders application, from its ready line until it is told to stop."""
+    """Run the orders application: enter the block when it is ready, stop it at the end."""
     say("starting a DBOS worker: examples/orders/app.py")
     environment = {**os.environ, "DBOS_SYSTEM_DATABASE_URL": database_url}
     with log.open("w") as stderr:

@@ -1,4 +1,4 @@
-"""Real databases for the tests: one PostgreSQL server a run, each test a database cloned from a template."""
+"""Provide real databases: one PostgreSQL server per run, and per test a database cloned from a template."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from toolchains import skip_is_allowed
 from urls import PLANTED, files_with_password, with_database, with_user
 
 TEMPLATE = "dbos_template"
-# Nothing here is meant to survive a crash of the machine; tests that stop a server start one of their own.
+# These databases need not survive a crash; tests that stop a server start their own.
 FAST = ("fsync = off", "full_page_writes = off", "autovacuum = off")
 FIRST = ("e2e/sdks", "faults", "test_packaging", "test_pipelines", "e2e")  # the slowest, so that no one waits
 
-# The same examples everywhere, and no limit of time: a slow machine is no failure.
+# The same examples on every machine, without a deadline, so that a slow machine does not fail.
 settings.register_profile(
     "repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -48,7 +48,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_file_has_the_password(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """All that is left of all tests: lockfiles, plans, outputs, logs."""
+    """Check all files that the tests leave: lockfiles, plans, outputs, logs."""
     yield
     assert files_with_password(tmp_path_factory.getbasetemp()) == []
 
@@ -70,12 +70,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server's URL: the environment's, or one from the wheel, stopped at the end."""
+    """Yield the URL of a PostgreSQL server: the environment's, or one started from the wheel."""
     given = os.environ.get("DBOS_MANIFEST_TEST_DATABASE_URL")
     if given:
         yield given
         return
-    # a socket's path may have 107 characters, so the folder is a short one
+    # the path of a socket is limited to 107 characters
     server = start_server(Path("/tmp") / f"dm-pg-{uuid.uuid4().hex[:8]}")
     try:
         url = with_user(server.get_uri(), "postgres")
@@ -100,7 +100,7 @@ def postgres_template(postgres_server: str) -> str:
 
 @pytest.fixture
 def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
-    """A PostgreSQL database of the test's own, with the DBOS tables."""
+    """Create a PostgreSQL database with the DBOS tables for one test."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(with_database(postgres_server, "postgres"), autocommit=True) as connection:
         copy = "" if connection.info.server_version < 150000 else " STRATEGY file_copy"
@@ -118,7 +118,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
-    """A SQLite database of the test's own, with the DBOS tables."""
+    """Create a SQLite database with the DBOS tables for one test."""
     path = tmp_path / "dbos.sqlite"
     shutil.copy(sqlite_template, path)
     return f"sqlite:///{path}"
@@ -126,7 +126,7 @@ def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The same test on both databases."""
+    """Run the test on both databases."""
     name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
     url: str = request.getfixturevalue(name)
     return url

@@ -1,4 +1,4 @@
-"""The DBOS tables, laid by DBOS itself, and rows for them."""
+"""Create the DBOS tables with DBOS itself, and rows for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dbos_manifest.workflows.spec import WorkflowSpec
 
 
 def migrate(url: str) -> None:
-    """Lay the DBOS tables, by DBOS itself."""
+    """Create the DBOS tables with DBOS itself."""
     system = SystemDatabase.create(
         system_database_url=url,
         engine_kwargs={},
@@ -29,7 +29,7 @@ def migrate(url: str) -> None:
 def rows_of(
     *specs: WorkflowSpec, first_ms: int = 1, attributes: str | None = None, creator_xid: str = "x"
 ) -> NewRows:
-    """The rows of workflows as apply makes them, a millisecond apart."""
+    """Build rows as apply enqueues them, created one millisecond apart."""
     return make_rows(
         Batch.of(specs),
         created_at_ms=[first_ms + place for place in range(len(specs))],

@@ -1,4 +1,4 @@
-"""A TCP proxy before PostgreSQL that cuts one connection at a chosen message of the protocol."""
+"""A TCP proxy in front of PostgreSQL that cuts one connection at a chosen message of the protocol."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 
 class CuttingProxy:
-    """Counts the messages that clients send, over all connections, and cuts at number `cut_at`.
+    """Count the messages from clients over all connections, and cut the connection at number `cut_at`.
 
-    With `deliver` the message reaches the server and its answer is lost; else the message is lost itself.
+    With `deliver` the message reaches the server and its reply is lost; without it the message is lost.
     With `containing` only messages with these bytes are counted. `on_cut` is called after a cut, before
-    another connection is let in.
+    another connection is accepted.
     """
 
     def __init__(self, server_url: str) -> None:
@@ -40,11 +40,11 @@ class CuttingProxy:
         self._open.set()
 
     def wait(self) -> None:
-        """Until `on_cut` of a cut has ended: it may be at a message whose answer no one awaits."""
+        """Wait until `on_cut` has returned; the cut message may be one whose reply no one waits for."""
         assert self._open.wait(60)
 
     def url(self, server_url: str) -> str:
-        """The server's URL by way of this proxy."""
+        """Return the server's URL through this proxy."""
         parts = urlsplit(server_url)
         user = parts.netloc.rpartition("@")[0]
         return f"postgresql://{user}@127.0.0.1:{self.port}{parts.path}?sslmode=disable&gssencmode=disable"
@@ -68,7 +68,7 @@ class CuttingProxy:
                     threading.Thread(target=work, args=(client, server), daemon=True).start()
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
-        """The client's messages, one by one: a length, before it a letter but for the first message."""
+        """Yield the client's messages: a letter, except in the first message, then a length and the body."""
         reader = client.makefile("rb")
         started = False
         with suppress(OSError, ValueError):
@@ -88,10 +88,10 @@ class CuttingProxy:
 
     def _cut(self, client: socket.socket, server: socket.socket, message: bytes) -> None:
         try:
-            _close(client)  # before the server can answer
+            _close(client)  # before the server can reply
             if self._deliver:
                 server.sendall(message)
-                with suppress(OSError):  # the answer may be here already, and have ended the connection
+                with suppress(OSError):  # a reply that has arrived may have ended the connection
                     server.shutdown(socket.SHUT_WR)
             else:
                 _close(server)

@@ -1,4 +1,4 @@
-"""The same files expand to the same workflows with every version of a dependency that is allowed."""
+"""Check that every allowed version of a dependency expands files to the same workflows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "manifests" / "examples"
 BEFORE_THE_BOUND = "6.2.4"  # the oldest croniter that dbos 3.4.0 allows
 
-# Schedules of every kind over clock changes; what the installed version says of them is the right value.
+# Schedules of every kind over clock changes; the ticks of the installed version are the expected ones.
 # (schedule, zone, start, end)
 ORDINARY = [
     (schedule, zone, start, end)
@@ -33,7 +33,7 @@ ORDINARY = [
         ("2026-10-01T12:00:00+00:00", "2026-11-03T00:00:00+00:00"),
     )
 ]  # fmt: skip
-# Here the version before the bound expands to other workflows, or to none.
+# Schedules for which the version below the bound yields other ticks, or none.
 DISPUTED = [
     ("0 0 4 * * 7", "UTC", "2026-03-01T00:00:00+00:00", "2026-04-02T00:00:00+00:00"),
     ("0 4 31 2 sun", "UTC", "2026-02-01T00:00:00+00:00", "2026-03-01T00:00:00+00:00"),
@@ -57,7 +57,7 @@ print(json.dumps([croniter.__file__, [of(*case) for case in json.load(sys.stdin)
 
 
 def bounds(name: str) -> dict[str, str]:
-    """The versions of a dependency in pyproject.toml by operator."""
+    """Return the version bounds of a dependency in pyproject.toml by operator."""
     line = re.search(rf'^  "{name}([^"]*)",', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M)
     assert line is not None
     return dict(re.findall(r"([=<>]=?)([\d.]+)", line[1]))
@@ -65,7 +65,7 @@ def bounds(name: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def installed(request: pytest.FixtureRequest) -> Installer:
-    """Makes a folder with packages in just these versions, kept between runs; skips without a registry."""
+    """Return a function that installs exact versions into a cached folder, or skips without a registry."""
     cache = request.config.cache
     assert cache is not None
 
@@ -84,7 +84,7 @@ def installed(request: pytest.FixtureRequest) -> Installer:
             pytest.skip(f"the package registry is not reachable: {done.stderr.strip()[-200:]}")
         try:
             part.rename(folder)
-        except OSError:  # another worker was faster
+        except OSError:  # another test process was faster
             shutil.rmtree(part)
         return folder
 
@@ -102,7 +102,7 @@ def ticks_with(folder: Path | None, cases: list[tuple[str, str, str, str]]) -> l
     return list(ticks)
 
 
-def test_ticks_at_both_ends_of_the_bounds(installed: Installer) -> None:
+def test_oldest_and_newest_allowed_croniter_yield_the_same_ticks(installed: Installer) -> None:
     allowed = bounds("croniter")
     ends = {allowed.get("==") or allowed[">="], allowed.get("==") or allowed["<="]}
     cases = ORDINARY + DISPUTED
@@ -112,16 +112,16 @@ def test_ticks_at_both_ends_of_the_bounds(installed: Installer) -> None:
         assert ticks_with(installed(f"croniter=={version}"), cases) == expected
 
 
-def test_the_version_before_the_bound_has_other_ticks(installed: Installer) -> None:
-    """So the bound cannot be wider; ordinary schedules are as any DBOS worker counts them."""
+def test_croniter_below_the_bound_yields_other_ticks(installed: Installer) -> None:
+    """The bound cannot be wider. Ordinary schedules have the same ticks in any DBOS worker."""
     before = installed(f"croniter=={BEFORE_THE_BOUND}")
     assert ticks_with(before, ORDINARY) == ticks_with(None, ORDINARY)
     for old, new in zip(ticks_with(before, DISPUTED), ticks_with(None, DISPUTED), strict=True):
         assert old != new
 
 
-def test_the_oldest_allowed_readers_and_writers(installed: Installer) -> None:
-    """Texts to values, and values to the JSON that generated IDs are made of."""
+def test_oldest_allowed_parsers_and_serializers_yield_the_same_values(installed: Installer) -> None:
+    """Parsers turn text into values; serializers write the JSON that generated IDs are hashed from."""
     names = ("pyyaml", "orjson", "croniter")
     oldest = [f"{name}=={bounds(name).get('>=') or bounds(name)['==']}" for name in names]
 

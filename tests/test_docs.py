@@ -1,4 +1,4 @@
-"""What the documentation states is what the program does."""
+"""Check that statements of the documentation are true of the program."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_generated_pages_are_current(name: str) -> None:
     assert (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8") == PAGES[name]()
 
 
-def test_every_code_has_its_section() -> None:
+def test_every_diagnostic_code_has_a_section() -> None:
     text = (ROOT / "docs" / "reference" / "diagnostics.md").read_text(encoding="utf-8")
     assert re.findall(r"^### `(.+)`$", text, re.MULTILINE) == list(CODES)
 
@@ -55,13 +55,13 @@ def all_errors(kind: type[errors.ManifestToolError]) -> set[type[errors.Manifest
     return {kind}.union(*map(all_errors, kind.__subclasses__()))
 
 
-def test_hooks_name_what_exists() -> None:
+def test_documented_hooks_exist() -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     assert [hook["id"] for hook in hooks] == ["dbos-manifest-validate"]
 
 
-def test_the_compatibility_page_is_whole() -> None:
-    """Each row has a cell of every SDK, as `make compatibility` leaves it."""
+def test_compatibility_page_has_every_cell() -> None:
+    """Each row has a cell for every SDK, written by `make compatibility`."""
     page = json.loads((ROOT / "docs" / "reference" / "compatibility.json").read_text(encoding="utf-8"))
     sdks = set(page["latest"]["releases"])
     assert sdks == {"python", "typescript", "go", "java", "rust"}

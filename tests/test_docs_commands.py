@@ -1,4 +1,4 @@
-"""Every command that the documentation shows prints what the documentation shows."""
+"""Run the commands of the documentation and compare their output with the pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGES = [page for page in all_pages() if "```console\n" in page.read_text(encodi
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A reader's empty folder."""
+    """Create an empty folder and enter it."""
     folder = tmp_path / "reader"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -27,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def shop_url(folder: Path, sqlite_template: Path) -> str:
-    """A system database in the folder, in which an application has registered the queue `etl`."""
+    """Create a system database with the registered queue `etl` in the folder."""
     shutil.copy(sqlite_template, "shop.sqlite")
     with sqlite3.connect("shop.sqlite") as connection:
         connection.execute("INSERT INTO queues (queue_id, name) VALUES ('etl', 'etl')")

@@ -1,4 +1,4 @@
-"""Every relative link of the documentation leads to a file, and every anchor to a heading."""
+"""Check that every relative link of the documentation has a file and every anchor a heading."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def name_of(page: Path) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_links_lead_to_files_and_headings(page: Path) -> None:
+def test_every_relative_link_has_a_target(page: Path) -> None:
     text = CODE.sub("", CODE_BLOCK.sub("", page.read_text(encoding="utf-8")))
     assert [link for link in LINK.findall(text) if not leads_somewhere(page, link)] == []
 
@@ -33,7 +33,7 @@ def test_named_tests_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.is_relative_to(ROOT / "docs")], ids=name_of)
-def test_links_of_the_documentation_stay_in_it(page: Path) -> None:
+def test_links_in_docs_stay_below_docs(page: Path) -> None:
     """The site is built from docs/ alone."""
     text = CODE.sub("", CODE_BLOCK.sub("", page.read_text(encoding="utf-8")))
     inner = [link.partition("#")[0] for link in LINK.findall(text) if not re.match(r"[a-z]+:", link)]

@@ -134,16 +134,16 @@ def read_sources() -> dict[str, str]:
 SOURCES = read_sources()
 
 
-def test_the_folders_are_those_of_the_page() -> None:
+def test_folders_are_those_of_the_page() -> None:
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and not path.name.startswith("__")}
     assert folders - IGNORED == set(LAYERS)
 
 
-def test_few_modules_are_at_the_top() -> None:
+def test_package_has_few_modules_at_the_top() -> None:
     assert len([*PACKAGE.glob("*.py")]) <= TOP_MODULES
 
 
-def test_the_page_names_existing_modules() -> None:
+def test_page_names_existing_modules() -> None:
     named = {name for name in re.findall(r"`(\w+/\w+\.py)`", PAGE) if name.partition("/")[0] in LAYERS}
     assert len(named) > 15
     assert [name for name in sorted(named) if not (PACKAGE / name).is_file()] == []
@@ -196,7 +196,7 @@ def test_every_exception_is_still_needed() -> None:
         ("plan.states", "datetime.now()", "uses datetime.now"),
     ],
 )
-def test_a_violation_is_found(module: str, source: str, violation: str) -> None:
+def test_violation_is_found(module: str, source: str, violation: str) -> None:
     assert violation in find_violations(module, source)
 
 
@@ -216,5 +216,5 @@ def test_a_violation_is_found(module: str, source: str, violation: str) -> None:
         ("files.replace", "path.open()\nfrom ..core.errors import UsageError"),
     ],
 )
-def test_what_is_allowed_passes(module: str, source: str) -> None:
+def test_allowed_source_passes(module: str, source: str) -> None:
     assert find_violations(module, source) == []

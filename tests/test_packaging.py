@@ -1,4 +1,4 @@
-"""The built wheel in an empty environment, and the hook under the real pre-commit program."""
+"""Install the built wheel in an empty environment, and run the hooks with the real pre-commit program."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-OTHER_FILES = {  # they stand next to manifests, and are none
+OTHER_FILES = {  # files next to manifests that are not manifests
     "contracts/f.json": '{"type": "array"}',
     "contracts/f.yaml": "type: array\n",
     "data/rows.yaml": "- {version: 1, workflow: f}\n",
@@ -23,7 +23,7 @@ def run(*words: object, cwd: Path, check: bool = True) -> subprocess.CompletedPr
     return subprocess.run([str(word) for word in words], cwd=cwd, check=check, capture_output=True, text=True)
 
 
-def test_the_wheel_works_outside_the_source_tree(tmp_path: Path, sqlite_url: str) -> None:
+def test_wheel_works_outside_the_source_tree(tmp_path: Path, sqlite_url: str) -> None:
     run(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT, cwd=tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
     run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "env", cwd=tmp_path)
@@ -51,7 +51,7 @@ def test_the_wheel_works_outside_the_source_tree(tmp_path: Path, sqlite_url: str
         run(tool, *words, cwd=tmp_path)
 
 
-def test_the_hook_under_pre_commit(tmp_path: Path) -> None:
+def test_hooks_run_under_pre_commit(tmp_path: Path) -> None:
     tool = tmp_path / "tool"
     shutil.copytree(ROOT, tool, ignore=shutil.ignore_patterns(".git", ".venv", ".*_cache", "dist", "build"))
     commit = (

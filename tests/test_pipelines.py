@@ -36,7 +36,7 @@ class Ran(NamedTuple):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A checkout with a manifest, as a step finds it."""
+    """Create a checkout with one manifest."""
     jobs = tmp_path / "work" / "jobs"
     jobs.mkdir(parents=True)
     (jobs / "jobs.yaml").write_text(GOOD)
@@ -46,18 +46,18 @@ def folder(tmp_path: Path) -> Path:
 def environment(folder: Path, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DBOS_", "GITHUB_"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
-    mine = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}  # a runner has nobody's settings
+    mine = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}  # a runner has no user settings
     return {**kept, **mine, "PATH": path, "RUNNER_TEMP": str(folder.parent), **more}
 
 
 def resolve(step: dict[str, Any], values: dict[str, str]) -> dict[str, str]:
-    """The variables of a step, their expressions resolved as GitHub does."""
+    """Return the variables of a step with their expressions resolved as GitHub does."""
     expression = re.compile(r"\$\{\{ inputs\.([\w-]+) \}\}")
     return {name: expression.sub(lambda found: values[found[1]], text) for name, text in step["env"].items()}
 
 
 def run_action(folder: Path, database: str | None = None, programs: str = "", **inputs: str) -> Ran:
-    """The step that runs the program, the one in the folder `programs` if there is one."""
+    """Run the step that calls the program; `programs` is a folder with another `dbos-manifest`."""
     step = ACTION["runs"]["steps"][-1]
     values = {name: spec.get("default", "") for name, spec in ACTION["inputs"].items()} | inputs
     output, summary = folder.parent / "output", folder.parent / "summary"
@@ -93,8 +93,8 @@ def test_every_input_and_output_is_used() -> None:
 @pytest.mark.parametrize(
     ("package", "installed"), [("", str(ROOT)), ("x==1; touch pwned", "x==1; touch pwned")]
 )
-def test_what_is_installed(folder: Path, package: str, installed: str) -> None:
-    """The action's own checkout, or one word that pip is given; pip is a script that says what it got."""
+def test_install_step_passes_one_argument_to_pip(folder: Path, package: str, installed: str) -> None:
+    """A script in place of pip prints the arguments that it gets."""
     (step,) = (step for step in ACTION["runs"]["steps"] if step["name"].startswith("Install"))
     fake = folder / "python"
     fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
@@ -108,12 +108,12 @@ def test_what_is_installed(folder: Path, package: str, installed: str) -> None:
     assert not (folder / "pwned").exists()
 
 
-def test_no_input_is_a_part_of_a_script() -> None:
+def test_no_script_contains_an_input_expression() -> None:
     for step in ACTION["runs"]["steps"]:
         assert "${{" not in step.get("run", "")
 
 
-def test_validate(folder: Path) -> None:
+def test_validate_step_reports_problems_as_annotations(folder: Path) -> None:
     good = run_action(folder, command="validate")
     assert (good.code, good.outputs["exit-code"]) == (0, "0")
     assert "ok: 1 file" in good.summary
@@ -124,7 +124,7 @@ def test_validate(folder: Path) -> None:
     assert "did you mean &#96;workflow&#96;?" in bad.summary
 
 
-def test_plan_and_apply(folder: Path, sqlite_url: str) -> None:
+def test_plan_and_apply_steps_set_their_outputs(folder: Path, sqlite_url: str) -> None:
     plan = run_action(folder, sqlite_url, command="plan")
     assert (plan.code, plan.outputs["exit-code"], plan.outputs["changes"]) == (0, "10", "true")
     assert "**1 to enqueue" in plan.summary
@@ -148,15 +148,15 @@ def test_plan_and_apply(folder: Path, sqlite_url: str) -> None:
     assert (refused.code, refused.outputs["changes"]) == (6, "false")
 
 
-def test_a_lost_lockfile_is_written_again(folder: Path, sqlite_url: str) -> None:
-    """As after a push that failed: nothing is sent twice."""
+def test_apply_writes_a_lost_lockfile_again_and_enqueues_nothing(folder: Path, sqlite_url: str) -> None:
+    """The lockfile is lost when the push after an apply fails."""
     assert run_action(folder, sqlite_url, command="apply").code == 0
     (folder / "jobs" / "jobs.lock.jsonl").unlink()
     again = run_action(folder, sqlite_url, command="apply")
     assert (again.code, "0 enqueued" in again.log, again.outputs["changes"]) == (0, True, "true")
 
 
-def test_a_partial_apply_says_its_lockfile(folder: Path, sqlite_url: str) -> None:
+def test_partial_apply_reports_its_lockfile(folder: Path, sqlite_url: str) -> None:
     with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
         connection.execute(
             "CREATE TRIGGER t BEFORE INSERT ON workflow_status WHEN NEW.name = 'g' "
@@ -169,8 +169,8 @@ def test_a_partial_apply_says_its_lockfile(folder: Path, sqlite_url: str) -> Non
 
 
 @pytest.mark.parametrize("named", ["next to its manifest", "--lockfile", "--lockfile=", "saved plan"])
-def test_a_killed_apply_reports_its_lockfile(folder: Path, sqlite_url: str, named: str) -> None:
-    """The program is killed after its last write: the lockfiles are known from the files."""
+def test_killed_apply_reports_its_lockfile(folder: Path, sqlite_url: str, named: str) -> None:
+    """The program is killed after its last write, so the step finds the lockfiles by comparing files."""
     programs = folder.parent / "programs"
     programs.mkdir()
     real = Path(sys.executable).parent / "dbos-manifest"
@@ -190,14 +190,14 @@ def test_a_killed_apply_reports_its_lockfile(folder: Path, sqlite_url: str, name
     assert (again.outputs["changes"], again.outputs["lockfiles"]) == ("false", "[]")
 
 
-def test_a_lockfile_of_any_name_is_one_output(folder: Path, sqlite_url: str) -> None:
+def test_lockfile_name_with_a_newline_adds_no_output(folder: Path, sqlite_url: str) -> None:
     (folder / "jobs" / "jobs.yaml").rename(folder / "jobs" / "a\nplan=x.yaml")
     done = run_action(folder, sqlite_url, command="apply")
     assert done.outputs.keys() == {"exit-code", "markdown", "changes", "lockfiles"}
     assert json.loads(done.outputs["lockfiles"]) == ["jobs/a\nplan=x.lock.jsonl"]
 
 
-def test_sarif(folder: Path) -> None:
+def test_sarif_input_writes_the_file(folder: Path) -> None:
     (folder / "jobs" / "jobs.yaml").write_text(GOOD.replace("workflow: f", "workflo: f"))
     bad = run_action(folder, command="validate", sarif="out.sarif")
     assert bad.code == 1
@@ -205,13 +205,13 @@ def test_sarif(folder: Path) -> None:
     assert json.loads((folder / "out.sarif").read_text())["version"] == "2.1.0"
 
 
-def test_a_pull_request_of_a_fork_has_no_database(folder: Path) -> None:
+def test_plan_of_a_fork_runs_without_a_database(folder: Path) -> None:
     plan = run_action(folder, command="plan")
     assert (plan.code, plan.outputs["changes"], "plan" in plan.outputs) == (0, "true", False)
     assert "comparing with the lockfiles only" in plan.log
 
 
-def test_more_words_and_several_paths(folder: Path, sqlite_url: str) -> None:
+def test_arguments_and_paths_take_one_value_per_line(folder: Path, sqlite_url: str) -> None:
     (folder / "more jobs").mkdir()
     (folder / "more jobs" / "b.yaml").write_text(GOOD.replace("jobs", "b").replace("id: a", "id: b"))
     inputs = {"paths": "jobs\nmore jobs/b.yaml\n", "target": "prod", "arguments": "--var\nx=1 2\n"}
@@ -238,12 +238,12 @@ def test_more_words_and_several_paths(folder: Path, sqlite_url: str) -> None:
         {"command": "validate", "sarif": "$(touch pwned)/x; touch pwned"},
     ],
 )
-def test_hostile_inputs_are_words(folder: Path, inputs: dict[str, str]) -> None:
+def test_hostile_inputs_are_passed_as_arguments(folder: Path, inputs: dict[str, str]) -> None:
     assert run_action(folder, **inputs).code == 2
     assert not list(folder.rglob("pwned"))
 
 
-def test_a_hostile_id_commands_nothing(folder: Path, sqlite_url: str) -> None:
+def test_hostile_id_prints_no_workflow_command(folder: Path, sqlite_url: str) -> None:
     hostile = GOOD.replace("id: a", 'id: "::add-mask::a\\n::error::b"')
     (folder / "jobs" / "jobs.yaml").write_text(hostile)
     for command in ("plan", "apply"):
@@ -253,14 +253,14 @@ def test_a_hostile_id_commands_nothing(folder: Path, sqlite_url: str) -> None:
         assert not [line for line in lines if line.startswith(("::add-mask", "::error"))]
 
 
-def test_a_checkout_cannot_slip_in_a_module(folder: Path, sqlite_url: str) -> None:
+def test_python_ignores_modules_of_the_checkout(folder: Path, sqlite_url: str) -> None:
     (folder / "json.py").write_text("open('pwned', 'w')")
     assert run_action(folder, sqlite_url, command="apply").outputs["changes"] == "true"
     assert not list(folder.rglob("pwned"))
 
 
 def run_gitlab(folder: Path, job: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """A job's script, without the installation."""
+    """Run the script of a job without its installation."""
     script = "\n".join(["set -eo pipefail", *GITLAB[job]["script"]])
     variables = {name: str(value) for name, value in GITLAB["variables"].items()} | more
     return subprocess.run(
@@ -273,7 +273,7 @@ def run_gitlab(folder: Path, job: str, **more: str) -> subprocess.CompletedProce
     )
 
 
-def test_gitlab(folder: Path, sqlite_url: str) -> None:
+def test_gitlab_jobs_validate_plan_and_apply(folder: Path, sqlite_url: str) -> None:
     assert run_gitlab(folder, "dbos-manifest-validate").returncode == 0
     assert "<testsuites" in (folder / "validate.xml").read_text()
     offline = run_gitlab(folder, "dbos-manifest-plan")
@@ -287,18 +287,18 @@ def test_gitlab(folder: Path, sqlite_url: str) -> None:
         assert (folder / reports["junit"]).exists()
 
 
-def test_gitlab_with_a_target(folder: Path, sqlite_url: str) -> None:
-    """The plan's variables are in the saved plan, and do not make its apply a wrong command line."""
+def test_gitlab_apply_takes_the_target_from_the_saved_plan(folder: Path, sqlite_url: str) -> None:
+    """Variables that the saved plan already contains do not make its apply a usage error."""
     more = {"DBOS_SYSTEM_DATABASE_URL": sqlite_url, "DBOS_MANIFEST_TARGET": "prod"}
     assert run_gitlab(folder, "dbos-manifest-plan", **more).returncode == 0
     locked = run_gitlab(folder, "dbos-manifest-apply", **more, DBOS_MANIFEST_LOCKED="1")
-    assert locked.returncode == 2  # who asks for a check does not get an apply
+    assert locked.returncode == 2  # `--locked` only checks, so it is refused for a saved plan
     applied = run_gitlab(folder, "dbos-manifest-apply", **more)
     assert applied.returncode == 0, applied.stderr
     assert (folder / "jobs" / "jobs.prod.lock.jsonl").exists()
 
 
-def test_the_workflow_of_the_page_uses_what_the_action_has() -> None:
+def test_documented_workflow_uses_existing_inputs_and_outputs() -> None:
     workflow = BLOCKS["# .github/workflows/dbos-manifest.yml"]
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
     ours = [step for step in steps if "dbos-manifest" in step.get("uses", "")]
@@ -318,7 +318,7 @@ def git(folder: Path, *words: str) -> str:
 
 @pytest.fixture
 def origin(folder: Path) -> Path:
-    """A bare repository whose `main` the folder has checked out."""
+    """Create a bare repository whose `main` branch is checked out in the folder."""
     if shutil.which("git") is None:
         pytest.skip("git is not installed")
     bare = folder.parent / "group" / "jobs.git"
@@ -333,7 +333,7 @@ def origin(folder: Path) -> Path:
     return bare
 
 
-def test_lockfiles_go_back_to_github(folder: Path, origin: Path, sqlite_url: str) -> None:
+def test_github_workflow_pushes_lockfiles(folder: Path, origin: Path, sqlite_url: str) -> None:
     assert run_action(folder, sqlite_url, command="apply").outputs["changes"] == "true"
     step = BLOCKS["# .github/workflows/dbos-manifest.yml"]["jobs"]["apply"]["steps"][-1]
     subprocess.run(
@@ -343,15 +343,15 @@ def test_lockfiles_go_back_to_github(folder: Path, origin: Path, sqlite_url: str
     assert git(origin, "show", "--name-only", "--format=", "main") == "jobs/jobs.lock.jsonl\n"
 
 
-def test_lockfiles_go_back_to_gitlab(folder: Path, origin: Path, sqlite_url: str) -> None:
-    git(folder, "checkout", "-q", "--detach")  # as its runners do
+def test_gitlab_job_pushes_lockfiles(folder: Path, origin: Path, sqlite_url: str) -> None:
+    git(folder, "checkout", "-q", "--detach")  # GitLab runners check out a detached commit
     (script,) = BLOCKS["dbos-manifest-apply:"]["dbos-manifest-apply"]["after_script"]
     more = {
         "PUSH_TOKEN": "t0ken",
         "CI_SERVER_HOST": "gitlab.example.com",
         "CI_PROJECT_PATH": "group/jobs",
         "CI_COMMIT_BRANCH": "main",
-        # the bare repository stands for the host
+        # the bare repository takes the place of the host
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{origin.parent.parent}/.insteadOf",
         "GIT_CONFIG_VALUE_0": "https://ci:t0ken@gitlab.example.com/",

@@ -1,4 +1,4 @@
-"""Programs that some tests need, and the reasons for which a test may be skipped."""
+"""Skip tests whose programs are not installed, and check the reasons of skipped tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 IN_E2E = "`make e2e` runs it"
 IN_FAULTS = "`make faults` runs it"
-# Patterns of reasons that hold on any machine. A missing program is the only other one.
+# Patterns of reasons that are valid on any machine. A missing program is the only other reason.
 ALLOWED_SKIPS = (
     re.escape(IN_E2E),
     re.escape(IN_FAULTS),
@@ -26,7 +26,7 @@ def require(tool: str) -> None:
 
 
 def skip_is_allowed(reason: str) -> bool:
-    """Whether nothing on this machine could have run the skipped test."""
+    """Return whether this machine could not have run the skipped test."""
     found = re.fullmatch(r"(\S+) is not installed.*", reason)
     if found is not None:
         return shutil.which(found[1]) is None

@@ -1,4 +1,4 @@
-"""Database URLs for the tests, and the password that all of them have."""
+"""Build database URLs for the tests, all with one known password."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from urllib.parse import urlsplit, urlunsplit
 
 import sqlalchemy as sa
 
-# in pieces, as copies of this file are among what is searched; the wheel's server trusts everybody
+# in pieces, because the search for the password also reads copies of this file
 PLANTED = "-".join(("pl4nted", "for", "all"))
 
 
 def with_database(url: str, name: str) -> str:
-    """The server's URL with another database in it."""
+    """Return the server's URL with another database name."""
     head, _, query = url.partition("?")
     return f"{head.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else "")
 
 
 def with_user(url: str, user: str, password: str = PLANTED) -> str:
-    """The URL for another role."""
+    """Return the URL with another role."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{user}:{password}@{host}"))
 
 
 def make_engine(url: str) -> sa.Engine:
-    """An engine for the tests' own reading and writing, which waits for its turn on SQLite."""
+    """Create an engine for direct access by tests; on SQLite it waits for locks."""
     if url.startswith("sqlite"):
         return sa.create_engine(url, connect_args={"timeout": 600})
     return sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg"))
 
 
 def files_with_password(folder: Path) -> list[Path]:
-    """Which files of the tests have it, the databases' own left out."""
+    """Return the files that contain the password."""
     return [
         path
         for path in folder.rglob("*")

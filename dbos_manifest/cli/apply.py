@@ -98,7 +98,7 @@ def apply(
     """Enqueue the workflows that are missing, and write the results lockfile.
 
     PATH is a manifest, a folder, - for standard input, or one saved plan (plan --out). First compares
-    everything and may refuse; nothing is sent then. Never updates or deletes a workflow, never asks.
+    everything and may refuse; then nothing is enqueued. Never updates or deletes a workflow, never asks.
     """
     if wait and options["locked"]:
         raise UsageError("--locked only checks, and --wait writes the lockfile", "give one of them")

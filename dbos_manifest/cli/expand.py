@@ -23,7 +23,7 @@ LINES_AT_ONCE = 100
 @option("--count", is_flag=True, help="Only how many there are, by entry and axis.")
 @output_option(*FORMATTERS)
 def expand(paths: tuple[str, ...], output: str, limit: int | None, count: bool, **options: Any) -> int:
-    """Print the workflows that the manifests stand for, every option resolved, in manifest order."""
+    """Print the workflows that the manifests expand to, every option resolved, in manifest order."""
     validation = load_manifests(paths, options)
     if count:
         for loaded in validation.manifests:

@@ -64,7 +64,7 @@ def export_orders(seconds: float) -> str:
 
 @DBOS.workflow(name="import_feed", max_recovery_attempts=0)
 def import_feed(seconds: float) -> str:
-    """Never start twice: a crash in the middle leaves it for a person to look at."""
+    """Run at most once: after a crash a person decides what to do."""
     take_naps(seconds)
     return "imported"
 
@@ -77,7 +77,7 @@ def take_naps(seconds: float) -> None:
 
 @DBOS.workflow(name="show_identity")
 def show_identity() -> dict[str, object]:
-    """Who this workflow runs for, as the enqueuer said it."""
+    """Return the user and the roles that the enqueuer set."""
     return {"user": DBOS.authenticated_user, "roles": DBOS.authenticated_roles}
 
 

@@ -71,7 +71,7 @@ PYTHON_EXAMPLES = {
         {
             "authenticated-close-day": {"closed": "2026-01-01", "by": "ann@example.com"},
             "authenticated-as-auditor": {"user": "ann@example.com", "roles": ["auditor"]},
-            "authenticated-nobody": {"user": None, "roles": None},
+            "authenticated-without-user": {"user": None, "roles": None},
         }
     ),
     "timeouts-and-deadlines.yaml": Expected(
