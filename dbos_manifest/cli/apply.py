@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ..actions.apply import (
     ApplyResult,
-    ApplySettings,
     ApplyTarget,
     apply_targets,
     find_targets,
@@ -27,88 +26,82 @@ from ..core.exit_codes import ExitCode, decide_exit_code
 from ..expansion.workflow_source import WorkflowSource
 from ..files.journal_file import journal_path
 from ..plan.rows import LiveRow
-from ..plan.states import Changes
+from ..plan.states import Changes, Overrides
 from ..report.text import count_of
 from ..system_db.retry import RetryNotice
 from .apply_views import APPLY_FORMATS, ApplyViews
-from .commits import commit_of_pipeline
-from .database_options import (
-    database_files,
-    database_options,
-    database_settings,
-    lockfile_options,
-    lockfile_settings,
-    override_options,
-    overrides,
-    print_retry,
-    verify_option,
+from .arguments import (
+    ApplyArguments,
+    ComparisonArguments,
+    InputArguments,
+    LockfileArguments,
+    OverrideArguments,
+    SelectionArguments,
 )
-from .inputs import load_manifests, manifest_options, settle_manifests
+from .commits import commit_of_pipeline
+from .inputs import load_manifests, settle_manifests
 from .interrupts import stop_requests
-from .options import Output, duration, option, outputs_option, paths_argument, together
+from .option_groups import takes_groups
+from .options import Output, outputs_option
 from .output import describe_lost_output, print_error, progress_bar, reader_left, say
 from .outputs import Outputs
 from .plans import place_diagnostics, print_diagnostics
+from .settings import (
+    apply_settings,
+    database_files,
+    database_settings,
+    lockfile_settings,
+    make_overrides,
+    print_retry,
+)
 
 POLL_S = 0.5
 MOST_SHOWN = 20
-_FIXED_BY_A_PLAN = {
-    "var": "--var", "vars_file": "--vars-file", "select": "--select", "ids_from": "--ids-from",
-    "entry": "--entry", "lockfile": "--lockfile", "target": "--target", "allow_drift": "--allow-drift",
-    "skip_conflicts": "--skip-conflicts", "recreate_vanished": "--recreate-vanished",
-    "recreate_missing": "--recreate-missing", "skip_missing": "--skip-missing", "allow": "--allow",
-    "strict": "--strict", "locked": "--locked",
-}  # fmt: skip
 
-apply_options = together(
-    option("--chunk-size", type=click.IntRange(1, 100_000), help="Workflows per transaction, at most."),
-    option("--atomic", is_flag=True, help="Each manifest in one transaction: all of it or nothing."),
-    option("--fail-fast", is_flag=True, help="Stop at the first transaction with a rejected row."),
-    option("--locked", is_flag=True, help="Check only: exit 6 if apply would enqueue or record anything."),
-    option("--provenance/--no-provenance", default=True, help="Mark rows with manifest, commit and run."),
-    option("--legacy-inputs", is_flag=True, help="Write inputs where workers older than the schema look."),
-    option(
-        "--lock-timeout",
-        type=duration,
-        default="60s",
-        show_default=True,
-        help="How long to wait for another apply.",
-    ),
-    option("--wait", is_flag=True, help="Follow every workflow to its end."),
-    option("--wait-timeout", type=duration, help="Stop waiting after this long (exit 8)."),
-)
+
+@dataclass(frozen=True)
+class _Call:
+    """The arguments of one call of apply."""
+
+    inputs: InputArguments
+    selection: SelectionArguments
+    database: ComparisonArguments
+    lockfile: LockfileArguments
+    override: OverrideArguments
+    arguments: ApplyArguments
+
+    def fixed_by_a_plan(self) -> list[str]:
+        """Return the given options that a saved plan has its own values for."""
+        given = [*self.inputs.given(), *self.selection.given(), *self.lockfile.given()]
+        return [*given, *self.override.given(), *(["--locked"] if self.arguments.locked else [])]
 
 
 @click.command()
-@paths_argument
-@manifest_options
-@database_options
-@lockfile_options
-@override_options
-@verify_option
-@apply_options
+@takes_groups
 @outputs_option(*APPLY_FORMATS)
 def apply(
-    paths: tuple[str, ...],
+    inputs: InputArguments,
+    selection: SelectionArguments,
+    database: ComparisonArguments,
+    lockfile: LockfileArguments,
+    override: OverrideArguments,
+    arguments: ApplyArguments,
     outputs: tuple[Output, ...],
-    wait: bool,
-    wait_timeout: float | None,
-    **options: Any,
 ) -> int:
     """Enqueue the workflows that are missing, and write the results lockfile.
 
     PATH is a manifest, a folder, - for standard input, or one saved plan (plan --out). First compares
     everything and may refuse; then nothing is enqueued. Never updates or deletes a workflow, never asks.
     """
-    if wait and options["locked"]:
+    if arguments.wait and arguments.locked:
         raise UsageError("--locked only checks, and --wait writes the lockfile", "give one of them")
     with Outputs(outputs, "text") as results:
-        url = options["database_url"]
-        saved = any(is_saved_plan(Path(path)) for path in paths)
-        job = _SavedPlanJob(paths, options) if saved else _Job(paths, options)
-        results.refuse_inputs([*job.files, *database_files(url)])
+        call = _Call(inputs, selection, database, lockfile, override, arguments)
+        saved = any(is_saved_plan(Path(path)) for path in inputs.paths)
+        job = _SavedPlanJob(call) if saved else _Job(call)
+        results.refuse_inputs([*job.files, *database_files(database.database_url)])
         views = ApplyViews(results.sinks, job.validation)
-        failure = job.run(views, wait=wait, wait_timeout=wait_timeout)
+        failure = job.run(views)
         views.finish(job.results, job.failed, failure)
     return _end(results, failure, job.enqueued)
 
@@ -131,15 +124,14 @@ def _end(results: Outputs, failure: ManifestToolError | None, enqueued: int) -> 
 class _Job:
     """One call of apply on manifests."""
 
-    def __init__(self, paths: Sequence[str], options: dict[str, Any]) -> None:
-        self.validation = self._load(paths, options)
+    def __init__(self, call: _Call) -> None:
+        self.validation = self._load(call)
         self.results: list[ApplyResult] = []
         self.failed: dict[str, LiveRow] = {}
-        self._database = database_settings(options)
-        self._targets = self._find_targets(options)
-        self._settings = ApplySettings(
-            overrides=overrides(options), lock_timeout_s=options.pop("lock_timeout"), **options
-        )
+        self._arguments = call.arguments
+        self._database = database_settings(call.database)
+        self._targets = self._find_targets(call)
+        self._settings = apply_settings(call.arguments, self._overrides(call))
 
     @property
     def enqueued(self) -> int:
@@ -152,21 +144,24 @@ class _Job:
         locks = [target.lock_path for target in self._targets]
         return [*self.validation.inputs, *locks, *map(journal_path, locks)]
 
-    def _load(self, paths: Sequence[str], options: dict[str, Any]) -> Validation:
-        return load_manifests(paths, options, beside=True)
+    def _load(self, call: _Call) -> Validation:
+        return load_manifests(call.inputs, call.selection, beside=True)
 
-    def _find_targets(self, options: dict[str, Any]) -> list[ApplyTarget]:
-        return find_targets(self.validation.manifests, lockfile_settings(options), commit_of_pipeline())
+    def _find_targets(self, call: _Call) -> list[ApplyTarget]:
+        return find_targets(self.validation.manifests, lockfile_settings(call.lockfile), commit_of_pipeline())
 
-    def run(self, views: ApplyViews, *, wait: bool, wait_timeout: float | None) -> ManifestToolError | None:
+    def _overrides(self, call: _Call) -> Overrides:
+        return make_overrides(call.override)
+
+    def run(self, views: ApplyViews) -> ManifestToolError | None:
         """Apply, wait if asked to, and give what went wrong instead of raising it: it is to be told first."""
         database = self._database._replace(on_retry=_both(print_retry, views.retry))
         with stop_requests() as stopped:
             failure: ManifestToolError | None = None
             try:
                 self._send(database, views, stopped)
-                if wait:
-                    _wait(self.results, database, wait_timeout, self._settings.lock_timeout_s, stopped)
+                if self._arguments.wait:
+                    _wait(self.results, database, self._arguments, stopped)
             except Exception as error:
                 settle_manifests(self.validation)  # an invalid manifest is the first thing to say
                 if not isinstance(error, ManifestToolError):
@@ -213,23 +208,22 @@ class _Job:
 class _SavedPlanJob(_Job):
     """One call of apply on a saved plan, which says itself what an apply of manifests takes from options."""
 
-    def _load(self, paths: Sequence[str], options: dict[str, Any]) -> Validation:
-        if len(paths) != 1:
+    def _load(self, call: _Call) -> Validation:
+        path, *others = call.inputs.paths
+        if others:
             raise UsageError("a saved plan is applied alone", "name just the plan")
-        given = [word for key, word in _FIXED_BY_A_PLAN.items() if options.get(key)]
-        if given:
+        if given := call.fixed_by_a_plan():
             raise UsageError(
                 f"{', '.join(given)} cannot change a saved plan", "make another plan with it: `plan --out`"
             )
-        self._planned = PlannedApply(Path(paths[0]))
-        validation = Validation(inputs=[Path(paths[0])])
-        for key in ("var", "vars_file", "select", "ids_from", "entry", "lockfile", "target"):
-            options.pop(key)
-        options |= self._planned.overrides._asdict()
-        return validation
+        self._planned = PlannedApply(Path(path))
+        return Validation(inputs=[Path(path)])
 
-    def _find_targets(self, options: dict[str, Any]) -> list[ApplyTarget]:
+    def _find_targets(self, call: _Call) -> list[ApplyTarget]:
         return self._planned.targets()
+
+    def _overrides(self, call: _Call) -> Overrides:
+        return self._planned.overrides
 
     def _apply(
         self,
@@ -272,17 +266,16 @@ def _both(
 def _wait(
     results: list[ApplyResult],
     settings: DatabaseSettings,
-    timeout_s: float | None,
-    lock_timeout_s: float,
+    arguments: ApplyArguments,
     stopped: Callable[[], bool],
 ) -> None:
     with progress_bar("ended") as bar:
         wait_for_results(
             results,
             settings,
-            timeout_s=timeout_s,
+            timeout_s=arguments.wait_timeout,
             poll_s=POLL_S,
-            lock_timeout_s=lock_timeout_s,
+            lock_timeout_s=arguments.lock_timeout,
             on_progress=lambda following: bar(following.ended, following.total),
             stopped=stopped,
         )

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from ..actions.doctor import Level, examine, role_statements
 from ..core.errors import UsageError
 from ..report.checkup import checkup_json, checkup_lines
-from .database_options import database_options, database_settings
+from .arguments import DatabaseArguments
+from .option_groups import takes_groups
 from .options import option, output_option
 from .output import painter, write_line
+from .settings import database_settings
 
 
 @click.command()
-@database_options
+@takes_groups
 @option("--sql", is_flag=True, help="Print the SQL of a role with the least privileges, and nothing else.")
 @option("--role", default="dbos_manifest", show_default=True, help="The name of that role.")
 @output_option("text", "json")
-def doctor(output: str, sql: bool, role: str, **options: Any) -> int:
+def doctor(database: DatabaseArguments, sql: bool, role: str, output: str) -> int:
     """Inspect the system database: connection, schema, rights, queues, versions, clock. Changes nothing.
 
     Exits 3 when an apply could not work.
     """
-    settings = database_settings(options)
+    settings = database_settings(database)
     if sql:
         statements = role_statements(settings, role)
         if not statements:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -12,37 +11,42 @@ from ..actions.session import load_lockfile, lockfile_path, read_rows
 from ..core.errors import UsageError
 from ..core.suggest import did_you_mean
 from ..report.explained import explained_json, explained_lines
-from .database_options import database_options, database_settings, lockfile_options, lockfile_settings
-from .inputs import load_manifests, variable_options
-from .options import argument, output_option, paths_argument
+from .arguments import DatabaseArguments, InputArguments, LockfileArguments
+from .inputs import load_manifests
+from .option_groups import takes_groups
+from .options import argument, output_option
 from .output import painter, write_line
+from .settings import database_settings, lockfile_settings
 
 
 @click.command()
-@paths_argument
+@takes_groups
 @argument("workflow_id", metavar="ID")
-@variable_options
-@database_options
-@lockfile_options
 @output_option("text", "json")
-def explain(paths: tuple[str, ...], workflow_id: str, output: str, **options: Any) -> int:
+def explain(
+    inputs: InputArguments,
+    database: DatabaseArguments,
+    lockfile: LockfileArguments,
+    workflow_id: str,
+    output: str,
+) -> int:
     """Show where a workflow is defined, how each option got its value, and its current state.
 
     The row is shown when a database is given.
     """
-    validation = load_manifests(paths, options)
+    validation = load_manifests(inputs)
     found, close = find_workflow(validation, workflow_id)
     if found is None:
         raise UsageError(f"the manifests have no workflow `{workflow_id}`", did_you_mean(workflow_id, close))
-    row, database, asked = None, None, bool(options["database_url"])
+    row, identity, asked = None, None, bool(database.database_url)
     if asked:
-        rows, database = read_rows([workflow_id], database_settings(options))
+        rows, identity = read_rows([workflow_id], database_settings(database))
         row = rows.get(workflow_id)
     lock_entry, lock_path = None, None
-    lockfiles = lockfile_settings(options)
+    lockfiles = lockfile_settings(lockfile)
     if found.loaded.path is not None or lockfiles.path is not None:
         lock_path = lockfile_path(found.loaded, lockfiles)
-        lock = load_lockfile(Path(lock_path), found.loaded.name, database)
+        lock = load_lockfile(Path(lock_path), found.loaded.name, identity)
         lock_entry = lock.entry(workflow_id) if lock is not None else None
     explained = found._replace(lock_path=lock_path, lock_entry=lock_entry, row=row, asked=asked)
     if output == "json":

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import click
 
 from ..actions.validate import Validation, validate_files
 from ..core.diagnostic import Severity
@@ -19,62 +16,45 @@ from ..files.sources import STDIN
 from ..manifest.variables import Given
 from ..reading.document import parse_documents
 from ..report.text import printable
-from .options import option, together
+from .arguments import InputArguments, SelectionArguments
 from .output import say, say_diagnostics
 
 MAX_VARIABLES_BYTES = 16 * 2**20
 
-variable_options = together(
-    option("--var", multiple=True, metavar="NAME=VALUE", help="The value of a variable; repeatable."),
-    option(
-        "--vars-file",
-        multiple=True,
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="YAML or JSON map of variables; repeatable, later ones over earlier, --var over all.",
-    ),
-)
-
-selection_options = together(
-    option(
-        "--select",
-        multiple=True,
-        metavar="TERMS",
-        help="Only workflows that match every condition, as 'region=eu day>=2026-02-01'.",
-    ),
-    option("--ids-from", metavar="FILE", help="Only workflows with these IDs, one per line; - for stdin."),
-    option("--entry", multiple=True, metavar="NAME", help="Only the entries of this name; repeatable."),
-)
-
-manifest_options = together(variable_options, selection_options)
-"""Options that say what the manifests of a command stand for; `read_paths` takes them."""
-
 
 def read_paths(
-    paths: Sequence[str], options: dict[str, Any], *, beside: bool = False, skip_others: bool = False
+    inputs: InputArguments,
+    selection: SelectionArguments | None = None,
+    *,
+    beside: bool = False,
+    skip_others: bool = False,
 ) -> Validation:
     """Validate the paths; standard input is read when one of them is `-`."""
-    named = [*options["vars_file"], *_ids_file(options.get("ids_from"))]
-    given = _given(options)
-    selection = _selection(options, STDIN in paths)
-    stdin = sys.stdin.buffer.read() if STDIN in paths else b""
-    validation = validate_files(paths, stdin, given, selection, beside=beside, skip_others=skip_others)
+    named = [*inputs.vars_file, *_ids_file(selection)]
+    given = _given(inputs)
+    selected = _selection(selection, STDIN in inputs.paths) if selection is not None else None
+    stdin = sys.stdin.buffer.read() if STDIN in inputs.paths else b""
+    validation = validate_files(inputs.paths, stdin, given, selected, beside=beside, skip_others=skip_others)
     validation.inputs += named
     for loaded in validation.manifests:
         validation.inputs += loaded.manifest.tree.files()
     return validation
 
 
-def _ids_file(name: str | None) -> list[Path]:
+def _ids_file(selection: SelectionArguments | None) -> list[Path]:
+    name = selection.ids_from if selection is not None else None
     return [Path(name)] if name is not None and name != STDIN else []
 
 
-def load_manifests(paths: Sequence[str], options: dict[str, Any], *, beside: bool = False) -> Validation:
+def load_manifests(
+    inputs: InputArguments, selection: SelectionArguments | None = None, *, beside: bool = False
+) -> Validation:
     """Valid manifests for a command that goes on to use them; warnings are shown.
 
     With `beside` the command calls `settle_manifests` before it changes anything or says what it found.
     Raises: InvalidManifest, its diagnostics already on stderr; UsageError for a variable that is needed.
     """
-    validation = read_paths(paths, options, beside=beside)
+    validation = read_paths(inputs, selection, beside=beside)
     say_diagnostics(validation)
     _raise_if_invalid(validation)
     for manifest, missing in validation.unchecked.items():
@@ -98,15 +78,15 @@ def _raise_if_invalid(validation: Validation) -> None:
         raise InvalidManifest([d for d in validation.diagnostics if d.severity is Severity.ERROR])
 
 
-def _given(options: dict[str, Any]) -> Given:
+def _given(inputs: InputArguments) -> Given:
     texts = {}
-    for text in options.pop("var"):
+    for text in inputs.var:
         name, sign, value = text.partition("=")
         if not sign or not name.strip():
             raise UsageError(f"--var {text}: this is no NAME=VALUE", "write --var start=2026-01-01")
         texts[name] = value
     values: dict[str, Any] = {}
-    for path in options.pop("vars_file"):
+    for path in inputs.vars_file:
         values |= _read_variables(path)
     return Given(texts, values)
 
@@ -126,10 +106,10 @@ def _read_variables(path: Path) -> dict[str, Any]:
     return data
 
 
-def _selection(options: dict[str, Any], stdin_taken: bool) -> Selection | None:
-    select, ids_from, entries = (options.pop(key, None) for key in ("select", "ids_from", "entry"))
-    if not select and ids_from is None and not entries:
+def _selection(selection: SelectionArguments, stdin_taken: bool) -> Selection | None:
+    if not selection.given():
         return None
+    ids_from = selection.ids_from
     ids = None
     if ids_from is not None:
         if ids_from == STDIN and stdin_taken:
@@ -141,4 +121,4 @@ def _selection(options: dict[str, Any], stdin_taken: bool) -> Selection | None:
             ids = {line for line in split_lines(content.decode("utf-8-sig")) if line}
         except UnicodeDecodeError:
             raise UsageError(f"the ids of {ids_from} are not UTF-8 text") from None
-    return Selection([term for text in select or () for term in parse_terms(text)], ids, entries or ())
+    return Selection([term for text in selection.select for term in parse_terms(text)], ids, selection.entry)

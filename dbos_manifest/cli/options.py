@@ -149,19 +149,3 @@ def outputs_option(*formats: str) -> Decorator:
         metavar="FORMAT[=FILE]",
         help=f"Form of the result, into a file or to standard output; repeatable: {', '.join(formats)}.",
     )
-
-
-def paths_argument(function: Command) -> Command:
-    """The manifests: files, folders, `-` for standard input."""
-    return argument("paths", metavar="PATH...", nargs=-1, required=True)(function)
-
-
-def together(*decorators: Decorator) -> Decorator:
-    """Several options as one decorator, shown in this order."""
-
-    def decorate(function: Command) -> Command:
-        for decorator in reversed(decorators):
-            function = decorator(function)
-        return function
-
-    return decorate

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from itertools import takewhile
-from typing import Any
 
 import click
 
 from ..actions.session import read_live_rows
 from ..plan.rows import STATUSES
 from ..report.statuses import NOT_ENQUEUED, Status, status_lines, statuses_json
-from .database_options import database_options, database_settings
-from .inputs import load_manifests, manifest_options
-from .options import NameChoice, option, output_option, paths_argument
+from .arguments import DatabaseArguments, InputArguments, SelectionArguments
+from .inputs import load_manifests
+from .option_groups import takes_groups
+from .options import NameChoice, option, output_option
 from .output import output_ended, painter, write, write_line
+from .settings import database_settings
 
 
 @click.command()
-@paths_argument
-@manifest_options
-@database_options
+@takes_groups
 @option(
     "--only",
     multiple=True,
@@ -28,14 +27,20 @@ from .output import output_ended, painter, write, write_line
     help=f"Only workflows in this status; repeatable: {', '.join([*STATUSES, NOT_ENQUEUED])}.",
 )
 @output_option("text", "json", "ids")
-def status(paths: tuple[str, ...], output: str, only: tuple[str, ...], **options: Any) -> int:
+def status(
+    inputs: InputArguments,
+    selection: SelectionArguments,
+    database: DatabaseArguments,
+    only: tuple[str, ...],
+    output: str,
+) -> int:
     """Show the live DBOS status of every workflow of the manifests, with results and errors.
 
     A workflow that the database does not have is NOT_ENQUEUED.
     """
-    validation = load_manifests(paths, options)
+    validation = load_manifests(inputs, selection)
     wanted = frozenset(only)
-    rows = read_live_rows(validation.manifests, database_settings(options))
+    rows = read_live_rows(validation.manifests, database_settings(database))
     read = takewhile(lambda row: not output_ended(), rows)
     statuses = (found for found in map(Status._make, read) if not wanted or found.status in wanted)
     if output == "json":

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from ..actions.validate import Validation
 from ..core.exit_codes import ExitCode
 from ..report.diagnostics import format_diagnostics, summarize_validation, validation_json
 from ..report.text import Paint, printable
-from .inputs import manifest_options, read_paths
-from .options import Output, option, outputs_option, paths_argument
+from .arguments import InputArguments, SelectionArguments
+from .inputs import read_paths
+from .option_groups import takes_groups
+from .options import Output, option, outputs_option
 from .output import in_github_actions, painter, program_version, say
 from .outputs import Outputs, Sink, Write
 from .repository import from_repository
 
 
 @click.command()
-@paths_argument
-@manifest_options
+@takes_groups
 @outputs_option("text", "json", "github", "sarif", "junit", "markdown")
 @option("--strict", is_flag=True, help="Treat warnings as errors.")
 @option("--skip-other-files", is_flag=True, help="Skip named files that do not look like manifests.")
 def validate(
-    paths: tuple[str, ...], outputs: tuple[Output, ...], strict: bool, skip_other_files: bool, **options: Any
+    inputs: InputArguments,
+    selection: SelectionArguments,
+    outputs: tuple[Output, ...],
+    strict: bool,
+    skip_other_files: bool,
 ) -> int:
     """Check manifests: YAML, schema, meaning. Needs no database and no network.
 
     PATH is a file, a folder (the manifests below it, YAML or JSON) or - for standard input.
     """
     with Outputs(outputs, "github" if in_github_actions() else "text") as results:
-        validation = read_paths(paths, options, skip_others=skip_other_files)
+        validation = read_paths(inputs, selection, skip_others=skip_other_files)
         results.refuse_inputs(validation.inputs)
         for note in validation.notes:
             say(f"note: {printable(note)}")

@@ -1,0 +1,96 @@
+"""The typed arguments of a command as the settings that the library takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..actions.apply import ApplySettings
+from ..actions.session import DatabaseSettings, LockfileSettings, lockfile_path
+from ..actions.validate import Validation
+from ..core.errors import UsageError
+from ..files.journal_file import journal_path
+from ..plan.states import Overrides
+from ..report.text import printable
+from ..system_db.connect import sqlite_path
+from ..system_db.retry import RetryNotice
+from .arguments import (
+    ApplyArguments,
+    ComparisonArguments,
+    DatabaseArguments,
+    LockfileArguments,
+    OverrideArguments,
+)
+from .output import say
+
+
+def database_settings(database: DatabaseArguments) -> DatabaseSettings:
+    """Return how to connect to the system database.
+
+    Raises: UsageError when no database is named.
+    """
+    if not database.database_url:
+        raise UsageError(
+            "no database given",
+            "set DBOS_SYSTEM_DATABASE_URL, or say --database-url postgresql://… or sqlite:///path",
+        )
+    verify = isinstance(database, ComparisonArguments) and database.verify
+    return DatabaseSettings(
+        database.database_url, database.schema, database.retry_budget, print_retry, verify
+    )
+
+
+def lockfile_settings(lockfile: LockfileArguments) -> LockfileSettings:
+    """Return how to find the lockfile of a manifest."""
+    return LockfileSettings(lockfile.lockfile, lockfile.target)
+
+
+def make_overrides(override: OverrideArguments) -> Overrides:
+    """Return what apply may pass instead of refusing.
+
+    Raises: UsageError for two options that exclude each other.
+    """
+    if override.recreate_missing and override.skip_missing:
+        raise UsageError("--recreate-missing and --skip-missing exclude each other")
+    # retention explains a vanished workflow; who recreates even that also wants a missing one again
+    recreate_missing = override.recreate_missing or (override.recreate_vanished and not override.skip_missing)
+    return Overrides(
+        allow_drift=override.allow_drift,
+        skip_conflicts=override.skip_conflicts,
+        recreate_vanished=override.recreate_vanished,
+        recreate_missing=recreate_missing,
+        skip_missing=override.skip_missing,
+        strict=override.strict,
+        allow=frozenset(override.allow),
+    )
+
+
+def apply_settings(arguments: ApplyArguments, overrides: Overrides) -> ApplySettings:
+    """Return how apply enqueues."""
+    return ApplySettings(
+        overrides=overrides,
+        chunk_size=arguments.chunk_size,
+        atomic=arguments.atomic,
+        fail_fast=arguments.fail_fast,
+        locked=arguments.locked,
+        provenance=arguments.provenance,
+        legacy_inputs=arguments.legacy_inputs,
+        lock_timeout_s=arguments.lock_timeout,
+    )
+
+
+def used_files(validation: Validation, url: str | None, lockfiles: LockfileSettings) -> list[Path]:
+    """List the files that a call on manifests reads or keeps: inputs, lockfiles, the files of a database."""
+    manifests = validation.manifests
+    locks = [lockfile_path(loaded, lockfiles) for loaded in manifests if loaded.path or lockfiles.path]
+    return [*validation.inputs, *locks, *map(journal_path, locks), *database_files(url)]
+
+
+def database_files(url: str | None) -> list[Path]:
+    """List the files of an SQLite database; none for a server."""
+    path = sqlite_path(url) if url else None
+    return [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))] if path else []
+
+
+def print_retry(notice: RetryNotice) -> None:
+    """Print that a step failed and is retried."""
+    say(f"retry {notice.attempt}: {printable(notice.reason)}; again in {notice.wait_s:.1f} s")
