@@ -23,8 +23,8 @@ from ..core.lines import LineIndex, find_position
 from ..core.portable_json import Problem, read_json
 from .manifest_signs import looks_like_manifest, text_looks_like_manifest
 from .positions import find_fragment, find_json_places, make_span
+from .yaml_composer import read_yaml
 from .yaml_positions import find_yaml_places
-from .yaml_values import Builder, Refused, Syntax
 
 MAX_FILE_BYTES = 256 * 2**20
 _PLAIN_SCALAR = re.compile(r"[-+.\w]{1,60}")  # as numbers, booleans and null are written
@@ -55,11 +55,11 @@ def parse_documents(
     elif isinstance(text := _decode(content, file), Diagnostic):
         found = text
     else:
-        documents, diagnostics, unread = _parse_text(text, file)
+        documents, diagnostics, complete = _parse_text(text, file)
         if not manifests_only:
             return _without_broken(documents, diagnostics), diagnostics
         good = {document.index for document in documents if looks_like_manifest(document.data)}
-        if good or (unread and text_looks_like_manifest(content)):
+        if good or (not complete and text_looks_like_manifest(content)):
             others = {document.index for document in documents} - good
             diagnostics = [found for found in diagnostics if found.document not in others]
             documents = [document for document in documents if document.index in good]
@@ -85,31 +85,18 @@ def _decode(content: bytes, file: str) -> str | Diagnostic:
 
 
 def _parse_text(text: str, file: str) -> tuple[list[Document], list[Diagnostic], bool]:
-    """Documents, problems, and whether a part of the text could not be read."""
+    """Return the documents, the problems, and whether the text was read to its end."""
     if file.lower().endswith(".json") or text.lstrip()[:1] in ("{", "["):
-        documents, found, unread = _parse_json(text, file)
+        documents, found, complete = _parse_json(text, file)
         if file.lower().endswith(".json") or (documents and not found):
-            return documents, found, unread
+            return documents, found, complete
     return _parse_yaml(text, file)
 
 
 def _parse_yaml(text: str, file: str) -> tuple[list[Document], list[Diagnostic], bool]:
-    documents: list[Document] = []
-    builder = Builder(text, file)
-    try:
-        for index, data in builder.documents():
-            if data is not None:
-                documents.append(Document(file, index, text, "yaml", data))
-    except Syntax as error:
-        span = Span(file, error.line, error.column, error.line, error.column + 1)
-        found = make_diagnostic(
-            "yaml-syntax", error.message, span=span, file=file, document=builder.document, help=error.help
-        )
-        whole = [document for document in documents if document.index != builder.document]
-        return whole, [*builder.diagnostics, found], True
-    except Refused:
-        return documents, builder.diagnostics, True  # reported by the builder
-    return documents, builder.diagnostics, False
+    values, diagnostics, complete = read_yaml(text, file)
+    documents = [Document(file, number, text, "yaml", data) for number, data in values if data is not None]
+    return documents, diagnostics, complete
 
 
 def _parse_json(text: str, file: str) -> tuple[list[Document], list[Diagnostic], bool]:
@@ -117,10 +104,11 @@ def _parse_json(text: str, file: str) -> tuple[list[Document], list[Diagnostic],
         data, problems = read_json(text)
     except json.JSONDecodeError as error:
         span = make_span(LineIndex(text), file, error.pos, error.pos + 1)
-        return [], [make_diagnostic("yaml-syntax", f"not JSON: {error.msg}", span=span, file=file)], True
+        return [], [make_diagnostic("yaml-syntax", f"not JSON: {error.msg}", span=span, file=file)], False
     documents = [] if data is None else [Document(file, 0, text, "json", data)]
     lines = LineIndex(text) if problems else None
-    return documents, [_json_diagnostic(problem, lines, file) for problem in problems if lines], data is None
+    diagnostics = [_json_diagnostic(problem, lines, file) for problem in problems if lines]
+    return documents, diagnostics, data is not None
 
 
 def _json_diagnostic(problem: Problem, lines: LineIndex, file: str) -> Diagnostic:

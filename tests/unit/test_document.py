@@ -84,10 +84,10 @@ def test_places() -> None:
     "text",
     ["a: &x:y 1\n", "a: &x 1\nb: [*x:, 2]\n", "{?a: 1}", "[?a]", "{é: 1, ?b: 2}"],
 )
-def test_names_that_run_into_what_follows(text: str) -> None:
+def test_an_anchor_alias_or_question_mark_needs_a_space_after_it(text: str) -> None:
     _, diagnostics = parse_documents(text.encode(), "a.yaml")
     assert [diagnostic.code for diagnostic in diagnostics] == ["yaml-syntax"]
-    assert "runs into" in diagnostics[0].message
+    assert "has no space after it" in diagnostics[0].message
 
 
 def test_a_last_line_of_blanks_belongs_to_the_text() -> None:
