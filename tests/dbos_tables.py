@@ -5,7 +5,7 @@ from __future__ import annotations
 from dbos._serialization import DefaultSerializer
 from dbos._sys_db import SystemDatabase
 
-from dbos_manifest.system_db.write import NewRows, make_rows
+from dbos_manifest.system_db.new_rows import NewRows, make_rows
 from dbos_manifest.workflows.batch import Batch
 from dbos_manifest.workflows.spec import WorkflowSpec
 

@@ -39,7 +39,7 @@ WITH_CLOCK = {"actions", "cli"}
 
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("files.lockfile_slot", "imports time"): "waits for another process's lock on the lockfile",
-    ("system_db.lock", "imports time"): "waits for another apply's lock in the database",
+    ("system_db.advisory_lock", "imports time"): "waits for another apply's lock in the database",
     ("cli.crash", "imports tempfile"): "the place of a crash log when there is no home",
     (
         "cli.output",
@@ -191,7 +191,7 @@ def test_every_exception_is_still_needed() -> None:
         ("actions.session", "os.environ['X']", "uses os.environ"),
         ("report.text", "sys.stderr.write('x')", "uses sys.stderr"),
         ("report.text", "import click", "imports click"),
-        ("system_db.write", "import time", "imports time"),
+        ("system_db.new_rows", "import time", "imports time"),
         ("plan.states", "from uuid import uuid4", "imports uuid"),
         ("plan.states", "datetime.now()", "uses datetime.now"),
     ],
@@ -209,7 +209,7 @@ def test_violation_is_found(module: str, source: str, violation: str) -> None:
         ),
         (
             "system_db.read",
-            "from sqlalchemy import select\nfrom .connect import Database\nfrom ..workflows.spec import x",
+            "from sqlalchemy import select\nfrom .database import Database\nfrom ..workflows.spec import x",
         ),
         ("cli.main", "import os, click\nfrom .output import say\nprint(os.environ['X'])"),
         ("actions.session", "import time, uuid"),

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,12 +23,10 @@ from ..files.lockfile_slot import LockfileSlot
 from ..lockfile.journal import Journal
 from ..plan.preflight import WORKER_BEHIND_SCHEMA
 from ..plan.states import Overrides, State
-from ..system_db.connect import Database, check_writable
-from ..system_db.lock import apply_lock
+from ..system_db.database import Database
 from .enqueue import ApplyOptions, EnqueueResult, Progress, Run, enqueue_manifest
 from .plan import ManifestPlan
 from .session import (
-    CHUNK_SIZES,
     ChangeSink,
     DatabaseSettings,
     LockfileSettings,
@@ -37,7 +34,7 @@ from .session import (
     load_lockfile,
     lockfile_paths,
     make_plan,
-    mark_database_of,
+    mark_database,
     settle_by,
 )
 from .validate import LoadedManifest
@@ -116,14 +113,13 @@ def apply_targets(
         database = held.enter_context(connect(settings))
         on_database(database)
         if not options.locked:
-            settings.retry().call(partial(check_writable, database))
+            database.check_writable()
             for name in sorted(target.source.name for target in targets):
-                retry = settings.retry()
-                held.enter_context(apply_lock(database, name, options.lock_timeout_s, retry=retry))
+                held.enter_context(database.apply_lock(name, options.lock_timeout_s))
         slots = [_Slot(target.lock_path, options, held) for target in targets]
         plans = []
         for source, path, _ in targets:
-            settle = settle_by(database, settings.retry(), source.name, writing=not options.locked)
+            settle = settle_by(database, source.name, writing=not options.locked)
             lockfile = load_lockfile(path, source.name, database.fingerprint, settle)
             overrides, size = options.overrides, options.chunk_size
             if options.legacy_inputs:
@@ -136,7 +132,7 @@ def apply_targets(
             if plan in writing:
                 slot.check()
         if writing:
-            mark_database_of(database, settings)
+            mark_database(database)
             for plan in writing:
                 plan.lock.learn_database(database.fingerprint)
         run_id = str(uuid.uuid4())
@@ -246,7 +242,7 @@ def _send(
 ) -> None:
     """Send one manifest, and write its lockfile also when that fails half way."""
     plan, outcome = applied.plan, applied.outcome
-    chunk_size = options.chunk_size or CHUNK_SIZES[database.dialect]
+    chunk_size = options.chunk_size or database.default_transaction_size
     journal = Journal(lambda: slot.require().open_journal(), plan.lock.header)
     try:
         if plan.to_enqueue:
@@ -255,7 +251,6 @@ def _send(
                 plan,
                 run=run,
                 options=ApplyOptions(chunk_size, options.atomic, options.fail_fast),
-                retry=settings.retry(),
                 journal=journal,
                 outcome=outcome,
                 on_progress=on_progress,

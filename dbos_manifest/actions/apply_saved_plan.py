@@ -12,7 +12,7 @@ from ..files.bundled import read_schema
 from ..files.manifests import FileReader
 from ..plan.saved_plan import PlanHeader, PlannedManifest, PlanWriter, SavedPlan
 from ..plan.states import Changes, Overrides
-from ..system_db.connect import Database
+from ..system_db.database import Database
 from .apply import ApplyTarget, find_targets
 from .plan import ManifestPlan
 from .session import LockfileSettings

@@ -6,15 +6,16 @@ import time
 from enum import Enum
 from typing import NamedTuple
 
-from ..system_db.connect import Database
+from sqlalchemy import Connection
+
+from ..system_db.database import Database
 from ..system_db.inspect import (
     READ,
     WRITTEN,
     make_role_statements,
     read_migration,
     read_newest_versions,
-    read_rights,
-    read_server,
+    read_privileges,
 )
 from ..system_db.surroundings import read_clock_ms, read_queues, read_run_by_old_worker
 from .session import DatabaseSettings, connect
@@ -24,6 +25,10 @@ MOST_SKEW_MS = 5_000
 # Source: DBOS.md §6, the newest migration of each release of the Python SDK.
 _RELEASES = ((107, "2.30"), (108, "2.31"), (114, "3.0"), (122, "3.1"), (123, "3.2"), (125, "3.4"))
 _SHARED = 100  # below it each SDK has numbers of its own
+
+
+Privileges = frozenset[tuple[str, str]]
+"""Pairs of a table and a privilege."""
 
 
 class Level(str, Enum):
@@ -45,15 +50,15 @@ def examine(settings: DatabaseSettings) -> list[Check]:
     Raises: DatabaseError when it cannot even be opened, or has no DBOS tables that can be used.
     """
     with connect(settings) as database:
-        checks = [_check_server(database), _check_schema(database)]
-        rights = _read_rights(database)
-        checks += _check_rights(database, rights)
-        if ("queues", "SELECT") in rights:
+        privileges = database.read(read_privileges)
+        checks = [_check_server(database), _check_schema(database, privileges)]
+        checks += _check_privileges(database, privileges)
+        if ("queues", "SELECT") in privileges:
             checks.append(_check_queues(database))
-        if ("application_versions", "SELECT") in rights:
+        if ("application_versions", "SELECT") in privileges:
             checks.append(_check_versions(database))
         checks.append(_check_clock(database))
-        if database.layout.has_workflow_input and {(table, "SELECT") for table in WRITTEN} <= rights:
+        if database.layout.has_workflow_input and {(table, "SELECT") for table in WRITTEN} <= privileges:
             checks.append(_check_inputs(database))
         return checks
 
@@ -61,15 +66,11 @@ def examine(settings: DatabaseSettings) -> list[Check]:
 def role_statements(settings: DatabaseSettings, role: str) -> list[str]:
     """The SQL of a role with the least privileges; none on SQLite, which has no roles."""
     with connect(settings) as database:
-        if database.dialect == "sqlite":
-            return []
-        with database.reading() as connection:
-            return make_role_statements(connection, database, role)
+        return database.read(make_role_statements, role)
 
 
 def _check_server(database: Database) -> Check:
-    with database.reading() as connection:
-        server = read_server(connection, database)
+    server = database.read(lambda connection, _: database.read_server(connection))
     role = f" as {server.role}" if server.role else ""
     message = f"{server.version}, database {server.database}{role}"
     if server.read_only:
@@ -78,14 +79,11 @@ def _check_server(database: Database) -> Check:
     return Check(Level.OK, "connection", message)
 
 
-def _check_schema(database: Database) -> Check:
+def _check_schema(database: Database, privileges: Privileges) -> Check:
     schema = f"schema {database.schema}, " if database.schema else ""
     number = None
-    if "dbos_migrations" in database.layout.columns and ("dbos_migrations", "SELECT") in _read_rights(
-        database
-    ):
-        with database.reading() as connection:
-            number = read_migration(connection, database)
+    if ("dbos_migrations", "SELECT") in privileges:
+        number = database.read(read_migration)
     if number is None:
         return Check(Level.OK, "schema", f"{schema}DBOS tables found; the migration number cannot be read")
     if number < _SHARED:
@@ -98,31 +96,25 @@ def _check_schema(database: Database) -> Check:
     return Check(Level.OK, "schema", f"{schema}migration {number}: as DBOS Python {known[0]}")
 
 
-def _read_rights(database: Database) -> frozenset[tuple[str, str]]:
-    with database.reading() as connection:
-        return read_rights(connection, database)
-
-
-def _check_rights(database: Database, rights: frozenset[tuple[str, str]]) -> list[Check]:
+def _check_privileges(database: Database, privileges: Privileges) -> list[Check]:
     there = database.layout.columns
     needed = [(table, right) for table in WRITTEN if table in there for right in ("SELECT", "INSERT")]
-    missing = [f"{right} on {table}" for table, right in needed if (table, right) not in rights]
+    missing = [f"{right} on {table}" for table, right in needed if (table, right) not in privileges]
     help = "`dbos-manifest doctor --sql` prints the SQL of a role that has them"
     if missing:
         return [Check(Level.PROBLEM, "rights", f"this role lacks {', '.join(missing)}", help)]
-    unread = [table for table in READ if table in there and (table, "SELECT") not in rights]
+    unread = [table for table in READ if table in there and (table, "SELECT") not in privileges]
     if unread:
         return [Check(Level.WARNING, "rights", f"this role cannot read {', '.join(unread)}", help)]
-    more = sorted({right for table, right in rights if right in ("UPDATE", "DELETE")})
-    if more and database.dialect != "sqlite":
+    more = sorted({right for table, right in privileges if right in ("UPDATE", "DELETE")})
+    if more:
         message = f"this role may {' and '.join(more)} too, which apply never does"
         return [Check(Level.OK, "rights", message, help)]
     return [Check(Level.OK, "rights", "what plan and apply need")]
 
 
 def _check_queues(database: Database) -> Check:
-    with database.reading() as connection:
-        queues = read_queues(connection, database)
+    queues = database.read(read_queues)
     if not queues:
         help = "start the application once; queues declared in code by older SDKs go under `queues:`"
         return Check(Level.WARNING, "queues", "no queue is registered", help)
@@ -136,19 +128,21 @@ def _check_queues(database: Database) -> Check:
 
 
 def _check_versions(database: Database) -> Check:
-    with database.reading() as connection:
-        versions = read_newest_versions(connection, database)
+    versions = database.read(read_newest_versions)
     if not versions:
         return Check(Level.WARNING, "versions", "no worker has registered a version", "start a worker once")
     shown = ", ".join(f"{v.name} of {v.application or 'any application'}" for v in versions)
     return Check(Level.OK, "versions", f"latest: {shown}")
 
 
-def _check_clock(database: Database) -> Check:
+def _read_skew_ms(connection: Connection, database: Database) -> int:
     before = time.time()
-    with database.reading() as connection:
-        theirs = read_clock_ms(connection)
-    skew_ms = theirs - round((before + time.time()) * 500)
+    theirs = read_clock_ms(connection, database)
+    return theirs - round((before + time.time()) * 500)
+
+
+def _check_clock(database: Database) -> Check:
+    skew_ms = database.read(_read_skew_ms)
     message = (
         f"the database's clock is {abs(skew_ms)} ms {'ahead of' if skew_ms > 0 else 'behind'} this machine's"
     )
@@ -159,8 +153,7 @@ def _check_clock(database: Database) -> Check:
 
 
 def _check_inputs(database: Database) -> Check:
-    with database.reading() as connection:
-        old = read_run_by_old_worker(connection, database)
+    old = database.read(read_run_by_old_worker)
     if old is not None:
         return Check(
             Level.WARNING,

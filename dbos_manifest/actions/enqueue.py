@@ -19,12 +19,13 @@ from ..lockfile.journal import Journal
 from ..plan.comparison import compare_spec
 from ..plan.rows import SnapshotRow
 from ..plan.states import State
-from ..system_db.connect import Database
+from ..system_db.database import Database
+from ..system_db.insert import RowsRejected, insert_rows, prepare_rows
+from ..system_db.new_rows import NewRows, PreparedRows, make_rows
 from ..system_db.read import read_deduplication_holders, read_snapshot
-from ..system_db.retry import Retry, classify, describe_error
+from ..system_db.retry import classify, describe_error
 from ..system_db.surroundings import read_clock_ms
-from ..system_db.transactions import Doubt, begin_writing, read_fate
-from ..system_db.write import NewRows, Prepared, RowsRejected, insert_rows, make_rows, prepare_rows
+from ..system_db.transactions import InDoubtTransaction, read_outcome
 from ..workflows.batch import Batch, digest_batch, digest_spec, resize_batches, split_heavy
 from ..workflows.spec import WorkflowSpec
 from .plan import ManifestPlan, record_existing
@@ -75,7 +76,7 @@ class PreparedBatch(NamedTuple):
     """Workflows that go to the database together, all that takes no database being done."""
 
     batch: Batch
-    prepared: Prepared
+    prepared: PreparedRows
     lines: list[str]  # for the lockfile, once the rows are there
 
 
@@ -83,7 +84,7 @@ class PreparedBatch(NamedTuple):
 class _TransactionResult:
     """What one transaction did with its rows; every row of it is in exactly one of the three."""
 
-    number: str | None = None  # see `Writing`
+    number: str | None = None  # see `WriteTransaction`
     has_triggers: bool = False
     inserted: set[str] = field(default_factory=set)
     present: dict[str, SnapshotRow] = field(default_factory=dict)  # equal rows, there already
@@ -117,7 +118,6 @@ def enqueue_manifest(
     *,
     run: Run,
     options: ApplyOptions,
-    retry: Retry,
     journal: Journal,
     outcome: EnqueueResult,
     on_progress: Callable[[Progress], None],
@@ -131,7 +131,7 @@ def enqueue_manifest(
             ends; Refused when an atomic manifest has a row at fault; LockfileNotWritable when the journal
             cannot be written.
     """
-    sender = _Sender(database, plan, run, options, retry, journal, outcome)
+    sender = _Sender(database, plan, run, options, journal, outcome)
     if options.atomic:
         sender.send_all()
         on_progress(Progress(plan.name, plan.to_enqueue, plan.to_enqueue))
@@ -161,7 +161,6 @@ class _Sender:
         plan: ManifestPlan,
         run: Run,
         options: ApplyOptions,
-        retry: Retry,
         journal: Journal,
         outcome: EnqueueResult,
     ) -> None:
@@ -169,17 +168,12 @@ class _Sender:
         self.plan = plan
         self.run = run
         self.options = options
-        self.retry = retry
         self.journal = journal
         self.outcome = outcome
-        self.now_ms = retry.call(self._read_clock)  # once, so that a retried chunk is the same chunk
+        self.now_ms = database.read(read_clock_ms)  # once, so that a retried chunk is the same chunk
         self.provenance = {"manifest": plan.name, **(run.provenance or {})}
         marks = run.provenance is not None and database.layout.has_attributes
         self.mark = encode_json({PROVENANCE_KEY: self.provenance}).decode() if marks else None
-
-    def _read_clock(self) -> int:
-        with self.database.reading() as connection:
-            return read_clock_ms(connection)
 
     def chunks(self) -> Iterator[PreparedBatch]:
         times = CreationTimes(self.now_ms, self.plan.newest_queued_ms, self.plan.to_enqueue)
@@ -212,7 +206,7 @@ class _Sender:
         )
         return PreparedBatch(batch, self._prepare(rows), lines)
 
-    def _prepare(self, rows: NewRows) -> Prepared:
+    def _prepare(self, rows: NewRows) -> PreparedRows:
         return prepare_rows(self.database, rows, legacy_inputs=self.run.legacy_inputs)
 
     def _mark(self, attributes: dict[str, Any] | None) -> str | None:
@@ -248,7 +242,7 @@ class _Sender:
             return tried[-1]
 
         try:
-            return self.retry.call(attempt)
+            return self.database.call(attempt)
         except DBAPIError as error:  # a row's fault that shows only at the COMMIT, so no row can be named
             raise DatabaseError(
                 f"the system database refuses the COMMIT: {describe_error(error)}",
@@ -257,21 +251,21 @@ class _Sender:
 
     def _was_committed(self, result: _TransactionResult, chunks: Iterable[PreparedBatch]) -> bool:
         written = (pair for chunk in chunks for pair in _created_at(chunk) if pair[0] in result.inserted)
-        doubt = Doubt(result.number, written)
+        in_doubt = InDoubtTransaction(result.number, written)
         with self.database.transaction() as connection:
-            fate = read_fate(connection, self.database, doubt, wait_for=self.plan.name)
-        if fate not in ("committed", "aborted"):
+            outcome = read_outcome(connection, self.database, in_doubt, wait_for=self.plan.name)
+        if outcome not in ("committed", "aborted"):
             raise DatabaseError(
                 "the connection was lost during a COMMIT, and the database cannot tell whether it was done",
                 "run the same command again: workflows of that transaction that have no row are reported",
             )
-        self.journal.settle(committed=fate == "committed")
-        return fate == "committed"
+        self.journal.settle(committed=outcome == "committed")
+        return outcome == "committed"
 
     def _transact(self, chunks: Iterable[PreparedBatch], result: _TransactionResult) -> None:
         try:
             with self.database.transaction() as connection:
-                result.number, result.has_triggers = begin_writing(connection, self.database, self.plan.name)
+                result.number, result.has_triggers = self.database.begin_write(connection, self.plan.name)
                 self.journal.begin(result.number)
                 for chunk in chunks:
                     self._insert(connection, chunk, result)
@@ -280,8 +274,8 @@ class _Sender:
                     raise _refuse_atomic(self.plan, result.rejected)
                 self.journal.make_ready()
         except DBAPIError as error:
-            if self.database.dialect == "sqlite" and classify(error) == "transient":
-                self.journal.settle(committed=False)  # a COMMIT that finds the file busy does nothing
+            if self.database.proves_rollback(error):
+                self.journal.settle(committed=False)
             raise
         self.journal.settle(committed=True)
 

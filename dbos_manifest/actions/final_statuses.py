@@ -34,9 +34,7 @@ def wait_for_results(
         for applied in results:
             skipped_ids = applied.plan.skipped_ids
             ids = (spec.id for spec in applied.plan.source.specs() if spec.id not in skipped_ids)
-            applied.wait = wait_for_workflows(
-                database, ids, retry=settings.retry(), pause=pause, on_progress=on_progress
-            )
+            applied.wait = wait_for_workflows(database, ids, pause=pause, on_progress=on_progress)
             _record_final(applied, applied.wait, lock_timeout_s)
 
 

@@ -15,18 +15,15 @@ from ..lockfile.lockfile import Lockfile, coverage_problems
 from ..plan.absence import find_absent
 from ..plan.rows import FINAL_STATUSES, SnapshotRow
 from ..plan.states import State
-from ..system_db.connect import Database
-from ..system_db.read import read_snapshot, read_statuses
+from ..system_db.read import read_oldest_rows, read_snapshot, read_statuses
 from ..workflows.spec import default_id
-from .plan import read_oldest_of
 from .session import (
-    CHUNK_SIZES,
     DatabaseSettings,
     LockfileSettings,
     connect,
     load_lockfile,
     lockfile_paths,
-    mark_database_of,
+    mark_database,
     settle_by,
 )
 from .validate import LoadedManifest, specs_of
@@ -72,18 +69,17 @@ def verify_lockfiles(
     """
     reports = []
     with connect(database_settings) as database:
-        retry = database_settings.retry()
         for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
-            settle = settle_by(database, retry, loaded.manifest.name, writing=False)
+            settle = settle_by(database, loaded.manifest.name, writing=False)
             lock = load_lockfile(path, loaded.manifest.name, database.fingerprint, settle)
             if lock is None:
                 reports.append(LockReport(path, ["there is no such lockfile"], []))
                 continue
             problems: list[str] = []
             vanished = 0
-            read_oldest = cache(partial(read_oldest_of, database, retry))
-            for ids in read_chunks(sorted(lock.ids()), CHUNK_SIZES[database.dialect]):
-                rows = retry.call(partial(read_rows, database, ids))
+            read_oldest = cache(partial(database.read, read_oldest_rows))
+            for ids in read_chunks(sorted(lock.ids()), database.default_transaction_size):
+                rows = database.read(read_snapshot, ids)
                 absent = find_absent(lock, ids, rows, read_oldest)
                 lost = [key for key in ids if key in absent and absent[key].state is State.MISSING]
                 problems += [
@@ -127,7 +123,7 @@ def rebind_lockfiles(
 ) -> list[LockReport]:
     """Record that the lockfiles belong to this database, which was moved, restored or renamed."""
     with connect(database_settings) as database:
-        mark_database_of(database, database_settings)
+        mark_database(database)
 
         def rebind(loaded: LoadedManifest, lock: Lockfile) -> tuple[list[str], list[str]]:
             lock.rebind(database.fingerprint)
@@ -188,9 +184,7 @@ def prune_lockfiles(
         database = held.enter_context(connect(database_settings)) if database_settings else None
 
         def read(ids: list[str]) -> dict[str, tuple[str, int | None]]:
-            if database is None or database_settings is None:
-                return {}
-            return database_settings.retry().call(partial(_read_statuses, database, ids))
+            return {} if database is None else database.read(read_statuses, ids)
 
         def prune(loaded: LoadedManifest, lock: Lockfile) -> tuple[list[str], list[str]]:
             orphans = set(lock.ids())
@@ -225,11 +219,6 @@ def _split_ended(
             elif status in FINAL_STATUSES:
                 ended[workflow_id] = status
     return ended, [workflow_id for workflow_id in ids if workflow_id not in ended]
-
-
-def _read_statuses(database: Database, ids: Sequence[str]) -> dict[str, tuple[str, int | None]]:
-    with database.reading() as connection:
-        return read_statuses(connection, database, ids)
 
 
 _Edit = Callable[[LoadedManifest, Lockfile], tuple[list[str], list[str]]]
@@ -267,9 +256,3 @@ def _edit(
 def count_of(number: int, noun: str, nouns: str | None = None) -> str:
     """Write a number with its noun."""
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
-
-
-def read_rows(database: Database, ids: Sequence[str]) -> dict[str, SnapshotRow]:
-    """Read the rows of some workflows."""
-    with database.reading() as connection:
-        return read_snapshot(connection, database, ids)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,19 +16,18 @@ from ..lockfile.lockfile import Lockfile, check_owner, new_lockfile
 from ..lockfile.reader import RejectedLine, salvage_lockfile
 from ..plan.comparison import compare_spec
 from ..plan.states import State
-from ..system_db.connect import Database
-from ..system_db.retry import Retry
+from ..system_db.database import Database
+from ..system_db.read import read_snapshot
 from ..workflows.batch import digest_spec
-from .lock import LockReport, count_of, read_rows
+from .lock import LockReport, count_of
 from .plan import record_existing
 from .session import (
-    CHUNK_SIZES,
     DatabaseSettings,
     LockfileSettings,
     adopting_journal,
     connect,
     lockfile_paths,
-    mark_database_of,
+    mark_database,
     settle_by,
 )
 from .validate import LoadedManifest, specs_of
@@ -51,13 +49,12 @@ def rebuild_lockfiles(
     """
     reports = []
     with connect(database_settings) as database:
-        retry = database_settings.retry()
-        mark_database_of(database, database_settings)
+        mark_database(database)
         for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
             with LockfileSlot(path, lock_timeout_s) as slot:
-                settle = settle_by(database, retry, loaded.manifest.name, writing=True)
+                settle = settle_by(database, loaded.manifest.name, writing=True)
                 found = _salvage(path, LockHeader(loaded.manifest.name, database.fingerprint), settle)
-                gone = _rebuild(database, retry, loaded, found.lock)
+                gone = _rebuild(database, loaded, found.lock)
                 if found.lock.differs_from_file or not found.has_header:
                     slot.replace(found.lock.render())
                 reports.append(_report_rebuilt(path, found, gone))
@@ -83,11 +80,11 @@ def _salvage(path: Path, header: LockHeader, settle: Settle) -> _Salvage:
     return found
 
 
-def _rebuild(database: Database, retry: Retry, loaded: LoadedManifest, lock: Lockfile) -> int:
+def _rebuild(database: Database, loaded: LoadedManifest, lock: Lockfile) -> int:
     """Record the rows of a manifest; returns how many entries of it have no row."""
     gone = 0
-    for specs in read_chunks(specs_of(loaded), CHUNK_SIZES[database.dialect]):
-        rows = retry.call(partial(read_rows, database, [spec.id for spec in specs]))
+    for specs in read_chunks(specs_of(loaded), database.default_transaction_size):
+        rows = database.read(read_snapshot, [spec.id for spec in specs])
         for spec in specs:
             row = rows.get(spec.id)
             if row is None:

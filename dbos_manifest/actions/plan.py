@@ -9,6 +9,8 @@ from functools import cache, partial
 from itertools import islice
 from typing import NamedTuple
 
+from sqlalchemy import Connection
+
 from ..core.columns import convert, distinct
 from ..core.diagnostic import Diagnostic, Severity
 from ..core.errors import SchemaNotSupported
@@ -16,12 +18,13 @@ from ..core.units import MAX_TIMESTAMP
 from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.entry import LockEntry
 from ..lockfile.lockfile import Lockfile, Recorded
-from ..plan.absence import OldestRows, find_absent
+from ..plan.absence import find_absent
 from ..plan.comparison import compare_batch
 from ..plan.preflight import QueueCheck, Surroundings
 from ..plan.rows import QUEUED_STATUSES, QueueRow, SnapshotRow
 from ..plan.states import Change, Changes, Decision, Overrides, PlanSummary, State, decide, one_change
-from ..system_db.connect import Database
+from ..system_db.database import Database
+from ..system_db.new_rows import options_without_column
 from ..system_db.read import (
     read_deduplication_holders,
     read_oldest_rows,
@@ -29,7 +32,6 @@ from ..system_db.read import (
     read_shared_rows,
     read_snapshot,
 )
-from ..system_db.retry import Retry
 from ..system_db.surroundings import (
     read_application_versions,
     read_clock_ms,
@@ -38,7 +40,6 @@ from ..system_db.surroundings import (
     read_run_by_old_worker,
     read_waiting_behind,
 )
-from ..system_db.write import options_without_column
 from ..workflows.batch import Batch, digest_batch, split_heavy
 from ..workflows.spec import WorkflowSpec
 from .prefetch import read_ahead
@@ -132,7 +133,6 @@ def make_manifest_plan(
     source: WorkflowSource,
     lock: Lockfile,
     *,
-    retry: Retry,
     overrides: Overrides,
     chunk_size: int,
     verify: bool,
@@ -147,16 +147,16 @@ def make_manifest_plan(
     """
     plan = ManifestPlan(source, lock, database.description)
     locked, known = 0, len(lock.ids())  # known before this plan adds what it finds
-    queues, now_ms = retry.call(lambda: _read_surroundings(database))
+    queues, now_ms = database.read(_read_surroundings)
     check = QueueCheck(queues, source.queues, now_ms=now_ms)
     unstorable = options_without_column(database.layout)
     batches = split_heavy(source.batches(chunk_size))
     chunks = (_BatchQuery.of(batch, None if verify else lock) for batch in batches)
 
     def read(query: _BatchQuery) -> _BatchRows:
-        return retry.call(partial(_read_rows, database, query))
+        return database.read(_read_rows, query)
 
-    read_oldest = cache(partial(read_oldest_of, database, retry))
+    read_oldest = cache(partial(database.read, read_oldest_rows))
 
     with read_ahead(database, read, chunks) as pairs:
         for query, found in pairs:
@@ -174,7 +174,7 @@ def make_manifest_plan(
     for orphan in find_orphans(source, lock, known - locked):
         plan.summary.add(orphan.groups[0])
         on_changes(orphan)
-    seen = retry.call(partial(_read_around, database, check))
+    seen = database.read(_read_around, check)
     plan.waiting_behind = seen.waiting_behind
     findings = check.findings(seen)
     plan.findings = [
@@ -222,30 +222,18 @@ def find_orphans(source: WorkflowSource, lock: Lockfile, count: int) -> Iterator
         yield one_change(Change(orphan, workflow, None, State.ORPHANED, None), None)
 
 
-def _read_around(database: Database, check: QueueCheck) -> Surroundings:
+def _read_around(connection: Connection, database: Database, check: QueueCheck) -> Surroundings:
     """Read what preflight needs to know of the database, once the workflows are known."""
-    with database.reading() as connection:
-        return Surroundings(
-            names=read_known_names(connection, database, check.workflows),
-            versions=read_application_versions(connection, database),
-            waiting_behind=read_waiting_behind(connection, database, check.lowest_priorities),
-            run_by_old_worker=read_run_by_old_worker(connection, database) if check.workflows else None,
-        )
+    return Surroundings(
+        names=read_known_names(connection, database, check.workflows),
+        versions=read_application_versions(connection, database),
+        waiting_behind=read_waiting_behind(connection, database, check.lowest_priorities),
+        run_by_old_worker=read_run_by_old_worker(connection, database) if check.workflows else None,
+    )
 
 
-def read_oldest_of(database: Database, retry: Retry) -> OldestRows:
-    """Read what `find_absent` judges by."""
-
-    def read() -> OldestRows:
-        with database.reading() as connection:
-            return read_oldest_rows(connection, database)
-
-    return retry.call(read)
-
-
-def _read_surroundings(database: Database) -> tuple[dict[str, QueueRow], int]:
-    with database.reading() as connection:
-        return read_queues(connection, database), read_clock_ms(connection)
+def _read_surroundings(connection: Connection, database: Database) -> tuple[dict[str, QueueRow], int]:
+    return read_queues(connection, database), read_clock_ms(connection, database)
 
 
 class _BatchQuery(NamedTuple):
@@ -268,30 +256,29 @@ class _BatchRows(NamedTuple):
     holders: dict[tuple[str, str], str]  # by queue and deduplication id
 
 
-def _read_rows(database: Database, query: _BatchQuery) -> _BatchRows:
+def _read_rows(connection: Connection, database: Database, query: _BatchQuery) -> _BatchRows:
     batch, recorded = query.batch, query.recorded.ids
-    with database.reading() as connection:
-        ids = [workflow_id for workflow_id in batch.ids if workflow_id not in recorded]
-        rows = read_snapshot(connection, database, ids) if ids else {}
-        has_own = bool(rows)
-        if query.lock is not None and recorded:
-            shared, created_at = read_shared_rows(connection, database, [*recorded])
-            rows |= shared
-            complete = len(shared) == len(recorded)
-            if created_at != (query.recorded.enqueued_at if complete else query.lock.add_enqueued_at(shared)):
-                # of another run than the one that the lockfile vouches for
-                others = read_rows_of_other_times(connection, database, query.lock.enqueued_at(shared))
-                rows |= others
-                has_own = has_own or bool(others)
-        if not batch.sets("deduplication_id"):
-            return _BatchRows(rows, has_own, {})
-        pairs = [
-            (queue, key)
-            for workflow_id, queue, key in zip(*map(batch.columns.__getitem__, _HELD_BY), strict=True)
-            if key is not None and workflow_id not in rows
-        ]
-        holders = read_deduplication_holders(connection, database, pairs) if pairs else {}
-        return _BatchRows(rows, has_own, holders)
+    ids = [workflow_id for workflow_id in batch.ids if workflow_id not in recorded]
+    rows = read_snapshot(connection, database, ids) if ids else {}
+    has_own = bool(rows)
+    if query.lock is not None and recorded:
+        shared, created_at = read_shared_rows(connection, database, [*recorded])
+        rows |= shared
+        complete = len(shared) == len(recorded)
+        if created_at != (query.recorded.enqueued_at if complete else query.lock.add_enqueued_at(shared)):
+            # of another run than the one that the lockfile vouches for
+            others = read_rows_of_other_times(connection, database, query.lock.enqueued_at(shared))
+            rows |= others
+            has_own = has_own or bool(others)
+    if not batch.sets("deduplication_id"):
+        return _BatchRows(rows, has_own, {})
+    pairs = [
+        (queue, key)
+        for workflow_id, queue, key in zip(*map(batch.columns.__getitem__, _HELD_BY), strict=True)
+        if key is not None and workflow_id not in rows
+    ]
+    holders = read_deduplication_holders(connection, database, pairs) if pairs else {}
+    return _BatchRows(rows, has_own, holders)
 
 
 def record_existing(lock: Lockfile, spec: WorkflowSpec, digest: str, created_at_ms: int) -> None:

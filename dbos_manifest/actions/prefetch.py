@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-from ..system_db.connect import Database
+from ..system_db.database import Database
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,12 +22,11 @@ def read_ahead(
 ) -> AbstractContextManager[Iterator[tuple[Item, Result]]]:
     """`work_ahead` for work that reads many rows.
 
-    SQLite's driver takes and gives back Python's lock for each row that is read: a second thread would
-    only be in its way.
+    Where a second thread makes reading slower, all is done in this one.
     """
-    if database.dialect == "sqlite":
-        return nullcontext((item, work(item)) for item in items)
-    return work_ahead(work, items, database.cancel)
+    if database.reads_in_thread:
+        return work_ahead(work, items, database.cancel)
+    return nullcontext((item, work(item)) for item in items)
 
 
 @contextmanager

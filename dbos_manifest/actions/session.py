@@ -23,10 +23,11 @@ from ..lockfile.reader import parse_lockfile
 from ..manifest.manifest import Manifest
 from ..plan.rows import LiveRow
 from ..plan.states import Changes, Overrides, State
-from ..system_db.connect import Database, mark_database, open_database
+from ..system_db.connect import open_database
+from ..system_db.database import Database
 from ..system_db.read import read_live
 from ..system_db.retry import Retry, RetryNotice
-from ..system_db.transactions import Doubt, Fate, read_fate
+from ..system_db.transactions import InDoubtTransaction, Outcome, read_outcome
 from ..workflows.spec import WorkflowSpec
 from .lockfile_checks import find_other_lockfile, find_renamed
 from .plan import ManifestPlan, make_manifest_plan
@@ -34,7 +35,6 @@ from .plan_against_lock import make_offline_plan
 from .validate import LoadedManifest, specs_of
 
 _TARGET = re.compile(r"\w([\w.-]*\w)?")
-CHUNK_SIZES = {"postgresql": 10_000, "sqlite": 1_000}
 
 
 class DatabaseSettings(NamedTuple):
@@ -43,9 +43,6 @@ class DatabaseSettings(NamedTuple):
     retry_budget_s: float = 120.0
     on_retry: Callable[[RetryNotice], None] = lambda notice: None
     verify: bool = False  # read stored arguments also where the lockfile vouches for them
-
-    def retry(self) -> Retry:
-        return Retry(self.retry_budget_s, self.on_retry)
 
 
 class LockfileSettings(NamedTuple):
@@ -61,13 +58,14 @@ def connect(settings: DatabaseSettings) -> Database:
 
     Raises: DatabaseError with the reason; UsageError for an unusable URL.
     """
-    return open_database(settings.url, schema=settings.schema, retry=settings.retry())
+    return open_database(
+        settings.url, schema=settings.schema, retry=Retry(settings.retry_budget_s, settings.on_retry)
+    )
 
 
-def mark_database_of(database: Database, settings: DatabaseSettings) -> None:
-    """Make sure that the database can be told from others, before a lockfile records it."""
-    number = 1 + uuid.uuid4().int % (2**31 - 1)
-    settings.retry().call(partial(mark_database, database, number))
+def mark_database(database: Database) -> None:
+    """Give the database an identity, before a lockfile records it."""
+    database.mark(1 + uuid.uuid4().int % (2**31 - 1))
 
 
 def lockfile_path(loaded: LoadedManifest, settings: LockfileSettings) -> Path:
@@ -149,7 +147,7 @@ def adopting_journal(
         yield adopt
 
 
-def settle_by(database: Database, retry: Retry, manifest: str, *, writing: bool) -> Settle:
+def settle_by(database: Database, manifest: str, *, writing: bool) -> Settle:
     """Ask the database about transactions in doubt.
 
     An apply waits for one that is still running; who only reads counts it as not committed yet. What the
@@ -157,13 +155,13 @@ def settle_by(database: Database, retry: Retry, manifest: str, *, writing: bool)
     """
 
     def settle(transaction: Transaction, earlier: Sequence[Transaction]) -> bool:
-        return retry.call(lambda: read(transaction, earlier)) in ("committed", "unknown")
+        return database.call(lambda: read(transaction, earlier)) in ("committed", "unknown")
 
-    def read(transaction: Transaction, earlier: Sequence[Transaction]) -> Fate:
+    def read(transaction: Transaction, earlier: Sequence[Transaction]) -> Outcome:
         before = chain.from_iterable(one.created_at_ms() for one in earlier)
-        doubt = Doubt(transaction.number, transaction.created_at_ms(), before)
+        in_doubt = InDoubtTransaction(transaction.number, transaction.created_at_ms(), before)
         with database.transaction() if writing else database.reading() as connection:
-            return read_fate(connection, database, doubt, wait_for=manifest if writing else None)
+            return read_outcome(connection, database, in_doubt, wait_for=manifest if writing else None)
 
     return settle
 
@@ -187,7 +185,7 @@ def plan_files(
         for position, loaded in enumerate(manifests):
             lock = None
             if paths:
-                settle = settle_by(database, settings.retry(), loaded.name, writing=False)
+                settle = settle_by(database, loaded.name, writing=False)
                 lock = load_lockfile(paths[position], loaded.name, database.fingerprint, settle)
             path = paths[position] if paths else None
             plan = make_plan(database, loaded, lock, path, settings, overrides, None, on_changes)
@@ -231,9 +229,8 @@ def make_plan(
         database,
         source,
         lock or new_lockfile(source.name, database.fingerprint),
-        retry=settings.retry(),
         overrides=overrides,
-        chunk_size=chunk_size or CHUNK_SIZES[database.dialect],
+        chunk_size=chunk_size or database.default_transaction_size,
         verify=settings.verify,
         on_changes=partial(on_changes, source),
     )
@@ -252,10 +249,9 @@ def read_live_rows(
 ) -> Iterator[tuple[Manifest, WorkflowSpec, LiveRow | None]]:
     """Every workflow of the manifests with its live row, in manifest order."""
     with connect(settings) as database:
-        retry = settings.retry()
         for loaded in manifests:
-            for specs in read_chunks(specs_of(loaded), CHUNK_SIZES[database.dialect]):
-                rows = retry.call(partial(_read_live, database, [spec.id for spec in specs]))
+            for specs in read_chunks(specs_of(loaded), database.default_transaction_size):
+                rows = database.read(read_live, [spec.id for spec in specs])
                 for spec in specs:
                     yield loaded.manifest, spec, rows.get(spec.id)
 
@@ -263,9 +259,4 @@ def read_live_rows(
 def read_rows(ids: Sequence[str], settings: DatabaseSettings) -> tuple[dict[str, LiveRow], str]:
     """Read the live rows of some workflows, and the fingerprint of the database."""
     with connect(settings) as database:
-        return settings.retry().call(partial(_read_live, database, ids)), database.fingerprint
-
-
-def _read_live(database: Database, ids: Sequence[str]) -> dict[str, LiveRow]:
-    with database.reading() as connection:
-        return read_live(connection, database, ids)
+        return database.read(read_live, ids), database.fingerprint

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import NamedTuple
 
 from ..plan.rows import FINAL_STATUSES
-from ..system_db.connect import Database
+from ..system_db.database import Database
 from ..system_db.read import read_statuses
-from ..system_db.retry import Retry
 
 READ_AT_ONCE = 10_000
 
@@ -36,7 +34,6 @@ def wait_for_workflows(
     database: Database,
     ids: Iterable[str],
     *,
-    retry: Retry,
     pause: Callable[[], bool],
     on_progress: Callable[[Following], None],
 ) -> WaitResult:
@@ -48,17 +45,12 @@ def wait_for_workflows(
         waiting = list(pending)
         for start in range(0, len(waiting), READ_AT_ONCE):
             chunk = waiting[start : start + READ_AT_ONCE]
-            statuses = retry.call(partial(_read, database, chunk))
+            statuses = database.read(read_statuses, chunk)
             for workflow_id in chunk:
                 _note(result, workflow_id, statuses.get(workflow_id))
         on_progress(Following(total - len(pending), total))
         if not pending or not pause():
             return result
-
-
-def _read(database: Database, ids: list[str]) -> dict[str, tuple[str, int | None]]:
-    with database.reading() as connection:
-        return read_statuses(connection, database, ids)
 
 
 def _note(result: WaitResult, workflow_id: str, seen: tuple[str, int | None] | None) -> None:

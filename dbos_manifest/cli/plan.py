@@ -14,7 +14,7 @@ from ..core.errors import UsageError
 from ..core.exit_codes import ExitCode
 from ..plan.saved_plan import PlanWriter
 from ..plan.states import Overrides
-from ..system_db.connect import Database
+from ..system_db.database import Database
 from .arguments import (
     ComparisonArguments,
     InputArguments,

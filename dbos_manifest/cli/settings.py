@@ -11,8 +11,8 @@ from ..core.errors import UsageError
 from ..files.journal_file import journal_path
 from ..plan.states import Overrides
 from ..report.text import printable
-from ..system_db.connect import sqlite_path
 from ..system_db.retry import RetryNotice
+from ..system_db.sqlite import sqlite_path
 from .arguments import (
     ApplyArguments,
     ComparisonArguments,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from .connect import Database
+from .database import Database
 from .read import decode_text
 
 WRITTEN = ("workflow_status", "workflow_input")
@@ -14,46 +15,14 @@ READ = ("workflow_output", "queues", "application_versions", "dbos_migrations", 
 """Tables that plan, status and --wait read; without a right to one, its part is missing."""
 
 
-class Server(NamedTuple):
-    version: str  # as `PostgreSQL 16.2`
-    database: str
-    role: str | None
-    read_only: bool
-
-
 class RegisteredVersion(NamedTuple):
     name: str
     application: str | None
 
 
-def read_server(connection: Connection, database: Database) -> Server:
-    if database.dialect == "sqlite":
-        version = connection.execute(text("SELECT sqlite_version()")).scalar_one()
-        return Server(f"SQLite {version}", database.label, None, False)
-    row = connection.execute(
-        text(
-            "SELECT current_setting('server_version'), current_database(), current_user, "
-            "pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool"
-        )
-    ).one()
-    return Server(f"PostgreSQL {row[0]}", row[1], row[2], row[3])
-
-
-def read_rights(connection: Connection, database: Database) -> frozenset[tuple[str, str]]:
-    """The (table, privilege) pairs of this role, of SELECT, INSERT, UPDATE and DELETE; all on SQLite."""
-    tables = [table for table in (*WRITTEN, *READ) if table in database.layout.columns]
-    pairs = [(table, right) for table in tables for right in ("SELECT", "INSERT", "UPDATE", "DELETE")]
-    if database.dialect == "sqlite":
-        return frozenset(pairs)
-    usage = text("SELECT has_schema_privilege(:schema, 'USAGE')")
-    if not connection.execute(usage, {"schema": database.schema}).scalar_one():
-        return frozenset()
-    statement = text("SELECT has_table_privilege(:table, :right)")
-    return frozenset(
-        (table, right)
-        for table, right in pairs
-        if connection.execute(statement, {"table": database.table(table), "right": right}).scalar_one()
-    )
+def read_privileges(connection: Connection, database: Database) -> frozenset[tuple[str, str]]:
+    """Return the (table, privilege) pairs of this role, for the tables that are read or written."""
+    return database.read_privileges(connection, _existing(database, (*WRITTEN, *READ)))
 
 
 def read_migration(connection: Connection, database: Database) -> int | None:
@@ -80,19 +49,11 @@ def read_newest_versions(connection: Connection, database: Database) -> list[Reg
 
 
 def make_role_statements(connection: Connection, database: Database, role: str) -> list[str]:
-    """SQL that makes a role which can do what this program does, and nothing else."""
+    """Return SQL that creates a role which can do what this program does, and nothing else."""
+    return database.make_role_statements(
+        connection, role, written=_existing(database, WRITTEN), read=_existing(database, READ)
+    )
 
-    def quote(name: str) -> str:
-        return '"' + name.replace('"', '""') + '"'
 
-    def tables(names: tuple[str, ...]) -> str:
-        return ", ".join(database.table(name) for name in names if name in database.layout.columns)
-
-    name = connection.execute(text("SELECT current_database()")).scalar_one()
-    return [
-        f"CREATE ROLE {quote(role)} LOGIN;",
-        f"GRANT CONNECT ON DATABASE {quote(name)} TO {quote(role)};",
-        f"GRANT USAGE ON SCHEMA {quote(database.schema)} TO {quote(role)};",
-        f"GRANT SELECT, INSERT ON {tables(WRITTEN)} TO {quote(role)};",
-        f"GRANT SELECT ON {tables(READ)} TO {quote(role)};",
-    ]
+def _existing(database: Database, tables: Sequence[str]) -> list[str]:
+    return [table for table in tables if table in database.layout.columns]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from ..core.units import MAX_TIMESTAMP, MIN_TIMESTAMP
 from ..plan.absence import OldestRows
 from ..plan.rows import FINAL_STATUSES, LiveRow, SnapshotRow
-from .connect import Database
+from .database import Database
 
 _SNAPSHOT = (
     "workflow_uuid", "status", "name", "class_name", "config_name", "application_name", "queue_name",
@@ -36,23 +36,13 @@ _SHARED = tuple(name for name in _SNAPSHOT if name not in _OF_ITS_OWN)
 _SHARED_FIELDS = tuple(_FIELDS[name] for name in _SHARED)
 _NOTHING_OF_ITS_OWN: dict[str, Any] = {"id": "", "inputs": None, "completed_at_ms": None, "creator_xid": None}
 _TIME_MASK = 2**48 - 1  # keeps every time up to the year 9999, and a sum of them in 64 bits
-_STEERING = ", ".join(
-    f"set_config('{name}', '{value}', true)"
-    for name, value in {
-        "enable_seqscan": "off",
-        "enable_hashjoin": "off",
-        "enable_mergejoin": "off",
-        "enable_sort": "off",
-        "max_parallel_workers_per_gather": "0",
-    }.items()
-)
 
 
 def read_ids(connection: Connection, database: Database, table: str, ids: Sequence[str]) -> set[str]:
     """Those of the IDs that a DBOS table has a row for."""
-    _steer_planner(connection, database)
-    statement = f"SELECT workflow_uuid FROM {database.table(table)} WHERE workflow_uuid {_among(database)}"
-    return {*connection.execute(text(statement), {"ids": _list(database, ids)}).scalars()}
+    database.steer_planner(connection)
+    statement = f"SELECT workflow_uuid FROM {database.table(table)} WHERE workflow_uuid {database.in_list}"
+    return {*connection.execute(text(statement), {"ids": database.encode_list(ids)}).scalars()}
 
 
 def read_snapshot(connection: Connection, database: Database, ids: Sequence[str]) -> dict[str, SnapshotRow]:
@@ -70,17 +60,16 @@ def read_shared_rows(
     Cost:   a tenth of what the rows take one by one, where most are alike.
     """
     selected = ", ".join(_select(database, name) for name in _SHARED)
-    together = "json_group_array" if database.dialect == "sqlite" else "array_agg"
     numbers = ", ".join(str(4 + position) for position in range(len(_SHARED)))
-    _steer_planner(connection, database)
+    database.steer_planner(connection)
     found = connection.execute(
         text(
-            f"SELECT {together}(ws.workflow_uuid), max(ws.created_at), sum(ws.created_at & {_TIME_MASK}), "
-            f"{selected} "
-            f"FROM {database.table('workflow_status')} ws WHERE ws.workflow_uuid {_among(database)} "
+            f"SELECT {database.array_agg}(ws.workflow_uuid), max(ws.created_at), "
+            f"sum(ws.created_at & {_TIME_MASK}), {selected} "
+            f"FROM {database.table('workflow_status')} ws WHERE ws.workflow_uuid {database.in_list} "
             f"GROUP BY {numbers}"
         ),
-        {"ids": _list(database, ids)},
+        {"ids": database.encode_list(ids)},
     )
     rows: dict[str, SnapshotRow] = {}
     total = 0
@@ -141,45 +130,14 @@ def _read(
         joins += f" LEFT JOIN {database.table('workflow_input')} wi ON wi.workflow_uuid = ws.workflow_uuid"
     if "output" in columns and database.layout.has_workflow_output:
         joins += f" LEFT JOIN {database.table('workflow_output')} wo ON wo.workflow_uuid = ws.workflow_uuid"
-    _steer_planner(connection, database)
+    database.steer_planner(connection)
     return connection.execute(
         text(
             f"SELECT {selected} FROM {database.table('workflow_status')} ws{joins} "
-            f"WHERE ws.workflow_uuid {_among(database)}"
+            f"WHERE ws.workflow_uuid {database.in_list}"
         ),
-        {"ids": _list(database, ids)},
+        {"ids": database.encode_list(ids)},
     ).all()
-
-
-def _steer_planner(connection: Connection, database: Database) -> None:
-    """Until the transaction ends: rows are found by the index and grouped by hash.
-
-    Left alone, PostgreSQL reads a whole table of a million rows for each ten thousand ids, by several
-    processes, and sorts rows by twenty columns that are nearly all alike.
-    """
-    if database.dialect == "postgresql":
-        connection.execute(text(f"SELECT {_STEERING}"))
-
-
-def _among(database: Database) -> str:
-    # SQLite has no arrays, and a bound on variables: a JSON list is one variable
-    return (
-        "IN (SELECT value FROM json_each(:ids))"
-        if database.dialect == "sqlite"
-        else "= ANY(CAST(:ids AS text[]))"
-    )
-
-
-def _list(database: Database, values: Sequence[str]) -> str:
-    return json.dumps(list(values)) if database.dialect == "sqlite" else _array(values)
-
-
-def _array(values: Sequence[str]) -> str:
-    """An array as PostgreSQL reads it from text: in a tenth of the driver's time."""
-    inside = '","'.join(values)
-    if "\\" in inside or inside.count('"') > 2 * (len(values) - 1):
-        inside = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return f'{{"{inside}"}}' if values else "{}"
 
 
 def _column(database: Database, name: str) -> str:
@@ -189,7 +147,7 @@ def _column(database: Database, name: str) -> str:
     """
     selected = _select(database, name)
     if name in ("created_at", "completed_at"):
-        return _clamp(database, selected)
+        return database.clamp_time(selected)
     return _as_text(database, name, selected)
 
 
@@ -201,21 +159,7 @@ def _column_as_stored(database: Database, name: str) -> str:
 def _as_text(database: Database, name: str, selected: str) -> str:
     if name == "status":
         selected = f"COALESCE({selected}, 'unknown')"
-    if database.dialect == "sqlite" and name not in _NUMBERS:
-        return f"CAST({selected} AS TEXT)"
-    return selected
-
-
-def _clamp(database: Database, selected: str) -> str:
-    """The nearest moment of the years 1 to 9999; what is no number at all is 1970."""
-    if database.dialect != "sqlite":
-        clamped = f"LEAST(GREATEST({selected}, {MIN_TIMESTAMP}), {MAX_TIMESTAMP})"
-        return f"CASE WHEN {selected} IS NULL THEN NULL ELSE {clamped} END"
-    clamped = f"CAST(MIN(MAX({selected}, {MIN_TIMESTAMP}), {MAX_TIMESTAMP}) AS INTEGER)"
-    return (
-        f"CASE typeof({selected}) WHEN 'null' THEN NULL WHEN 'integer' THEN {clamped} "
-        f"WHEN 'real' THEN {clamped} ELSE 0 END"
-    )
+    return selected if name in _NUMBERS else database.as_text(selected)
 
 
 def _select(database: Database, name: str) -> str:
@@ -246,7 +190,7 @@ def read_oldest_rows(connection: Connection, database: Database) -> OldestRows:
     """
     table = database.table("workflow_status")
     final = ", ".join(f"'{status}'" for status in sorted(FINAL_STATUSES))
-    created_at = _clamp(database, "created_at")
+    created_at = database.clamp_time("created_at")
     first, completed = (
         connection.execute(
             text(f"SELECT {created_at} FROM {table} {where} ORDER BY created_at LIMIT 1")
@@ -266,9 +210,9 @@ def read_deduplication_holders(
     rows = connection.execute(
         text(
             f"SELECT {columns} FROM {database.table('workflow_status')} ws "
-            f"WHERE deduplication_id {_among(database)}"
+            f"WHERE deduplication_id {database.in_list}"
         ),
-        {"ids": _list(database, sorted({pair[1] for pair in pairs}))},
+        {"ids": database.encode_list(sorted({pair[1] for pair in pairs}))},
     )
     wanted = set(pairs)
     return {(queue, key): holder for queue, key, holder in rows if (queue, key) in wanted}

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 
 from ..plan.rows import QueueRow
-from .connect import Database
+from .database import Database
 from .read import decode_text
 
 INSUFFICIENT_PRIVILEGE = "42501"
@@ -123,10 +123,6 @@ def read_run_by_old_worker(connection: Connection, database: Database) -> str | 
     return None if found is None else str(found[0])
 
 
-def read_clock_ms(connection: Connection) -> int:
-    """The database's clock, epoch ms."""
-    if connection.dialect.name == "sqlite":
-        statement = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
-    else:
-        statement = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-    return int(connection.execute(text(statement)).scalar_one())
+def read_clock_ms(connection: Connection, database: Database) -> int:
+    """Read the clock of the database, in epoch ms."""
+    return int(connection.execute(text(f"SELECT {database.clock_ms}")).scalar_one())

@@ -21,8 +21,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from dbos_manifest.files.lockfile_slot import LockfileSlot
 from dbos_manifest.system_db.connect import open_database
+from dbos_manifest.system_db.insert import insert_rows, prepare_rows
 from dbos_manifest.system_db.retry import Retry
-from dbos_manifest.system_db.write import insert_rows, prepare_rows
 from dbos_manifest.workflows.batch import digest_spec
 from dbos_manifest.workflows.spec import WorkflowSpec
 

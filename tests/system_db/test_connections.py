@@ -14,7 +14,6 @@ from waiting import wait_until
 from dbos_manifest.core.errors import DatabaseDenied, Refused, SchemaNotSupported
 from dbos_manifest.files.lockfile_slot import LockfileSlot
 from dbos_manifest.system_db.connect import open_database
-from dbos_manifest.system_db.lock import apply_lock
 from dbos_manifest.system_db.retry import Retry, RetryNotice
 
 ONCE = Retry(1, lambda notice: None)
@@ -22,15 +21,15 @@ ONCE = Retry(1, lambda notice: None)
 
 def test_two_applies_of_one_manifest(postgres_url: str) -> None:
     with open_database(postgres_url, retry=ONCE) as database:
-        with apply_lock(database, "jobs", 0, retry=ONCE):
+        with database.apply_lock("jobs", 0):
             with (
                 pytest.raises(Refused, match="dbos-manifest apply jobs, process"),
-                apply_lock(database, "jobs", 0, retry=ONCE),
+                database.apply_lock("jobs", 0),
             ):
                 pass
-            with apply_lock(database, "others", 0, retry=ONCE):
+            with database.apply_lock("others", 0):
                 pass
-        with apply_lock(database, "jobs", 60, retry=ONCE):
+        with database.apply_lock("jobs", 60):
             pass
 
 

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from waiting import PATIENCE_S, wait_until
 
 from dbos_manifest.core.errors import Refused
-from dbos_manifest.system_db.connect import Database, open_database
-from dbos_manifest.system_db.lock import apply_lock
+from dbos_manifest.system_db.connect import open_database
+from dbos_manifest.system_db.database import Database
 from dbos_manifest.system_db.retry import Retry
-from dbos_manifest.system_db.transactions import begin_writing
+from dbos_manifest.system_db.sqlite import SQLiteDatabase
 
 HELD = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database "
 HELD += "WHERE datname = current_database())"
@@ -33,16 +33,16 @@ def test_chunks_of_one_manifest_follow_each_other(postgres_url: str) -> None:
         def second_chunk() -> None:
             started.set()
             with database.transaction() as connection:
-                begin_writing(connection, database, "jobs")
+                database.begin_write(connection, "jobs")
                 order.append("second")
 
         thread = threading.Thread(target=second_chunk)
         with database.transaction() as connection:
-            begin_writing(connection, database, "jobs")
+            database.begin_write(connection, "jobs")
             thread.start()
             started.wait(PATIENCE_S)
             with database.transaction() as other:  # another manifest goes on
-                begin_writing(other, database, "others")
+                database.begin_write(other, "others")
             wait_until(lambda: connection.execute(sa.text(f"{HELD} AND NOT granted")).all())
             order.append("first")
         thread.join()
@@ -52,16 +52,16 @@ def test_chunks_of_one_manifest_follow_each_other(postgres_url: str) -> None:
 def test_an_apply_does_not_wait_for_itself(database_url: str) -> None:
     with (
         opened(database_url) as database,
-        apply_lock(database, "jobs", 0, retry=ONCE),
+        database.apply_lock("jobs", 0),
         database.transaction() as connection,
     ):
-        if database.dialect == "postgresql":
+        if not isinstance(database, SQLiteDatabase):
             connection.execute(sa.text("SET LOCAL lock_timeout = '60s'"))
-        begin_writing(connection, database, "jobs")
+        database.begin_write(connection, "jobs")
 
 
 def test_a_lost_lock_is_no_error(postgres_url: str) -> None:
-    with opened(postgres_url) as database, apply_lock(database, "jobs", 0, retry=ONCE):
+    with opened(postgres_url) as database, database.apply_lock("jobs", 0):
         with database.transaction() as connection:
             pid = connection.execute(sa.text(HELD)).scalar_one()
             connection.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
@@ -71,15 +71,15 @@ def test_a_lost_lock_is_no_error(postgres_url: str) -> None:
 
 def test_a_lock_is_given_back_when_the_apply_fails(postgres_url: str) -> None:
     with opened(postgres_url) as database:
-        with pytest.raises(KeyError), apply_lock(database, "jobs", 0, retry=ONCE):
+        with pytest.raises(KeyError), database.apply_lock("jobs", 0):
             raise KeyError
-        with apply_lock(database, "jobs", 60, retry=ONCE), database.reading() as connection:
+        with database.apply_lock("jobs", 60), database.reading() as connection:
             assert connection.execute(sa.text(HELD)).scalars().all()
 
 
 def test_the_holder_is_named_and_the_password_is_not(postgres_url: str) -> None:
-    with opened(postgres_url) as database, apply_lock(database, "jobs", 0, retry=ONCE):
-        with pytest.raises(Refused) as refused, apply_lock(database, "jobs", 0.3, retry=ONCE):
+    with opened(postgres_url) as database, database.apply_lock("jobs", 0):
+        with pytest.raises(Refused) as refused, database.apply_lock("jobs", 0.3):
             pass
         with database.reading() as connection:
             pid = connection.execute(sa.text(HELD)).scalar_one()

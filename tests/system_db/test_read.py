@@ -11,7 +11,10 @@ import sqlalchemy as sa
 from dbos_tables import rows_of
 
 from dbos_manifest.plan.rows import QueueRow
-from dbos_manifest.system_db.connect import Database, open_database
+from dbos_manifest.system_db.connect import open_database
+from dbos_manifest.system_db.database import Database
+from dbos_manifest.system_db.insert import insert_rows, prepare_rows
+from dbos_manifest.system_db.new_rows import options_without_column
 from dbos_manifest.system_db.read import (
     read_deduplication_holders,
     read_live,
@@ -20,8 +23,8 @@ from dbos_manifest.system_db.read import (
     read_statuses,
 )
 from dbos_manifest.system_db.retry import Retry
+from dbos_manifest.system_db.sqlite import SQLiteDatabase
 from dbos_manifest.system_db.surroundings import read_clock_ms, read_queues
-from dbos_manifest.system_db.write import insert_rows, options_without_column, prepare_rows
 from dbos_manifest.workflows.spec import WorkflowSpec
 
 HARD = "a'b\"c\\d\te\nf\\N{},é😀\u202eשלום%s:x$1"
@@ -131,7 +134,7 @@ def test_a_queue_is_partitioned_when_both_signs_agree(
 
 def test_the_clock_is_in_milliseconds(database_url: str) -> None:
     with opened(database_url) as database, database.reading() as connection:
-        assert abs(read_clock_ms(connection) - time.time() * 1000) < 60_000
+        assert abs(read_clock_ms(connection, database) - time.time() * 1000) < 60_000
 
 
 def test_an_older_layout_is_read_and_written(database_url: str) -> None:
@@ -139,7 +142,7 @@ def test_an_older_layout_is_read_and_written(database_url: str) -> None:
     with opened(database_url) as database:
         for table in ("workflow_input", "workflow_output", "queues"):
             execute(database, f"DROP TABLE {database.table(table)}")
-        if database.dialect == "sqlite":  # which drops no column that an index has
+        if isinstance(database, SQLiteDatabase):  # which drops no column that an index has
             with database.reading() as connection:
                 indexes = sa.text("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
                 names = connection.execute(indexes).scalars().all()

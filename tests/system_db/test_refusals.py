@@ -25,7 +25,8 @@ from dbos_manifest.core.errors import (
     SchemaNotSupported,
     UsageError,
 )
-from dbos_manifest.system_db.connect import Database, check_writable, open_database
+from dbos_manifest.system_db.connect import open_database
+from dbos_manifest.system_db.database import Database
 from dbos_manifest.system_db.retry import Retry, RetryNotice
 
 SECRET = "hunter2"
@@ -271,7 +272,7 @@ def test_no_insert_privilege(postgres_url: str, role: str, table: str) -> None:
         f"REVOKE INSERT ON dbos.{table} FROM {role}",
     )
     with opened(with_user(postgres_url, role)) as database, pytest.raises(DatabaseDenied, match=table):
-        check_writable(database)
+        database.check_writable()
 
 
 def test_no_privilege_on_the_schema(postgres_url: str, role: str) -> None:
@@ -279,7 +280,7 @@ def test_no_privilege_on_the_schema(postgres_url: str, role: str) -> None:
         opened(with_user(postgres_url, role)) as database,
         pytest.raises(DatabaseDenied, match="permission denied for schema"),
     ):
-        Retry(1, lambda notice: None).call(lambda: check_writable(database))
+        database.check_writable()
 
 
 def test_just_enough_privileges(postgres_url: str, role: str) -> None:
@@ -289,7 +290,7 @@ def test_just_enough_privileges(postgres_url: str, role: str) -> None:
         f"GRANT SELECT, INSERT ON dbos.workflow_status, dbos.workflow_input TO {role}",
     )
     with opened(with_user(postgres_url, role)) as database:
-        check_writable(database)
+        database.check_writable()
 
 
 def test_a_server_that_hides_its_identifier(postgres_url: str, role: str) -> None:
@@ -306,7 +307,7 @@ def test_a_read_only_server(postgres_url: str) -> None:
     name = conninfo_to_dict(postgres_url)["dbname"]
     run_sql(postgres_url, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     with opened(postgres_url) as database, pytest.raises(DatabaseDenied, match="read-only"):
-        check_writable(database)
+        database.check_writable()
 
 
 @contextmanager
@@ -334,13 +335,13 @@ def test_a_read_only_sqlite_file(sqlite_url: str, file_mode: int, folder_mode: i
             opened(f"sqlite:///{path}") as database,
             pytest.raises(DatabaseDenied, match="read-only"),
         ):
-            check_writable(database)
+            database.check_writable()
         folder.chmod(0o700)
 
 
 def test_a_writable_database_is_left_as_it_was(database_url: str) -> None:
     with opened(database_url) as database:
-        check_writable(database)
+        database.check_writable()
         with database.reading() as connection:
             count = connection.execute(sa.text(f"SELECT count(*) FROM {database.table('workflow_status')}"))
             assert count.scalar_one() == 0

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dbos_manifest.core.canonical_json import encode_json
-from dbos_manifest.system_db.connect import Database, open_database
+from dbos_manifest.system_db.connect import open_database
+from dbos_manifest.system_db.database import Database
+from dbos_manifest.system_db.insert import insert_rows, prepare_rows
 from dbos_manifest.system_db.retry import Retry
-from dbos_manifest.system_db.write import insert_rows, prepare_rows
 from dbos_manifest.workflows.spec import WorkflowSpec
 
 # times of the write, the write's own id

@@ -11,10 +11,12 @@ import pytest
 import sqlalchemy as sa
 from dbos_tables import rows_of
 
-from dbos_manifest.system_db.connect import Database, open_database
+from dbos_manifest.system_db.connect import open_database
+from dbos_manifest.system_db.database import Database
+from dbos_manifest.system_db.insert import RowsRejected, insert_rows, prepare_rows
 from dbos_manifest.system_db.retry import Retry
-from dbos_manifest.system_db.transactions import Doubt, begin_writing, read_fate
-from dbos_manifest.system_db.write import RowsRejected, insert_rows, prepare_rows
+from dbos_manifest.system_db.sqlite import SQLiteDatabase
+from dbos_manifest.system_db.transactions import InDoubtTransaction, read_outcome
 from dbos_manifest.workflows.spec import WorkflowSpec
 
 ONCE = Retry(1, lambda notice: None)
@@ -48,29 +50,29 @@ def delete_rows(database: Database) -> None:
 def test_a_committed_transaction_is_known_by_its_rows_or_number(database_url: str) -> None:
     with opened(database_url) as database:
         with database.transaction() as connection:
-            number = begin_writing(connection, database, "m").number
+            number = database.begin_write(connection, "m").transaction_id
             rows = insert(connection, database)
         with database.reading() as connection:
-            assert read_fate(connection, database, Doubt(number, rows)) == "committed"
-            assert read_fate(connection, database, Doubt(None, rows)) == "committed"
+            assert read_outcome(connection, database, InDoubtTransaction(number, rows)) == "committed"
+            assert read_outcome(connection, database, InDoubtTransaction(None, rows)) == "committed"
         delete_rows(database)
-        gone = "unknown" if database.dialect == "sqlite" else "committed"
+        gone = "unknown" if isinstance(database, SQLiteDatabase) else "committed"
         with database.reading() as connection:
-            assert read_fate(connection, database, Doubt(number, rows)) == gone
-            assert read_fate(connection, database, Doubt(None, rows)) == "unknown"
+            assert read_outcome(connection, database, InDoubtTransaction(number, rows)) == gone
+            assert read_outcome(connection, database, InDoubtTransaction(None, rows)) == "unknown"
 
 
 def test_a_transaction_that_was_rolled_back_is_known(database_url: str) -> None:
     with opened(database_url) as database:
         with database.reading() as connection:
-            if database.dialect == "sqlite":
+            if isinstance(database, SQLiteDatabase):
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-            number = begin_writing(connection, database, "m").number
+            number = database.begin_write(connection, "m").transaction_id
             rows = insert(connection, database)
             connection.rollback()
         with database.reading() as connection:
-            assert read_fate(connection, database, Doubt(number, rows)) == "aborted"
-            assert read_fate(connection, database, Doubt(None, rows)) == "unknown"
+            assert read_outcome(connection, database, InDoubtTransaction(number, rows)) == "aborted"
+            assert read_outcome(connection, database, InDoubtTransaction(None, rows)) == "unknown"
 
 
 def test_rows_of_another_writer_prove_nothing(database_url: str) -> None:
@@ -79,7 +81,7 @@ def test_rows_of_another_writer_prove_nothing(database_url: str) -> None:
             rows = insert(connection, database)
         with database.reading() as connection:
             others = [(workflow_id, at + 1) for workflow_id, at in rows]
-            assert read_fate(connection, database, Doubt(None, others)) == "unknown"
+            assert read_outcome(connection, database, InDoubtTransaction(None, others)) == "unknown"
 
 
 def test_a_transaction_that_runs_is_known_and_waited_for(postgres_url: str) -> None:
@@ -88,13 +90,13 @@ def test_a_transaction_that_runs_is_known_and_waited_for(postgres_url: str) -> N
 
         def wait() -> None:
             with database.transaction() as connection:
-                fates.append(read_fate(connection, database, Doubt(number, []), wait_for="m"))
+                fates.append(read_outcome(connection, database, InDoubtTransaction(number, []), wait_for="m"))
 
         waiting = threading.Thread(target=wait)
         with database.transaction() as connection:
-            number = begin_writing(connection, database, "m").number
+            number = database.begin_write(connection, "m").transaction_id
             with database.reading() as other:
-                assert read_fate(other, database, Doubt(number, [])) == "running"
+                assert read_outcome(other, database, InDoubtTransaction(number, [])) == "running"
             waiting.start()
         waiting.join()
     assert fates == ["committed"]
@@ -104,45 +106,45 @@ def test_a_transaction_that_runs_is_known_and_waited_for(postgres_url: str) -> N
 def test_a_number_that_the_server_does_not_know(postgres_url: str, number: str, fate: str) -> None:
     """One that it has not reached is of a transaction that a crash undid; it forgets very old ones."""
     with opened(postgres_url) as database, database.reading() as connection:
-        assert read_fate(connection, database, Doubt(number, [])) == fate
+        assert read_outcome(connection, database, InDoubtTransaction(number, [])) == fate
         assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
 
 
 def test_after_a_start_of_the_server_a_number_may_be_of_another_transaction(postgres_url: str) -> None:
     with opened(postgres_url) as database:
         with database.transaction() as connection:
-            number = begin_writing(connection, database, "m").number
+            number = database.begin_write(connection, "m").transaction_id
             rows = insert(connection, database)
         assert number is not None
         before = number.partition("@")[0] + "@1"
         with database.reading() as connection:
-            assert read_fate(connection, database, Doubt(before, rows)) == "committed"
+            assert read_outcome(connection, database, InDoubtTransaction(before, rows)) == "committed"
         delete_rows(database)
         with database.reading() as connection:
-            assert read_fate(connection, database, Doubt(before, rows)) == "unknown"
-            assert read_fate(connection, database, Doubt(number, rows)) == "committed"
+            assert read_outcome(connection, database, InDoubtTransaction(before, rows)) == "unknown"
+            assert read_outcome(connection, database, InDoubtTransaction(number, rows)) == "committed"
 
 
 def test_a_number_that_another_transaction_has_now_is_not_waited_for(postgres_url: str) -> None:
     with opened(postgres_url) as database, database.transaction() as connection:
-        number = begin_writing(connection, database, "another").number
+        number = database.begin_write(connection, "another").transaction_id
         with database.reading() as other:
-            assert read_fate(other, database, Doubt(number, []), wait_for="m") == "aborted"
+            assert read_outcome(other, database, InDoubtTransaction(number, []), wait_for="m") == "aborted"
 
 
 def test_on_sqlite_earlier_rows_that_are_all_there_prove_that_none_was_removed(sqlite_url: str) -> None:
     with opened(sqlite_url) as database:
         with database.transaction() as connection:
             earlier = insert(connection, database)
-        doubt = Doubt("1", [("z", 1)], earlier)
+        doubt = InDoubtTransaction("1", [("z", 1)], earlier)
         with database.reading() as connection:
-            assert read_fate(connection, database, doubt) == "unknown"  # none has ended
+            assert read_outcome(connection, database, doubt) == "unknown"  # none has ended
         execute(database, "UPDATE workflow_status SET status = 'SUCCESS' WHERE workflow_uuid = 'b'")
         with database.reading() as connection:
-            assert read_fate(connection, database, doubt) == "aborted"
+            assert read_outcome(connection, database, doubt) == "aborted"
         execute(database, "DELETE FROM workflow_status WHERE workflow_uuid = 'a'")
         with database.reading() as connection:
-            assert read_fate(connection, database, doubt) == "unknown"
+            assert read_outcome(connection, database, doubt) == "unknown"
 
 
 def test_a_write_ahead_log_leaves_only_the_rows_to_tell(sqlite_url: str) -> None:
@@ -150,12 +152,12 @@ def test_a_write_ahead_log_leaves_only_the_rows_to_tell(sqlite_url: str) -> None
         with sqlite3.connect(database.label) as connection:
             connection.execute("PRAGMA journal_mode = wal")
         with database.transaction() as writing:
-            assert begin_writing(writing, database, "m").number is None
+            assert database.begin_write(writing, "m").transaction_id is None
 
 
 def test_reading_the_change_counter_leaves_the_locks_of_sqlite(sqlite_url: str) -> None:
     with opened(sqlite_url) as database, database.transaction() as connection:
-        assert begin_writing(connection, database, "m").number is not None
+        assert database.begin_write(connection, "m").transaction_id is not None
         other = sqlite3.connect(database.label, timeout=0)
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("BEGIN IMMEDIATE")
@@ -175,7 +177,7 @@ def test_a_commit_survives_a_crash_whatever_the_database_is_set_to(
             connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET synchronous_commit = {given}')
         database.engine.dispose()  # new sessions have it
         with database.transaction() as connection:
-            begin_writing(connection, database, "m")
+            database.begin_write(connection, "m")
             assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == used
         with database.reading() as connection:
             assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == given
@@ -222,7 +224,7 @@ def assert_b_is_rejected(database: Database, *, there_before: tuple[str, ...]) -
         with database.transaction() as connection:
             insert_rows(connection, database, prepare_rows(database, rows_of(*specs)))
     with database.transaction() as connection:
-        has_triggers = begin_writing(connection, database, "m").has_triggers
+        has_triggers = database.begin_write(connection, "m").has_triggers
         assert has_triggers
         with pytest.raises(RowsRejected) as found, connection.begin_nested():
             prepared = prepare_rows(database, rows_of(*SPECS))
@@ -263,6 +265,6 @@ def test_a_trigger_that_only_looks_changes_nothing(postgres_url: str) -> None:
     with opened(postgres_url) as database:
         create_trigger(database, "AFTER", "workflow_status", "")
         with database.transaction() as connection:
-            assert begin_writing(connection, database, "m").has_triggers
+            assert database.begin_write(connection, "m").has_triggers
             prepared = prepare_rows(database, rows_of(*SPECS))
             assert insert_rows(connection, database, prepared, has_triggers=True) == set(IDS)
