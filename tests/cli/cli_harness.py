@@ -1,4 +1,4 @@
-"""The command line in this process, on real files and real databases."""
+"""Run the command line in this process, on real files and real databases."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Cli = Callable[..., Run]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    """Runs `dbos-manifest WORDS` in a folder of its own."""
+    """Return a function that runs `dbos-manifest WORDS` in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
     def run_cli(*words: str) -> Run:
@@ -44,7 +44,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 @pytest.fixture
 def run_db(run: Cli, database_url: str) -> Cli:
-    """The same with a migrated DBOS database of its own, on SQLite and on PostgreSQL."""
+    """Return a function that also passes a new DBOS database, first on SQLite and then on PostgreSQL."""
 
     def run_cli(*words: str) -> Run:
         return run(*words, "--database-url", database_url)
@@ -65,7 +65,7 @@ workflows:
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> Path:
-    """A manifest of three workflows."""
+    """Write a manifest with three workflows."""
     path = tmp_path / "jobs.yaml"
     path.write_text(JOBS)
     return path

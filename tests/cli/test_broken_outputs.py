@@ -1,4 +1,4 @@
-"""Prints that fail: readers that leave, full disks, closed and narrow streams. They stop no enqueue."""
+"""Test output that fails: readers that leave, full disks, closed streams, narrow encodings."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def many(tmp_path: Path) -> Path:
 
 
 def run_program(folder: Path, words: list[str], *, unbuffered: bool = False, **more: Any) -> Ended:
-    """Run the program in a process of its own, its standard output as given."""
+    """Run the program in a new process."""
     environment = {key: value for key, value in os.environ.items() if key != "GITHUB_ACTIONS"}
     if unbuffered:
         environment["PYTHONUNBUFFERED"] = "1"
@@ -65,7 +65,7 @@ def run_program(folder: Path, words: list[str], *, unbuffered: bool = False, **m
 
 
 def reader_that_left() -> int:
-    """A pipe whose reader has left."""
+    """Open a pipe whose reading end is closed."""
     reader, writer = os.pipe()
     os.close(reader)
     return writer
@@ -82,7 +82,7 @@ def rows(run: Cli, url: str) -> int:
 
 
 @pytest.mark.parametrize("words", READERS, ids=" ".join)
-def test_a_reader_that_leaves_is_no_error(many: Path, words: list[str]) -> None:
+def test_commands_exit_0_when_the_reader_leaves(many: Path, words: list[str]) -> None:
     out = reader_that_left()
     done = run_program(many, words, unbuffered=len(words) % 2 == 0, stdout=out)
     os.close(out)
@@ -91,7 +91,7 @@ def test_a_reader_that_leaves_is_no_error(many: Path, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("words", DATABASE_READERS, ids=lambda words: " ".join(words)[:20])
-def test_a_reader_that_leaves_a_database_is_no_error(
+def test_database_commands_exit_0_when_the_reader_leaves(
     run: Cli, many: Path, sqlite_url: str, words: list[str]
 ) -> None:
     words = [*words, "--database-url", sqlite_url]
@@ -103,7 +103,7 @@ def test_a_reader_that_leaves_a_database_is_no_error(
 
 
 @pytest.mark.parametrize("words", READERS[1::2], ids=" ".join)
-def test_a_full_disk_is_an_error_of_a_reader(many: Path, words: list[str]) -> None:
+def test_full_disk_is_an_error_of_commands_that_only_read(many: Path, words: list[str]) -> None:
     out = full_disk()
     done = run_program(many, words, stdout=out)
     os.close(out)
@@ -111,7 +111,7 @@ def test_a_full_disk_is_an_error_of_a_reader(many: Path, words: list[str]) -> No
     assert done.err.count("error: cannot write to standard output: No space left on device") == 1
 
 
-def test_problems_in_the_files_are_exit_1_whoever_reads(many: Path) -> None:
+def test_validate_exits_1_even_when_its_output_is_lost(many: Path) -> None:
     (many / "many.yaml").write_text(MANIFEST.replace("queue", "queu"))
     for open_output in (reader_that_left, full_disk):
         out = open_output()
@@ -127,7 +127,7 @@ def test_problems_in_the_files_are_exit_1_whoever_reads(many: Path) -> None:
         (full_disk, "cannot write to standard output: No space left on device"),
     ],
 )
-def test_an_apply_goes_on_without_its_output(
+def test_apply_enqueues_everything_and_exits_5_when_its_output_is_lost(
     run: Cli,
     many: Path,
     sqlite_url: str,
@@ -136,7 +136,7 @@ def test_an_apply_goes_on_without_its_output(
     form: list[str],
     unbuffered: bool,
 ) -> None:
-    """Everything is enqueued and in the lockfile; the exit code is that of an outcome that went unseen."""
+    """Everything is enqueued and recorded in the lockfile."""
     words = ["apply", "many.yaml", *form, "--database-url", sqlite_url]
     out = open_output()
     done = run_program(many, words, unbuffered=unbuffered, stdout=out)
@@ -148,14 +148,14 @@ def test_an_apply_goes_on_without_its_output(
     out = open_output()
     again = run_program(many, words, unbuffered=unbuffered, stdout=out)
     os.close(out)
-    assert again.code == (0 if open_output is reader_that_left else 2)  # nothing was enqueued this time
+    assert again.code == (0 if open_output is reader_that_left else 2)  # the second apply enqueues nothing
 
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (1, 2), (0, 1, 2)])
-def test_a_closed_stream_leads_nowhere(
+def test_apply_writes_no_output_into_other_files_when_streams_are_closed(
     run: Cli, many: Path, sqlite_url: str, closed: tuple[int, ...]
 ) -> None:
-    """No file that is opened later takes the number of a closed stream, so no print goes into it."""
+    """A file that is opened later does not get the descriptor of a closed stream."""
     words = [sys.executable, "-m", "dbos_manifest", "apply", "many.yaml", "-o", "json=out.json"]
     shell = " ".join(f"{number}{'<' if number == 0 else '>'}&-" for number in closed)
     done = subprocess.run(
@@ -170,7 +170,7 @@ def test_a_closed_stream_leads_nowhere(
     assert run("lock", "verify", "many.yaml", "--database-url", sqlite_url).code == 0
 
 
-def test_standard_error_may_be_lost(run: Cli, many: Path, sqlite_url: str) -> None:
+def test_apply_exits_0_when_only_standard_error_is_lost(run: Cli, many: Path, sqlite_url: str) -> None:
     for open_output in (reader_that_left, full_disk):
         out = open_output()
         done = subprocess.run(
@@ -193,7 +193,7 @@ def test_standard_error_may_be_lost(run: Cli, many: Path, sqlite_url: str) -> No
     ],
     ids=["ascii", "latin-1", "cp1252", "ascii-strict", "utf-8-strict"],
 )  # fmt: skip
-def test_a_narrow_encoding_is_no_error(
+def test_commands_succeed_when_the_terminal_encoding_is_narrow(
     many: Path, sqlite_url: str, encoding: str, commands: list[list[str]]
 ) -> None:
     env = {"PYTHONIOENCODING": encoding, "DBOS_SYSTEM_DATABASE_URL": sqlite_url}
@@ -202,8 +202,10 @@ def test_a_narrow_encoding_is_no_error(
         assert done.code == 0, (words, done.err)
 
 
-def test_names_that_are_not_utf_8(run: Cli, many: Path, sqlite_url: str) -> None:
-    """A folder with a name of Latin-1 bytes, in every form, on standard output and in files."""
+def test_paths_that_are_not_utf_8_are_accepted_by_every_command(
+    run: Cli, many: Path, sqlite_url: str
+) -> None:
+    """Use a folder whose name is Latin-1 in every output format, on standard output and in files."""
     folder = many / os.fsdecode(b"caf\xe9")
     folder.mkdir()
     name = f"{folder.name}/one.yaml"
@@ -230,8 +232,8 @@ def test_names_that_are_not_utf_8(run: Cli, many: Path, sqlite_url: str) -> None
             assert done.code == 0, done.err
 
 
-def test_a_terminal_that_went_away(run: Cli, many: Path, sqlite_url: str) -> None:
-    """The other side of a pseudo-terminal is closed: every write to it fails with EIO."""
+def test_apply_exits_5_when_its_terminal_is_closed(run: Cli, many: Path, sqlite_url: str) -> None:
+    """Close the other end of a pseudo-terminal, so that every write fails with EIO."""
     ours, theirs = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "dbos_manifest", "apply", "many.yaml", "--database-url", sqlite_url],

@@ -1,4 +1,4 @@
-"""Colours on a real terminal."""
+"""Test colours on a real pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BROKEN = "version: 1\nname: m\nworkflows: [{id: a, workflow: f, queue: q, priori
 
 
 def run_on_terminal(folder: Path, *words: str) -> str:
-    """Run the program with a pseudo-terminal as its output; gives what it wrote."""
+    """Run the program on a pseudo-terminal and return its output."""
     ours, theirs = pty.openpty()
     environment = {
         key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "GITHUB_ACTIONS")
@@ -35,7 +35,7 @@ def run_on_terminal(folder: Path, *words: str) -> str:
     while True:
         try:
             part = os.read(ours, 65536)
-        except OSError:  # Linux: the other side has been closed
+        except OSError:  # on Linux the end of output is an error
             break
         if not part:
             break
@@ -46,14 +46,16 @@ def run_on_terminal(folder: Path, *words: str) -> str:
 
 
 @pytest.mark.parametrize("words", [("validate", "m.yaml"), ("plan", "m.yaml", "--against", "lock")])
-def test_bold_is_bold(run: Cli, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_diagnostics_use_bold_and_reset_all_attributes(
+    run: Cli, tmp_path: Path, words: tuple[str, ...]
+) -> None:
     (tmp_path / "m.yaml").write_text(BROKEN)
     out = run_on_terminal(tmp_path, *words)
     assert re.search(r"\x1b\[1m[^\x1b]*priority[^\x1b]*\x1b\[0m", out)
     assert "\x1b[22m" not in out
 
 
-def test_dim_is_dim(run: Cli, tmp_path: Path) -> None:
+def test_plan_colours_the_mark_of_a_change(run: Cli, tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(BROKEN.replace("priority: high", "args: []"))
     assert run("plan", "m.yaml", "--against", "lock").code == 0
     out = run_on_terminal(tmp_path, "plan", "m.yaml", "--against", "lock")

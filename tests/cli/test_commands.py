@@ -1,4 +1,4 @@
-"""Each command as a user calls it: results, exit codes, and what is left behind."""
+"""Test the commands from end to end: output, exit codes and files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def execute(url: str, statement: str) -> None:
             connection.execute(sa.text(statement.replace("workflow_status", table)))
 
 
-def test_the_main_job(run_db: Cli, run: Cli, jobs: Path) -> None:
+def test_apply_enqueues_once_and_writes_the_lockfile(run_db: Cli, run: Cli, jobs: Path) -> None:
     assert run_db("plan", "jobs.yaml", "--exit-code").code == 10
     first = run_db("apply", "jobs.yaml")
     assert first.code == 0, first.err
@@ -40,19 +40,19 @@ def test_the_main_job(run_db: Cli, run: Cli, jobs: Path) -> None:
         assert done == (0, "jobs.lock.jsonl ok\n", "")
 
 
-def test_nothing_but_the_lockfile_is_left(run_db: Cli, jobs: Path) -> None:
+def test_apply_leaves_no_file_except_the_lockfile(run_db: Cli, jobs: Path) -> None:
     before = {path.name for path in jobs.parent.iterdir()}
     run_db("apply", "jobs.yaml")
     assert {path.name for path in jobs.parent.iterdir()} - before == {"jobs.lock.jsonl"}
 
 
-def test_locked_sends_and_writes_nothing(run_db: Cli, jobs: Path) -> None:
+def test_locked_apply_enqueues_and_writes_nothing(run_db: Cli, jobs: Path) -> None:
     assert run_db("apply", "jobs.yaml", "--locked").code == 6
     assert not jobs.with_name("jobs.lock.jsonl").exists()
     assert run_db("status", "jobs.yaml", "-o", "json").json["counts"] == {"NOT_ENQUEUED": 3}
 
 
-def test_drift_refuses_and_sends_nothing(run_db: Cli, jobs: Path, database_url: str) -> None:
+def test_apply_refuses_a_workflow_that_drifted(run_db: Cli, jobs: Path, database_url: str) -> None:
     run_db("apply", "jobs.yaml")
     jobs.write_text(jobs.read_text().replace("[1]", "[10]") + "  - {id: d, workflow: ingest}\n")
     refused = run_db("apply", "jobs.yaml")
@@ -78,7 +78,7 @@ def not_enqueued(run_db: Cli) -> str:
     return run_db("status", "jobs.yaml", "--only", "NOT_ENQUEUED", "-o", "ids").out
 
 
-def test_a_vanished_workflow_is_not_enqueued_again(run_db: Cli, jobs: Path, database_url: str) -> None:
+def test_vanished_workflow_is_not_enqueued_again(run_db: Cli, jobs: Path, database_url: str) -> None:
     run_db("apply", "jobs.yaml")
     execute(
         database_url, "UPDATE workflow_status SET created_at = created_at + 60000 WHERE workflow_uuid <> 'b'"
@@ -95,8 +95,8 @@ def test_a_vanished_workflow_is_not_enqueued_again(run_db: Cli, jobs: Path, data
 @pytest.mark.parametrize(
     "lost", ["workflow_uuid = 'a'", "workflow_uuid = 'b'", "workflow_uuid = 'c'", "1 = 1"]
 )
-def test_a_missing_workflow_refuses(run_db: Cli, jobs: Path, database_url: str, lost: str) -> None:
-    """Rows that no retention explains: lost by a crash, a restore, or a reset."""
+def test_apply_refuses_a_missing_workflow(run_db: Cli, jobs: Path, database_url: str, lost: str) -> None:
+    """Rows are lost by a crash, a restore or a reset, not by retention."""
     run_db("apply", "jobs.yaml")
     remove(database_url, lost)
     gone = not_enqueued(run_db)
@@ -124,7 +124,9 @@ def test_a_missing_workflow_refuses(run_db: Cli, jobs: Path, database_url: str, 
 
 
 @pytest.mark.parametrize("form", ["github", "sarif", "junit", "markdown", "jsonl", "json"])
-def test_every_form_names_what_is_missing(run_db: Cli, jobs: Path, database_url: str, form: str) -> None:
+def test_every_format_reports_a_missing_workflow(
+    run_db: Cli, jobs: Path, database_url: str, form: str
+) -> None:
     run_db("apply", "jobs.yaml")
     remove(database_url, "workflow_uuid = 'b'")
     plan = run_db("plan", "jobs.yaml", "-o", form)
@@ -135,7 +137,7 @@ def test_every_form_names_what_is_missing(run_db: Cli, jobs: Path, database_url:
     assert (applied.code, "missing" in applied.out) == (6, True)
 
 
-def test_recreating_what_vanished_recreates_what_is_missing(
+def test_recreate_vanished_also_recreates_missing_workflows(
     run_db: Cli, jobs: Path, database_url: str
 ) -> None:
     run_db("apply", "jobs.yaml")
@@ -146,10 +148,10 @@ def test_recreating_what_vanished_recreates_what_is_missing(
 
 
 @pytest.mark.parametrize("status", ["SUCCESS", "ERROR", "CANCELLED"])
-def test_what_was_seen_to_end_never_runs_again(
+def test_workflow_recorded_as_finished_is_never_enqueued_again(
     run_db: Cli, jobs: Path, database_url: str, status: str
 ) -> None:
-    """Not even in an empty database, whichever option recreates what."""
+    """Neither an empty database nor an option to recreate workflows changes that."""
     run_db("apply", "jobs.yaml")
     execute(database_url, f"UPDATE workflow_status SET status = '{status}', completed_at = created_at + 1")
     run_db("apply", "jobs.yaml", "--wait")
@@ -161,8 +163,10 @@ def test_what_was_seen_to_end_never_runs_again(
     assert run_db("lock", "verify", "jobs.yaml").code == 0
 
 
-def test_changed_steering_of_a_backfill(run_db: Cli, tmp_path: Path, database_url: str) -> None:
-    """Finished workflows are noted once per option; those still queued are drifted, named once as well."""
+def test_changed_option_is_drift_before_the_start_and_a_note_after_the_end(
+    run_db: Cli, tmp_path: Path, database_url: str
+) -> None:
+    """The plan has one note for all finished workflows, and one line for all queued ones."""
 
     def write(**defaults: object) -> None:
         manifest = {
@@ -195,11 +199,11 @@ def test_changed_steering_of_a_backfill(run_db: Cli, tmp_path: Path, database_ur
     assert summary["notes"] == ["800 finished workflows ran with another `timeout`"]
     assert "800 finished workflows ran with another" in run_db("plan", "jobs.yaml", "-o", "markdown").out
     assert run_db("apply", "jobs.yaml", "--allow-drift").code == 0
-    again = run_db("plan", "jobs.yaml", "--allow-drift")  # the lockfile vouches for the finished ones now
+    again = run_db("plan", "jobs.yaml", "--allow-drift")  # the lockfile records the new timeout now
     assert (again.code, "800 finished workflows ran" in again.out) == (0, True)
 
 
-def test_a_plan_ends_with_its_verdict(run_db: Cli, jobs: Path, tmp_path: Path) -> None:
+def test_plan_ends_with_what_apply_would_do(run_db: Cli, jobs: Path, tmp_path: Path) -> None:
     def verdict(*words: str) -> tuple[int, str]:
         done = run_db("plan", *words)
         return done.code, done.out.splitlines()[-1].partition("  (")[0]
@@ -223,15 +227,17 @@ def test_a_plan_ends_with_its_verdict(run_db: Cli, jobs: Path, tmp_path: Path) -
     assert total.startswith("Total of 2 manifests: 1 to enqueue, 2 unchanged (2 ENQUEUED), 1 drifted")
 
 
-def test_an_orphan_is_reported(run_db: Cli, run: Cli, jobs: Path) -> None:
+def test_plan_reports_an_orphaned_workflow(run_db: Cli, run: Cli, jobs: Path) -> None:
     run_db("apply", "jobs.yaml")
     jobs.write_text("".join(line for line in jobs.read_text().splitlines(True) if "id: b" not in line))
     assert "1 orphaned" in run_db("plan", "jobs.yaml").out
     assert run("lock", "check", "jobs.yaml").code == 1
 
 
-def test_a_row_at_fault_is_named_and_the_rest_goes_on(run_db: Cli, jobs: Path, database_url: str) -> None:
-    name = "z" * 300  # longer than the column that PostgreSQL is made to have here
+def test_rejected_row_is_reported_and_the_others_are_enqueued(
+    run_db: Cli, jobs: Path, database_url: str
+) -> None:
+    name = "z" * 300  # longer than the constraint below allows
     jobs.write_text(jobs.read_text() + f"  - {{id: d, workflow: {name}}}\n")
     if database_url.startswith("sqlite"):
         execute(
@@ -249,7 +255,9 @@ def test_a_row_at_fault_is_named_and_the_rest_goes_on(run_db: Cli, jobs: Path, d
     assert run_db("status", "jobs.yaml", "-o", "json").json["counts"] == {"ENQUEUED": 3, "NOT_ENQUEUED": 1}
 
 
-def test_deduplication_conflict_and_return_existing(run_db: Cli, jobs: Path, tmp_path: Path) -> None:
+def test_deduplication_id_held_by_another_workflow_is_a_conflict_or_held(
+    run_db: Cli, jobs: Path, tmp_path: Path
+) -> None:
     text = "version: 1\nname: {}\nworkflows:\n  - {{id: {}, workflow: f, queue: q, deduplication_id: k{}}}\n"
     (tmp_path / "one.yaml").write_text(text.format("one", "x1", ""))
     (tmp_path / "two.yaml").write_text(text.format("two", "x2", ""))
@@ -264,7 +272,7 @@ def test_deduplication_conflict_and_return_existing(run_db: Cli, jobs: Path, tmp
         assert run_db("status", name, "-o", "json").json["counts"] == {"NOT_ENQUEUED": 1}
 
 
-def test_lockfile_names(run_db: Cli, jobs: Path, tmp_path: Path) -> None:
+def test_lockfile_is_named_after_the_manifest_and_the_target(run_db: Cli, jobs: Path, tmp_path: Path) -> None:
     run_db("apply", "jobs.yaml", "--target", "prod")
     assert (tmp_path / "jobs.prod.lock.jsonl").exists()
     (tmp_path / "both.yaml").write_text(
@@ -284,13 +292,15 @@ def test_wait_times_out_without_a_worker(run_db: Cli, jobs: Path) -> None:
     assert "3 workflows not ended (3 ENQUEUED)" in waited.out
 
 
-def test_queue_checks(run_db: Cli, jobs: Path, database_url: str) -> None:
+def test_unregistered_queue_is_a_warning_that_strict_refuses(
+    run_db: Cli, jobs: Path, database_url: str
+) -> None:
     assert "queue-not-registered" in run_db("plan", "jobs.yaml").err
     assert run_db("apply", "jobs.yaml", "--strict").code == 6
     assert run_db("apply", "jobs.yaml", "--strict", "--allow", "queue-not-registered").code == 0
 
 
-def test_created_at_never_falls_in_manifest_order(run_db: Cli, tmp_path: Path, database_url: str) -> None:
+def test_created_at_increases_in_manifest_order(run_db: Cli, tmp_path: Path, database_url: str) -> None:
     entries = "".join(f"  - {{id: w{number:03}, workflow: f, queue: q}}\n" for number in range(250))
     (tmp_path / "many.yaml").write_text(f"version: 1\nname: many\nworkflows:\n{entries}")
     assert run_db("apply", "many.yaml", "--chunk-size", "7").code == 0
@@ -300,8 +310,8 @@ def test_created_at_never_falls_in_manifest_order(run_db: Cli, tmp_path: Path, d
     assert len(set(times)) == 250
 
 
-def test_large_arguments_go_in_smaller_chunks(run_db: Cli, tmp_path: Path) -> None:
-    """Of 900 kB each at most 32 MiB together, however many workflows a chunk may have."""
+def test_large_arguments_make_transactions_smaller(run_db: Cli, tmp_path: Path) -> None:
+    """At 900 kB per workflow, a transaction contains at most 32 MiB."""
     (tmp_path / "large.yaml").write_text(
         f"version: 1\nname: large\ndefaults: {{queue: q, workflow: f}}\nvars: {{pad: {'x' * 900_000}}}\n"
         "workflows:\n- id: w${{ n }}\n  args: ['${{ vars.pad }}']\n  matrix: {n: {range: {stop: 40}}}\n"
@@ -343,7 +353,7 @@ def test_large_arguments_go_in_smaller_chunks(run_db: Cli, tmp_path: Path) -> No
         (("nonsense",), 2, "No such command"),
     ],
 )
-def test_wrong_words_and_places(
+def test_invalid_arguments_and_databases_are_refused(
     run: Cli, jobs: Path, words: tuple[str, ...], code: int, message: str
 ) -> None:
     sqlite3.connect("other.sqlite").execute("CREATE TABLE t (x)").connection.close()
@@ -354,7 +364,9 @@ def test_wrong_words_and_places(
     assert not jobs.with_name("jobs.lock.jsonl").exists()
 
 
-def test_no_privilege_and_read_only(run: Cli, jobs: Path, postgres_url: str) -> None:
+def test_apply_needs_the_insert_privilege_and_a_writable_server(
+    run: Cli, jobs: Path, postgres_url: str
+) -> None:
     execute(postgres_url, "CREATE ROLE reader LOGIN") if not _has_role(postgres_url) else None
     execute(postgres_url, "GRANT USAGE ON SCHEMA dbos TO reader")
     execute(postgres_url, "GRANT SELECT ON ALL TABLES IN SCHEMA dbos TO reader")
@@ -379,7 +391,9 @@ def _has_role(url: str) -> bool:
         )
 
 
-def test_validate_json_and_annotations(run: Cli, jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validate_reports_problems_as_json_and_as_annotations(
+    run: Cli, jobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     jobs.write_text(jobs.read_text().replace("queue: etl", "queue: etl, tiemout: 3s"))
     found = run("validate", "jobs.yaml", "-o", "json")
     assert found.code == 1
@@ -389,7 +403,7 @@ def test_validate_json_and_annotations(run: Cli, jobs: Path, monkeypatch: pytest
     assert "::error file=jobs.yaml,line=3,col=24" in run("validate", "jobs.yaml").out
 
 
-def test_validate_loads_no_driver(run: Cli, jobs: Path) -> None:
+def test_validate_imports_no_database_driver(run: Cli, jobs: Path) -> None:
     import subprocess
     import sys
 
@@ -401,7 +415,7 @@ def test_validate_loads_no_driver(run: Cli, jobs: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_expand_is_a_manifest_again(run: Cli, jobs: Path) -> None:
+def test_expand_yaml_can_be_expanded_again(run: Cli, jobs: Path) -> None:
     first = run("expand", "jobs.yaml")
     again = run("expand", "jobs.yaml", "-o", "yaml")
     (jobs.parent / "again.yaml").write_text(f"version: 1\nname: jobs\nworkflows:\n{again.out}")
@@ -410,7 +424,7 @@ def test_expand_is_a_manifest_again(run: Cli, jobs: Path) -> None:
     assert json.loads(run("schema").out)["title"].startswith("dbos-manifest manifest")
 
 
-def test_a_large_plan_fits_a_screen(run_db: Cli, tmp_path: Path) -> None:
+def test_large_plan_shows_a_range_of_ids(run_db: Cli, tmp_path: Path) -> None:
     entries = "".join(f"  - {{id: w{number:03}, workflow: f, queue: q}}\n" for number in range(250))
     (tmp_path / "many.yaml").write_text(f"version: 1\nname: many\nworkflows:\n{entries}")
     lines = run_db("plan", "many.yaml").out.splitlines()
@@ -420,7 +434,9 @@ def test_a_large_plan_fits_a_screen(run_db: Cli, tmp_path: Path) -> None:
     ]
 
 
-def test_a_resume_onto_a_named_queue_is_no_drift(run_db: Cli, tmp_path: Path, database_url: str) -> None:
+def test_workflow_resumed_on_another_queue_is_unchanged(
+    run_db: Cli, tmp_path: Path, database_url: str
+) -> None:
     (tmp_path / "one.yaml").write_text(
         "version: 1\nname: one\nworkflows: [{id: a, workflow: f, queue: q, deduplication_id: d}]\n"
     )
@@ -435,19 +451,21 @@ def test_a_resume_onto_a_named_queue_is_no_drift(run_db: Cli, tmp_path: Path, da
 
 
 @pytest.mark.parametrize("target", ["../x", "a/b", "", ".", "x/"])
-def test_a_target_is_a_part_of_a_name(run: Cli, jobs: Path, target: str) -> None:
+def test_target_with_invalid_characters_is_refused(run: Cli, jobs: Path, target: str) -> None:
     done = run("plan", "jobs.yaml", "--against", "lock", f"--target={target}")
     assert (done.code, "--target" in done.err) == (2, True)
 
 
-def test_verify_reads_what_the_lockfile_vouches_for(run_db: Cli, tmp_path: Path, database_url: str) -> None:
+def test_verify_compares_arguments_that_the_lockfile_already_records(
+    run_db: Cli, tmp_path: Path, database_url: str
+) -> None:
     (tmp_path / "one.yaml").write_text(
         "version: 1\nname: one\nworkflows:\n  - {workflow: f, queue: etl, id: a, args: [1]}\n"
     )
     assert run_db("apply", "one.yaml", "--allow", "queue-not-registered").code == 0
     with open_database(database_url, retry=Retry(1, lambda notice: None)) as database:
         table = database.table("workflow_input")
-        with database.transaction() as connection:  # what DBOS never does
+        with database.transaction() as connection:  # DBOS itself never changes arguments
             connection.execute(sa.text(f"UPDATE {table} SET inputs = replace(inputs, '1', '2')"))
     vouched = run_db("plan", "one.yaml")
     verified = run_db("plan", "one.yaml", "--verify", "--exit-code")

@@ -1,4 +1,4 @@
-"""doctor on good and bad databases, and the least-privilege role that its own SQL makes."""
+"""Test `doctor` on usable and unusable databases, and the least-privilege role of `doctor --sql`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy.exc import ProgrammingError
 from dbos_manifest.files.bundled import read_schema
 
 
-def test_a_good_database(run_db: Cli) -> None:
+def test_doctor_reports_the_checks_of_a_usable_database(run_db: Cli) -> None:
     done = run_db("doctor")
     assert done.code == 0
     assert "as DBOS Python 3.4" in done.out
@@ -27,13 +27,13 @@ def test_a_good_database(run_db: Cli) -> None:
     assert levels["queues"] == levels["versions"] == "warning"  # no worker has run yet
 
 
-def test_a_database_that_cannot_be_used(run: Cli, tmp_path: Path) -> None:
+def test_doctor_exits_3_without_dbos_tables(run: Cli, tmp_path: Path) -> None:
     (tmp_path / "empty.sqlite").touch()
     done = run("doctor", "--database-url", "sqlite:///empty.sqlite")
     assert (done.code, "no DBOS tables" in done.err) == (3, True)
 
 
-def test_sqlite_has_no_roles(run: Cli, sqlite_url: str) -> None:
+def test_doctor_sql_is_refused_for_sqlite(run: Cli, sqlite_url: str) -> None:
     assert run("doctor", "--sql", "--database-url", sqlite_url).code == 2
 
 
@@ -47,7 +47,7 @@ def admin(postgres_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def role(admin: Engine) -> Iterator[str]:
-    """The name of a role that does not exist yet; with capitals and quotes, as names may have."""
+    """Return an unused role name with capitals and quotes, and drop the role afterwards."""
     name = f'Least"{uuid.uuid4().hex[:8]}'
     yield name
     quoted = '"' + name.replace('"', '""') + '"'
@@ -67,7 +67,7 @@ def make_role(admin: Engine, statements: str) -> None:
             connection.execute(text(statement))
 
 
-def test_the_role_can_plan_and_apply_and_nothing_else(
+def test_role_of_doctor_sql_can_plan_and_apply_but_not_change_rows(
     run: Cli, jobs: Path, admin: Engine, role: str, postgres_url: str
 ) -> None:
     statements = run("doctor", "--sql", "--role", role, "--database-url", postgres_url).out
@@ -96,7 +96,7 @@ def test_the_role_can_plan_and_apply_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    ("taken", "code", "said"),
+    ("taken", "code", "message"),
     [
         ("INSERT ON dbos.workflow_input", 3, "this role lacks INSERT on workflow_input"),
         ("SELECT ON dbos.workflow_schedules", 0, "cannot read workflow_schedules"),
@@ -104,14 +104,14 @@ def test_the_role_can_plan_and_apply_and_nothing_else(
         ("SELECT ON dbos.dbos_migrations", 0, "the migration number cannot be read"),
     ],
 )
-def test_a_missing_right_is_a_finding(
-    run: Cli, jobs: Path, admin: Engine, role: str, postgres_url: str, taken: str, code: int, said: str
+def test_doctor_reports_a_missing_privilege(
+    run: Cli, jobs: Path, admin: Engine, role: str, postgres_url: str, taken: str, code: int, message: str
 ) -> None:
     make_role(admin, run("doctor", "--sql", "--role", role, "--database-url", postgres_url).out)
     quoted = '"' + role.replace('"', '""') + '"'
     make_role(admin, f"REVOKE {taken} FROM {quoted}")
     url = as_role(postgres_url, role)
     done = run("doctor", "--database-url", url)
-    assert (done.code, said in done.out) == (code, True), done.out
+    assert (done.code, message in done.out) == (code, True), done.out
     applied = run("apply", "jobs.yaml", "--database-url", url)
     assert applied.code == code, applied.err

@@ -1,4 +1,4 @@
-"""The column "compared" of docs/reference/manifest.md is what `plan` does."""
+"""Check that `plan` compares what the column "compared" of docs/reference/manifest.md describes."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ AFTER: dict[str, Any] = {
     "application": "store", "authenticated_user": "bob", "authenticated_roles": ["auditor"],
     "assumed_role": "auditor", "attributes": {"team": "web"}, "schedule": "weekly", "runtime": None,
 }  # fmt: skip
-ALONE = {"deadline", "delay", "not_before"}  # each excludes another option, so only its own workflow has it
-EXPECTED = {  # by the text of the page: the state of a queued, and of a finished workflow
+ALONE = {"deadline", "delay", "not_before"}  # exclusive with other options, so set only in their own workflow
+EXPECTED = {  # text of the page: state of a queued and of a finished workflow
     "always; a difference is a conflict": ("conflict", "conflict"),
     "where both sides name one; a difference is a conflict": ("conflict", "conflict"),
     "in every status": ("drifted", "drifted"),

@@ -1,4 +1,4 @@
-"""The exit code comes from all that a call did: one table, and the calls that meet its rows."""
+"""Test exit codes: the rule that decides them, and commands that end with each of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ workflows:
 """
 
 
-def test_a_bug_leaves_a_log(run: Cli, jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_exception_exits_70_and_writes_a_crash_log(
+    run: Cli, jobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("at postgresql://ann:s3cret@host/db")
 
@@ -45,15 +47,15 @@ def test_a_bug_leaves_a_log(run: Cli, jobs: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_saves_what_was_done(
+def test_interrupted_apply_records_what_it_enqueued(
     run: Cli, tmp_path: Path, database_url: str, number: signal.Signals
 ) -> None:
-    """The signal comes after the first chunk; what was enqueued is recorded, and the next apply continues."""
+    """The signal comes after the first transaction; the next apply enqueues the rest."""
     for attempt in range(20):
         name = f"many{attempt}"
         (tmp_path / f"{name}.yaml").write_text(MANY.replace("many", name))
         code, last = interrupt(tmp_path, name, database_url, number)
-        if code != 0:  # or it had ended before the signal came
+        if code != 0:  # 0: apply finished before the signal
             break
     assert code == 130
     assert last["type"] == "summary" and last["error"]["exit_code"] == 130
@@ -68,7 +70,7 @@ def test_an_interrupt_saves_what_was_done(
 def interrupt(
     folder: Path, name: str, database_url: str, number: signal.Signals
 ) -> tuple[int, dict[str, Any]]:
-    """Apply, interrupt it after its first chunk, and return its exit code and its last line."""
+    """Interrupt an apply after its first transaction; return its exit code and its last JSON line."""
     words = ["apply", f"{name}.yaml", "--chunk-size", "1", "-o", "jsonl", "--database-url", database_url]
     with subprocess.Popen(
         [sys.executable, "-m", "dbos_manifest", *words],
@@ -78,7 +80,7 @@ def interrupt(
         text=True,
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:  # printed when it happens, not at the end
+        for line in process.stdout:  # progress is printed immediately
             if json.loads(line)["type"] == "chunk":
                 break
         process.send_signal(number)
@@ -87,7 +89,7 @@ def interrupt(
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 6])
-def test_codes_that_promise_that_nothing_was_enqueued(code: int) -> None:
+def test_codes_that_mean_nothing_was_enqueued_become_5_after_an_enqueue(code: int) -> None:
     assert decide_exit_code(code) == code
     for lost in ({}, {"output_failed": True}, {"reader_left": True}):
         assert decide_exit_code(code, enqueued=1, **lost) == 5
@@ -95,7 +97,7 @@ def test_codes_that_promise_that_nothing_was_enqueued(code: int) -> None:
 
 @pytest.mark.parametrize("code", [5, 7, 8, 9, 70, 130])
 @pytest.mark.parametrize("enqueued", [0, 3])
-def test_codes_that_stay(code: int, enqueued: int) -> None:
+def test_other_codes_do_not_change(code: int, enqueued: int) -> None:
     for lost in ({}, {"output_failed": True}, {"reader_left": True}):
         assert decide_exit_code(code, enqueued=enqueued, **lost) == code
 
@@ -108,7 +110,7 @@ def test_codes_that_stay(code: int, enqueued: int) -> None:
         (10, 0, {}, 10), (10, 0, {"reader_left": True}, 10), (10, 0, {"output_failed": True}, 2),
     ],
 )  # fmt: skip
-def test_a_good_end_whose_output_is_lost(
+def test_code_of_a_success_with_lost_output(
     code: int, enqueued: int, lost: dict[str, bool], decided: int
 ) -> None:
     assert decide_exit_code(code, enqueued=enqueued, **lost) == decided
@@ -123,7 +125,7 @@ workflows: [{{id: {name}1}}, {{id: {name}2}}]
 
 
 def refuse_rows(url: str, workflow: str) -> None:
-    """Make the database refuse the rows of a workflow."""
+    """Make the database reject the rows of a workflow."""
     if url.startswith("sqlite"):
         with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
             database.execute(
@@ -144,14 +146,14 @@ def refuse_rows(url: str, workflow: str) -> None:
 
 @pytest.mark.parametrize("atomic", [[], ["--atomic"]], ids=["", "--atomic"])
 @pytest.mark.parametrize(("refused", "code"), [("b", 5), ("a", None)])
-def test_something_enqueued_is_5_whatever_stopped_the_rest(
+def test_apply_exits_5_when_some_workflows_were_enqueued_and_others_rejected(
     run_db: Cli, tmp_path: Path, database_url: str, atomic: list[str], refused: str, code: int | None
 ) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.yaml").write_text(TWO.format(name=name))
     refuse_rows(database_url, refused)
     done = run_db("apply", "a.yaml", "b.yaml", *atomic, "-o", "json")
-    # the first one being refused, an atomic apply ends with it
+    # an atomic apply stops at the first manifest with a rejected row
     expected = code or (6 if atomic else 5)
     assert (done.code, done.json["error"]["exit_code"]) == (expected, expected)
     rows = run_db("status", "a.yaml", "b.yaml", "-o", "ids", "--only", "ENQUEUED").out.split()
@@ -159,7 +161,7 @@ def test_something_enqueued_is_5_whatever_stopped_the_rest(
 
 
 def finish(url: str, *ended: tuple[str, str]) -> None:
-    """Give workflows their final statuses, as a worker does."""
+    """Set final statuses as a worker does."""
     for workflow_id, status in ended:
         statement = (
             f"UPDATE {'' if url.startswith('sqlite') else 'dbos.'}workflow_status SET status = '{status}', "
@@ -184,7 +186,7 @@ def finish(url: str, *ended: tuple[str, str]) -> None:
         ([("a", "ERROR")], 7, "1 workflow failed, 2 workflows did not end in time"),
     ],
 )
-def test_waiting_ends_with_7_or_8(
+def test_wait_exits_7_for_failed_and_8_for_unfinished_workflows(
     run_db: Cli, jobs: Path, database_url: str, ended: list[tuple[str, str]], code: int, message: str
 ) -> None:
     assert run_db("apply", "jobs.yaml").code == 0

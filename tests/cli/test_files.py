@@ -1,4 +1,4 @@
-"""Which files are read: folders skip no manifest, and nothing empty stands for a default."""
+"""Test which files are read, and that empty values never mean a default."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def manifest(name: str) -> str:
         ),
     ],
 )
-def test_a_folder_has_every_manifest_below_it(run: Cli, tmp_path: Path, name: str, content: bytes) -> None:
+def test_folder_expands_to_every_manifest_below_it(
+    run: Cli, tmp_path: Path, name: str, content: bytes
+) -> None:
     (tmp_path / "jobs" / "deep").mkdir(parents=True)
     (tmp_path / "jobs" / "deep" / name).write_bytes(content)
     done = run("expand", "jobs", "-o", "ids")
@@ -70,7 +72,7 @@ def test_a_folder_has_every_manifest_below_it(run: Cli, tmp_path: Path, name: st
         ("merge.yaml", (manifest("x") + "<<: {a: 1}\n").encode(), "merge-key"),
     ],
 )
-def test_a_broken_manifest_of_a_folder_is_an_error(
+def test_broken_manifest_in_a_folder_is_an_error(
     run: Cli, tmp_path: Path, name: str, content: bytes, code: str
 ) -> None:
     (tmp_path / "jobs").mkdir()
@@ -94,7 +96,7 @@ OTHERS = {
 }
 
 
-def test_other_files_of_a_folder_are_skipped(run: Cli, tmp_path: Path) -> None:
+def test_files_in_a_folder_that_are_not_manifests_are_skipped(run: Cli, tmp_path: Path) -> None:
     (tmp_path / "good.yaml").write_text(manifest("good"))
     for name, content in OTHERS.items():
         (tmp_path / name).write_text(content)
@@ -103,7 +105,7 @@ def test_other_files_of_a_folder_are_skipped(run: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["dangling", "pipe"])
-def test_what_cannot_be_opened_is_an_error(run: Cli, tmp_path: Path, kind: str) -> None:
+def test_file_that_cannot_be_opened_is_an_error(run: Cli, tmp_path: Path, kind: str) -> None:
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs" / "good.yaml").write_text(manifest("good"))
     if kind == "pipe":
@@ -115,7 +117,7 @@ def test_what_cannot_be_opened_is_an_error(run: Cli, tmp_path: Path, kind: str) 
     assert "jobs/bad.yaml" in done.err
 
 
-def test_links_are_followed_and_each_folder_is_read_once(run: Cli, tmp_path: Path) -> None:
+def test_links_are_followed_and_each_folder_is_read_once_only(run: Cli, tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "x.yaml").write_text(manifest("x"))
     (tmp_path / "jobs").mkdir()
@@ -139,14 +141,14 @@ def test_links_are_followed_and_each_folder_is_read_once(run: Cli, tmp_path: Pat
         ("validate", "good.yaml", "--ids-from", ""), ("validate", "good.yaml", "-o", ""),
     ],
 )  # fmt: skip
-def test_nothing_empty_is_a_default(run: Cli, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_empty_arguments_are_refused(run: Cli, tmp_path: Path, words: tuple[str, ...]) -> None:
     (tmp_path / "good.yaml").write_text(manifest("good"))
     done = run(*words)
     assert done.code == 2, done
     assert "mpty" in done.err or "NAME=VALUE" in done.err or "is not one of" in done.err
 
 
-def test_an_empty_variable_of_the_environment_is_an_error(
+def test_empty_environment_variables_are_refused(
     run: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "good.yaml").write_text(manifest("good"))
@@ -186,7 +188,7 @@ workflows:
         ("IDS_FROM", "my vars/ids", ("--ids-from", "my vars/ids")),
     ],
 )
-def test_the_environment_means_what_the_command_line_does(
+def test_environment_variables_work_like_command_line_options(
     run: Cli,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -229,7 +231,7 @@ workflows:
         """{id: "${{ q }}-x", deduplication_id: "${{ q }}", matrix: {q: [a, ""]}}""",
     ],
 )
-def test_an_empty_id_or_text_is_an_error(run: Cli, tmp_path: Path, entry: str) -> None:
+def test_empty_ids_and_texts_are_errors(run: Cli, tmp_path: Path, entry: str) -> None:
     (tmp_path / "jobs.yaml").write_text(EMPTY_ID.replace("ENTRY", entry))
     done = run("validate", "jobs.yaml")
     assert done.code == 1

@@ -1,4 +1,4 @@
-"""Every hint can be followed, and what it leads to is valid."""
+"""Check that following the hint of an error leads to a valid manifest."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ workflows:
         ),
     ],
 )
-def test_a_hint_leads_to_a_valid_manifest(
+def test_following_a_hint_makes_the_manifest_valid(
     run: Cli, tmp_path: Path, entry: str, hint: str, followed: str
 ) -> None:
     (tmp_path / "c.csv").write_text("id,name\n1,Ann\n")
@@ -131,7 +131,7 @@ DAYS = "start: 2026-01-01, end: 2026-01-02"
         ('file: {path: ""}', "write the path of the file", "file: {path: c.csv}"),
     ],
 )
-def test_a_hint_of_an_axis_leads_to_a_valid_manifest(
+def test_following_a_hint_about_an_axis_makes_the_manifest_valid(
     run: Cli, tmp_path: Path, axis: str, hint: str, followed: str
 ) -> None:
     for name, delimiter in (("c.csv", ","), ("s.csv", ";"), ("t.csv", "\t")):
@@ -148,14 +148,14 @@ def test_a_hint_of_an_axis_leads_to_a_valid_manifest(
     assert done.code == 0, done.out
 
 
-def test_a_size_without_a_unit_is_not_proposed_in_quotes(run: Cli, tmp_path: Path) -> None:
+def test_hint_for_a_size_without_unit_shows_a_unit(run: Cli, tmp_path: Path) -> None:
     (tmp_path / "jobs.yaml").write_text(
         HEAD.replace("vars", "limits: {max_input_bytes: 1000}\nvars") + "  []\n"
     )
     assert "help: write a size with its unit: `64KiB`" in run("validate", "jobs.yaml").out
 
 
-def test_a_missing_delimiter_is_named(run: Cli, tmp_path: Path) -> None:
+def test_missing_delimiter_is_named_in_the_message(run: Cli, tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text("id;name\n1;Ann\n")
     entry = '{workflow: f, id: a, matrix: {c: {file: {path: c.csv, delimiter: "\\t"}}}}'
     (tmp_path / "jobs.yaml").write_text(f"{HEAD}  - {entry}\n")
@@ -163,13 +163,13 @@ def test_a_missing_delimiter_is_named(run: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["3", "{id: a}", "text"])
-def test_no_workflows_of_no_map_are_proposed(run: Cli, tmp_path: Path, value: str) -> None:
+def test_hint_for_workflows_that_are_not_a_list(run: Cli, tmp_path: Path, value: str) -> None:
     (tmp_path / "jobs.yaml").write_text(f"version: 1\nname: n\nworkflows: {value}\n")
     done = run("validate", "jobs.yaml")
     assert "help: write one `- ` line for each item of `workflows`" in done.out
 
 
-def test_files_that_would_share_a_lockfile_can_be_applied_as_proposed(run_db: Cli, tmp_path: Path) -> None:
+def test_following_the_hint_about_a_shared_lockfile_works(run_db: Cli, tmp_path: Path) -> None:
     for number, name in enumerate(("a.yaml", "a.yml")):
         (tmp_path / name).write_text(
             f"version: 1\nname: n{number}\nworkflows: [{{id: i{number}, workflow: f, queue: q}}]\n"

@@ -1,4 +1,4 @@
-"""Manifests made to harm: each is refused in the end, in little time and memory, and touches nothing else."""
+"""Test hostile manifests: they are refused in bounded time and memory, without touching other files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 MAX_MB = 200
-MAX_CPU_S = 300  # a net for what would never end; how long it takes is for the benchmarks
+MAX_CPU_S = 300  # only stops endless loops; benchmarks measure the time
 
-# Runs the program and notes what it opened and whom it called; Python tells its audit hooks of both.
+# Runs the program and uses an audit hook to record the files it opens and the calls it makes.
 WATCHED = """
 import json, sys
 CALLS = ("socket.connect", "socket.getaddrinfo", "subprocess", "os.system", "os.exec", "pickle")
@@ -138,7 +138,7 @@ def axis(source: str) -> str:
         (axis("{file: {path: /proc/self/environ, format: csv}}"), "outside-tree"),
     ],
 )
-def test_is_refused(tmp_path: Path, manifest: str, code: str) -> None:
+def test_manifest_that_would_exhaust_resources_is_refused(tmp_path: Path, manifest: str, code: str) -> None:
     assert code in judge(tmp_path, manifest).codes
 
 
@@ -163,7 +163,7 @@ def fill(path: Path, head: bytes, size: int) -> None:
         (b'id\n"' + b"x\n" * 200_000 + b'"\n', 0, "axis-file"),
     ],
 )
-def test_a_file_of_rows_is_refused(tmp_path: Path, content: bytes, size: int, code: str) -> None:
+def test_harmful_axis_file_is_refused(tmp_path: Path, content: bytes, size: int, code: str) -> None:
     fill(tmp_path / "rows.csv", content, size or len(content))
     rows = (
         "{file: {path: rows.csv, select: {id: x}}}"
@@ -171,10 +171,10 @@ def test_a_file_of_rows_is_refused(tmp_path: Path, content: bytes, size: int, co
         else "{file: {path: rows.csv}}"
     )
     assert code in judge(tmp_path, axis(rows)).codes
-    (tmp_path / "rows.csv").unlink()  # the search for passwords at the end reads all files, holes too
+    (tmp_path / "rows.csv").unlink()  # the search for passwords reads all remaining files, even sparse ones
 
 
-def test_links_and_pipes(tmp_path: Path) -> None:
+def test_links_outside_the_tree_and_pipes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "rows.csv").write_text("id\nsecret\n")
     folder = tmp_path / "jobs"
@@ -195,8 +195,8 @@ def test_links_and_pipes(tmp_path: Path) -> None:
     )
 
 
-def test_no_reference_is_fetched(tmp_path: Path) -> None:
-    """A server that would answer is not even called, and a schema outside is not read."""
+def test_schema_references_are_neither_fetched_nor_read_outside_the_tree(tmp_path: Path) -> None:
+    """The test server gets no connection, and the schema outside of the tree is not read."""
     (tmp_path / "outside.json").write_text("true")
     folder = tmp_path / "jobs"
     folder.mkdir()
@@ -222,8 +222,8 @@ def test_no_reference_is_fetched(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["${{ vars.big }}${{ b }}", "${{ vars.big }}${{ b }}${{ a }}"])
-def test_long_texts_are_not_held_together(tmp_path: Path, text: str) -> None:
-    """Each fits into a row; all that are made together would not fit into memory."""
+def test_memory_is_bounded_for_many_long_texts(tmp_path: Path, text: str) -> None:
+    """Each text is small enough for a row, but all together do not fit into memory."""
     judge(
         tmp_path,
         f"vars: {{big: {'x' * 900_000}}}\nworkflows:\n- id: '${{{{ a }}}}-${{{{ b }}}}'\n"
@@ -231,7 +231,7 @@ def test_long_texts_are_not_held_together(tmp_path: Path, text: str) -> None:
     )
 
 
-def test_large_rows_are_not_held_together(tmp_path: Path) -> None:
+def test_memory_is_bounded_for_many_large_rows(tmp_path: Path) -> None:
     row = json.dumps({"n": "0", "pad": ["x" * 100] * 9_000})
     rows = (row.replace('"0"', f'"{number}"', 1) for number in range(100))
     (tmp_path / "rows.jsonl").write_text("\n".join(rows))

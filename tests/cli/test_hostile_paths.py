@@ -1,4 +1,4 @@
-"""A path with control characters controls neither a terminal nor GitHub's runner, in no command's output."""
+"""Test paths with control characters: no command prints them to a terminal or to GitHub's runner."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COMMANDS = [
 NEEDS_DATABASE = {"plan", "apply", "status", "explain"}
 
 
-def test_no_output_has_control_characters_of_a_path(run: Cli, tmp_path: Path, sqlite_url: str) -> None:
+def test_no_command_prints_control_characters_of_a_path(run: Cli, tmp_path: Path, sqlite_url: str) -> None:
     folder = tmp_path / NAME
     (folder / "empty").mkdir(parents=True)
     (folder / "jobs.yaml").write_text(MANIFEST)
@@ -68,7 +68,7 @@ def git(*words: str, cwd: Path) -> None:
         ("sub", "OUTSIDE/a b.yaml", None, "OUTSIDE/a b.yaml"),
     ],
 )
-def test_annotations_and_sarif_count_from_the_repository(
+def test_annotations_and_sarif_paths_are_relative_to_the_repository(
     run: Cli,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -120,7 +120,7 @@ def cells(text: str) -> int:
     "text",
     ["plain", "東京", "🚀🚀", "e◌́é", "ｆｕｌｌ", "한국", "a\tb", "\x1b[31m", "\u202e", "ไทย", "\u0301"],
 )
-def test_the_caret_stands_under_the_value(run: Cli, tmp_path: Path, text: str) -> None:
+def test_caret_is_below_the_value(run: Cli, tmp_path: Path, text: str) -> None:
 
     entry = json.dumps(
         {"id": text, "workflow": "f", "queue": "q", "priority": f"{text}!"}, ensure_ascii=text[0] == "\x1b"

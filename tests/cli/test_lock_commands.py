@@ -1,4 +1,4 @@
-"""The lock commands, and what apply does about a lockfile that says something else than the rows."""
+"""Test the `lock` commands, and apply with a lockfile that differs from the rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def execute(url: str, statement: str) -> None:
 
 @pytest.fixture
 def lock(run_db: Cli, jobs: Path) -> Path:
-    """The lockfile of the three workflows, which are enqueued."""
+    """Enqueue the three workflows and return their lockfile."""
     assert run_db("apply", "jobs.yaml").code == 0
     return jobs.with_name("jobs.lock.jsonl")
 
@@ -47,7 +47,7 @@ def finish(lock: Path, workflow_id: str) -> None:
     )
 
 
-def test_rebuild_gives_the_lockfile_again(run_db: Cli, jobs: Path) -> None:
+def test_rebuild_restores_the_lockfile_from_the_database(run_db: Cli, jobs: Path) -> None:
     run_db("apply", "jobs.yaml")
     lock = jobs.with_name("jobs.lock.jsonl")
     lines = lock.read_text().splitlines()
@@ -59,7 +59,7 @@ def test_rebuild_gives_the_lockfile_again(run_db: Cli, jobs: Path) -> None:
     assert [{**line, "outcome": "existing"} if "id" in line else line for line in wanted] == rebuilt
 
 
-def test_another_databases_lockfile_is_refused_until_rebound(run_db: Cli, jobs: Path) -> None:
+def test_lockfile_of_another_database_is_refused_until_rebind(run_db: Cli, jobs: Path) -> None:
     run_db("apply", "jobs.yaml")
     lock = jobs.with_name("jobs.lock.jsonl")
     header = json.loads(lock.read_text().splitlines()[0])
@@ -78,7 +78,7 @@ def test_another_databases_lockfile_is_refused_until_rebound(run_db: Cli, jobs: 
         ('"database":"', '"database":"0', "another database"),
     ],
 )
-def test_rebuild_refuses_what_every_command_refuses(
+def test_every_command_refuses_a_foreign_or_newer_lockfile(
     run_db: Cli, lock: Path, old: str, new: str, message: str
 ) -> None:
     lock.write_text(lock.read_text().replace(old, new))
@@ -93,7 +93,7 @@ def test_rebuild_refuses_what_every_command_refuses(
     "damage", ["<<<<<<< HEAD\n", '{"id":"z","workf', "\0\n", "[1]\n", '{"id":"z","workflow":""}\n']
 )
 @pytest.mark.parametrize("first", [True, False])
-def test_rebuild_keeps_every_readable_line_of_rows_that_are_gone(
+def test_rebuild_keeps_readable_lines_without_a_row(
     run_db: Cli, jobs: Path, lock: Path, database_url: str, damage: str, first: bool
 ) -> None:
     good = lock.read_text()
@@ -109,7 +109,7 @@ def test_rebuild_keeps_every_readable_line_of_rows_that_are_gone(
     assert lock.read_text() == good
 
 
-def test_a_line_that_cannot_be_read_is_replaced_from_its_row(run_db: Cli, lock: Path) -> None:
+def test_rebuild_replaces_an_unreadable_line_from_its_row(run_db: Cli, lock: Path) -> None:
     good = lock.read_text()
     lines = good.splitlines()
     lock.write_text("\n".join([*lines[:2], lines[2][:30], lines[3]]) + "\n")
@@ -128,7 +128,7 @@ def test_rebuild_without_a_header_keeps_the_entries(run_db: Cli, lock: Path, dat
     assert lock.read_text() == good
 
 
-def test_format_needs_no_database_and_changes_nothing_twice(run: Cli, lock: Path) -> None:
+def test_format_needs_no_database_and_is_idempotent(run: Cli, lock: Path) -> None:
     good = lock.read_text()
     header, *lines = good.splitlines()
     lock.write_text("\r\n".join([lines[2], header, lines[0], lines[1], header, lines[2], ""]))
@@ -143,7 +143,7 @@ def test_format_needs_no_database_and_changes_nothing_twice(run: Cli, lock: Path
     assert os.path.samestat(lock.stat(), before)
 
 
-def test_apply_gives_normal_form_where_it_can(run_db: Cli, lock: Path) -> None:
+def test_apply_writes_normal_form(run_db: Cli, lock: Path) -> None:
     good = lock.read_text()
     header, *lines = good.splitlines()
     lock.write_text("\n".join([header, *reversed(lines), ""]))
@@ -158,7 +158,7 @@ def test_apply_gives_normal_form_where_it_can(run_db: Cli, lock: Path) -> None:
     assert os.path.samestat(lock.stat(), before)
 
 
-def test_prune_lists_first_and_keeps_what_was_not_seen_to_end(run: Cli, jobs: Path, lock: Path) -> None:
+def test_prune_lists_first_and_keeps_unfinished_workflows(run: Cli, jobs: Path, lock: Path) -> None:
     finish(lock, "b")
     remove(jobs, "b")
     remove(jobs, "c")
@@ -177,7 +177,7 @@ def test_prune_lists_first_and_keeps_what_was_not_seen_to_end(run: Cli, jobs: Pa
 
 
 @pytest.mark.parametrize("status", ["SUCCESS", "ERROR", "CANCELLED", "PENDING", "ENQUEUED"])
-def test_prune_sees_in_the_database_what_has_ended(
+def test_prune_reads_final_statuses_from_the_database(
     run_db: Cli, jobs: Path, lock: Path, database_url: str, status: str
 ) -> None:
     execute(database_url, f"UPDATE workflow_status SET status = '{status}' WHERE workflow_uuid = 'c'")
@@ -192,7 +192,7 @@ def test_prune_sees_in_the_database_what_has_ended(
     assert [*entries(lock)] == (["a", "b"] if ended else ["a", "b", "c"])
 
 
-def test_prune_of_other_variables_forgets_nothing_that_may_run(run_db: Cli, run: Cli, tmp_path: Path) -> None:
+def test_prune_with_other_variables_keeps_unfinished_workflows(run_db: Cli, run: Cli, tmp_path: Path) -> None:
     (tmp_path / "vars.yaml").write_text(
         "version: 1\nname: vars\nvars: {n: 2}\ndefaults: {queue: q, workflow: f}\n"
         "workflows: [{id: 'w-${{ i }}', matrix: {i: {range: {stop: '${{ vars.n }}'}}}}]\n"
@@ -236,16 +236,16 @@ def test_rename_refuses_when_ids_change_with_the_name(
 
 
 @pytest.mark.parametrize("words", [("format",), ("rename",), ("prune",), ("prune", "--yes")], ids=" ".join)
-def test_without_a_lockfile_there_is_nothing_to_change(run: Cli, jobs: Path, words: tuple[str, ...]) -> None:
+def test_lock_commands_refuse_a_missing_lockfile(run: Cli, jobs: Path, words: tuple[str, ...]) -> None:
     done = run("lock", *words, "jobs.yaml")
     assert (done.code, "there is no lockfile" in done.err) == (2, True)
     assert sorted(path.name for path in jobs.parent.iterdir()) == ["jobs.yaml"]
 
 
-def test_merged_lines_of_two_runs_become_those_of_the_row(
+def test_apply_corrects_merged_lines_of_two_runs_from_the_row(
     run_db: Cli, jobs: Path, lock: Path, database_url: str
 ) -> None:
-    """One branch saw the first run of `a` end, the other one enqueued `a` again."""
+    """One branch recorded the end of the first run of `a`, the other one enqueued `a` again."""
     first = lock.read_text()
     finish(lock, "a")
     ended = lock.read_text().splitlines()[1]
@@ -265,10 +265,10 @@ def test_merged_lines_of_two_runs_become_those_of_the_row(
 
 @pytest.mark.parametrize("ids", [["a"], ["a", "c"], ["a", "b", "c"]], ids="".join)
 @pytest.mark.parametrize("shift", ["- 1", "+ 1", "+ 86400000", "- 31536000000"])
-def test_an_entry_of_another_time_is_corrected_from_its_row(
+def test_apply_corrects_an_entry_with_another_time_from_its_row(
     run_db: Cli, lock: Path, database_url: str, ids: list[str], shift: str
 ) -> None:
-    """Also where the digest is the manifest's, so that the arguments are not read."""
+    """The digest of the entry matches the manifest, so the arguments are not read."""
     finish(lock, "a")
     among = ", ".join(f"'{workflow_id}'" for workflow_id in ids)
     execute(
@@ -289,10 +289,10 @@ def test_an_entry_of_another_time_is_corrected_from_its_row(
     assert run_db("lock", "verify", "jobs.yaml").code == 0
 
 
-def test_another_run_with_other_arguments_is_drift_though_the_lockfile_has_the_manifests(
+def test_later_run_with_other_arguments_is_drift_even_when_the_entry_matches(
     run_db: Cli, jobs: Path, lock: Path, database_url: str
 ) -> None:
-    """The entry vouches for the arguments of the row that it records, not for those of a later one."""
+    """The entry records the arguments of an earlier row, not of this one."""
     with open_database(database_url, retry=Retry(1, lambda notice: None)) as database:
         table = database.table("workflow_input")
         with database.transaction() as connection:
@@ -303,7 +303,7 @@ def test_another_run_with_other_arguments_is_drift_though_the_lockfile_has_the_m
 
 
 @pytest.mark.parametrize("moved", ["9223372036854775807", "253402300800000", "-1"])
-def test_a_row_of_an_impossible_time_stops_nothing(
+def test_row_with_an_impossible_time_is_accepted(
     run_db: Cli, lock: Path, database_url: str, moved: str
 ) -> None:
     execute(database_url, f"UPDATE workflow_status SET created_at = {moved} WHERE workflow_uuid = 'b'")
@@ -321,7 +321,7 @@ WITHOUT_DATABASE = [("lock", "check"), ("lock", "format"), ("lock", "rename"), (
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "socket", "device", "outside", "loop"])
-def test_what_is_not_a_file_of_the_folder_is_refused_at_once(
+def test_lockfile_that_is_no_regular_file_of_the_folder_is_refused(
     run_db: Cli, run: Cli, jobs: Path, tmp_path_factory: pytest.TempPathFactory, kind: str
 ) -> None:
     lock, outside = jobs.with_name("jobs.lock.jsonl"), tmp_path_factory.mktemp("outside") / "jobs.lock.jsonl"
@@ -346,7 +346,7 @@ def test_what_is_not_a_file_of_the_folder_is_refused_at_once(
     assert run_db("status", "jobs.yaml", "-o", "json").json["counts"] == {"NOT_ENQUEUED": 3}
 
 
-def test_a_link_within_the_folder_is_written_through(run_db: Cli, jobs: Path) -> None:
+def test_link_to_a_lockfile_in_the_folder_is_followed(run_db: Cli, jobs: Path) -> None:
     folder = jobs.with_name("locks")
     folder.mkdir()
     link = jobs.with_name("jobs.lock.jsonl")
@@ -367,7 +367,7 @@ def test_a_link_within_the_folder_is_written_through(run_db: Cli, jobs: Path) ->
     ],
     ids=range(4),
 )
-def test_a_message_that_quotes_a_lockfile_is_short_and_harmless(run: Cli, jobs: Path, line: str) -> None:
+def test_message_about_a_lockfile_is_short_and_printable(run: Cli, jobs: Path, line: str) -> None:
     header = "" if "version" in line else '{"version":1,"revision":0,"manifest":"jobs","database":"d"}\n'
     jobs.with_name("jobs.lock.jsonl").write_text(header + line + "\n")
     done = run("lock", "check", "jobs.yaml")

@@ -1,4 +1,4 @@
-"""A plan that rests on the wrong lockfile refuses: another one exists, or the manifest was renamed."""
+"""Test that plans with the wrong lockfile are refused: another one exists, or the manifest was renamed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def enqueued(run_db: Cli, manifest: str = "jobs.yaml") -> int:
         ((), ("--lockfile", "deep/mine.lock.jsonl"), "`--lockfile jobs.lock.jsonl`"),
     ],
 )
-def test_another_lockfile_of_the_manifest_and_database(
+def test_plan_is_refused_when_another_lockfile_belongs_to_the_manifest(
     run_db: Cli, jobs: Path, first: tuple[str, ...], then: tuple[str, ...], way_out: str
 ) -> None:
     jobs.with_name("deep").mkdir()
@@ -37,10 +37,10 @@ def test_another_lockfile_of_the_manifest_and_database(
         assert way_out in refused.err
     assert enqueued(run_db) == 1
     assert run_db("apply", "jobs.yaml", *then, "--allow", "lockfile-missing").code == 0
-    assert run_db("apply", "jobs.yaml", *then).code == 0  # now there is one
+    assert run_db("apply", "jobs.yaml", *then).code == 0  # the lockfile exists now
 
 
-def test_a_file_that_got_a_second_manifest_has_other_lockfiles(run_db: Cli, jobs: Path) -> None:
+def test_lockfile_is_found_after_a_second_manifest_was_added(run_db: Cli, jobs: Path) -> None:
     jobs.rename("orders.yaml")
     assert run_db("apply", "orders.yaml").code == 0
     second = "---\nversion: 1\nname: more\nworkflows: [{id: m, workflow: f, queue: etl}]\n"
@@ -51,10 +51,10 @@ def test_a_file_that_got_a_second_manifest_has_other_lockfiles(run_db: Cli, jobs
     assert run_db("apply", "orders.yaml").code == 0
 
 
-def test_lockfiles_that_are_no_sign(
+def test_unrelated_and_unreadable_lockfiles_are_ignored(
     run_db: Cli, run: Cli, jobs: Path, tmp_path: Path, sqlite_url: str, sqlite_template: Path
 ) -> None:
-    """Of another manifest, of another database, or unreadable."""
+    """They belong to another manifest or another database, or cannot be read."""
     (tmp_path / "other.yaml").write_text(
         "version: 1\nname: other\nworkflows: [{id: o, workflow: f, queue: etl}]\n"
     )
@@ -79,7 +79,7 @@ workflows: [{{args: [1]}}, {{args: [2]}}, {{id: own, args: [3]}}]
 
 
 def change_name(manifest: Path, name: str) -> None:
-    """As a person does it by hand."""
+    """Rename the manifest and edit its lockfile by hand."""
     manifest.write_text(GENERATED.format(name=name))
     lock = manifest.with_name("jobs.lock.jsonl")
     header, *lines = lock.read_text().splitlines(keepends=True)
@@ -88,7 +88,7 @@ def change_name(manifest: Path, name: str) -> None:
 
 @pytest.mark.parametrize("selection", [(), ("--select", "workflow=f")])
 @pytest.mark.parametrize("name", ["new-name", "old-name-2", "old", "a-f"])
-def test_a_renamed_manifest_with_generated_ids(
+def test_renamed_manifest_with_generated_ids_is_refused(
     run_db: Cli, tmp_path: Path, name: str, selection: tuple[str, ...]
 ) -> None:
     manifest = tmp_path / "jobs.yaml"
@@ -106,8 +106,8 @@ def test_a_renamed_manifest_with_generated_ids(
     assert run_db("apply", "jobs.yaml").code == 0
 
 
-def test_a_batch_of_new_workflows_is_no_rename(run_db: Cli, tmp_path: Path) -> None:
-    """Every entry of the lockfile is an orphan, and every workflow is new; and other names of no one's."""
+def test_new_workflows_with_orphaned_entries_are_not_taken_for_a_rename(run_db: Cli, tmp_path: Path) -> None:
+    """Every entry of the lockfile is orphaned, and every workflow is new."""
     manifest = tmp_path / "jobs.yaml"
     month = dedent("""\
         version: 1

@@ -1,4 +1,4 @@
-"""Variables and selection on the command line, through every command that takes them."""
+"""Test variables and selection on the command line."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def ids(run: Cli, *words: str) -> list[str]:
         (("--limit", "3"), 3),
     ],
 )
-def test_selected(run: Cli, orders: Path, words: tuple[str, ...], expected: int) -> None:
+def test_options_select_workflows(run: Cli, orders: Path, words: tuple[str, ...], expected: int) -> None:
     assert len(ids(run, *words)) == expected
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--select", "dya=2026-01-01"), "did you mean `day`?"),
         (("--select", "day"), "write comparisons"),
@@ -78,13 +78,13 @@ def test_selected(run: Cli, orders: Path, words: tuple[str, ...], expected: int)
         (("--vars-file", "none.yaml"), "none.yaml"),
     ],
 )
-def test_refused(run: Cli, orders: Path, words: tuple[str, ...], said: str) -> None:
+def test_invalid_options_are_refused(run: Cli, orders: Path, words: tuple[str, ...], message: str) -> None:
     done = run("expand", "orders.yaml", "--var", "region=eu", *words)
     assert (done.code, done.out) == (2, "")
-    assert said in done.err
+    assert message in done.err
 
 
-def test_a_variable_that_must_be_given(run: Cli, orders: Path) -> None:
+def test_variable_without_value_is_required_by_expand_only(run: Cli, orders: Path) -> None:
     checked = run("validate", "orders.yaml")
     assert checked.code == 0
     assert "no value for `region`, so expressions that use it were not checked" in checked.err
@@ -93,7 +93,7 @@ def test_a_variable_that_must_be_given(run: Cli, orders: Path) -> None:
     assert "--var region=…" in refused.err
 
 
-def test_a_variables_file(run: Cli, orders: Path) -> None:
+def test_variables_file_is_overridden_by_var(run: Cli, orders: Path) -> None:
     (orders.parent / "prod.yaml").write_text('region: us\nstart: "2026-01-03"\n')
     done = run("expand", "orders.yaml", "--vars-file", "prod.yaml", "--select", "day=2026-01-03 size.gb=5")
     assert '"args":["2026-01-03","us"]' in done.out
@@ -107,13 +107,13 @@ def test_a_variables_file(run: Cli, orders: Path) -> None:
     )
 
 
-def test_counts_by_axis(run: Cli, orders: Path) -> None:
+def test_count_shows_the_length_of_each_axis(run: Cli, orders: Path) -> None:
     done = run("expand", "orders.yaml", "--count", "--var", "region=eu", "--select", "size.gb=5")
     assert done.out == "orders: 7 workflows\n  workflows[1] (daily): 6 = day 3 × size 2\n  selected: 3\n"
 
 
-def test_the_rest_is_sent_later(run_db: Cli, orders: Path) -> None:
-    """A selection plans, sends and shows its workflows, and says nothing of the others."""
+def test_workflows_outside_the_selection_are_enqueued_later(run_db: Cli, orders: Path) -> None:
+    """Commands with a selection show and enqueue only the selected workflows."""
     given = ("orders.yaml", "--var", "region=eu")
     assert "Plan: 3 to enqueue, 0 unchanged" in run_db("plan", *given, "--select", "size.name=small").out
     assert "3 enqueued" in run_db("apply", *given, "--select", "size.name=small").out
@@ -129,5 +129,5 @@ def test_the_rest_is_sent_later(run_db: Cli, orders: Path) -> None:
     assert (refused.code, "no workflow smoky" in refused.err) == (2, True)
 
 
-def test_lock_commands_take_no_selection(run: Cli, orders: Path) -> None:
+def test_lock_commands_accept_no_selection(run: Cli, orders: Path) -> None:
     assert run("lock", "check", "orders.yaml", "--select", "day=2026-01-01").code == 2

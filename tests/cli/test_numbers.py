@@ -1,4 +1,4 @@
-"""Numbers from outside: whole ones in any notation, and those that no float can hold."""
+"""Test numbers from files and options: whole numbers in any notation, and numbers outside the float range."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write(folder: Path, text: str) -> None:
         "{file: {path: n.csv}}",
     ],
 )
-def test_a_limit_may_be_a_whole_number_in_any_notation(
+def test_limit_accepts_a_whole_number_in_any_notation(
     run: Cli, tmp_path: Path, limit: str, axis: str
 ) -> None:
     (tmp_path / "n.csv").write_text("n\n1\n2\n")
@@ -47,7 +47,7 @@ def test_a_limit_may_be_a_whole_number_in_any_notation(
 
 
 @pytest.mark.parametrize("place", ["entry", "defaults", "catalog", "expression", "axis"])
-def test_a_priority_may_be_a_whole_number_in_any_notation(run_db: Cli, tmp_path: Path, place: str) -> None:
+def test_priority_accepts_a_whole_number_in_any_notation(run_db: Cli, tmp_path: Path, place: str) -> None:
     write(
         tmp_path,
         f"""\
@@ -71,7 +71,7 @@ def test_a_priority_may_be_a_whole_number_in_any_notation(run_db: Cli, tmp_path:
     assert "1 unchanged" in done.out
 
 
-def test_a_range_may_have_whole_numbers_in_any_notation(run: Cli, tmp_path: Path) -> None:
+def test_range_accepts_whole_numbers_in_any_notation(run: Cli, tmp_path: Path) -> None:
     write(
         tmp_path,
         """\
@@ -94,7 +94,7 @@ def test_a_range_may_have_whole_numbers_in_any_notation(run: Cli, tmp_path: Path
 @pytest.mark.parametrize(
     ("default", "given"), [("1.5", "N"), ("1", "N"), ("[]", "[1, [N]]"), ("{a: 1}", '{"a": [N]}')]
 )
-def test_a_variable_beyond_any_float_is_refused(
+def test_variable_outside_the_float_range_is_refused(
     run: Cli, tmp_path: Path, number: str, default: str, given: str
 ) -> None:
     write(
@@ -118,7 +118,7 @@ def test_a_variable_beyond_any_float_is_refused(
 
 @pytest.mark.parametrize("number", TOO_LARGE)
 @pytest.mark.parametrize("operator", ["=", "!=", "<", ">="])
-def test_a_selection_beyond_any_float_is_refused(
+def test_selection_outside_the_float_range_is_refused(
     run: Cli, tmp_path: Path, number: str, operator: str
 ) -> None:
     write(
@@ -135,7 +135,7 @@ def test_a_selection_beyond_any_float_is_refused(
     assert "out of range" in done.err
 
 
-def test_an_integer_beyond_any_float_is_compared(run: Cli, tmp_path: Path) -> None:
+def test_selection_compares_integers_outside_the_float_range(run: Cli, tmp_path: Path) -> None:
     large = 10**400
     write(
         tmp_path,

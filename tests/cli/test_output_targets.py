@@ -1,4 +1,4 @@
-"""Where results may be written: checked before any work, in place or whole, never over what the call uses."""
+"""Test where output may be written: targets are checked before any work; inputs are never overwritten."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read_all(folder: Path) -> dict[str, Any]:
-    """All files by name, of those of SQLite only their presence."""
+    """Return the content of all files by name; of SQLite files only that they exist."""
     return {
         path.name: path.read_bytes() if "sqlite" not in path.name else b"SQLite"
         for path in sorted(folder.iterdir())
@@ -57,7 +57,7 @@ def read_all(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("locked", [False, True], ids=["new lockfile", "old lockfile"])
 @pytest.mark.parametrize("name", KEPT)
-def test_no_result_goes_over_a_file_of_the_call(
+def test_output_to_a_file_that_the_command_uses_is_refused(
     run: Cli, folder: Path, sqlite_url: str, name: str, locked: bool
 ) -> None:
     database = ["--database-url", sqlite_url]
@@ -79,7 +79,7 @@ def test_no_result_goes_over_a_file_of_the_call(
         assert read_all(folder) == before, words
 
 
-def test_no_result_goes_over_a_saved_plan_or_its_lockfile(run: Cli, folder: Path, sqlite_url: str) -> None:
+def test_output_to_the_saved_plan_or_its_lockfile_is_refused(run: Cli, folder: Path, sqlite_url: str) -> None:
     database = ["--database-url", sqlite_url]
     assert run("plan", "jobs.yaml", *database, "--out", "p.plan", "--lockfile", "my.lock").code == 0
     for name in ("p.plan", "my.lock", "dbos.sqlite"):
@@ -89,7 +89,7 @@ def test_no_result_goes_over_a_saved_plan_or_its_lockfile(run: Cli, folder: Path
 
 @pytest.mark.parametrize("target", ["", ".", "folder", "folder/", "no-folder/x", "link-to-folder", "x/y"])
 @pytest.mark.parametrize("command", ["validate", "plan", "apply", "save"])
-def test_a_target_that_cannot_be_written_is_refused_before_any_work(
+def test_unwritable_output_is_refused_before_any_work(
     run: Cli, folder: Path, sqlite_url: str, target: str, command: str
 ) -> None:
     (folder / "folder").mkdir()
@@ -118,7 +118,7 @@ def test_a_target_that_cannot_be_written_is_refused_before_any_work(
         ("out.json", True), ("link", True), ("hard", True),
     ],
 )  # fmt: skip
-def test_two_results_never_share_a_file(
+def test_two_outputs_to_the_same_file_are_refused(
     run: Cli, folder: Path, sqlite_url: str, second: str, exists: bool
 ) -> None:
     (folder / "no").mkdir()
@@ -138,7 +138,7 @@ def test_two_results_never_share_a_file(
     assert not exists or (folder / "out.json").read_text() == "before"
 
 
-def test_devices_may_be_shared_and_stay_devices(run: Cli, folder: Path, sqlite_url: str) -> None:
+def test_devices_may_be_shared_and_are_not_replaced(run: Cli, folder: Path, sqlite_url: str) -> None:
     words = ["-o", "json=/dev/null", "-o", "sarif=/dev/null", "--database-url", sqlite_url]
     assert run("apply", "jobs.yaml", *words).code == 0
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
@@ -148,7 +148,7 @@ def test_devices_may_be_shared_and_stay_devices(run: Cli, folder: Path, sqlite_u
 
 
 def read_fifo(path: Path) -> tuple[threading.Thread, list[str]]:
-    """Begin to read a FIFO to its end."""
+    """Create a FIFO and start a thread that reads it to the end."""
     os.mkfifo(path)
     got: list[str] = []
     reader = threading.Thread(target=lambda: got.append(path.read_text()))
@@ -156,7 +156,7 @@ def read_fifo(path: Path) -> tuple[threading.Thread, list[str]]:
     return reader, got
 
 
-def test_a_fifo_is_written_to(run: Cli, folder: Path, sqlite_url: str) -> None:
+def test_output_to_a_fifo_is_written(run: Cli, folder: Path, sqlite_url: str) -> None:
     reader, got = read_fifo(folder / "pipe")
     assert run("apply", "jobs.yaml", "--database-url", sqlite_url, "-o", "json=pipe").code == 0
     reader.join(60)
@@ -164,7 +164,7 @@ def test_a_fifo_is_written_to(run: Cli, folder: Path, sqlite_url: str) -> None:
     assert (folder / "pipe").is_fifo()
 
 
-def test_a_process_substitution_is_written_to(folder: Path) -> None:
+def test_output_to_a_process_substitution_is_written(folder: Path) -> None:
     program = f"'{sys.executable}' -m dbos_manifest validate jobs.yaml"
     done = subprocess.run(
         ["bash", "-c", f"{program} -o json=>(cat >&2; echo end >&2) | cat; wait"],
@@ -178,15 +178,15 @@ def test_a_process_substitution_is_written_to(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("redirect", ["> out", "| cat > out"])
-def test_dev_stdout_is_standard_output(folder: Path, redirect: str) -> None:
-    """Opened by its name, a file behind it would be written from its start, over the text."""
+def test_output_to_dev_stdout_is_appended_to_standard_output(folder: Path, redirect: str) -> None:
+    """If the file behind /dev/stdout were opened again, the JSON would overwrite the text."""
     program = f"'{sys.executable}' -m dbos_manifest validate jobs.yaml"
     subprocess.run(["bash", "-c", f"{program} -o json=/dev/stdout {redirect}"], cwd=folder, check=True)
     assert json.loads((folder / "out").read_text())["files"] == 1
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
-def test_a_file_keeps_its_mode_and_a_link_its_place(
+def test_output_keeps_the_mode_of_a_file_and_follows_links(
     run: Cli, folder: Path, sqlite_url: str, mode: int
 ) -> None:
     (folder / "shared").mkdir()
@@ -203,7 +203,7 @@ def test_a_file_keeps_its_mode_and_a_link_its_place(
     assert sorted(path.name for path in (folder / "shared").iterdir()) == ["new", "report"]
 
 
-def test_a_new_plan_is_for_its_owner_only(run: Cli, folder: Path, sqlite_url: str) -> None:
+def test_new_saved_plan_is_readable_by_its_owner_only(run: Cli, folder: Path, sqlite_url: str) -> None:
     before = os.umask(0)
     try:
         words = ["--out", "p.plan", "-o", "json=p.json", "--database-url", sqlite_url]
@@ -214,7 +214,7 @@ def test_a_new_plan_is_for_its_owner_only(run: Cli, folder: Path, sqlite_url: st
     assert stat.S_IMODE((folder / "p.json").stat().st_mode) == 0o666
 
 
-def test_a_call_that_fails_leaves_the_file_as_it_was(run: Cli, folder: Path) -> None:
+def test_failed_command_does_not_change_its_output_file(run: Cli, folder: Path) -> None:
     (folder / "out.json").write_text("before")
     (folder / "jobs.yaml").write_text(MANIFEST.replace("queue", "queu"))
     done = run("plan", "jobs.yaml", "--against", "lock", "-o", "json=out.json")
@@ -224,14 +224,14 @@ def test_a_call_that_fails_leaves_the_file_as_it_was(run: Cli, folder: Path) -> 
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may write anything")
-def test_a_file_in_a_closed_folder_is_written_in_place(folder: Path) -> None:
+def test_output_in_a_read_only_folder_is_written_in_place(folder: Path) -> None:
     closed = folder / "closed"
     closed.mkdir()
     (closed / "out.json").write_text("before" * 1000)
     (closed / "out.json").chmod(0o666)
     closed.chmod(0o555)
     words = [sys.executable, "-m", "dbos_manifest", "validate", "jobs.yaml", "-o", "json=closed/out.json"]
-    if os.geteuid() == 0:  # root without the rights that make it root
+    if os.geteuid() == 0:  # drop the capabilities of root
         words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", *words]
     done = subprocess.run(words, cwd=folder, check=False)
     closed.chmod(0o755)

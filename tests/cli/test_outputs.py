@@ -1,4 +1,4 @@
-"""Every form of every result against golden files; UPDATE_GOLDEN=1 writes them anew, for you to read."""
+"""Compare every output format with golden files; UPDATE_GOLDEN=1 writes them again for review."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def check_golden(name: str, text: str) -> None:
 
 
 def check_form(form: str, text: str) -> None:
-    """What holds for a form whatever is in it."""
+    """Check what must be true of a format for any content."""
     if form != "ids":
         assert "\x1b" not in text and "\u202e" not in text
     if form in ("json", "sarif"):
@@ -80,12 +80,12 @@ def check_form(form: str, text: str) -> None:
 
 
 def without_database(text: str) -> str:
-    """The text without the name of the test's own database."""
+    """Return the text without the name of the database."""
     return re.sub(r"\(database .*\)$", "(database …)", text, flags=re.M)
 
 
 @pytest.mark.parametrize("form", ["text", "json", "github", "sarif", "junit", "markdown"])
-def test_validate(run: Cli, tmp_path: Path, form: str) -> None:
+def test_validate_prints_the_golden_output(run: Cli, tmp_path: Path, form: str) -> None:
     (tmp_path / "broken.yaml").write_text(BROKEN)
     done = run("validate", "broken.yaml", "-o", form)
     assert done.code == 1
@@ -98,7 +98,7 @@ PLAN_FORMS = ["text", "json", "jsonl", "ids", "github", "sarif", "junit", "markd
 
 @pytest.fixture
 def changed(run_db: Cli, tmp_path: Path) -> Cli:
-    """Two days are applied, then the range is longer, an argument is another, and a row is gone."""
+    """Apply two days, then extend the range and change an argument."""
     (tmp_path / "orders.yaml").write_text(MANIFEST)
     assert run_db("apply", "orders.yaml", "--var", "end=2026-01-02").code == 0
     (tmp_path / "orders.yaml").write_text(MANIFEST.replace("deep: [true]", "deep: [false, 3]"))
@@ -106,21 +106,21 @@ def changed(run_db: Cli, tmp_path: Path) -> Cli:
 
 
 @pytest.mark.parametrize("form", PLAN_FORMS)
-def test_plan(changed: Cli, form: str) -> None:
+def test_plan_prints_the_golden_output(changed: Cli, form: str) -> None:
     done = changed("plan", "orders.yaml", "-o", form, "--show-values")
     assert done.code == 6
     check_form(form, done.out)
     check_golden(f"plan.{form}", without_database(done.out))
 
 
-def test_no_stored_value_leaves_without_being_asked_for(changed: Cli) -> None:
+def test_plan_prints_no_stored_value_without_show_values(changed: Cli) -> None:
     for form in PLAN_FORMS:
         out = changed("plan", "orders.yaml", "-o", form).out
         assert "-> false" not in out and '"database":' not in out, form
 
 
 @pytest.mark.parametrize("form", ["text", "json", "jsonl", "github", "sarif", "junit", "markdown"])
-def test_apply(changed: Cli, form: str) -> None:
+def test_apply_prints_the_golden_output(changed: Cli, form: str) -> None:
     done = changed("apply", "orders.yaml", "--allow-drift", "--chunk-size", "2", "-o", form)
     assert done.code == 0
     check_form(form, done.out)
@@ -128,16 +128,16 @@ def test_apply(changed: Cli, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl", "markdown"])
-def test_a_refused_apply(changed: Cli, form: str) -> None:
+def test_refused_apply_prints_the_golden_output(changed: Cli, form: str) -> None:
     done = changed("apply", "orders.yaml", "-o", form)
     assert done.code == 6
     check_form(form, done.out)
     check_golden(f"refused.{form}", done.out)
 
 
-def test_several_at_once(changed: Cli) -> None:
+def test_plan_writes_several_formats_at_once(changed: Cli) -> None:
     words = [word for form in PLAN_FORMS for word in ("-o", f"{form}=out/{form}")]
-    assert changed("plan", "orders.yaml", *words).code == 2  # no such folder
+    assert changed("plan", "orders.yaml", *words).code == 2  # the folder `out` does not exist
     Path("out").mkdir()
     done = changed("plan", "orders.yaml", *words, "--show-values")
     assert without_database(done.out) == (GOLDEN / "plan.text").read_text()
@@ -158,14 +158,14 @@ DOCUMENTS = {
 
 
 @pytest.mark.parametrize("command", DOCUMENTS)
-def test_documents_fit_their_published_schemas(command: str) -> None:
+def test_golden_documents_match_their_schemas(command: str) -> None:
     schema = json.loads(read_schema(DOCUMENTS[command]))
     document: Any = json.loads((GOLDEN / f"{command}.json").read_text())
     jsonschema_rs.validator_for(schema).validate(document)
 
 
-def test_a_large_plan_is_one_screen(run_db: Cli, tmp_path: Path) -> None:
-    """Ten thousand workflows, and it still says which days and regions are new."""
+def test_large_plan_is_summarized_by_axis(run_db: Cli, tmp_path: Path) -> None:
+    """Ten thousand workflows are shown as two ranges of days and regions."""
     manifest = (
         "version: 1\nname: year\nworkflows:\n- workflow: w\n  queue: q\n"
         "  id: '${{ day }}-${{ region }}-${{ n }}'\n"
@@ -186,7 +186,7 @@ def test_a_large_plan_is_one_screen(run_db: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_explain(changed: Cli, form: str) -> None:
+def test_explain_prints_the_golden_output(changed: Cli, form: str) -> None:
     done = changed("explain", "orders.yaml", "orders-2026-01-03-eu", "-o", form)
     assert done.code == 0
     check_golden(f"explain.{form}", done.out)
@@ -197,8 +197,8 @@ def test_explain(changed: Cli, form: str) -> None:
     assert (close.code, "did you mean" in close.err) == (2, True)
 
 
-def test_each_case_of_junit_has_its_own_name(run: Cli, tmp_path: Path) -> None:
-    """GitLab and others know a case by its classname and name, and show one of two that share them."""
+def test_junit_cases_have_unique_names(run: Cli, tmp_path: Path) -> None:
+    """GitLab identifies a case by classname and name, and shows only one of two equal cases."""
     (tmp_path / "twins.yaml").write_text(
         dedent("""\
         version: 1
@@ -217,7 +217,7 @@ def test_each_case_of_junit_has_its_own_name(run: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("same", [2, 4])
-def test_cases_of_junit_that_differ_in_nothing_are_numbered(same: int) -> None:
+def test_equal_junit_cases_are_numbered(same: int) -> None:
     found = [make_diagnostic("drifted", "`a` differs", ("workflows", 0), file="m.yaml")] * same
     cases = ElementTree.fromstring(junit_document({"m.yaml": found}, strict=False)).findall(".//testcase")
     assert len({case.get("name") for case in cases}) == same

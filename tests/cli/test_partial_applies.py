@@ -1,4 +1,4 @@
-"""What a call enqueued decides its exit code, and what a killed one enqueued is known to every command."""
+"""Test applies that were killed or stopped halfway: their journal, and their exit code."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def killed_before_the_lockfile_is_written() -> Iterator[None]:
 
 @pytest.fixture
 def killed(run_db: Cli, jobs: Path) -> Path:
-    """A manifest whose first apply was killed when all rows were committed; its journal."""
+    """Kill the first apply after all rows are committed, and return its journal."""
     with killed_before_the_lockfile_is_written():
         assert run_db("apply", "jobs.yaml", *ALLOW).code == 130
     journal = jobs.parent / "jobs.lock.jsonl.journal"
@@ -70,7 +70,7 @@ def states(run: Cli, *words: str) -> dict[str, str]:
     return {change["id"]: change["state"] for change in plan["changes"]}
 
 
-def test_what_a_killed_apply_enqueued_is_not_enqueued_again(
+def test_workflows_of_a_killed_apply_are_not_enqueued_again(
     run_db: Cli, killed: Path, database_url: str
 ) -> None:
     delete_rows(database_url)
@@ -79,7 +79,7 @@ def test_what_a_killed_apply_enqueued_is_not_enqueued_again(
     assert "NOT_ENQUEUED" in run_db("status", "jobs.yaml").out
 
 
-def test_the_next_apply_writes_the_lockfile_and_removes_the_journal(run_db: Cli, killed: Path) -> None:
+def test_next_apply_writes_the_lockfile_and_removes_the_journal(run_db: Cli, killed: Path) -> None:
     assert {*states(run_db).values()} == {"unchanged"}
     assert killed.exists()
     assert run_db("apply", "jobs.yaml", *ALLOW, "--locked").code == 6
@@ -101,7 +101,7 @@ def test_the_next_apply_writes_the_lockfile_and_removes_the_journal(run_db: Cli,
     ],
     ids=lambda words: words[1],
 )
-def test_commands_that_write_the_lockfile_take_the_journal_over(
+def test_commands_that_write_the_lockfile_adopt_the_journal(
     run: Cli, run_db: Cli, killed: Path, database_url: str, words: tuple[str, ...]
 ) -> None:
     delete_rows(database_url)
@@ -120,7 +120,7 @@ def test_commands_that_read_the_lockfile_read_the_journal(run: Cli, run_db: Cli,
     assert killed.exists()
 
 
-def test_the_journal_of_another_manifest_is_refused(run_db: Cli, killed: Path, jobs: Path) -> None:
+def test_journal_of_another_manifest_is_refused(run_db: Cli, killed: Path, jobs: Path) -> None:
     jobs.write_text(JOBS.replace("name: jobs", "name: other"))
     done = run_db("apply", "jobs.yaml", *ALLOW)
     assert done.code == 6
@@ -128,7 +128,7 @@ def test_the_journal_of_another_manifest_is_refused(run_db: Cli, killed: Path, j
     assert killed.exists()
 
 
-def test_locked_and_wait_exclude_each_other(run_db: Cli, jobs: Path) -> None:
+def test_locked_and_wait_are_mutually_exclusive(run_db: Cli, jobs: Path) -> None:
     assert run_db("apply", "jobs.yaml", "--locked", "--wait").code == 2
 
 
@@ -140,7 +140,7 @@ def second(jobs: Path) -> Path:
 
 
 def add_trigger(postgres_url: str, event: str, for_y: str) -> None:
-    """A trigger that does something for the row `y` and keeps the others."""
+    """Create a trigger that runs a statement for the row `y` and keeps the others."""
     body = f"BEGIN IF NEW.workflow_uuid = 'y' THEN {for_y}; END IF; RETURN NEW; END"
     with psycopg.connect(postgres_url) as connection:
         connection.execute(f"CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$")
@@ -149,7 +149,7 @@ def add_trigger(postgres_url: str, event: str, for_y: str) -> None:
 
 @pytest.mark.parametrize(("code", "alone"), [("23514", 6), ("42501", 3), ("P0001", 3), ("57014", 3)])
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_5_once_this_call_has_enqueued_something_and_not_before(
+def test_apply_exits_5_only_after_it_enqueued_something(
     run_db: Cli, second: Path, database_url: str, code: str, alone: int
 ) -> None:
     for_y = f"RAISE EXCEPTION 'no' USING errcode = '{code}'"
@@ -159,11 +159,11 @@ def test_5_once_this_call_has_enqueued_something_and_not_before(
     done = run_db("apply", "jobs.yaml", "second.yaml", *words)
     assert done.code == 5
     assert ids_in(second.with_name("jobs.lock.jsonl")) == ["a", "b", "c"]
-    assert run_db("apply", "jobs.yaml", "second.yaml", *words).code == alone  # nothing by this call
+    assert run_db("apply", "jobs.yaml", "second.yaml", *words).code == alone  # this apply enqueued nothing
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_deferred_constraint_names_its_row(run_db: Cli, second: Path, database_url: str) -> None:
+def test_row_rejected_by_a_deferred_constraint_is_named(run_db: Cli, second: Path, database_url: str) -> None:
     event = "CONSTRAINT TRIGGER t AFTER INSERT ON dbos.workflow_status DEFERRABLE INITIALLY DEFERRED"
     add_trigger(database_url, event, "RAISE EXCEPTION 'not y' USING errcode = '23514'")
     done = run_db("apply", "second.yaml", *ALLOW)
@@ -173,7 +173,7 @@ def test_a_deferred_constraint_names_its_row(run_db: Cli, second: Path, database
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_rows_that_a_trigger_drops_are_named_and_have_no_entry(
+def test_row_dropped_by_a_trigger_is_named_and_not_recorded(
     run_db: Cli, second: Path, database_url: str
 ) -> None:
     add_trigger(database_url, "TRIGGER t BEFORE INSERT ON dbos.workflow_input", "RETURN NULL")
@@ -186,7 +186,7 @@ def test_rows_that_a_trigger_drops_are_named_and_have_no_entry(
     assert found == [("x",)]
 
 
-def test_a_lockfile_of_another_user_in_a_sticky_folder_is_found_before_anything_is_enqueued(
+def test_apply_is_refused_for_a_lockfile_of_another_user_in_a_sticky_folder(
     run_db: Cli, jobs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run_db("apply", "jobs.yaml", *ALLOW, "--select", "id=a").code == 0
@@ -200,7 +200,7 @@ def test_a_lockfile_of_another_user_in_a_sticky_folder_is_found_before_anything_
     assert run_db("apply", "jobs.yaml", *ALLOW).code == 0
 
 
-def test_a_lockfile_that_is_mounted_is_found_before_anything_is_enqueued(tmp_path: Path) -> None:
+def test_mounted_lockfile_cannot_be_replaced(tmp_path: Path) -> None:
     path, other = tmp_path / "jobs \\.lock.jsonl", tmp_path / "other"
     for file in (path, other):
         file.write_text("x\n")
@@ -216,7 +216,7 @@ def test_a_lockfile_that_is_mounted_is_found_before_anything_is_enqueued(tmp_pat
         subprocess.run(["umount", path], check=True)
 
 
-def test_no_workflow_is_completed_before_it_was_enqueued() -> None:
+def test_completion_time_is_never_before_the_enqueue_time() -> None:
     lock = new_lockfile("m", "db")
     lock.record(LockEntry("a", "f", "A" * 22, 5000))
     lock.finish("a", "SUCCESS", 4000)

@@ -1,4 +1,4 @@
-"""What plan and apply find in the database before anything is enqueued, and what lets them go on."""
+"""Test preflight checks of plan and apply, and `--allow`."""
 
 from __future__ import annotations
 
@@ -38,14 +38,16 @@ def register(url: str, *names: str, application: str | None = None) -> None:
 
 
 def findings(run_db: Cli, top: str = "", options: str = "") -> dict[str, Any]:
-    """What plan finds of one workflow on the queue `etl`, by code."""
+    """Return the preflight diagnostics for one workflow on the queue `etl`, by code."""
     Path("jobs.yaml").write_text(ONE.format(top, options))
     found = run_db("plan", "jobs.yaml", "-o", "json").json["summary"][0]["findings"]
     return {one["code"]: one for one in found}
 
 
 @pytest.mark.parametrize("own", [None, "orders"])
-def test_an_unknown_queue_beside_registered_ones(run_db: Cli, database_url: str, own: str | None) -> None:
+def test_unknown_queue_is_an_error_when_the_application_has_registered_queues(
+    run_db: Cli, database_url: str, own: str | None
+) -> None:
     register(database_url, "etl2", "nightly", application=own)
     register(database_url, "theirs", application="storefront")
     found = findings(run_db, "application: orders\n")["queue-not-registered"]
@@ -59,7 +61,9 @@ def test_an_unknown_queue_beside_registered_ones(run_db: Cli, database_url: str,
     assert run_db("apply", "jobs.yaml", "--allow", "queue-not-registered").code == 0
 
 
-def test_an_entry_without_application_may_use_every_queue(run_db: Cli, database_url: str) -> None:
+def test_entry_without_application_may_use_the_queue_of_any_application(
+    run_db: Cli, database_url: str
+) -> None:
     register(database_url, "nightly", application="storefront")
     found = findings(run_db)["queue-not-registered"]
     assert (found["severity"], found["message"]) == ("error", "the queue `etl` is not registered")
@@ -68,8 +72,10 @@ def test_an_entry_without_application_may_use_every_queue(run_db: Cli, database_
 
 
 @pytest.mark.parametrize("name", ["_dbos_internal_queue", "theirs"])
-def test_an_application_whose_queues_are_in_its_code(run_db: Cli, database_url: str, name: str) -> None:
-    """A warning, as no table has them; the queues of another application and of DBOS itself do not count."""
+def test_unknown_queue_is_a_warning_when_the_application_has_no_registered_queue(
+    run_db: Cli, database_url: str, name: str
+) -> None:
+    """Its queues are declared in code. Queues of DBOS and of other applications do not count."""
     register(database_url, name, application="storefront")
     found = findings(run_db, "application: orders\n")["queue-not-registered"]
     assert found["severity"] == "warning"
@@ -80,17 +86,19 @@ def test_an_application_whose_queues_are_in_its_code(run_db: Cli, database_url: 
 
 
 @pytest.mark.parametrize("others", [(), ("nightly",)])
-def test_a_queue_that_the_manifest_declares(run_db: Cli, database_url: str, others: tuple[str, ...]) -> None:
+def test_queue_declared_in_the_manifest_is_accepted(
+    run_db: Cli, database_url: str, others: tuple[str, ...]
+) -> None:
     register(database_url, *others)
     assert "queue-not-registered" not in findings(run_db, "queues: {etl: {partitioned: false}}\n")
 
 
-def test_a_long_list_of_queues_is_cut(run_db: Cli, database_url: str) -> None:
+def test_long_list_of_registered_queues_is_cut(run_db: Cli, database_url: str) -> None:
     register(database_url, *(f"queue{number:02}" for number in range(13)))
     assert "`queue09` and 3 more;" in findings(run_db)["queue-not-registered"]["help"]
 
 
-def test_a_deadline_that_has_passed(run_db: Cli, database_url: str) -> None:
+def test_deadline_in_the_past_is_a_warning(run_db: Cli, database_url: str) -> None:
     found = findings(run_db, options=', deadline: "2020-01-01T00:00:00Z"')["deadline-passed"]
     assert found["severity"] == "warning"
     assert "a worker cancels the workflow, unless it starts it first" in found["message"]
@@ -102,20 +110,22 @@ def test_a_deadline_that_has_passed(run_db: Cli, database_url: str) -> None:
     [
         ("queue-not-registred", "did you mean `queue-not-registered`?"),
         ("deadline", "did you mean `deadline-passed`?"),
-        ("drifted", "queue-not-registered"),  # of the plan, and not of the preflight
+        ("drifted", "queue-not-registered"),  # a state of the plan, not a preflight code
         ("", "queue-not-registered"),
     ],
 )
-def test_allow_takes_existing_codes_only(run_db: Cli, jobs: Path, command: str, code: str, hint: str) -> None:
+def test_allow_accepts_existing_codes_only(
+    run_db: Cli, jobs: Path, command: str, code: str, hint: str
+) -> None:
     done = run_db(command, "jobs.yaml", "--allow", code)
     assert (done.code, done.out) == (2, "")
     assert hint in done.err
 
 
-def test_allow_is_never_taken_from_the_environment(
+def test_allow_is_not_read_from_the_environment(
     run_db: Cli, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever enqueues despite an error says so in this one call."""
+    """Ignoring an error requires the option in the same command."""
     register(database_url, "nightly")
     findings(run_db)
     monkeypatch.setenv("DBOS_MANIFEST_ALLOW", "queue-not-registered")
@@ -126,7 +136,7 @@ def test_every_code_that_may_be_allowed_is_described() -> None:
     assert all(CODES[code].layer == "database" for code in PREFLIGHT_CODES)
 
 
-def test_an_option_whose_column_is_missing_is_an_error(run: Cli, postgres_url: str) -> None:
+def test_option_without_a_column_in_the_database_is_an_error(run: Cli, postgres_url: str) -> None:
     for option, column, value in (
         ("schedule", "schedule_name", "nightly"),
         ("attributes", "attributes", "{team: data}"),

@@ -1,4 +1,4 @@
-"""`plan --out` and an apply of just that: what it refuses, and that a refusal sends nothing."""
+"""Test `plan --out` and `apply PLAN`; a refused plan enqueues nothing."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 
 def sealed(found: list[dict[str, object]]) -> str:
-    """Lines as a plan whose last line fits them."""
+    """Return the text of a plan whose last line has the right checksum."""
     body = "".join(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in found[:-1])
     end = {**found[-1], "sha256": hashlib.sha256(body.encode()).hexdigest()}
     return body + json.dumps(end) + "\n"
 
 
-def test_applies_just_what_was_planned(run_db: Cli, jobs: Path) -> None:
+def test_apply_enqueues_exactly_what_was_planned(run_db: Cli, jobs: Path) -> None:
     planned = run_db("plan", "jobs.yaml", "--select", "id=a,b", "--out", "plan.jsonl")
     assert planned.code == 0
-    jobs.write_text(jobs.read_text().replace("[1]", "[99]"))  # what the manifest says now is not the plan
+    jobs.write_text(jobs.read_text().replace("[1]", "[99]"))  # changes after the plan do not count
     done = run_db("apply", "plan.jsonl")
     assert (done.code, "2 enqueued" in done.out) == (0, True)
     assert run_db("apply", "plan.jsonl").out.endswith("0 enqueued; lockfile jobs.lock.jsonl unchanged\n")
@@ -41,7 +41,7 @@ def test_applies_just_what_was_planned(run_db: Cli, jobs: Path) -> None:
     assert states == {"a": "drifted", "b": "unchanged", "c": "create"}
 
 
-def test_each_line_fits_the_published_schema(run_db: Cli, jobs: Path) -> None:
+def test_each_line_matches_the_schema(run_db: Cli, jobs: Path) -> None:
     run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
     assert Path("plan.jsonl").read_bytes().startswith(FIRST_BYTES)
     validator = jsonschema_rs.validator_for(json.loads(read_schema("plan.v1")))
@@ -49,13 +49,13 @@ def test_each_line_fits_the_published_schema(run_db: Cli, jobs: Path) -> None:
         validator.validate(line)
 
 
-def refused(run: Run, said: str) -> None:
+def refused(run: Run, message: str) -> None:
     assert (run.code, run.out) == (6, "")
-    assert said in run.err
+    assert message in run.err
 
 
-def test_a_stale_plan_is_refused(run_db: Cli, jobs: Path, database_url: str) -> None:
-    """Each state that a workflow can change to after it was planned."""
+def test_stale_plan_is_refused(run_db: Cli, jobs: Path, database_url: str) -> None:
+    """The plan is refused for each state that a workflow can have changed to."""
     run_db("apply", "jobs.yaml", "--select", "id=c")
     run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
     other = jobs.parent / "other.yaml"
@@ -74,14 +74,14 @@ def test_a_stale_plan_is_refused(run_db: Cli, jobs: Path, database_url: str) -> 
     assert "Status: 3 NOT_ENQUEUED" in run_db("status", "jobs.yaml").out
 
 
-def test_an_interrupted_apply_of_a_plan_goes_on(run_db: Cli, jobs: Path) -> None:
-    """What it was to create and has created already is no surprise."""
+def test_interrupted_apply_of_a_plan_can_be_continued(run_db: Cli, jobs: Path) -> None:
+    """Workflows that the plan has already created are accepted."""
     run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
     run_db("apply", "jobs.yaml", "--select", "id=a")
     assert "2 enqueued" in run_db("apply", "plan.jsonl").out
 
 
-def test_a_plan_for_another_database_is_refused(
+def test_plan_for_another_database_is_refused(
     run_db: Cli, run: Cli, jobs: Path, tmp_path: Path, sqlite_url: str
 ) -> None:
     run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
@@ -103,7 +103,7 @@ EDITS: dict[str, Callable[[list[dict[str, object]]], str]] = {
 
 
 @pytest.mark.parametrize("what", EDITS)
-def test_what_is_no_whole_plan_is_refused(run_db: Cli, jobs: Path, what: str) -> None:
+def test_damaged_plan_is_refused(run_db: Cli, jobs: Path, what: str) -> None:
     run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
     plan = Path("plan.jsonl")
     assert sealed(lines(plan)).splitlines()[:-1] == plan.read_text().splitlines()[:-1]
@@ -122,14 +122,16 @@ def test_what_is_no_whole_plan_is_refused(run_db: Cli, jobs: Path, what: str) ->
         ("--allow", "queue-not-registered"), ("--strict",), ("--locked",), ("jobs.yaml",),
     ],
 )  # fmt: skip
-def test_options_that_cannot_change_a_plan(run_db: Cli, jobs: Path, words: tuple[str, ...]) -> None:
+def test_options_that_would_change_a_plan_are_refused(
+    run_db: Cli, jobs: Path, words: tuple[str, ...]
+) -> None:
     run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
     done = run_db("apply", "plan.jsonl", *words)
     assert (done.code, done.out) == (2, "")
     assert words[0] in done.err or "alone" in done.err
 
 
-def test_a_plan_keeps_what_it_allows(run_db: Cli, jobs: Path) -> None:
+def test_plan_contains_its_overrides(run_db: Cli, jobs: Path) -> None:
     run_db("apply", "jobs.yaml", "--select", "id=a")
     jobs.write_text(jobs.read_text().replace("[1]", "[99]"))
     run_db("plan", "jobs.yaml", "--out", "refusing.jsonl")
@@ -138,14 +140,14 @@ def test_a_plan_keeps_what_it_allows(run_db: Cli, jobs: Path) -> None:
     assert "2 enqueued" in run_db("apply", "allowing.jsonl").out
 
 
-def test_a_plan_is_no_manifest(run_db: Cli, run: Cli, jobs: Path) -> None:
+def test_plan_is_refused_where_a_manifest_is_expected(run_db: Cli, run: Cli, jobs: Path) -> None:
     run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
     for words in (("validate",), ("plan", "--against", "lock"), ("expand",)):
         done = run(*words, "plan.jsonl")
         assert (done.code, "is a saved plan" in done.err) == (2, True)
 
 
-def test_a_plan_that_cannot_be_made_leaves_no_file(run: Cli, jobs: Path) -> None:
+def test_failed_plan_writes_no_file(run: Cli, jobs: Path) -> None:
     assert (
         run("plan", "jobs.yaml", "--out", "plan.jsonl", "--database-url", "sqlite:///none.sqlite").code == 3
     )
@@ -156,8 +158,8 @@ def test_a_plan_that_cannot_be_made_leaves_no_file(run: Cli, jobs: Path) -> None
     assert sorted(path.name for path in Path().iterdir()) == ["jobs.yaml"]
 
 
-def test_a_plan_without_a_database(run_db: Cli, run: Cli, jobs: Path) -> None:
-    """`--against lock` says from the lockfile alone what is new, what changed and what is gone."""
+def test_plan_against_the_lockfile_needs_no_database(run_db: Cli, run: Cli, jobs: Path) -> None:
+    """`--against lock` compares with the lockfile alone."""
     offline = ("plan", "jobs.yaml", "--against", "lock", "--exit-code")
     assert "Plan: 3 to enqueue" in run(*offline).out
     run_db("apply", "jobs.yaml")

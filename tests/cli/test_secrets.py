@@ -1,4 +1,4 @@
-"""A planted password is in nothing that a command says or leaves behind, whatever goes wrong."""
+"""Test that no command prints the database password or writes it into a file."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import psycopg
 import pytest
 from cli_harness import Cli
 
-SECRET = "pl4nted%40-p4ss"  # as it stands in a URL; decoded it has an @
+SECRET = "pl4nted%40-p4ss"  # percent-encoded for a URL; decoded it contains an @
 SPELLINGS = ("pl4nted%40-p4ss", "pl4nted@-p4ss")
 BUG = """\
 import sys
-import dbos_manifest.actions.session as operations
+import dbos_manifest.actions.session as session
 from dbos_manifest.cli.main import main
 def broken(url, **settings):
     raise RuntimeError(f"cannot read {url!r}")
-operations.open_database = broken
+session.open_database = broken
 main()
 """
 
 
 def with_password(url: str) -> str:
-    """The server's URL for a role with that password."""
+    """Create a role with that password and return its URL."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP ROLE IF EXISTS planted")
         connection.execute("CREATE ROLE planted LOGIN SUPERUSER PASSWORD 'pl4nted@-p4ss'")
@@ -33,13 +33,13 @@ def with_password(url: str) -> str:
 
 
 @pytest.mark.parametrize("by_option", [True, False], ids=["option", "environment"])
-def test_no_command_tells_the_password(
+def test_no_command_prints_or_writes_the_password(
     run: Cli, monkeypatch: pytest.MonkeyPatch, postgres_url: str, tmp_path: Path, jobs: Path, by_option: bool
 ) -> None:
     good = with_password(postgres_url)
     nowhere = f"postgresql://planted:{SECRET}@127.0.0.1:1/nowhere"
     broken = f"postgresql://planted:{SECRET}@@[:x/nowhere"
-    told: list[str] = []
+    printed: list[str] = []
 
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
@@ -50,30 +50,30 @@ def test_no_command_tells_the_password(
         monkeypatch.setenv("DBOS_SYSTEM_DATABASE_URL", url)
         return []
 
-    def tell(url: str, *words: str) -> int:
+    def run_with_url(url: str, *words: str) -> int:
         done = run(*words, *options(url))
-        told.extend((done.out, done.err))
+        printed.extend((done.out, done.err))
         return done.code
 
     def run_with_bug(url: str, *words: str) -> int:
         command = [sys.executable, "-c", BUG, *words, *options(url)]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-        told.extend((done.stdout, done.stderr))
+        printed.extend((done.stdout, done.stderr))
         return done.returncode
 
     allow = ("--allow", "queue-not-registered")
-    assert tell(good, "plan", "jobs.yaml", "--out", "plan.jsonl", *allow) == 0
-    assert tell(good, "apply", "jobs.yaml", "-o", "json", *allow) == 0
-    assert tell(good, "doctor") in (0, 1, 6)
-    assert tell(good, "doctor", "--sql", "planted") in (0, 2)
-    assert tell(good, "plan", "jobs.yaml", "--schema", "no such") == 3
-    assert tell(nowhere, "plan", "jobs.yaml", "--retry-budget", "1s") == 3
-    assert tell(broken, "plan", "jobs.yaml") == 2
+    assert run_with_url(good, "plan", "jobs.yaml", "--out", "plan.jsonl", *allow) == 0
+    assert run_with_url(good, "apply", "jobs.yaml", "-o", "json", *allow) == 0
+    assert run_with_url(good, "doctor") in (0, 1, 6)
+    assert run_with_url(good, "doctor", "--sql", "planted") in (0, 2)
+    assert run_with_url(good, "plan", "jobs.yaml", "--schema", "no such") == 3
+    assert run_with_url(nowhere, "plan", "jobs.yaml", "--retry-budget", "1s") == 3
+    assert run_with_url(broken, "plan", "jobs.yaml") == 2
     assert run_with_bug(good, "plan", "jobs.yaml") == 70
     logs = list((tmp_path / "state").rglob("crash-*.log"))
     assert len(logs) == 1 and "RuntimeError" in logs[0].read_text()
     assert logs[0].stat().st_mode & 0o077 == 0
     left = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
     assert len(left) >= 4  # the manifest, its lockfile, the plan, the log
-    for text in [*told, *left]:
+    for text in [*printed, *left]:
         assert not any(spelling in text for spelling in SPELLINGS), text

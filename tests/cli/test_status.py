@@ -1,4 +1,4 @@
-"""`status`: which statuses may be chosen."""
+"""Test the option `--only` of `status`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dbos_manifest.plan.rows import STATUSES
 
 
 @pytest.mark.parametrize("name", [*STATUSES, "NOT_ENQUEUED", "enqueued"])
-def test_a_status_of_dbos_may_be_chosen(run_db: Cli, jobs: Path, name: str) -> None:
+def test_only_accepts_the_statuses_of_dbos(run_db: Cli, jobs: Path, name: str) -> None:
     assert run_db("apply", "jobs.yaml").code == 0
     done = run_db("status", "jobs.yaml", "--only", name)
     assert done.code == 0
@@ -26,7 +26,7 @@ def test_a_status_of_dbos_may_be_chosen(run_db: Cli, jobs: Path, name: str) -> N
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("form", ["text", "json", "ids"])
-def test_another_status_is_refused(run_db: Cli, jobs: Path, name: str, help: str, form: str) -> None:
+def test_only_refuses_other_statuses(run_db: Cli, jobs: Path, name: str, help: str, form: str) -> None:
     done = run_db("status", "jobs.yaml", "--only", name, "-o", form)
     assert (done.code, done.out) == (2, "")
     assert help in done.err

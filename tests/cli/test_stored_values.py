@@ -1,6 +1,6 @@
-"""Whatever is stored in a column of the database is shown, or refused with its reason: nothing ends with 70.
+"""Check that any stored value is shown or refused with a reason; no command ends with exit code 70.
 
-SQLite keeps any value in any column; PostgreSQL any text and any 64-bit number.
+SQLite accepts any value in any column; PostgreSQL accepts any text and any 64-bit number.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read_strictly(text: str) -> Any:
-    """Read JSON as a strict reader does: no NaN, no lone surrogate."""
+    """Read JSON with a strict parser, which accepts neither NaN nor lone surrogates."""
     return orjson.loads(text)
 
 
@@ -102,8 +102,8 @@ def columns(database: sqlite3.Connection) -> Iterator[tuple[str, str]]:
             yield table, row[1]
 
 
-def test_any_value_in_any_column(run: Cli, folder: Path, sqlite_url: str) -> None:
-    """A third of all values in all columns, the commands taking turns, so that each meets each value."""
+def test_commands_handle_any_value_in_any_column(run: Cli, folder: Path, sqlite_url: str) -> None:
+    """Test a third of all combinations; the commands take turns, so that each one gets each value."""
     path = Path(sqlite_url.removeprefix("sqlite:///"))
     assert run("apply", "j.yaml", "--database-url", sqlite_url).code == 0
     with sqlite3.connect(path) as database:
@@ -124,7 +124,7 @@ def test_any_value_in_any_column(run: Cli, folder: Path, sqlite_url: str) -> Non
                 database.execute(f"UPDATE {table} SET {column} = {value}")
                 database.commit()
             except sqlite3.Error:
-                continue  # a constraint of the table
+                continue  # a constraint of the table rejects the value
             finally:
                 database.close()
             words = COMMANDS[(position + number * 5) % len(COMMANDS)]
@@ -136,22 +136,26 @@ def test_any_value_in_any_column(run: Cli, folder: Path, sqlite_url: str) -> Non
 
 
 @pytest.mark.parametrize("value", ["''", *ANYTHING])
-def test_any_name_of_a_queue_version_or_schedule(run: Cli, folder: Path, sqlite_url: str, value: str) -> None:
-    """Preflight and doctor compare with them, sort them and list them."""
+def test_plan_and_doctor_handle_any_name_of_a_queue_version_or_schedule(
+    run: Cli, folder: Path, sqlite_url: str, value: str
+) -> None:
+    """Preflight and doctor compare, sort and list these names."""
     with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as database:
         for statement in PREPARE[-3:]:
             database.execute(statement)
         for table, names in NAMES.items():
             for name in names:
-                with suppress(sqlite3.IntegrityError):  # a name is never NULL
+                with suppress(sqlite3.IntegrityError):  # names are NOT NULL
                     database.execute(f"UPDATE {table} SET {name} = {value}")
     for words in (["plan", "k.yaml"], ["plan", "k.yaml", "-o", "json"], ["doctor"], ["doctor", "-o", "json"]):
         check(run(*words, "--database-url", sqlite_url), words, value)
 
 
 @pytest.mark.parametrize("value", [*TEXTS, "NULL"], ids=lambda value: value[:20])
-def test_any_text_that_a_worker_left(run_db: Cli, folder: Path, database_url: str, value: str) -> None:
-    """Outputs, errors, arguments and roles on both databases, with every command."""
+def test_commands_handle_any_text_written_by_a_worker(
+    run_db: Cli, folder: Path, database_url: str, value: str
+) -> None:
+    """Test outputs, errors, arguments and roles on both databases, with every command."""
     assert run_db("apply", "j.yaml").code == 0
     output = "workflow_output(workflow_uuid, {}, retention_timestamp) VALUES ('{}', {}, 1)"
     execute(
@@ -167,8 +171,10 @@ def test_any_text_that_a_worker_left(run_db: Cli, folder: Path, database_url: st
 
 
 @pytest.mark.parametrize("value", NUMBERS)
-def test_any_number_as_a_time(run_db: Cli, folder: Path, database_url: str, value: str) -> None:
-    """Epoch in microseconds or nanoseconds, and what no clock shows."""
+def test_commands_handle_any_number_as_a_time(
+    run_db: Cli, folder: Path, database_url: str, value: str
+) -> None:
+    """Test epochs in microseconds and nanoseconds, and impossible times."""
     assert run_db("apply", "j.yaml").code == 0
     times = ", ".join(
         f"{name} = {value}" for name in ("created_at", "updated_at", "completed_at", "started_at_epoch_ms")
@@ -188,7 +194,7 @@ def check_all(run_db: Cli, folder: Path, what: str) -> None:
     for words in COMMANDS:
         shutil.copy(folder / "good.lock", folder / "j.lock.jsonl")
         check(run_db(*words), words, what[:40])
-        if words[0] in ("apply", "lock"):  # the lockfile that it wrote can be read
+        if words[0] in ("apply", "lock"):  # the written lockfile must be readable
             assert run_db("lock", "verify", "j.yaml").code in (0, 6)
 
 
@@ -212,14 +218,14 @@ def execute(url: str, *statements: str) -> None:
         ("é😀", "é😀"), (1.5, 1.5), (None, None),
     ],
 )  # fmt: skip
-def test_a_plain_value(value: Any, plain: Any) -> None:
+def test_plain_value_is_strict_json(value: Any, plain: Any) -> None:
     assert plain_value(value) == plain
     assert read_strictly(to_json({"x": value})) == {"x": plain}
     assert show_value(value)
 
 
 @pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1, 900, 100_000])
-def test_a_deep_value_ends_somewhere(depth: int) -> None:
+def test_deeply_nested_value_is_cut(depth: int) -> None:
     value: Any = 1
     for _ in range(depth):
         value = [value]
@@ -234,7 +240,7 @@ def test_a_deep_value_ends_somewhere(depth: int) -> None:
     "value",
     [253_402_300_800_000, -62_135_596_800_001, 2**63, 1.5, "abc", b"\xff", None, float("nan"), "x" * 999],
 )
-def test_what_is_no_time_is_named_as_such(value: object) -> None:
+def test_invalid_time_is_shown_with_a_note(value: object) -> None:
     text = format_timestamp(value)
     assert text.endswith(" (not a time in epoch milliseconds)")
     assert len(text) < 100
