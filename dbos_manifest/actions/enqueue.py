@@ -16,7 +16,7 @@ from ..core.columns import convert
 from ..core.errors import DatabaseError, Interrupted, Refused
 from ..lockfile.entry import LockEntry
 from ..lockfile.journal import Journal
-from ..plan.comparison import compare_spec
+from ..plan.comparison import compare_workflows
 from ..plan.rows import SnapshotRow
 from ..plan.states import State
 from ..system_db.database import Database
@@ -26,7 +26,8 @@ from ..system_db.read import read_deduplication_holders, read_snapshot
 from ..system_db.retry import classify, describe_error
 from ..system_db.surroundings import read_clock_ms
 from ..system_db.transactions import InDoubtTransaction, read_outcome
-from ..workflows.batch import Batch, digest_batch, digest_spec, resize_batches, split_heavy
+from ..workflows.batch import Batch, resize_batches, split_by_bytes
+from ..workflows.digest import compute_digests
 from ..workflows.spec import WorkflowSpec
 from .plan import ManifestPlan, record_existing
 from .prefetch import work_ahead
@@ -178,7 +179,7 @@ class _Sender:
     def chunks(self) -> Iterator[PreparedBatch]:
         times = CreationTimes(self.now_ms, self.plan.newest_queued_ms, self.plan.to_enqueue)
         done = 0
-        for batch in split_heavy(resize_batches(self._wanted(), self.options.chunk_size)):
+        for batch in split_by_bytes(resize_batches(self._wanted(), self.options.chunk_size)):
             yield self._make_chunk(batch, times.of(done, done + len(batch)))
             done += len(batch)
 
@@ -191,7 +192,7 @@ class _Sender:
             if 0 not in mask:
                 yield batch
             elif 1 in mask:
-                yield batch.pick(mask)
+                yield batch.filter(mask)
 
     def _make_chunk(self, batch: Batch, created_at_ms: list[int]) -> PreparedBatch:
         rows = make_rows(
@@ -202,7 +203,7 @@ class _Sender:
             creator_xid=self.run.run_id,
         )
         lines = self.plan.lock.spell_new(
-            batch.ids, batch.columns["workflow"], digest_batch(batch), created_at_ms
+            batch.ids, batch.columns["workflow"], compute_digests(batch), created_at_ms
         )
         return PreparedBatch(batch, self._prepare(rows), lines)
 
@@ -312,14 +313,14 @@ class _Sender:
                 result.rejected.append(RejectedRow(spec, DROPPED))
         mask = bytes(workflow_id not in rejected for workflow_id in chunk.batch.ids)
         if 1 in mask:
-            rows, lines = chunk.prepared.rows.pick(mask), [*compress(chunk.lines, mask)]
+            rows, lines = chunk.prepared.rows.filter(mask), [*compress(chunk.lines, mask)]
             self._insert(
-                connection, PreparedBatch(chunk.batch.pick(mask), self._prepare(rows), lines), result
+                connection, PreparedBatch(chunk.batch.filter(mask), self._prepare(rows), lines), result
             )
 
     def _cut(self, chunk: PreparedBatch, start: int, stop: int) -> PreparedBatch:
-        rows = chunk.prepared.rows.cut(start, stop)
-        return PreparedBatch(chunk.batch.cut(start, stop), self._prepare(rows), chunk.lines[start:stop])
+        rows = chunk.prepared.rows.slice(start, stop)
+        return PreparedBatch(chunk.batch.slice(start, stop), self._prepare(rows), chunk.lines[start:stop])
 
     def _note_rejected(
         self, connection: Connection, spec: WorkflowSpec, error: DBAPIError, result: _TransactionResult
@@ -342,13 +343,15 @@ class _Sender:
         ids = chunk.batch.ids
         places = [place for place, workflow_id in enumerate(ids) if workflow_id not in inserted]
         rows = read_snapshot(connection, self.database, [ids[place] for place in places])
-        for place in places:
-            spec, row = chunk.batch[place], rows.get(ids[place])
+        present = chunk.batch.take(places)
+        changes = compare_workflows(present, rows, {}, {}).shared
+        for place, spec, change in zip(places, present, changes, strict=True):
+            row = rows.get(spec.id)
             if row is None:
                 result.rejected.append(RejectedRow(spec, "another process removed its row meanwhile"))
             elif self._is_ours(row, chunk.prepared.rows, place):
                 result.inserted.add(spec.id)
-            elif compare_spec(spec, row).state is State.UNCHANGED:
+            elif change.state is State.UNCHANGED:
                 result.present[spec.id] = row
             else:
                 result.rejected.append(
@@ -374,10 +377,16 @@ class _Sender:
         if result.inserted.issuperset(chunk.batch.ids):
             return chunk.lines
         lines = [*self._lines(chunk, result).values()]
-        for spec in chunk.batch:
+        for spec, digest in zip(chunk.batch, compute_digests(chunk.batch), strict=True):
             row = result.present.get(spec.id)
             if row is not None and spec.id not in self.plan.lock:
-                entry = LockEntry(spec.id, spec.workflow, digest_spec(spec), row.created_at_ms, "existing")
+                entry = LockEntry(
+                    spec.id,
+                    spec.workflow,
+                    digest,
+                    row.created_at_ms,
+                    "existing",
+                )
                 lines.append(self.plan.lock.spell(entry))
         return lines
 
@@ -388,10 +397,10 @@ class _Sender:
             self.plan.lock.put(lines)
             self.outcome.enqueued += len(lines)
         if result.present:
-            for spec in chunk.batch:
+            for spec, digest in zip(chunk.batch, compute_digests(chunk.batch), strict=True):
                 if spec.id in result.present:
                     created_at_ms = result.present[spec.id].created_at_ms
-                    record_existing(self.plan.lock, spec, digest_spec(spec), created_at_ms)
+                    record_existing(self.plan.lock, spec, digest, created_at_ms)
                     self.outcome.existing += 1
         if not self.options.atomic:
             self.outcome.rejected += result.rejected

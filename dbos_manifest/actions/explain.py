@@ -56,15 +56,13 @@ def find_workflow(validation: Validation, workflow_id: str) -> tuple[Explained |
 def _explain(loaded: LoadedManifest, spec: WorkflowSpec) -> Explained:
     names = loaded.expansion.names_of(spec.entry)
     binding = {name: cell[0] for name, cell in zip(names, spec.binding, strict=False) if cell[0] is not UNSET}
+    layers = loaded.expansion.layers(spec.entry, spec.workflow)
     origins = []
     for option, field in FIELDS.items():
         value = spec[POSITIONS[field]]
         if value != DEFAULT_SPEC[POSITIONS[field]]:
             path = loaded.written_at(("workflows", spec.entry, option), spec.workflow)
-            layers = {"workflows": "entry", "catalog": "catalog", "defaults": "defaults"}
-            layer = layers.get(str(path[0]), "manifest")
-            if layer == "entry" and len(path) == 2:  # written nowhere: an id that was left out
-                layer = "made"
+            layer = layers.find(option) or "made"  # an ID that was left out
             origins.append(Origin(option, value, layer, path, None))
     origins.sort(key=lambda origin: POSITIONS[FIELDS[origin.option]])
     document = loaded.manifest.document

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ..core.columns import read_chunks
 from ..core.errors import Refused, UsageError
+from ..core.memory_budget import BUDGET
 from ..files.lockfile_slot import LockfileSlot
 from ..lockfile.lockfile import Lockfile, coverage_problems
 from ..plan.absence import find_absent
@@ -52,7 +53,7 @@ def check_lockfiles(manifests: Sequence[LoadedManifest], settings: LockfileSetti
         if lock is None:
             reports.append(LockReport(path, ["there is no such lockfile"], []))
             continue
-        problems = [*coverage_problems(lock, specs_of(loaded))]
+        problems = [*coverage_problems(lock, loaded.batches(BUDGET.batch_size))]
         notes = ["not in normal form: run `lock format`, or apply"] if lock.irregularities else []
         if lock.changed:  # by nothing but a journal
             notes.append("an interrupted apply left a journal: run apply again")

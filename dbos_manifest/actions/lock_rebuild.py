@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..core.columns import read_chunks
 from ..core.portable_json import read_json
 from ..files.lockfile_slot import LockfileSlot, open_lockfile
 from ..lockfile.entry import LockHeader
 from ..lockfile.journal import Settle
 from ..lockfile.lockfile import Lockfile, check_owner, new_lockfile
 from ..lockfile.reader import RejectedLine, salvage_lockfile
-from ..plan.comparison import compare_spec
+from ..plan.comparison import compare_workflows
 from ..plan.states import State
 from ..system_db.database import Database
 from ..system_db.read import read_snapshot
-from ..workflows.batch import digest_spec
+from ..workflows.digest import compute_digests
 from .lock import LockReport, count_of
 from .plan import record_existing
 from .session import (
@@ -30,7 +29,7 @@ from .session import (
     mark_database,
     settle_by,
 )
-from .validate import LoadedManifest, specs_of
+from .validate import LoadedManifest
 
 _FIRST_ID = re.compile(r'\{"id":("(?:[^"\\]|\\.)*")')  # also of a line that is cut
 
@@ -83,15 +82,16 @@ def _salvage(path: Path, header: LockHeader, settle: Settle) -> _Salvage:
 def _rebuild(database: Database, loaded: LoadedManifest, lock: Lockfile) -> int:
     """Record the rows of a manifest; returns how many entries of it have no row."""
     gone = 0
-    for specs in read_chunks(specs_of(loaded), database.default_transaction_size):
-        rows = database.read(read_snapshot, [spec.id for spec in specs])
-        for spec in specs:
+    for batch in loaded.batches(database.default_transaction_size):
+        rows = database.read(read_snapshot, [*batch.ids])
+        changes = compare_workflows(batch, rows, {}, {}).shared
+        for spec, digest, change in zip(batch, compute_digests(batch), changes, strict=True):
             row = rows.get(spec.id)
             if row is None:
                 gone += spec.id in lock
             # what differs is another workflow's row, or has other arguments: not what an entry would claim
-            elif compare_spec(spec, row).state is State.UNCHANGED:
-                record_existing(lock, spec, digest_spec(spec), row.created_at_ms)
+            elif change.state is State.UNCHANGED:
+                record_existing(lock, spec, digest, row.created_at_ms)
     return gone
 
 

@@ -19,7 +19,7 @@ from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.entry import LockEntry
 from ..lockfile.lockfile import Lockfile, Recorded
 from ..plan.absence import find_absent
-from ..plan.comparison import compare_batch
+from ..plan.comparison import compare_workflows
 from ..plan.preflight import QueueCheck, Surroundings
 from ..plan.rows import QUEUED_STATUSES, QueueRow, SnapshotRow
 from ..plan.states import Change, Changes, Decision, Overrides, PlanSummary, State, decide, one_change
@@ -40,7 +40,8 @@ from ..system_db.surroundings import (
     read_run_by_old_worker,
     read_waiting_behind,
 )
-from ..workflows.batch import Batch, digest_batch, split_heavy
+from ..workflows.batch import Batch, split_by_bytes
+from ..workflows.digest import compute_digests
 from ..workflows.spec import WorkflowSpec
 from .prefetch import read_ahead
 
@@ -150,7 +151,7 @@ def make_manifest_plan(
     queues, now_ms = database.read(_read_surroundings)
     check = QueueCheck(queues, source.queues, now_ms=now_ms)
     unstorable = options_without_column(database.layout)
-    batches = split_heavy(source.batches(chunk_size))
+    batches = split_by_bytes(source.batches(chunk_size))
     chunks = (_BatchQuery.of(batch, None if verify else lock) for batch in batches)
 
     def read(query: _BatchQuery) -> _BatchRows:
@@ -163,7 +164,7 @@ def make_manifest_plan(
             batch = query.batch
             locked += sum(map(lock.ids().__contains__, batch.ids)) if known else 0
             absent = find_absent(lock, batch.ids, found.rows, read_oldest) if known else {}
-            changes = compare_batch(batch, found.rows, absent, found.holders)
+            changes = compare_workflows(batch, found.rows, absent, found.holders)
             for part in plan.take(changes, overrides):
                 check.add(part)
                 _check_storable(part, unstorable)
@@ -201,7 +202,7 @@ def _record_existing(lock: Lockfile, changes: Changes, rows: Mapping[str, Snapsh
     """Record those whose rows were read one by one: the lockfile does not have them as they are."""
     for first, batch, _ in changes.groups:
         if first.state is State.UNCHANGED and batch is not None:
-            for spec, digest in zip(batch, digest_batch(batch), strict=True):
+            for spec, digest in zip(batch, compute_digests(batch), strict=True):
                 if not (row := rows[spec.id]).shared:
                     record_existing(lock, spec, digest, row.created_at_ms)
 
@@ -247,7 +248,7 @@ class _BatchQuery(NamedTuple):
     def of(cls, batch: Batch, lock: Lockfile | None) -> _BatchQuery:
         if lock is None or lock.ids().isdisjoint(batch.ids):
             return cls(batch, None, Recorded(frozenset(), 0))
-        return cls(batch, lock, lock.find_recorded(batch.ids, digest_batch(batch)))
+        return cls(batch, lock, lock.find_recorded(batch.ids, compute_digests(batch)))
 
 
 class _BatchRows(NamedTuple):

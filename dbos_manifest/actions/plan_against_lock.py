@@ -7,7 +7,8 @@ from collections.abc import Callable
 from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.lockfile import Lockfile
 from ..plan.states import Change, Changes, Overrides, State, group_changes, make_change
-from ..workflows.batch import Batch, digest_batch
+from ..workflows.batch import Batch
+from ..workflows.digest import compute_digests
 from ..workflows.spec import WorkflowSpec
 from .plan import ManifestPlan, find_orphans
 
@@ -37,7 +38,7 @@ def make_offline_plan(
 def _compare(batch: Batch, lock: Lockfile) -> Changes:
     known: dict[object, Change] = {}
     changes = []
-    for place, (workflow_id, digest) in enumerate(zip(batch.ids, digest_batch(batch), strict=True)):
+    for place, (workflow_id, digest) in enumerate(zip(batch.ids, compute_digests(batch), strict=True)):
         entry = lock.entry(workflow_id)
         key = None if entry is None else (entry.digest == digest, entry.status)
         if key not in known:

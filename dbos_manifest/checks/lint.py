@@ -12,11 +12,13 @@ from typing import Any
 from ..core.canonical_json import encode_json, may_have_large_numbers
 from ..core.columns import Repeated, convert, distinct, read_chunks, weigh
 from ..core.diagnostic import Diagnostic, Path, Severity, make_diagnostic
+from ..core.memory_budget import BUDGET
 from ..expansion.expansion import Expansion
 from ..expansion.grouping import Enough
 from ..expressions.compiled import contains_mark
 from ..workflows.batch import Batch
 from ..workflows.options import FIELDS
+from ..workflows.precedence import path_of_place
 from ..workflows.spec import WorkflowSpec
 from .rules import MAX_NAME_CHARACTERS, lint_numbers, lint_spec, lint_values, relate_here
 from .uniqueness import Uniqueness
@@ -26,8 +28,6 @@ Chosen = Callable[[Expansion, WorkflowSpec], bool]
 
 
 _ENVELOPE = b'{"positionalArgs":,"namedArgs":}'
-_AT_ONCE = 1000  # workflows of an entry
-_TOGETHER = 2**18  # bytes of arguments
 
 
 def check_expansion(expansion: Expansion, chosen: Chosen | None, uniqueness: Uniqueness) -> list[Diagnostic]:
@@ -57,12 +57,12 @@ def _lint_workflows(expansion: Expansion, chosen: Chosen | None, uniqueness: Uni
                 if chosen is None or chosen(expansion, spec):
                     linter.lint(spec)
             continue
-        for batch in expansion.entry_batches(index, _AT_ONCE, expansion.findings.add):
+        for batch in expansion.entry_batches(index, BUDGET.batch_size, expansion.findings.add):
             uniqueness.add_batch(batch)
             if chosen is None:
                 linter.lint_batch(batch)
             elif 1 in (mask := bytes(chosen(expansion, spec) for spec in batch)):
-                linter.lint_batch(batch.pick(mask))
+                linter.lint_batch(batch.filter(mask))
 
 
 class _EntryLinter:
@@ -133,7 +133,7 @@ def _weigh_inputs(values: Collection[Any], limit: int) -> tuple[int, bool]:
     Values that are together below `limit` are not weighed one by one; large ones are not held together.
     """
     largest, suspect = 0, False
-    at_once = max(1, _TOGETHER // (weigh(next(iter(values))) + 1))
+    at_once = max(1, BUDGET.encoded_bytes // (weigh(next(iter(values))) + 1))
     for part in read_chunks(values, at_once):
         text = encode_json(part)
         suspect = suspect or may_have_large_numbers(text)
@@ -204,15 +204,7 @@ def _blame(expansion: Expansion, spec: WorkflowSpec, diagnostic: Diagnostic) -> 
 
 def find_origin(expansion: Expansion, workflow: str | None, path: Path) -> Path:
     """Where the option that `path` leads to is written; the whole entry when it is written nowhere."""
-    manifest = expansion.manifest
     _, index, option, *rest = path
     assert isinstance(index, int)
-    if option in manifest.entries[index]:
-        return path
-    if workflow is not None and option in expansion.catalog.options(workflow):
-        return ("catalog", workflow, option, *rest)
-    if option in manifest.defaults:
-        return ("defaults", option, *rest)
-    if option in ("application", "runtime"):
-        return (option,)
-    return path[:2]
+    place = expansion.layers(index, workflow).find(str(option))
+    return (*path_of_place(place, index, workflow), option, *rest) if place is not None else path[:2]

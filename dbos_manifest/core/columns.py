@@ -10,7 +10,6 @@ from .canonical_json import encode_json
 
 Value = TypeVar("Value")
 Made = TypeVar("Made")
-HEAVY = 8 * 2**20  # bytes, of values that are made together
 _PLAIN = frozenset({str, int, type(None)})
 
 
@@ -64,21 +63,21 @@ def is_all_none(column: Sequence[object]) -> bool:
     return column.value is None if isinstance(column, Repeated) else column.count(None) == len(column)
 
 
-def pick(column: Sequence[Value], mask: bytes | bytearray) -> Sequence[Value]:
+def filter_column(column: Sequence[Value], mask: bytes | bytearray) -> Sequence[Value]:
     """The values at the places where the mask is not 0."""
     if isinstance(column, Repeated):
         return Repeated(column.value, len(mask) - mask.count(0))
     return list(compress(column, mask))
 
 
-def pick_places(column: Sequence[Value], places: Sequence[int]) -> Sequence[Value]:
-    """The values at these places."""
+def take_values(column: Sequence[Value], positions: Sequence[int]) -> Sequence[Value]:
+    """Return the values at some positions."""
     if isinstance(column, Repeated):
-        return Repeated(column.value, len(places))
-    return [*map(column.__getitem__, places)]
+        return Repeated(column.value, len(positions))
+    return [*map(column.__getitem__, positions)]
 
 
-def join(parts: Sequence[Sequence[Value]]) -> Sequence[Value]:
+def concatenate(parts: Sequence[Sequence[Value]]) -> Sequence[Value]:
     """One column after the other."""
     first = parts[0]
     if isinstance(first, Repeated) and all(
@@ -115,7 +114,7 @@ def convert(column: Sequence[Value], function: Callable[[Value], Made]) -> Seque
     return [made[key] for key in map(id, column)]
 
 
-def glue(columns: Iterable[Sequence[AnyStr]], count: int, nothing: AnyStr) -> Iterator[AnyStr]:
+def join_texts(columns: Iterable[Sequence[AnyStr]], count: int, nothing: AnyStr) -> Iterator[AnyStr]:
     """The texts of each record as one, in the order of the columns; `nothing` is the empty text."""
     pieces: list[Iterable[AnyStr]] = []
     told = nothing  # what all records say next

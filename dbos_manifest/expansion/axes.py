@@ -12,6 +12,7 @@ from math import ceil
 from typing import Any
 
 from ..core.dates import UTC, Moment, format_moment, parse_moment, parse_step, parse_zone
+from ..core.memory_budget import BUDGET
 from ..core.suggest import did_you_mean
 from ..reading.sandbox import Tree, TreeError
 from .axis import Axis, AxisError, AxisWarning, reverse_values
@@ -19,7 +20,6 @@ from .axis_files import FORMATS, FileFormat, format_of, known_encoding, read_row
 from .date_range import DateRange, put_in_zone
 
 MAX_CRON_YEARS = 100
-KEPT_TICKS = 100_000
 ENCODINGS = ("utf-8", "utf-16", "windows-1252", "iso-8859-1", "iso-8859-15", "shift_jis", "gb18030", "euc-kr")
 ROWS_READ = 1_000_000  # of a file with `select`, or ten for each workflow that is allowed
 
@@ -128,7 +128,7 @@ def _cron(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axi
     found = list(islice(ticks(), limit + 1))
     if not found:
         raise _empty(name, f"`{schedule}` never fires after {settings['start']} and before {settings['end']}")
-    values: Callable[[], Iterator[Any]] = partial(iter, found) if len(found) <= KEPT_TICKS else ticks
+    values: Callable[[], Iterator[Any]] = partial(iter, found) if len(found) <= BUDGET.held_texts else ticks
     if _is_descending(settings):
         values = partial(reverse_values, values, len(found))
     return Axis(name, len(found), values, tuple(_excluded_ticks(schedule, settings, zone, start, end)))

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from ..core.columns import weigh
 from ..core.diagnostic import Path
-
-MOST_HELD = 32 * 2**20  # bytes of values that are read ahead to go backwards
+from ..core.memory_budget import BUDGET
 
 
 class AxisError(Exception):
@@ -42,7 +41,10 @@ class Axis:
 
 
 def reverse_values(values: Callable[[], Iterator[Any]], count: int) -> Iterator[Any]:
-    """Yield the first `count` values of a stream backwards, by reading it again for each MOST_HELD bytes."""
+    """Yield the first `count` values of a stream backwards.
+
+    The stream is read again for each part of its values that fits the memory budget.
+    """
     end = count
     while end:
         held: deque[tuple[Any, int]] = deque()
@@ -50,7 +52,7 @@ def reverse_values(values: Callable[[], Iterator[Any]], count: int) -> Iterator[
         for value in islice(values(), end):
             held.append((value, size := weigh(value)))
             weight += size
-            while weight > MOST_HELD and len(held) > 1:
+            while weight > BUDGET.held_bytes and len(held) > 1:
                 weight -= held.popleft()[1]
         yield from (value for value, _ in reversed(held))
         if not held:  # the stream has become shorter; whoever counts will see it

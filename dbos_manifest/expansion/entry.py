@@ -14,8 +14,8 @@ from ..manifest.manifest import Manifest
 from ..workflows.options import PLAIN_OPTIONS, TIME_OPTIONS, read_plain_option
 from .axes import make_axis
 from .axis import Axis, AxisError
+from .compiled_options import CheckOption, relocate
 from .matrix import Matrix
-from .template import CheckOption, relocate
 
 RULES = ("exclude", "include")
 MAX_UNMARKED = 100  # warnings of one manifest

@@ -1,21 +1,29 @@
-"""A manifest in, its workflows out: one WorkflowSpec after the other, in manifest order."""
+"""Expand a manifest to its workflows, in manifest order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from math import prod
 from typing import Any
 
 from ..core.diagnostic import Diagnostic, Path, make_diagnostic
+from ..core.memory_budget import BUDGET
 from ..expressions.compiled import Unfit, compile_value, contains_mark, resolve_constants
 from ..expressions.syntax import MARK
 from ..manifest.catalog import Catalog
 from ..manifest.manifest import Manifest
 from ..workflows.batch import Batch, make_batches, resize_batches
 from ..workflows.options import OPTIONS, REQUIRED_OPTIONS
-from ..workflows.spec import WorkflowSpec, default_id
-from .axis import AxisError
+from ..workflows.precedence import Layers, Option, find_workflow_name
+from ..workflows.spec import WorkflowSpec, default_id, make_workflow
+from .compiled_entry import (
+    CompiledEntry,
+    CompiledEntryByWorkflow,
+    Report,
+    label_binding,
+    missing_option,
+)
+from .compiled_options import CheckOption, relocate
 from .entry import (
     MAX_UNMARKED,
     find_marks,
@@ -26,35 +34,26 @@ from .entry import (
     variables_of,
 )
 from .grouping import Findings
+from .limits import check_entry, too_many_workflows
 from .matrix import Matrix
-from .template import (
-    CheckOption,
-    EntryTemplate,
-    Option,
-    Report,
-    label_binding,
-    missing_option,
-    relocate,
-)
 
-MAX_EVALUATIONS = 200_000_000  # a million workflows of two hundred expressions
-A_FEW = 1000  # workflows of an entry that are not worth batches of their own
-_INHERITED = ("application", "runtime")  # what the manifest says for all its workflows
+_INHERITED = ("application", "runtime")  # options at the top level of a manifest
 
 
 class Expansion:
-    """A manifest made ready to expand: as often as wanted, always the same.
+    """A manifest compiled once, and expanded as often as needed, always to the same workflows.
 
-    What can be said without expanding is in `findings`. With an error there, `specs` is for checking only.
+    Problems that are known without expanding are in `findings`. If one of them is an error, expand only to
+    find more problems.
     """
 
     def __init__(self, manifest: Manifest, check_option: CheckOption) -> None:
         self.manifest = manifest
         self.findings = Findings()
         self.catalog = Catalog(manifest.catalog, manifest.tree)
-        self.unchecked: dict[int, frozenset[str]] = {}  # entries that need variables which were not given
+        self.unchecked: dict[int, frozenset[str]] = {}  # by entry, the variables it needs that have no value
         self._check = check_option
-        self._templates: dict[int, EntryTemplate | _ByWorkflow] = {}
+        self._compiled: dict[int, CompiledEntry | CompiledEntryByWorkflow] = {}  # the others are plain
         self._broken: set[int] = set()
         for problem in self.catalog.problems:
             self.findings.add(problem)
@@ -67,59 +66,61 @@ class Expansion:
         for index, entry in enumerate(manifest.entries):
             if self._defaults_vary or "matrix" in entry or contains_mark(entry):
                 self._compile(index, entry)
-        self.too_many = self._count_workflows()
+        self.too_many = self._check_limits()
         if has_unmarked(manifest.document.text):
             for found in islice(self._unmarked(), MAX_UNMARKED):
                 self.findings.add(found)
 
     @property
     def count(self) -> int:
-        """How many workflows there are, by arithmetic."""
+        """Return the number of workflows, without expanding."""
         return sum(self.entry_count(index) for index in range(len(self.manifest.entries)))
 
     def entry_count(self, index: int) -> int:
+        """Return the number of workflows of an entry, without expanding."""
         if index in self._broken or index in self.unchecked:
             return 0
-        template = self._templates.get(index)
-        return template.count if template is not None else 1
+        compiled = self._compiled.get(index)
+        return compiled.count if compiled is not None else 1
 
     def matrix_of(self, index: int) -> Matrix | None:
-        template = self._templates.get(index)
-        return template.matrix if template is not None else None
+        """Return the matrix of an entry; None for an entry without one."""
+        compiled = self._compiled.get(index)
+        return compiled.matrix if compiled is not None else None
 
     def names_of(self, index: int) -> tuple[str, ...]:
-        """The names that the bindings of an entry's specs have cells for."""
+        """Return the names that the bindings of an entry's workflows have cells for."""
         matrix = self.matrix_of(index)
         return matrix.names if matrix is not None else ()
 
     def varying(self, index: int) -> frozenset[str] | None:
-        """The options in which an entry's workflows may differ; None for an entry that is one workflow."""
-        template = self._templates.get(index)
-        if template is None or template.matrix is None:
+        """Return the options in which an entry's workflows may differ; None for an entry of one workflow."""
+        compiled = self._compiled.get(index)
+        if compiled is None or compiled.matrix is None:
             return None
-        return frozenset(template.names)
+        return frozenset(compiled.varying)
 
     def label(self, spec: WorkflowSpec) -> str:
-        """Which of its entry's workflows a spec is: `day=2026-01-01 region=eu`."""
+        """Return the combination of a workflow as text: `day=2026-01-01 region=eu`."""
         return label_binding(self.names_of(spec.entry), spec.binding)
 
     def specs(self, report: Report) -> Iterator[WorkflowSpec]:
-        """Every workflow that can be made, in manifest order; what is wrong with the others is reported.
+        """Yield every workflow in manifest order; those that cannot be made are reported instead.
 
-        Shape:  an entry with axes of sizes m and n yields m*n specs, first axis slowest.
+        Shape:  an entry with axes of sizes m and n yields m*n workflows, the first axis varying slowest.
         Units:  "30s" becomes `timeout_ms` 30000; instants are epoch milliseconds, UTC.
         """
         for index in range(len(self.manifest.entries)):
             yield from self.entry_specs(index, report)
 
     def batches(self, size: int, report: Report) -> Iterator[Batch]:
-        """`specs` in batches of `size`, the last one smaller."""
+        """Yield the same in batches of `size`, the last one smaller."""
         return resize_batches(self._entries_in_batches(size, report), size)
 
     def _entries_in_batches(self, size: int, report: Report) -> Iterator[Batch]:
         few: list[WorkflowSpec] = []
         for index in range(len(self.manifest.entries)):
-            if self.entry_count(index) < A_FEW:
+            if self.entry_count(index) < BUDGET.batch_size:  # not worth a batch of its own
                 few += self.entry_specs(index, report)
                 if len(few) >= size:
                     yield Batch.of(few)
@@ -133,54 +134,58 @@ class Expansion:
             yield Batch.of(few)
 
     def entry_batches(self, index: int, size: int, report: Report) -> Iterator[Batch]:
-        """The workflows of an entry in batches of at most `size`."""
-        template = self._templates.get(index)
-        if template is None or index in self._broken or index in self.unchecked:
+        """Yield the workflows of an entry in batches of at most `size`."""
+        compiled = self._compiled.get(index)
+        if compiled is None or index in self._broken or index in self.unchecked:
             return make_batches(self.entry_specs(index, report), size)
-        return template.batches(size, report)
+        return compiled.batches(size, report)
 
     def entry_specs(self, index: int, report: Report) -> Iterator[WorkflowSpec]:
+        """Yield the workflows of an entry."""
         if index in self._broken or index in self.unchecked:
             return
-        template = self._templates.get(index)
-        if template is not None:
-            yield from template.specs(report)
+        compiled = self._compiled.get(index)
+        if compiled is not None:
+            yield from compiled.specs(report)
         else:
             yield from self._plain(index, report)
 
     def _plain(self, index: int, report: Report) -> Iterator[WorkflowSpec]:
-        """The one workflow of an entry without expressions, which a manifest may have very many of."""
+        """Yield the workflow of an entry without expressions; a manifest may have very many such entries."""
+
+        def report_here(found: Diagnostic) -> None:
+            report(found, None)
+
         entry = self.manifest.entries[index]
-        own = read_fields(entry, ("workflows", index), lambda found: report(found, None))
-        workflow = own["workflow"] if "workflow" in own else self._shared.get("workflow")
-        options = self._inherited | self._shared
-        if self.manifest.catalog:
-            listed = self.catalog.options(workflow)
-            options |= read_fields(listed, ("catalog", str(workflow)), lambda found: report(found, None))
-        options |= own
+        own = read_fields(entry, ("workflows", index), report_here)
+        workflow = find_workflow_name(own, self._shared)
+        listed = self.catalog.options(workflow)
+        if listed:
+            listed = read_fields(listed, ("catalog", str(workflow)), report_here)
+        options = Layers(self._inherited, self._shared, listed, own).merge()
         fields = {name: value for name, value in options.items() if value is not None}
         missing = [option for option in REQUIRED_OPTIONS if option not in fields]
         for option in missing:
             path: Path = ("workflows", index, option) if option in entry else ("workflows", index)
             report(missing_option(option, path), None)
         if not missing:
-            spec = WorkflowSpec(**{"id": "", "args": [], "kwargs": {}, **fields, "entry": index})
+            spec = make_workflow({**fields, "entry": index})
             yield spec if "id" in fields else spec._replace(id=default_id(self.manifest.name, spec))
 
     def _report_misplaced(self) -> None:
         data = self.manifest.document.data
         for key, value in data.items():
             if key not in ("defaults", "workflows", "description") and not key.startswith("x-"):
-                if key == "catalog":  # a pattern or an example of a schema is no place of ours
+                if key == "catalog":  # its schemas may contain the mark, in a pattern or an example
                     value = {name: self.catalog.options(name) for name in self.manifest.catalog}
                 for path, target in find_marks(value, (key,)):
                     self.findings.add(
                         make_diagnostic(
                             "misplaced-expression",
-                            "`${{ }}` is read under `defaults` and `workflows` only",
+                            "`${{ }}` is evaluated only under `defaults` and `workflows`",
                             path,
                             target=target,
-                            help="write the value itself: an expression cannot stand here",
+                            help="write the value itself",
                         )
                     )
 
@@ -188,13 +193,13 @@ class Expansion:
         variables = self.manifest.variables.values.keys() | self.manifest.variables.missing
         for index, entry in enumerate(self.manifest.entries):
             names = self.names_of(index)
-            workflow = entry.get("workflow", self._defaults.get("workflow"))
-            for option in self._options_of(index, entry, workflow).values():
+            workflow = find_workflow_name(entry, self._defaults)
+            for option in self.layers(index, workflow).locate(index, workflow).values():
                 yield from find_unmarked(option.value, option.path, names, variables)
             yield from find_unmarked(entry.get("matrix"), ("workflows", index, "matrix"), (), variables)
 
     def _resolve_defaults(self) -> dict[str, Any]:
-        """The defaults, those that name variables only being resolved."""
+        """Return the defaults, with the values of those that depend on variables only."""
         out = dict(self.manifest.defaults)
         for option, raw in self.manifest.defaults.items():
             if option in OPTIONS and contains_mark(raw) and not self._missing_in(raw):
@@ -216,28 +221,21 @@ class Expansion:
             self.findings.add(diagnostic)
 
     def _missing_in(self, raw: Any) -> frozenset[str]:
-        """The variables without a value that a value needs."""
+        """Return the variables without a value that the expressions of an option need."""
         if not self.manifest.variables.missing:
             return frozenset()
         return variables_of(raw) & self.manifest.variables.missing
 
-    def _options_of(self, index: int, entry: Mapping[str, Any], workflow: str | None) -> dict[str, Option]:
-        """Entry over catalog over defaults over the manifest, each with its place."""
-        out = {key: Option(key, self._inherited[key], (key,)) for key in _INHERITED}
-        for options, path in (
-            (self._defaults, ("defaults",)),
-            (self.catalog.options(workflow), ("catalog", str(workflow))),
-            (entry, ("workflows", index)),
-        ):
-            for name, value in options.items():
-                if name in OPTIONS:
-                    out[name] = Option(name, value, (*path, name))
-        return out
+    def layers(self, index: int, workflow: str | None) -> Layers:
+        """Return what each place of the manifest sets for a workflow of an entry."""
+        entry = self.manifest.entries[index]
+        return Layers(self._inherited, self._defaults, self.catalog.options(workflow), entry)
 
     def _compile(self, index: int, entry: Mapping[str, Any]) -> None:
-        workflow = entry.get("workflow", self._defaults.get("workflow"))
+        workflow = find_workflow_name(entry, self._defaults)
         dynamic = isinstance(workflow, str) and MARK in workflow
-        options = self._options_of(index, entry, None if dynamic else workflow)
+        known = None if dynamic else workflow
+        options = self.layers(index, known).locate(index, known)
         needed = [option.value for option in options.values()] + [entry.get("matrix")]
         if missing := self._missing_in(needed):
             self.unchecked[index] = missing
@@ -245,26 +243,25 @@ class Expansion:
         try:
             matrix = self._read_matrix(index, entry.get("matrix"))
             if dynamic and self.catalog.has_options:
-                self._templates[index] = self._by_workflow(index, entry, matrix)
+                self._compiled[index] = self._compile_by_workflow(index, matrix)
             else:
-                self._templates[index] = self._template(index, options, matrix)
+                self._compiled[index] = self._compile_options(index, options, matrix)
         except Unfit as unfit:
             self._broken.add(index)
             self._take(unfit)
 
-    def _template(
-        self, index: int, options: Mapping[str, Option], matrix: Matrix | None, *, hoist: bool = True
-    ) -> EntryTemplate:
-        manifest = self.manifest
-        values = manifest.variables.values
-        return EntryTemplate(manifest.name, index, options, matrix, values, self._check, hoist=hoist)
+    def _compile_options(
+        self, index: int, options: Mapping[str, Option], matrix: Matrix | None, *, by_axis: bool = True
+    ) -> CompiledEntry:
+        values = self.manifest.variables.values
+        return CompiledEntry(self.manifest.name, index, options, matrix, values, self._check, by_axis=by_axis)
 
-    def _by_workflow(self, index: int, entry: Mapping[str, Any], matrix: Matrix | None) -> _ByWorkflow:
-        def make(workflow: str | None) -> EntryTemplate:
-            options = self._options_of(index, entry, workflow)
-            return self._template(index, options, matrix, hoist=False)
+    def _compile_by_workflow(self, index: int, matrix: Matrix | None) -> CompiledEntryByWorkflow:
+        def compile_for(workflow: str | None) -> CompiledEntry:
+            options = self.layers(index, workflow).locate(index, workflow)
+            return self._compile_options(index, options, matrix, by_axis=False)
 
-        return _ByWorkflow(make, self.manifest.catalog)
+        return CompiledEntryByWorkflow(compile_for, self.manifest.catalog)
 
     def _read_matrix(self, index: int, raw: Mapping[str, Any] | None) -> Matrix | None:
         if raw is None:
@@ -272,108 +269,18 @@ class Expansion:
         path = ("workflows", index, "matrix")
         return read_matrix(raw, path, self.manifest, self._check, self.findings.add)
 
-    def _count_workflows(self) -> bool:
-        """Whether there are more workflows than allowed; the counts that can be wrong are reported."""
-        limit = self.manifest.max_workflows
-        for index, template in self._templates.items():
-            matrix = template.matrix
-            if matrix is None:
-                continue
-            path: Path = ("workflows", index, "matrix")
-            if any(axis.count > limit for axis in matrix.axes):
-                return self._report_too_many(index, matrix.product, matrix)
-            try:
-                count = matrix.count
-            except AxisError as error:
+    def _check_limits(self) -> bool:
+        """Report entries that expand to too much or to nothing; return whether the manifest is too large."""
+        manifest = self.manifest
+        for index, compiled in self._compiled.items():
+            checked = check_entry(manifest, index, compiled)
+            for diagnostic in checked.diagnostics:
+                self.findings.add(diagnostic)
+            if checked.is_broken:
                 self._broken.add(index)
-                self.findings.add(make_diagnostic(error.code, error.message, path))
-                continue
-            if count > limit:
-                return self._report_too_many(index, count, matrix)
-            if count * template.size > MAX_EVALUATIONS:
-                self._broken.add(index)
-                message = f"{count:,} workflows of {template.size:,} expressions each are too much work"
-                self.findings.add(make_diagnostic("too-large", message, path, help="pass lists as values"))
-            if not count:
-                self.findings.add(make_diagnostic("empty-axis", "`exclude` leaves no combination", path))
-            for position in matrix.unused_excludes():
-                self.findings.add(
-                    make_diagnostic(
-                        "unused-exclude",
-                        "this `exclude` matches no combination",
-                        (*path, "exclude", position),
-                        help='look at the kind of its values: a date is text, "2026-01-31"',
-                    )
-                )
-            self._report_colliding(index, template)
-        total = self.count
-        return total > limit and self._report_too_many(None, total, None)
-
-    def _report_too_many(self, index: int | None, count: int, matrix: Matrix | None) -> bool:
-        limit = self.manifest.max_workflows
-        set_here = "max_workflows" in (self.manifest.document.data.get("limits") or {})
-        axes = " × ".join(f"{axis.name} {_show(axis.count)}" for axis in matrix.axes) if matrix else ""
-        least = "at least " if matrix and any(axis.count == limit + 1 for axis in matrix.axes) else ""
-        path: Path = ("workflows",) if index is None else ("workflows", index, "matrix")
-        self.findings.add(
-            make_diagnostic(
-                "too-many-workflows",
-                f"{least}{_show(count)} workflows{f' ({axes})' if axes else ''} are more than the {limit:,} "
-                "that are allowed",
-                ("limits", "max_workflows") if set_here else path,
-                help="narrow an axis"
-                + (f", or write `limits: {{max_workflows: {count}}}`" if count <= 10**9 else ""),
-            )
-        )
+            if checked.too_many:
+                return True
+        if (total := self.count) <= manifest.max_workflows:
+            return False
+        self.findings.add(too_many_workflows(manifest, total))
         return True
-
-    def _report_colliding(self, index: int, template: EntryTemplate | _ByWorkflow) -> None:
-        matrix = template.matrix
-        lost = template.colliding_axes()
-        if matrix is None or not lost:
-            return
-        ids = prod(axis.count for axis in matrix.axes if axis.name not in lost)
-        self._broken.add(index)  # every collision would only say it again
-        own = "id" in self.manifest.entries[index]
-        names = " and ".join(f"`{name}`" for name in lost)
-        what = "the id does not name" if own else "the id made of workflow and arguments does not depend on"
-        self.findings.add(
-            make_diagnostic(
-                "axis-not-in-id",
-                f"{what} {names}: {matrix.count:,} workflows would share {ids:,} id{'s' if ids > 1 else ''}",
-                ("workflows", index, "id") if own else ("workflows", index),
-                help=f"put `${{{{ {lost[0]} }}}}` into {'it' if own else 'an `id`'}",
-            )
-        )
-
-
-class _ByWorkflow:
-    """An entry whose workflow is an expression, and a catalog that has other defaults for each."""
-
-    def __init__(self, make: Callable[[str | None], EntryTemplate], names: Mapping[str, Any]) -> None:
-        self._base = make(None)
-        self._others = {name: make(name) for name in names}
-        self.matrix = self._base.matrix
-        self.names = self._base.names
-        self.count = self._base.count
-        self.size = self._base.size
-
-    def colliding_axes(self) -> tuple[str, ...]:
-        return self._base.colliding_axes()
-
-    def specs(self, report: Report) -> Iterator[WorkflowSpec]:
-        combinations = self.matrix.combinations({}) if self.matrix is not None else iter([()])
-        for combination in combinations:
-            try:
-                workflow = self._base.value("workflow", combination)
-            except Unfit:
-                yield from self._base.make(combination, report)
-                continue
-            yield from self._others.get(workflow, self._base).make(combination, report)
-
-    def batches(self, size: int, report: Report) -> Iterator[Batch]:
-        return make_batches(self.specs(report), size)
-
-
-def _show(count: int) -> str:
-    return f"{count:,}" if count < 10**15 else f"about 10^{len(str(count)) - 1}"

@@ -11,7 +11,8 @@ from math import prod
 from typing import Any
 
 from ..core.canonical_json import canonical_json
-from ..core.columns import HEAVY, weigh
+from ..core.columns import weigh
+from ..core.memory_budget import BUDGET, MemoryBudget
 from ..expressions.filters import UNSET
 from .axis import Axis, AxisError
 
@@ -22,18 +23,18 @@ Combination = tuple[Cell, ...]
 Column = Callable[[Any], Any]
 """What is made of an axis's value alone: once for each value, not once for each combination."""
 
-HELD_AT_ONCE = 20_000  # combinations of the inner axes that are kept while the first one advances
-MOST_HELD = 32 * 2**20  # bytes of them
 _STEP = 50  # combinations that are made before they are weighed
 MAX_STATES = 100_000
 _UNSET_CELL: Cell = (UNSET, None)
 Rule = dict[str, str]  # axis -> canonical text
 
 
-class Scale:
-    """About how many bytes the cells have that were made so far."""
+class MemoryMeter:
+    """Measures the cells of combinations while they are made."""
 
-    weight = 0
+    def __init__(self, budget: MemoryBudget = BUDGET) -> None:
+        self.budget = budget
+        self.bytes = 0  # of all cells that were made so far
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,12 @@ class Matrix:
         ]
 
     def combinations(
-        self, columns: Mapping[str, Sequence[Column]], scale: Scale | None = None
+        self, columns: Mapping[str, Sequence[Column]], meter: MemoryMeter | None = None
     ) -> Iterator[Combination]:
         """Every combination, one cell for each of `names`; the cells are weighed as they are made."""
-        scale = scale or Scale()
-        makers = [self._cell_maker(name, columns.get(name, ()), scale) for name in self.axis_names]
-        found = self._left_over(_multiply(self.axes, makers, scale)) if self.axes else iter(())
+        meter = meter or MemoryMeter()
+        makers = [self._cell_maker(name, columns.get(name, ()), meter) for name in self.axis_names]
+        found = self._left_over(_multiply(self.axes, makers, meter)) if self.axes else iter(())
         extras = len(self.names) - len(self.axes)
         if extras:
             found = self._with_additions(found)
@@ -128,13 +129,13 @@ class Matrix:
             cells = [make(rule.get(name, UNSET)) for name, make in zip(self.axis_names, makers, strict=True)]
             yield (*cells, *((rule.get(name, UNSET), None) for name in self.names[len(self.axes) :]))
 
-    def _cell_maker(self, name: str, columns: Sequence[Column], scale: Scale) -> Callable[[Any], Cell]:
+    def _cell_maker(self, name: str, columns: Sequence[Column], meter: MemoryMeter) -> Callable[[Any], Cell]:
         ruled = any(name in rule for rule in (*self.excludes, *self.includes))
 
         def make(value: Any) -> Cell:
             key = canonical_json(value) if ruled and value is not UNSET else None
             cell = (value, key, *[column(value) for column in columns])
-            scale.weight += sum(map(weigh, cell))
+            meter.bytes += sum(map(weigh, cell))
             return cell
 
         return make
@@ -189,24 +190,24 @@ def _without(
 
 
 def _multiply(
-    axes: Sequence[Axis], makers: Sequence[Callable[[Any], Cell]], scale: Scale
+    axes: Sequence[Axis], makers: Sequence[Callable[[Any], Cell]], meter: MemoryMeter
 ) -> Iterator[Combination]:
     """The product, never holding more than the inner axes' combinations, and those only when they are few."""
     make = makers[0]
     if len(axes) == 1:
         return ((make(value),) for value in axes[0].values())
     inner: list[Combination] | None = None
-    if prod(axis.count for axis in axes[1:]) <= HELD_AT_ONCE:
-        inner = _hold(_multiply(axes[1:], makers[1:], scale), scale)
-    return _pair(axes[0], make, lambda: _multiply(axes[1:], makers[1:], scale) if inner is None else inner)
+    if prod(axis.count for axis in axes[1:]) <= meter.budget.held_combinations:
+        inner = _hold(_multiply(axes[1:], makers[1:], meter), meter)
+    return _pair(axes[0], make, lambda: _multiply(axes[1:], makers[1:], meter) if inner is None else inner)
 
 
-def _hold(found: Iterator[Combination], scale: Scale) -> list[Combination] | None:
+def _hold(found: Iterator[Combination], meter: MemoryMeter) -> list[Combination] | None:
     """All of them, unless they are heavy: then it is better to make them again and again."""
     held: list[Combination] = []
-    most = scale.weight + MOST_HELD
+    most = meter.bytes + meter.budget.held_bytes
     for combination in found:
-        if scale.weight > most:
+        if meter.bytes > most:
             return None
         held.append(combination)
     return held
@@ -221,11 +222,11 @@ def _pair(
             yield head + tail
 
 
-def read_part(combinations: Iterator[Combination], size: int, scale: Scale) -> list[Combination]:
+def read_part(combinations: Iterator[Combination], size: int, meter: MemoryMeter) -> list[Combination]:
     """The next combinations: `size` of them, or fewer when they are heavy."""
     part: list[Combination] = []
-    most = scale.weight + HEAVY
-    while len(part) < size and scale.weight <= most:
+    most = meter.bytes + meter.budget.evaluated_bytes
+    while len(part) < size and meter.bytes <= most:
         more = [*islice(combinations, min(_STEP, size - len(part)))]
         if not more:
             break

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..core.columns import HEAVY, weigh
+from ..core.columns import weigh
 from ..core.diagnostic import Diagnostic, Fragment, Path, Target, make_diagnostic
+from ..core.memory_budget import BUDGET
 from .evaluation import Getter, bind_template
 from .syntax import MARK, ExpressionError, Template, parse_template
 
@@ -153,7 +154,10 @@ class _Concatenated:
 
     def of_all(self, combinations: Sequence[Any]) -> list[str]:
         columns = [evaluate_all(getter, combinations) for getter in self._getters]
-        if sum(sum(map(len, column)) for column in columns) > HEAVY and len(combinations) > 1:
+        if (
+            sum(sum(map(len, column)) for column in columns) > BUDGET.evaluated_bytes
+            and len(combinations) > 1
+        ):
             raise TooHeavy
         return [*map("".join, zip(*columns, strict=True))]
 
@@ -161,16 +165,16 @@ class _Concatenated:
 def evaluate_all(getter: Getter, combinations: Sequence[Any]) -> list[Any]:
     """The values of many combinations; in one go, where the getter has a way to.
 
-    Raises: TooHeavy when that makes more than HEAVY bytes, of more than one combination.
+    Raises: TooHeavy when more than one combination makes more bytes than the memory budget allows.
     """
     of_all: Callable[[Sequence[Any]], list[Any]] | None = getattr(getter, "of_all", None)
     if of_all is not None:
         return of_all(combinations)
-    out, weight = [], 0
+    out, weight, most = [], 0, BUDGET.evaluated_bytes
     for value in map(getter, combinations):
         out.append(value)
         weight += weigh(value)
-        if weight > HEAVY and len(combinations) > 1:
+        if weight > most and len(combinations) > 1:
             raise TooHeavy
     return out
 

@@ -64,7 +64,7 @@ class LockEntry(NamedTuple):
 
     id: str
     workflow: str
-    digest: str  # of the spec, see `digest_spec`
+    digest: str  # see `compute_digests`
     enqueued_at: int  # the row's created_at
     outcome: str | None = None  # "existing": the row was there before any apply
     status: str | None = None  # final, noted by apply --wait

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, KeysView, Mapping, S
 from typing import NamedTuple
 
 from ..core.errors import InvalidLockfile
-from ..workflows.batch import digest_spec
+from ..workflows.batch import Batch
+from ..workflows.digest import compute_digests
 from ..workflows.spec import WorkflowSpec
 from .entry import (
     ENTRY_KEYS,
@@ -204,15 +205,16 @@ def check_owner(lock: Lockfile, *, manifest: str, database: str, file: str) -> N
         )
 
 
-def coverage_problems(lock: Lockfile, specs: Iterable[WorkflowSpec]) -> Iterator[str]:
+def coverage_problems(lock: Lockfile, batches: Iterable[Batch]) -> Iterator[str]:
     """Compare a lockfile with the workflows of its manifest, and yield a sentence for each that differs."""
     orphans = set(lock.ids())
-    for spec in specs:
-        orphans.discard(spec.id)
-        digest = lock.digest(spec.id)
-        if digest is None:
-            yield f"{spec.id}: is in the manifest and not in the lockfile"
-        elif digest != digest_spec(spec):
-            yield f"{spec.id}: the manifest has changed since the lockfile was written"
+    for batch in batches:
+        orphans.difference_update(batch.ids)
+        for workflow_id, digest in zip(batch.ids, compute_digests(batch), strict=True):
+            recorded = lock.digest(workflow_id)
+            if recorded is None:
+                yield f"{workflow_id}: is in the manifest and not in the lockfile"
+            elif recorded != digest:
+                yield f"{workflow_id}: the manifest has changed since the lockfile was written"
     for orphan in sorted(orphans):
         yield f"{orphan}: is in the lockfile and not in the manifest"

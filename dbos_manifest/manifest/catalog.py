@@ -30,6 +30,7 @@ class Catalog:
     def __init__(self, entries: Mapping[str, Mapping[str, Any]], tree: Tree) -> None:
         self.problems: list[Diagnostic] = []
         self._entries = entries
+        self._options = {name: _options_of(entry) for name, entry in entries.items()}
         self._tree = tree
         self._files = 0
         self._failure: TreeError | None = None  # of the retriever, which the library wraps as text
@@ -40,17 +41,12 @@ class Catalog:
                     self._add(name, part, entry[part])
 
     def options(self, workflow: str | None) -> dict[str, Any]:
-        """What the catalog says of a workflow beside its contracts: defaults of options."""
-        entry = self._entries.get(workflow or "", {})
-        return {
-            key: value
-            for key, value in entry.items()
-            if key not in (*CONTRACTS, "description") and not key.startswith("x-")
-        }
+        """Return the options that the catalog sets for a workflow; none for a name it does not have."""
+        return self._options.get(workflow or "", {})
 
     @property
     def has_options(self) -> bool:
-        return any(self.options(name) for name in self._entries)
+        return any(self._options.values())
 
     def _add(self, name: str, part: str, schema: Any) -> None:
         path: Path = ("catalog", name, part)
@@ -125,6 +121,14 @@ class Catalog:
                 yield make_diagnostic(
                     "unknown-workflow", message, ("workflows", spec.entry, "workflow"), help=help
                 )
+
+
+def _options_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in entry.items()
+        if key not in (*CONTRACTS, "description") and not key.startswith("x-")
+    }
 
 
 class _BadReference(Exception):

@@ -1,15 +1,16 @@
-"""Workflows of a manifest beside their rows in the database and their lock entries: what is to be said."""
+"""Compare the workflows of a manifest with their rows in the database and their lock entries."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from ..core.canonical_json import canonical_json
 from ..core.columns import Repeated, distinct
 from ..workflows.batch import Batch
-from ..workflows.spec import WorkflowSpec, encode_inputs
+from ..workflows.inputs import encode_inputs
+from ..workflows.spec import WorkflowSpec
 from .absence import Absence
 from .rows import INTERNAL_QUEUE, QUEUED_STATUSES, SnapshotRow
 from .states import ABSENT, Change, Changes, Difference, State, group_changes, make_change, one_change
@@ -22,63 +23,74 @@ _COMPARED = (  # besides the arguments
     "application_version", "deadline_ms", "delay_ms", "not_before_ms", "schedule",
 )  # fmt: skip
 Holders = Mapping[tuple[str, str], str]
-"""The workflow that has a deduplication id, by queue and that id."""
+"""The ID of the workflow that holds a deduplication ID, by queue and deduplication ID."""
 
 
-def compare_batch(
+def compare_workflows(
     batch: Batch, rows: Mapping[str, SnapshotRow], absent: Mapping[str, Absence], holders: Holders
 ) -> Changes:
-    """`compare_spec` for each workflow; `absent` are those that have a lock entry and no row.
+    """Compare the workflows of a batch with their rows, or with what is known of those without a row.
 
-    Those with the same options beside the same shared record are compared once.
+    `rows` and `absent` are by workflow ID; `absent` has the workflows with a lock entry and no row.
+    Workflows with the same options and the same shared row are compared once, and without their arguments:
+    the lockfile has the digests of these workflows.
+    Source: SPEC §3; DBOS.md §4 and §8 for what DBOS itself changes in a row.
     """
-    ids = batch.ids
     if not rows and not holders and not absent:
-        return one_change(compare_spec(batch[0], None), batch)
-    found = [*map(rows.get, ids)]
-    options = batch.varying(_COMPARED)
-    first = found[0]
+        return one_change(_compare_without_row(batch[0], absent, holders), batch)
+    ids, found = batch.ids, [*map(rows.get, batch.ids)]
+    options, first = batch.varying(_COMPARED), found[0]
     if first is not None and first.shared and not options and len({*map(id, found)}) == 1:
-        return one_change(compare_spec(batch[0], first), batch)
-    shareable = isinstance(batch.columns["authenticated_roles"], Repeated)  # a list is no key
-    known: dict[Any, Change] = {}  # by what was compared
+        return one_change(_compare_row(batch[0], "", first), batch)
+    own = _compare_own_rows(batch, found)
+    shareable = isinstance(batch.columns["authenticated_roles"], Repeated)  # a list cannot be part of a key
+    known: dict[object, Change] = {}  # by what was compared
     changes = []
-    specs: Batch | list[WorkflowSpec] = batch
-    if any(row is not None and not row.shared for row in distinct(found)):
-        specs = [*batch]  # each will be looked at
     for place, row in enumerate(found):
-        key: Any = place
-        if row is None:
-            if not holders:
-                key = absent.get(ids[place])
-        elif row.shared and shareable:
+        if place in own:
+            changes.append(own[place])
+            continue
+        key: object = place
+        if row is not None and shareable:
             key = (id(row), *[column[place] for column in options])
+        elif row is None and not holders:
+            key = absent.get(ids[place])
         change = known.get(key)
         if change is None:
-            spec = specs[place]
-            holder = holders.get((spec.queue, spec.deduplication_id or "")) if row is None else None
-            change = compare_spec(spec, row, absent.get(spec.id), holder)
+            spec = batch[place]
+            change = _compare_row(spec, "", row) if row else _compare_without_row(spec, absent, holders)
             known[key] = change
         changes.append(change)
     return group_changes(batch, changes)
 
 
-def compare_spec(
-    spec: WorkflowSpec, row: SnapshotRow | None, absence: Absence | None = None, holder: str | None = None
-) -> Change:
-    """Compare one workflow of the manifest with its row, or with what is known where it has none.
+def _compare_own_rows(batch: Batch, found: Sequence[SnapshotRow | None]) -> dict[int, Change]:
+    """Compare the workflows whose rows are not shared, by position; arguments are encoded for these only."""
+    own_rows = {id(row) for row in distinct(found) if row is not None and not row.shared}
+    places = [place for place, row in enumerate(found) if id(row) in own_rows] if own_rows else []
+    if not places:
+        return {}
+    part = batch.take(places)
+    return {
+        place: _compare_row(spec, inputs, row)
+        for place, spec, inputs in zip(places, part, encode_inputs(part), strict=True)
+        if (row := found[place]) is not None
+    }
 
-    The arguments of a shared row are not compared: the lockfile vouches for them.
+
+def _compare_row(spec: WorkflowSpec, inputs: str, row: SnapshotRow) -> Change:
+    """Compare a workflow with its row; `inputs` are its encoded arguments, unused for a shared row.
+
     Nothing is unpickled: a row that is not portable, or that a DBOS schedule made, is compared by identity.
-    Source: SPEC §3; DBOS.md §4 and §8 for what DBOS itself does to a row.
     """
-    if row is None:
-        return _compare_without_row(spec, absence, holder)
     if others := tuple(_identity_differences(spec, row)):
         return make_change(State.CONFLICT, spec, row.status, differences=others)
     if row.serialization != PORTABLE or (row.schedule_name or None) not in (None, spec.schedule):
         return make_change(State.UNCHANGED, spec, row.status, comparable=False)
-    differences, reason = ([], None) if row.shared else _input_differences(spec, row.inputs)
+    differences: list[Difference] = []
+    reason = None
+    if not row.shared and row.inputs != inputs:  # most rows have equal text, which is the same value
+        differences, reason = _input_differences(spec, row.inputs)
     differences += _result_differences(spec, row)
     if row.status == "DELAYED":
         differences += _delay_differences(spec, row)
@@ -95,7 +107,9 @@ def compare_spec(
     )
 
 
-def _compare_without_row(spec: WorkflowSpec, absence: Absence | None, holder: str | None) -> Change:
+def _compare_without_row(spec: WorkflowSpec, absent: Mapping[str, Absence], holders: Holders) -> Change:
+    absence = absent.get(spec.id)
+    holder = holders.get((spec.queue, spec.deduplication_id or ""))
     held = holder is not None and spec.duplication_policy == "return-existing"
     if absence is not None:
         return make_change(absence.state, spec, absence.status, held_by=holder, held=held)
@@ -115,9 +129,7 @@ def _identity_differences(spec: WorkflowSpec, row: SnapshotRow) -> Iterator[Diff
 
 
 def _input_differences(spec: WorkflowSpec, inputs: str | None) -> tuple[list[Difference], str | None]:
-    """Arguments by value. Text that is no portable envelope is drift: DBOS could not run it either."""
-    if inputs == encode_inputs(spec):
-        return [], None  # the same text is the same value: spares most rows the slow comparison
+    """Compare arguments by value. Text that is no portable envelope is drift: DBOS cannot run it either."""
     try:
         envelope = json.loads(inputs, parse_constant=_refuse_constant) if inputs else None
         if envelope is not None and not isinstance(envelope, dict):
@@ -133,7 +145,7 @@ def _input_differences(spec: WorkflowSpec, inputs: str | None) -> tuple[list[Dif
 
 
 def compare_values(field: str, wanted: Any, stored: Any) -> Iterator[Difference]:
-    """The places below `field` where two JSON values differ: `kwargs.region`, `args[0].days`."""
+    """Yield the places below `field` where two JSON values differ: `kwargs.region`, `args[0].days`."""
     if isinstance(wanted, dict) and isinstance(stored, dict):
         for key in [*wanted, *(key for key in stored if key not in wanted)]:
             name = f"{field}.{key}" if key.isidentifier() else f"{field}[{canonical_json(key)}]"
@@ -173,7 +185,7 @@ def _result_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference
 
 
 def _read_roles(text: str | None) -> Any:
-    """Stored roles as JSON; text that is not JSON stays text, which no list equals."""
+    """Parse stored roles; text that is not JSON is returned as text, which no list equals."""
     if not text:
         return None
     try:
@@ -184,7 +196,7 @@ def _read_roles(text: str | None) -> Any:
 
 
 def _never_started(row: SnapshotRow) -> bool:
-    """Whether no worker has had it, so that its place in the queue is still what the enqueuer wrote.
+    """Return whether no worker has claimed a row, so that its options still are what the enqueuer wrote.
 
     A claim sets version, executor and start time; recovery and resume keep the executor; resume and
     rewind without a queue move the row to DBOS's internal one. A resume onto a named queue leaves only

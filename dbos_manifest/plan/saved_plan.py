@@ -16,7 +16,7 @@ from ..expansion.matrix import Matrix
 from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.fingerprint import find_contradiction
 from ..workflows.batch import Batch, make_batches
-from ..workflows.spec import DEFAULT_SPEC, WorkflowSpec
+from ..workflows.spec import DEFAULT_SPEC, WorkflowSpec, make_workflow
 from .states import Changes, Overrides, State
 
 VERSION, REVISION = 1, 0
@@ -186,7 +186,7 @@ class SavedPlan:
             if raw.startswith(b'{"type":"workflow"'):
                 fields = json.loads(raw)
                 if fields["manifest"] == manifest:
-                    yield WorkflowSpec(**{"args": [], "kwargs": {}, **fields["spec"]})
+                    yield make_workflow(fields["spec"])
 
     def check_database(self, fingerprint: str) -> None:
         """Raises: Refused for another database than the plan was made for."""

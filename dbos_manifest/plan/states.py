@@ -162,7 +162,7 @@ def group_changes(batch: Batch, shared: Sequence[Change]) -> Changes:
         places.setdefault(kind, []).append(place)
     groups = []
     for same in places.values():
-        first, part = shared[same[0]], batch.at(same)
+        first, part = shared[same[0]], batch.take(same)
         differences = first.differences
         uniform = not differences or all(shared[place].differences == differences for place in same)
         groups.append(ChangeGroup(first.of(part[0]), part, uniform))

@@ -8,7 +8,8 @@ from typing import Any
 from ..actions.explain import Explained, Origin
 from ..core.diagnostic import Span, format_path
 from ..core.units import format_duration, format_timestamp
-from ..workflows.batch import digest_spec
+from ..workflows.batch import Batch
+from ..workflows.digest import compute_digests
 from ..workflows.options import TIME_OPTIONS
 from .statuses import error_message
 from .text import Paint, plain, printable, show_value, to_json
@@ -40,7 +41,7 @@ def explained_lines(explained: Explained, paint: Paint = plain) -> Iterator[str]
         made = origin.layer == "made"
         where = "made from the workflow" if made else f"{origin.layer}, {_place(origin.span)}"
         yield f"  option  {origin.option} = {show_value(_value(origin))}  ({printable(where)})"
-    yield f"  digest  {digest_spec(spec)}"
+    yield f"  digest  {_digest(explained)}"
     yield f"  lock    {printable(_lock(explained))}"
     if (row := explained.row) is not None:
         text = f"{row.status}, enqueued {format_timestamp(row.created_at_ms)}"
@@ -52,11 +53,15 @@ def explained_lines(explained: Explained, paint: Paint = plain) -> Iterator[str]
         yield f"  row     {'none' if explained.asked else 'not known: no database was given'}"
 
 
+def _digest(explained: Explained) -> str:
+    return compute_digests(Batch.of([explained.spec]))[0]
+
+
 def _lock(explained: Explained) -> str:
     entry = explained.lock_entry
     if entry is None:
         return f"no line in {explained.lock_path}" if explained.lock_path else "no lockfile"
-    same = "the same digest" if entry.digest == digest_spec(explained.spec) else f"digest {entry.digest}"
+    same = "the same digest" if entry.digest == _digest(explained) else f"digest {entry.digest}"
     parts = [f"enqueued {format_timestamp(entry.enqueued_at)}", same, entry.outcome, entry.status]
     return f"{explained.lock_path}: {', '.join(part for part in parts if part)}"
 
@@ -81,7 +86,7 @@ def explained_json(explained: Explained) -> str:
             }
             for origin in explained.origins
         },
-        "digest": digest_spec(spec),
+        "digest": _digest(explained),
         "lock": entry and {"enqueued_at": format_timestamp(entry.enqueued_at), "digest": entry.digest,
                            "outcome": entry.outcome, "status": entry.status},
         "row": row and {"status": row.status, "created_at": format_timestamp(row.created_at_ms)},

@@ -142,7 +142,7 @@ def _by_entry(source: WorkflowSource, group: ChangeGroup) -> Iterable[ChangeGrou
     places: dict[object, list[int]] = {}
     for place, key in enumerate(zip(entries, workflows, strict=True)):
         places.setdefault(key, []).append(place)
-    parts = map(batch.at, places.values())
+    parts = map(batch.take, places.values())
     return [ChangeGroup(group.first.of(part[0]), part, group.uniform) for part in parts]
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..core.columns import Repeated, convert, pick
-from ..workflows.batch import Batch, encode_batch_inputs
+from ..core.columns import Repeated, convert, filter_column
+from ..workflows.batch import Batch
+from ..workflows.inputs import encode_inputs
 from .layout import Layout
 
 COLUMNS_OF_ALL = ("updated_at", "recovery_attempts", "serialization")
@@ -29,12 +30,12 @@ class NewRows:
     columns: Mapping[str, Sequence[Any]]
     count: int
 
-    def pick(self, mask: bytes | bytearray) -> NewRows:
+    def filter(self, mask: bytes | bytearray) -> NewRows:
         """Return the rows at the places where the mask is not 0."""
-        columns = {name: pick(column, mask) for name, column in self.columns.items()}
+        columns = {name: filter_column(column, mask) for name, column in self.columns.items()}
         return NewRows(columns, len(columns["workflow_uuid"]))
 
-    def cut(self, start: int, stop: int) -> NewRows:
+    def slice(self, start: int, stop: int) -> NewRows:
         """Return the rows from `start` to before `stop`."""
         part = slice(start, stop)
         return NewRows({name: column[part] for name, column in self.columns.items()}, stop - start)
@@ -107,7 +108,7 @@ def make_rows(
         "attributes": attributes,
         "schedule_name": fields["schedule"],
         "creator_xid": Repeated(creator_xid, count),
-        "inputs": encode_batch_inputs(batch),
+        "inputs": encode_inputs(batch),
     }
     return NewRows(columns, count)
 

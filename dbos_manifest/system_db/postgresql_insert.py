@@ -9,7 +9,7 @@ from typing import cast
 import psycopg
 from sqlalchemy import Connection
 
-from ..core.columns import Repeated, glue
+from ..core.columns import Repeated, join_texts
 from .database import Database
 from .new_rows import COLUMNS_OF_ALL, INPUT_COLUMNS, INPUT_SOURCES, NewRows, PreparedRows
 from .read import read_ids
@@ -79,7 +79,7 @@ def _insert_rows(connection: Connection, database: Database, prepared: PreparedR
     ids = set(inserted).intersection(prepared.ids)  # a trigger may have changed IDs
     written = len(ids)
     if database.layout.has_workflow_input and ids:
-        picked_rows = rows.pick(bytes(key in ids for key in prepared.ids))
+        picked_rows = rows.filter(bytes(key in ids for key in prepared.ids))
         written += _insert_inputs(connection, database, picked_rows)
     return ids, written
 
@@ -119,7 +119,7 @@ def copy_text(columns: Sequence[Sequence[Cell]], count: int) -> bytes:
     """
     tab = Repeated("\t", count)
     pieces = [piece for column in columns for piece in (tab, _encode_column(column))]
-    return ("\n".join(glue(pieces[1:], count, "")) + "\n").encode()
+    return ("\n".join(join_texts(pieces[1:], count, "")) + "\n").encode()
 
 
 def _copy_rows(connection: Connection, table: str, columns: Sequence[str], text: bytes) -> int:

@@ -25,7 +25,7 @@ def insert_missing(
     present = read_ids(connection, database, "workflow_status", ids)
     if len(present) == len(ids):
         return set(), 0
-    rows = prepared.rows.pick(bytes(key not in present for key in ids)) if present else prepared.rows
+    rows = prepared.rows.filter(bytes(key not in present for key in ids)) if present else prepared.rows
     marks = ", ".join("?" * len(prepared.names))
     written = _insert_values(
         connection,

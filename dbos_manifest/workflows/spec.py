@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..core.canonical_json import canonical_json, encode_json, encode_like_python, may_have_floats
+from ..core.canonical_json import canonical_json
 
 
 class WorkflowSpec(NamedTuple):
@@ -40,26 +41,12 @@ class WorkflowSpec(NamedTuple):
 
 
 DEFAULT_SPEC = WorkflowSpec(id="", workflow="", queue="", args=[], kwargs={})
-"""Every option as it is when nothing sets it."""
-
-INPUTS = ('{"namedArgs":', ',"positionalArgs":', "}")
-"""What is written around and between the arguments of a workflow.
-
-Source: dbos 3.4.0 `_serialization.py`, DBOSPortableJSONSerializer.
-"""
+"""The value of each field that is not set."""
 
 
-def encode_argument(value: Any) -> str:
-    """`args` or `kwargs` as the client writes them."""
-    text = encode_json(value)
-    # floats are spelled in more than one way, and the client's is Python's
-    return (encode_like_python(value) if may_have_floats(text) else text).decode()
-
-
-def encode_inputs(spec: WorkflowSpec) -> str:
-    """The arguments as DBOS stores them: portable JSON."""
-    first, between, last = INPUTS
-    return f"{first}{encode_argument(spec.kwargs)}{between}{encode_argument(spec.args)}{last}"
+def make_workflow(fields: Mapping[str, Any]) -> WorkflowSpec:
+    """Make a workflow of the fields that are set, with lists and maps of its own."""
+    return WorkflowSpec(**{"id": "", "workflow": "", "queue": "", "args": [], "kwargs": {}, **fields})
 
 
 def default_id(manifest: str, spec: WorkflowSpec) -> str:

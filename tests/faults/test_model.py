@@ -23,7 +23,8 @@ from dbos_manifest.files.lockfile_slot import LockfileSlot
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.insert import insert_rows, prepare_rows
 from dbos_manifest.system_db.retry import Retry
-from dbos_manifest.workflows.batch import digest_spec
+from dbos_manifest.workflows.batch import Batch
+from dbos_manifest.workflows.digest import compute_digests
 from dbos_manifest.workflows.spec import WorkflowSpec
 
 IDS = [f"w{n}" for n in range(5)]
@@ -173,7 +174,7 @@ class Model(RuleBasedStateMachine):
         entries = [json.loads(line) for line in lines]
         assert [entry["id"] for entry in entries] == sorted(self.lock)
         assert {entry["id"]: entry["digest"] for entry in entries} == {
-            key: digest_spec(spec_of(key, value)) for key, value in self.lock.items()
+            key: compute_digests(Batch.of([spec_of(key, value)]))[0] for key, value in self.lock.items()
         }
 
 

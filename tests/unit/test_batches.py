@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 from dbos_manifest.actions.validate import validate_files
 from dbos_manifest.workflows.batch import (
     Batch,
-    digest_batch,
-    digest_spec,
-    encode_batch_inputs,
     make_batches,
     resize_batches,
-    split_heavy,
+    split_by_bytes,
 )
-from dbos_manifest.workflows.spec import WorkflowSpec, encode_argument, encode_inputs
+from dbos_manifest.workflows.digest import compute_digests
+from dbos_manifest.workflows.inputs import encode_argument, encode_inputs
+from dbos_manifest.workflows.spec import WorkflowSpec
 
 ARGUMENTS: list[Any] = [[], [1], [True], [1.0], ["2026-01-01"], [{"b": 1, "a": "é"}], ["1.5", None]]
 specs = st.builds(
@@ -57,7 +56,7 @@ def test_heavy_blocks_are_split(found: list[WorkflowSpec], most: int) -> None:
     def weight(spec: WorkflowSpec) -> int:
         return sum(len(encode_argument(value).encode()) for value in (spec.args, spec.kwargs))
 
-    batches = [*split_heavy([Batch.of(found)], most)]
+    batches = [*split_by_bytes([Batch.of(found)], most)]
     assert repr([spec for batch in batches for spec in batch]) == repr(found)
     for batch, following in zip(batches, [*batches[1:], None], strict=True):
         total = sum(map(weight, batch))
@@ -68,8 +67,8 @@ def test_heavy_blocks_are_split(found: list[WorkflowSpec], most: int) -> None:
 @given(lists)
 def test_the_texts_of_a_block_are_those_of_its_specs(found: list[WorkflowSpec]) -> None:
     batch = Batch.of(found)
-    assert digest_batch(batch) == [*map(digest_spec, found)]
-    assert encode_batch_inputs(batch) == [*map(encode_inputs, found)]
+    assert compute_digests(batch) == [text for spec in found for text in compute_digests(Batch.of([spec]))]
+    assert encode_inputs(batch) == [text for spec in found for text in encode_inputs(Batch.of([spec]))]
 
 
 @pytest.mark.parametrize("size", [1, 7, 50, 1000, 5000])

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbos_manifest.core.columns import Repeated, convert, distinct, glue, is_all_none, join, make_column, pick
+from dbos_manifest.core.columns import (
+    Repeated,
+    concatenate,
+    convert,
+    distinct,
+    filter_column,
+    is_all_none,
+    join_texts,
+    make_column,
+)
 
 ONE = [1]
 values = st.none() | st.booleans() | st.integers(0, 1) | st.sampled_from(["", "x"]) | st.just(ONE)
@@ -30,21 +39,23 @@ def test_a_column_has_the_values_it_is_made_of(found: list[Any]) -> None:
 @pytest.mark.parametrize("look_alikes", [[1, True], [0, False], [[1], [True]], [0, 0.0], ["", None]])
 def test_look_alikes_are_not_one_value(look_alikes: list[Any]) -> None:
     assert not isinstance(make_column(look_alikes), Repeated)
-    assert not isinstance(join([Repeated(value, 2) for value in look_alikes]), Repeated)
+    assert not isinstance(concatenate([Repeated(value, 2) for value in look_alikes]), Repeated)
 
 
 def test_equal_texts_and_one_object_are_one_value() -> None:
     for same in (["x", "".join(["x"])], [5, 5], [None, None], [ONE, ONE], [True, True]):
         assert isinstance(make_column(same), Repeated)
-        assert isinstance(join([make_column(same), make_column(same)]), Repeated)
+        assert isinstance(concatenate([make_column(same), make_column(same)]), Repeated)
 
 
 @given(columns, st.data())
 def test_parts(column: Any, data: st.DataObject) -> None:
     mask = bytes(data.draw(st.lists(st.integers(0, 1), min_size=len(column), max_size=len(column))))
-    assert show(pick(column, mask)) == repr([v for v, wanted in zip(column, mask, strict=True) if wanted])
+    assert show(filter_column(column, mask)) == repr(
+        [v for v, wanted in zip(column, mask, strict=True) if wanted]
+    )
     middle = data.draw(st.integers(0, len(column)))
-    assert show(join([column[:middle], column[middle:]])) == show(column)
+    assert show(concatenate([column[:middle], column[middle:]])) == show(column)
     assert show(column[-2:]) == repr([*column][-2:])
 
 
@@ -72,4 +83,4 @@ def test_converted_once_an_object(column: Any) -> None:
 )
 def test_glued_record_by_record(found: list[Any]) -> None:
     expected = ["".join(column[place] for column in found) for place in range(3)]
-    assert [*glue(found, 3, "")] == expected
+    assert [*join_texts(found, 3, "")] == expected

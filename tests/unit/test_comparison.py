@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbos_manifest.plan.absence import Absence, OldestRows, is_explained
-from dbos_manifest.plan.comparison import compare_batch, compare_spec
+from dbos_manifest.plan.comparison import compare_workflows
 from dbos_manifest.plan.rows import INTERNAL_QUEUE, SnapshotRow
 from dbos_manifest.plan.states import Decision, Overrides, PlanSummary, State, decide
 from dbos_manifest.workflows.batch import Batch
@@ -51,7 +51,9 @@ MISSING = Absence(State.MISSING, None)
 def compare(
     spec: WorkflowSpec, row: SnapshotRow | None, absence: Absence | None = None, holder: str | None = None
 ) -> Any:
-    return compare_spec(spec, row, absence, holder)
+    key = (spec.queue, spec.deduplication_id or "")
+    rows, absent = {spec.id: row} if row else {}, {spec.id: absence} if absence else {}
+    return compare_workflows(Batch.of([spec]), rows, absent, {key: holder} if holder else {}).shared[0]
 
 
 def test_the_states() -> None:
@@ -154,7 +156,7 @@ def test_one_note_for_each_option() -> None:
     statuses = ["SUCCESS"] * 7 + ["PENDING"] * 3
     rows = {s.id: row_of(BARE, id=s.id, status=status) for s, status in zip(specs, statuses, strict=True)}
     summary = PlanSummary()
-    for alike in compare_batch(Batch.of(specs), rows, {}, {}).groups:
+    for alike in compare_workflows(Batch.of(specs), rows, {}, {}).groups:
         summary.add(alike)
     assert summary.notes() == [
         "10 started workflows (7 finished) ran with another `timeout`",
@@ -162,7 +164,7 @@ def test_one_note_for_each_option() -> None:
     ]
     finished = PlanSummary()
     rows = {key: row._replace(status="SUCCESS") for key, row in rows.items()}
-    for alike in compare_batch(Batch.of(specs[:8]), rows, {}, {}).groups:
+    for alike in compare_workflows(Batch.of(specs[:8]), rows, {}, {}).groups:
         finished.add(alike)
     assert finished.notes() == ["8 finished workflows ran with another `timeout`"]
 
@@ -294,10 +296,10 @@ def test_many_together_are_compared_as_each_alone(found: list[Any], alike: bool)
             holders["q", key] = "other"
     absent = {str(place): absence for place, (row, absence, *_) in enumerate(found) if absence and not row}
     block = Batch.of(specs)
-    together = compare_batch(block, rows, absent, holders)
+    together = compare_workflows(block, rows, absent, holders)
     each = [*together.each()]
     assert each == [
-        compare_spec(
+        compare(
             spec,
             rows.get(spec.id),
             absent.get(spec.id),

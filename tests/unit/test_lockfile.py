@@ -16,7 +16,8 @@ from dbos_manifest.core.errors import InvalidLockfile
 from dbos_manifest.lockfile.entry import ENTRY_KEYS, LockEntry, LockHeader, spell_entry
 from dbos_manifest.lockfile.lockfile import Lockfile, check_owner, coverage_problems, new_lockfile
 from dbos_manifest.lockfile.reader import parse_lockfile, salvage_lockfile
-from dbos_manifest.workflows.batch import digest_spec
+from dbos_manifest.workflows.batch import Batch
+from dbos_manifest.workflows.digest import compute_digests
 from dbos_manifest.workflows.spec import WorkflowSpec
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "lockfile.v1.schema.json").read_text())
@@ -141,12 +142,12 @@ def test_owner() -> None:
 
 def test_what_a_lockfile_does_not_cover() -> None:
     spec = WorkflowSpec("a", "f", "q", [], {})
-    lock = lock_of(LockEntry("a", "f", digest_spec(spec), 1))
-    assert [*coverage_problems(lock, [spec])] == []
-    assert [*coverage_problems(lock, [spec, spec._replace(id="b")])] == [
+    lock = lock_of(LockEntry("a", "f", compute_digests(Batch.of([spec]))[0], 1))
+    assert [*coverage_problems(lock, [Batch.of([spec])])] == []
+    assert [*coverage_problems(lock, [Batch.of([spec, spec._replace(id="b")])])] == [
         "b: is in the manifest and not in the lockfile"
     ]
-    assert [*coverage_problems(lock, [spec._replace(priority=3)])] == [
+    assert [*coverage_problems(lock, [Batch.of([spec._replace(priority=3)])])] == [
         "a: the manifest has changed since the lockfile was written"
     ]
     assert [*coverage_problems(lock, [])] == ["a: is in the lockfile and not in the manifest"]

@@ -17,10 +17,10 @@ from croniter import croniter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbos_manifest.expansion import matrix as matrix_module
+from dbos_manifest.core.memory_budget import MemoryBudget
 from dbos_manifest.expansion.axes import make_axis
 from dbos_manifest.expansion.axis import Axis, AxisError
-from dbos_manifest.expansion.matrix import Matrix
+from dbos_manifest.expansion.matrix import Matrix, MemoryMeter
 from dbos_manifest.expressions.filters import UNSET
 from dbos_manifest.files.folder_tree import FolderTree
 from dbos_manifest.reading.sandbox import TreeError
@@ -65,10 +65,10 @@ def make(axes: dict[str, list[Any]], excludes: list[Any], includes: list[Any]) -
     return Matrix(made, tuple(excludes), tuple(includes))
 
 
-def combinations(matrix: Matrix) -> list[dict[str, Any]]:
+def combinations(matrix: Matrix, meter: MemoryMeter | None = None) -> list[dict[str, Any]]:
     return [
         {name: cell[0] for name, cell in zip(matrix.names, found, strict=True) if cell[0] is not UNSET}
-        for found in matrix.combinations({})
+        for found in matrix.combinations({}, meter)
     ]
 
 
@@ -93,12 +93,8 @@ def test_first_axis_slowest() -> None:
 @given(AXES)
 def test_long_inner_axes_are_read_again(axes: dict[str, list[Any]]) -> None:
     whole = combinations(make(axes, [], []))
-    before = matrix_module.HELD_AT_ONCE
-    matrix_module.HELD_AT_ONCE = 0
-    try:
-        assert repr(combinations(make(axes, [], []))) == repr(whole)
-    finally:
-        matrix_module.HELD_AT_ONCE = before
+    nothing_held = MemoryMeter(MemoryBudget(held_bytes=0))
+    assert repr(combinations(make(axes, [], []), nothing_held)) == repr(whole)
 
 
 def axis(source: Any, tree: Any = None, limit: int = 1000) -> Axis:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dbos_manifest.workflows.batch import Batch, digest_batch, digest_spec
+from dbos_manifest.workflows.batch import Batch
+from dbos_manifest.workflows.digest import compute_digests
 from dbos_manifest.workflows.spec import WorkflowSpec, default_id
 
 SMALL = WorkflowSpec(id="x", workflow="ingest_orders", queue="etl", args=[], kwargs={})
@@ -41,9 +42,13 @@ NOT_DIGESTED = {"id", "duplication_policy", "attributes", "schedule", "runtime",
 CHANGED: dict[type, Any] = {str: "other", int: 7, list: ["other"], dict: {"other": 1}}
 
 
+def digest(spec: WorkflowSpec) -> str:
+    return compute_digests(Batch.of([spec]))[0]
+
+
 def test_digests_that_never_change() -> None:
-    assert digest_spec(SMALL) == "-gS718NbCouQQhfa_sc6gw"
-    assert digest_spec(FULL) == "m4DazCf2RPHmrb_-JqEArw"
+    assert digest(SMALL) == "-gS718NbCouQQhfa_sc6gw"
+    assert digest(FULL) == "m4DazCf2RPHmrb_-JqEArw"
 
 
 def test_default_ids_that_never_change() -> None:
@@ -52,28 +57,28 @@ def test_default_ids_that_never_change() -> None:
 
 
 def test_defaults_written_out_do_not_change_the_digest() -> None:
-    assert digest_spec(SMALL._replace(priority=0, authenticated_roles=[])) == digest_spec(SMALL)
+    assert digest(SMALL._replace(priority=0, authenticated_roles=[])) == digest(SMALL)
 
 
 @pytest.mark.parametrize("field", sorted(set(WorkflowSpec._fields) - NOT_DIGESTED))
 def test_every_compared_field_changes_the_digest(field: str) -> None:
     changed = FULL._replace(**{field: CHANGED[type(getattr(FULL, field))]})
-    assert digest_spec(changed) != digest_spec(FULL)
+    assert digest(changed) != digest(FULL)
     if field in WorkflowSpec._field_defaults:
-        assert digest_spec(FULL._replace(**{field: WorkflowSpec._field_defaults[field]})) != digest_spec(FULL)
+        assert digest(FULL._replace(**{field: WorkflowSpec._field_defaults[field]})) != digest(FULL)
 
 
 @pytest.mark.parametrize("field", sorted(NOT_DIGESTED))
 def test_the_rest_does_not(field: str) -> None:
-    assert digest_spec(FULL._replace(**{field: None})) == digest_spec(FULL)
+    assert digest(FULL._replace(**{field: None})) == digest(FULL)
 
 
 def test_1970_is_an_instant_and_not_nothing() -> None:
-    assert digest_spec(SMALL._replace(deadline_ms=0)) != digest_spec(SMALL)
+    assert digest(SMALL._replace(deadline_ms=0)) != digest(SMALL)
 
 
 def test_true_is_not_1_and_a_whole_float_is_its_integer() -> None:
-    as_int, as_float, as_bool = (digest_spec(SMALL._replace(args=[value])) for value in (1, 1.0, True))
+    as_int, as_float, as_bool = (digest(SMALL._replace(args=[value])) for value in (1, 1.0, True))
     assert as_int == as_float != as_bool
 
 
@@ -93,4 +98,4 @@ def test_the_digests_of_a_block_are_those_of_its_specs() -> None:
     specs = [SMALL, FULL, SMALL._replace(args=[], kwargs={}), SMALL._replace(deadline_ms=0)]
     for field in sorted(set(WorkflowSpec._fields) - NOT_DIGESTED):
         specs += [FULL, FULL._replace(**{field: CHANGED[type(getattr(FULL, field))]}), SMALL]
-    assert digest_batch(Batch.of(specs)) == [digest_spec(spec) for spec in specs]
+    assert compute_digests(Batch.of(specs)) == [digest(spec) for spec in specs]
