@@ -144,9 +144,6 @@ def cli_reference() -> str:
     for words, command in commands():
         out.append(f"{'##' if len(words) == 1 else '###'} {' '.join(words)}\n")
         out.append(_help(command, ["dbos-manifest", *words]))
-        if examples := EXAMPLES.get(" ".join(words)):
-            lines = "\n".join(f"dbos-manifest {' '.join(words)} {line}".rstrip() for line in examples)
-            out.append(f"Examples:\n\n```sh\n{lines}\n```\n")
     return _fill("cli", {"commands": "\n".join(out)})
 
 
@@ -166,40 +163,12 @@ def _help(command: click.Command, words: list[str]) -> str:
     context = click.Context(
         command,
         info_name=" ".join(words),
-        terminal_width=100,
-        max_content_width=100,
+        terminal_width=80,
+        max_content_width=80,
         help_option_names=["-h", "--help"],
     )
     return f"```text\n{command.get_help(context)}\n```\n"
 
-
-EXAMPLES = {  # the words after each command
-    "validate": ["jobs", "jobs -o junit=validate.xml -o sarif=validate.sarif"],
-    "plan": [
-        "jobs",
-        "jobs --target prod --select 'region=eu day>=2026-02-01'",
-        "jobs --target prod --out plan.jsonl -o markdown=plan.md --exit-code",
-    ],
-    "apply": [
-        "jobs --wait --wait-timeout 30m",
-        "orders.yaml --var end=2026-12-31",
-        "plan.jsonl",
-        "jobs --target prod --locked",
-    ],
-    "status": ["jobs", "jobs --only ERROR -o ids"],
-    "expand": ["orders.yaml --count", "orders.yaml --limit 3 -o yaml"],
-    "explain": ["jobs orders-2026-01-01-eu"],
-    "doctor": ["", "--sql"],
-    "init": ["", "shop --github"],
-    "schema": ["> jobs/manifest.v1.schema.json", "lockfile"],
-    "lock check": ["jobs --target prod"],
-    "lock format": ["jobs"],
-    "lock verify": ["jobs --target prod"],
-    "lock rebuild": ["jobs --target prod"],
-    "lock rebind": ["jobs --target prod"],
-    "lock rename": ["jobs/orders.yaml"],
-    "lock prune": ["jobs", "jobs --yes"],
-}
 
 TYPES = {
     "string": "text",

@@ -18,6 +18,11 @@ from dbos_manifest.core.diagnostic import CODES
 ROOT = Path(__file__).parent.parent
 GENERATE = runpy.run_path(str(ROOT / "docs" / "generate.py"))
 PAGES = GENERATE["PAGES"]
+COMMANDS: dict[str, click.Command] = {
+    " ".join(words): command
+    for words, command in GENERATE["commands"]()
+    if not isinstance(command, click.Group)
+}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -30,18 +35,38 @@ def test_every_diagnostic_code_has_a_section() -> None:
     assert re.findall(r"^### `(.+)`$", text, re.MULTILINE) == list(CODES)
 
 
-@pytest.mark.parametrize("words", GENERATE["EXAMPLES"])
-def test_every_example_of_a_command_can_be_parsed(words: str) -> None:
-    command = {" ".join(names): command for names, command in GENERATE["commands"]()}[words]
-    for line in GENERATE["EXAMPLES"][words]:
-        arguments = shlex.split(line.partition(" >")[0].removeprefix("> jobs/manifest.v1.schema.json"))
-        command.make_context(words, arguments, resilient_parsing=True)
+@pytest.mark.parametrize("words", COMMANDS)
+def test_help_has_two_examples_that_can_be_parsed(words: str) -> None:
+    command = COMMANDS[words]
+    examples = re.findall(rf"^  dbos-manifest {words}(.*)$", help_of(words), re.MULTILINE)
+    assert len(examples) >= 2
+    for example in examples:
+        command.make_context(words, shlex.split(example))
 
 
-def test_every_command_has_an_example() -> None:
-    commands = {" ".join(words): command for words, command in GENERATE["commands"]()}
-    alone = {words for words, command in commands.items() if not isinstance(command, click.Group)}
-    assert alone == set(GENERATE["EXAMPLES"])
+@pytest.mark.parametrize("words", COMMANDS)
+def test_help_fits_a_terminal_of_80_columns(words: str) -> None:
+    assert [line for line in help_of(words).splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_help_shows_every_option_in_a_section(words: str) -> None:
+    """Only `--help` is without one."""
+    text = help_of(words)
+    assert re.search(r"^Options:\n  -h, --help .*\n\n", text, re.MULTILINE)
+    for option in COMMANDS[words].params:
+        assert isinstance(option, click.Argument) or option.opts[-1] in text
+
+
+def help_of(words: str) -> str:
+    """Return what `--help` prints on a terminal of 80 columns."""
+    context = click.Context(
+        COMMANDS[words],
+        info_name=f"dbos-manifest {words}",
+        terminal_width=80,
+        help_option_names=["-h", "--help"],
+    )
+    return COMMANDS[words].get_help(context)
 
 
 def test_every_exit_code_has_its_row() -> None:

@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from ..actions.apply import (
     ApplyResult,
     ApplyTarget,
@@ -39,6 +37,7 @@ from .arguments import (
     SelectionArguments,
 )
 from .commits import commit_of_pipeline
+from .help import command
 from .inputs import load_manifests, settle_manifests
 from .interrupts import stop_requests
 from .option_groups import takes_groups
@@ -76,9 +75,9 @@ class _Call:
         return [*given, *self.override.given(), *(["--locked"] if self.arguments.locked else [])]
 
 
-@click.command()
-@takes_groups
+@command("jobs --target prod", "jobs --var end=2026-12-31 --wait --wait-timeout 30m", "plan.jsonl")
 @outputs_option(*APPLY_FORMATS)
+@takes_groups
 def apply(
     inputs: InputArguments,
     selection: SelectionArguments,
@@ -88,10 +87,10 @@ def apply(
     arguments: ApplyArguments,
     outputs: tuple[Output, ...],
 ) -> int:
-    """Enqueue the workflows that are missing, and write the results lockfile.
+    """Enqueue the workflows that do not exist yet, and write the lockfile.
 
-    PATH is a manifest, a folder, - for standard input, or one saved plan (plan --out). First compares
-    everything and may refuse; then nothing is enqueued. Never updates or deletes a workflow, never asks.
+    Compares everything first; if it refuses, it enqueues nothing. Never updates or deletes a workflow and
+    never prompts. PATH may also be one saved plan (plan --out).
     """
     if arguments.wait and arguments.locked:
         raise UsageError("--locked only checks, and --wait writes the lockfile", "give one of them")

@@ -19,15 +19,21 @@ from .options import NameChoice, duration
 class InputArguments(OptionGroup, section="Input"):
     """The manifests and their variables."""
 
-    paths: tuple[str, ...] = declared_argument(metavar="PATH...", nargs=-1, required=True)
+    paths: tuple[str, ...] = declared_argument(
+        metavar="PATH...",
+        nargs=-1,
+        required=True,
+        help="A manifest, a folder with manifests, or - for standard input.",
+    )
     var: tuple[str, ...] = declared(
-        "--var", multiple=True, metavar="NAME=VALUE", help="The value of a variable; repeatable."
+        "--var", multiple=True, metavar="NAME=VALUE", help="Set a variable; repeatable."
     )
     vars_file: tuple[Path, ...] = declared(
         "--vars-file",
         multiple=True,
         type=click.Path(path_type=Path, dir_okay=False),
-        help="YAML or JSON map of variables; repeatable, later ones over earlier, --var over all.",
+        help="Read variables from a YAML or JSON map; repeatable. Later files override earlier ones, and "
+        "--var overrides all.",
     )
 
 
@@ -38,14 +44,16 @@ class SelectionArguments(OptionGroup, section="Selection"):
     select: tuple[str, ...] = declared(
         "--select",
         multiple=True,
-        metavar="TERMS",
-        help="Only workflows that match every condition, as 'region=eu day>=2026-02-01'.",
+        metavar="CONDITIONS",
+        help="Take only workflows that match every condition: 'region=eu day>=2026-02-01'.",
     )
     ids_from: str | None = declared(
-        "--ids-from", metavar="FILE", help="Only workflows with these IDs, one per line; - for stdin."
+        "--ids-from",
+        metavar="FILE",
+        help="Take only the workflows with these IDs, one per line; - is standard input.",
     )
     entry: tuple[str, ...] = declared(
-        "--entry", multiple=True, metavar="NAME", help="Only the entries of this name; repeatable."
+        "--entry", multiple=True, metavar="NAME", help="Take only the entries of this name; repeatable."
     )
 
 
@@ -57,18 +65,22 @@ class DatabaseArguments(OptionGroup, section="Database"):
         "--database-url",
         metavar="URL",
         envvar=["DBOS_MANIFEST_DATABASE_URL", "DBOS_SYSTEM_DATABASE_URL"],
-        help="postgresql://… or sqlite:///path.  [env var: DBOS_MANIFEST_DATABASE_URL, "
-        "DBOS_SYSTEM_DATABASE_URL]",
+        help="Connect to this system database: postgresql://… or sqlite:///PATH. Also read from "
+        "DBOS_SYSTEM_DATABASE_URL.",
     )
     schema: str = declared(
-        "--schema", default="dbos", show_default=True, help="Schema of the DBOS tables (PostgreSQL)."
+        "--schema",
+        default="dbos",
+        metavar="NAME",
+        show_default=True,
+        help="Find the DBOS tables in this schema (PostgreSQL).",
     )
     retry_budget: float = declared(
         "--retry-budget",
         type=duration,
         default="120s",
         show_default=True,
-        help="How long a lost connection or a conflict is retried.",
+        help="Retry a lost connection or a serialization conflict for this long.",
     )
 
 
@@ -79,7 +91,7 @@ class ComparisonArguments(DatabaseArguments):
     verify: bool = declared(
         "--verify",
         is_flag=True,
-        help="Compare stored arguments also where the lockfile has the workflow as it is.",
+        help="Compare stored arguments even where the lockfile records the workflow unchanged.",
     )
 
 
@@ -88,10 +100,10 @@ class LockfileArguments(OptionGroup, section="Input"):
     """Which lockfile belongs to a manifest."""
 
     lockfile: Path | None = declared(
-        "--lockfile", type=click.Path(path_type=Path, dir_okay=False), help="Lockfile to use."
+        "--lockfile", type=click.Path(path_type=Path, dir_okay=False), help="Use this lockfile."
     )
     target: str | None = declared(
-        "--target", metavar="NAME", help="Lockfile per target: jobs.NAME.lock.jsonl."
+        "--target", metavar="NAME", help="Use the lockfile of this target: jobs.NAME.lock.jsonl."
     )
 
 
@@ -108,7 +120,7 @@ class OverrideArguments(OptionGroup, section="Safety"):
     recreate_vanished: bool = declared_override(
         "--recreate-vanished",
         is_flag=True,
-        help="Enqueue vanished and missing workflows again, except those seen to end.",
+        help="Enqueue vanished and missing workflows again, except those recorded as finished.",
     )
     recreate_missing: bool = declared_override(
         "--recreate-missing", is_flag=True, help="Enqueue missing workflows again."
@@ -135,7 +147,7 @@ class LockTimeoutArguments(OptionGroup, section="Safety"):
         type=duration,
         default="60s",
         show_default=True,
-        help="How long to wait for an apply that holds the lockfile.",
+        help="Wait this long for another command that holds the lockfile.",
     )
 
 
@@ -148,19 +160,20 @@ class PlanArguments(OptionGroup, section="Output"):
         default=None,
         help="Show stored values in differences (default: only in text on a terminal).",
     )
-    exit_code: bool = declared("--exit-code", is_flag=True, help="Exit 10 when something would be enqueued.")
+    exit_code: bool = declared("--exit-code", is_flag=True, help="Exit 10 if anything would be enqueued.")
     out: Path | None = declared(
         "--out",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Save the plan, for `apply FILE`.",
+        help="Save the plan for `apply FILE`.",
     )
     against: str = declared(
         "--against",
         type=click.Choice(["database", "lock"]),
         default="database",
         show_default=True,
-        help="Compare with the database, or without one with the lockfile only.",
+        section="Input",
+        help="Compare with the database, or with the lockfile alone.",
     )
 
 
@@ -169,24 +182,38 @@ class ApplyArguments(LockTimeoutArguments):
     """How apply enqueues, and whether it waits for the workflows."""
 
     chunk_size: int | None = declared(
-        "--chunk-size", type=click.IntRange(1, 100_000), help="Workflows per transaction, at most."
+        "--chunk-size",
+        type=click.IntRange(1, 100_000),
+        metavar="N",
+        help="Enqueue at most N workflows per transaction.",
+        section="Enqueue",
     )
     atomic: bool = declared(
-        "--atomic", is_flag=True, help="Each manifest in one transaction: all of it or nothing."
+        "--atomic", is_flag=True, help="Enqueue each manifest in one transaction: all of it or nothing."
     )
     fail_fast: bool = declared(
         "--fail-fast", is_flag=True, help="Stop at the first transaction with a rejected row."
     )
     locked: bool = declared(
-        "--locked", is_flag=True, help="Check only: exit 6 if apply would enqueue or record anything."
+        "--locked",
+        is_flag=True,
+        help="Check only: exit 6 if anything would be enqueued or the lockfile would change.",
     )
     provenance: bool = declared(
-        "--provenance/--no-provenance", default=True, help="Mark rows with manifest, commit and run."
+        "--provenance/--no-provenance",
+        default=True,
+        section="Enqueue",
+        help="Mark rows with manifest, commit and run.",
     )
     legacy_inputs: bool = declared(
-        "--legacy-inputs", is_flag=True, help="Write inputs where workers older than the schema look."
+        "--legacy-inputs",
+        is_flag=True,
+        section="Enqueue",
+        help="Write arguments to the column that workers older than the schema read.",
     )
-    wait: bool = declared("--wait", is_flag=True, help="Follow every workflow to its end.")
+    wait: bool = declared(
+        "--wait", is_flag=True, section="Wait", help="Wait until every workflow has finished."
+    )
     wait_timeout: float | None = declared(
-        "--wait-timeout", type=duration, help="Stop waiting after this long (exit 8)."
+        "--wait-timeout", type=duration, section="Wait", help="Stop waiting after this long (exit 8)."
     )

@@ -1,4 +1,4 @@
-"""Exceptions in, one message and an exit code out."""
+"""Run a command line, and turn each exception into one message and an exit code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from ..core.errors import InvalidManifest, ManifestToolError
 from ..core.exit_codes import ExitCode, decide_exit_code
 from ..report.text import printable
 from .output import describe_lost_output, guarded_streams, print_error, say
+
+# click 8.1 prints the help itself
+_NO_ARGUMENTS: tuple[type[click.UsageError], ...] = tuple(
+    kind for kind in [getattr(click.exceptions, "NoArgsIsHelpError", None)] if kind is not None
+)
 
 
 def run_guarded(command: click.Command, words: Sequence[str] | None = None) -> int:
@@ -46,7 +51,10 @@ def _run(command: click.Command, words: Sequence[str] | None) -> int:
 
 
 def _show_usage(error: click.ClickException) -> None:
-    """Show what click says of a command line, without the control characters of what it quotes."""
+    """Print an error of the command line, with control characters escaped."""
+    if isinstance(error, _NO_ARGUMENTS) and error.ctx is not None:
+        say(error.ctx.get_help())
+        return
     if isinstance(error, click.UsageError) and error.ctx is not None:
         say(error.ctx.get_usage())
         say(f"Try '{error.ctx.command_path} --help' for help.\n")

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-import click
-
 from ..actions.doctor import Level, examine, role_statements
 from ..core.errors import UsageError
 from ..report.checkup import checkup_json, checkup_lines
 from .arguments import DatabaseArguments
+from .help import command
 from .option_groups import takes_groups
 from .options import option, output_option
 from .output import painter, write_line
 from .settings import database_settings
 
 
-@click.command()
+@command("", "--sql --role batch_user")
 @takes_groups
-@option("--sql", is_flag=True, help="Print the SQL of a role with the least privileges, and nothing else.")
-@option("--role", default="dbos_manifest", show_default=True, help="The name of that role.")
+@option(
+    "--sql",
+    is_flag=True,
+    section="Output",
+    help="Print the SQL of a role with the least privileges, and nothing else.",
+)
+@option(
+    "--role",
+    default="dbos_manifest",
+    metavar="NAME",
+    show_default=True,
+    section="Output",
+    help="Name the role of --sql.",
+)
 @output_option("text", "json")
 def doctor(database: DatabaseArguments, sql: bool, role: str, output: str) -> int:
-    """Inspect the system database: connection, schema, rights, queues, versions, clock. Changes nothing.
+    """Inspect the system database: connection, schema, rights, queues, versions, clock.
 
-    Exits 3 when an apply could not work.
+    Changes nothing. Exits 3 if apply could not work.
     """
     settings = database_settings(database)
     if sql:

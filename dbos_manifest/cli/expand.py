@@ -9,6 +9,7 @@ import click
 from ..actions.validate import specs_of
 from ..report.specs import FORMATTERS, count_lines
 from .arguments import InputArguments, SelectionArguments
+from .help import command
 from .inputs import load_manifests
 from .option_groups import takes_groups
 from .options import option, output_option
@@ -17,10 +18,16 @@ from .output import output_ended, write, write_line
 LINES_AT_ONCE = 100
 
 
-@click.command()
+@command("jobs/orders.yaml --count", "jobs/orders.yaml --limit 3 -o yaml")
 @takes_groups
-@option("--limit", type=click.IntRange(min=1), help="Only the first ones.")
-@option("--count", is_flag=True, help="Only how many there are, by entry and axis.")
+@option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    section="Output",
+    help="Print only the first N workflows.",
+)
+@option("--count", is_flag=True, section="Output", help="Print only the counts, by entry and axis.")
 @output_option(*FORMATTERS)
 def expand(
     inputs: InputArguments,
@@ -29,7 +36,10 @@ def expand(
     count: bool,
     output: str,
 ) -> int:
-    """Print the workflows that the manifests expand to, every option resolved, in manifest order."""
+    """Print the workflows that the manifests expand to.
+
+    Every option is resolved. The order is that of the manifests.
+    """
     validation = load_manifests(inputs, selection)
     if count:
         for loaded in validation.manifests:

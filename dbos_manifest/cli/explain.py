@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from ..actions.explain import find_workflow
 from ..actions.session import load_lockfile, lockfile_path, read_rows
 from ..core.errors import UsageError
 from ..core.suggest import did_you_mean
 from ..report.explained import explained_json, explained_lines
 from .arguments import DatabaseArguments, InputArguments, LockfileArguments
+from .help import command
 from .inputs import load_manifests
 from .option_groups import takes_groups
 from .options import argument, output_option
@@ -19,9 +18,9 @@ from .output import painter, write_line
 from .settings import database_settings, lockfile_settings
 
 
-@click.command()
+@command("jobs orders-2026-01-01-eu", "jobs orders-2026-01-01-eu --target prod -o json")
 @takes_groups
-@argument("workflow_id", metavar="ID")
+@argument("workflow_id", metavar="ID", help="The ID of the workflow.")
 @output_option("text", "json")
 def explain(
     inputs: InputArguments,
@@ -32,7 +31,7 @@ def explain(
 ) -> int:
     """Show where a workflow is defined, how each option got its value, and its current state.
 
-    The row is shown when a database is given.
+    The row in the database is shown if a database is given.
     """
     validation = load_manifests(inputs)
     found, close = find_workflow(validation, workflow_id)

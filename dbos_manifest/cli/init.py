@@ -10,18 +10,24 @@ from ..core.errors import UsageError
 from ..files.bundled import read_ci_template, read_schema, read_template
 from ..files.replace import write_new
 from ..report.text import printable
-from .options import argument
+from .help import command
+from .options import argument, option
 from .output import say, write_line
 
 
-@click.command()
-@argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".")
-@click.option("--github", is_flag=True, help="Write a GitHub workflow too.")
-@click.option("--gitlab", is_flag=True, help="Write a GitLab pipeline too.")
+@command("", "shop --github")
+@argument(
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=".",
+    help="Write into this folder.  [default: .]",
+)
+@option("--github", is_flag=True, envvar=None, section="Output", help="Write a GitHub workflow too.")
+@option("--gitlab", is_flag=True, envvar=None, section="Output", help="Write a GitLab pipeline too.")
 def init(folder: Path, github: bool, gitlab: bool) -> int:
-    """Write a first manifest, its schema for editors, a pre-commit hook and .gitattributes into FOLDER.
+    """Write a first manifest, its schema for editors, a pre-commit hook and .gitattributes.
 
-    No file is overwritten.
+    Never overwrites a file.
     """
     files = {
         "jobs/example.yaml": read_template("example.yaml"),

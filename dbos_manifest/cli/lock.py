@@ -18,6 +18,7 @@ from ..actions.lock import (
 from ..actions.lock_rebuild import rebuild_lockfiles
 from ..report.text import printable, to_json
 from .arguments import DatabaseArguments, InputArguments, LockfileArguments, LockTimeoutArguments
+from .help import command
 from .inputs import load_manifests
 from .option_groups import takes_groups
 from .options import option, output_option
@@ -32,13 +33,14 @@ def lock() -> None:
     """Check and maintain the lockfiles of manifests."""
 
 
-@lock.command()
+@command("jobs", "jobs --target prod -o json", group=lock)
 @takes_groups
 @output_option("text", "json")
 def check(inputs: InputArguments, lockfile: LockfileArguments, output: str) -> int:
-    """Compare the lockfile with the manifest, without a database.
+    """Check that the lockfile is valid, sorted and complete.
 
-    Exits 1 when they differ. A file that is not in normal form, as after a merge, is only noted.
+    Needs no database. Exits 1 if the lockfile does not match the manifest. A lockfile that is not sorted,
+    as after a merge, is only noted.
     """
     manifests = load_manifests(inputs).manifests
     reports = check_lockfiles(manifests, lockfile_settings(lockfile))
@@ -46,20 +48,23 @@ def check(inputs: InputArguments, lockfile: LockfileArguments, output: str) -> i
     return 1 if any(report.problems for report in reports) else 0
 
 
-@lock.command()
+@command("jobs", "jobs --target prod -o json", group=lock)
 @takes_groups
 @output_option("text", "json")
 def verify(
     inputs: InputArguments, database: DatabaseArguments, lockfile: LockfileArguments, output: str
 ) -> int:
-    """Compare the lockfile with the database. Exits 6 when the database contradicts it."""
+    """Compare the lockfile with the database.
+
+    Exits 6 if the database contradicts it.
+    """
     manifests = load_manifests(inputs).manifests
     reports = verify_lockfiles(manifests, database_settings(database), lockfile_settings(lockfile))
     _show(reports, output)
     return 6 if any(report.problems for report in reports) else 0
 
 
-@lock.command()
+@command("jobs --target prod", "jobs/orders.yaml --lockfile restored.lock.jsonl", group=lock)
 @takes_groups
 @output_option("text", "json")
 def rebuild(
@@ -71,8 +76,8 @@ def rebuild(
 ) -> int:
     """Complete the lockfile from the database.
 
-    Entries whose row is gone are kept, and so is every line that can be read; lines that cannot be read
-    are listed. The lockfile of another manifest or database, or of a newer version, is refused.
+    Keeps every line that can be read, also without a row in the database, and lists the lines that cannot be
+    read. Refuses the lockfile of another manifest or database, or of a newer version.
     """
     manifests = load_manifests(inputs).manifests
     settings, lockfiles = database_settings(database), lockfile_settings(lockfile)
@@ -80,22 +85,22 @@ def rebuild(
     return 0
 
 
-@lock.command("format")
+@command("jobs", "jobs --target prod", name="format", group=lock)
 @takes_groups
 @output_option("text", "json")
 def format_(
     inputs: InputArguments, lockfile: LockfileArguments, timeout: LockTimeoutArguments, output: str
 ) -> int:
-    """Write the lockfile in normal form: sorted by ID, one line per workflow.
+    """Sort the lockfile by ID, one line per workflow.
 
-    Repairs what a merge left. Needs no database.
+    Run it after a merge. Needs no database.
     """
     manifests = load_manifests(inputs).manifests
     _show(format_lockfiles(manifests, lockfile_settings(lockfile), timeout.lock_timeout), output)
     return 0
 
 
-@lock.command()
+@command("jobs", "jobs --target prod", group=lock)
 @takes_groups
 @output_option("text", "json")
 def rebind(
@@ -105,31 +110,34 @@ def rebind(
     timeout: LockTimeoutArguments,
     output: str,
 ) -> int:
-    """Accept this database as the lockfile's own, after it was moved or restored."""
+    """Accept this database as the lockfile's own.
+
+    Run it after the database was moved or restored.
+    """
     manifests = load_manifests(inputs).manifests
     settings, lockfiles = database_settings(database), lockfile_settings(lockfile)
     _show(rebind_lockfiles(manifests, settings, lockfiles, timeout.lock_timeout), output)
     return 0
 
 
-@lock.command()
+@command("jobs/orders.yaml", "jobs/orders.yaml --target prod", group=lock)
 @takes_groups
 @output_option("text", "json")
 def rename(
     inputs: InputArguments, lockfile: LockfileArguments, timeout: LockTimeoutArguments, output: str
 ) -> int:
-    """Accept the manifest's new name in its lockfile, after the manifest was renamed.
+    """Record the new name of a renamed manifest.
 
-    Refused (exit 6) when IDs are generated from the name: with another one they would be new workflows.
+    Refused (exit 6) if IDs are generated from the name: another name would give new workflows.
     """
     manifests = load_manifests(inputs).manifests
     _show(rename_lockfiles(manifests, lockfile_settings(lockfile), timeout.lock_timeout), output)
     return 0
 
 
-@lock.command()
+@command("jobs", "jobs --target prod --yes", group=lock)
 @takes_groups
-@option("--yes", is_flag=True, help="Remove the entries; without it they are only listed.")
+@option("--yes", is_flag=True, section="Safety", help="Remove the entries instead of listing them.")
 @output_option("text", "json")
 def prune(
     inputs: InputArguments,
@@ -139,10 +147,11 @@ def prune(
     yes: bool,
     output: str,
 ) -> int:
-    """List the entries of workflows that the manifest no longer has, and remove them with --yes.
+    """Remove entries of workflows that the manifest no longer has.
 
-    An entry whose workflow was not seen to end is never removed: it could be enqueued a second time. Its end
-    is in the lockfile, or in the database where one is given.
+    Without --yes only lists them. Never removes the entry of a workflow that may still run: without the
+    entry it could be enqueued a second time. A workflow has finished if the lockfile has its final status, or
+    the database if one is given.
     """
     manifests = load_manifests(inputs).manifests
     settings = database_settings(database) if database.database_url else None

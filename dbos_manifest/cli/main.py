@@ -8,24 +8,41 @@ from importlib import import_module
 
 import click
 
+from ..core.exit_codes import ExitCode
 from .boundary import run_guarded
 
 COMMANDS = {
     "validate": "Check manifests; needs no database.",
     "plan": "Show what apply would do; changes nothing.",
-    "apply": "Enqueue the workflows that are missing and write the lockfile.",
-    "status": "Show the live DBOS status of every workflow of a manifest.",
+    "apply": "Enqueue the workflows that do not exist yet.",
+    "status": "Show the DBOS status of every workflow of a manifest.",
     "expand": "Print the workflows that a manifest expands to.",
     "explain": "Show where a workflow is defined and its current state.",
-    "doctor": "Inspect the system database; print the SQL of a least-privilege role.",
-    "init": "Write a first manifest, hooks and a pipeline.",
+    "doctor": "Inspect the system database and the rights in it.",
+    "init": "Write a first manifest, a pre-commit hook and a pipeline.",
     "schema": "Print a JSON Schema, for editors.",
     "lock": "Check, repair or edit lockfiles.",
 }
 
 
+EXAMPLES = ("init", "validate jobs", "plan jobs", "apply jobs --wait")
+EXIT_CODES = {
+    ExitCode.DONE: "done",
+    ExitCode.INVALID_FILES: "problems in the files; nothing was enqueued",
+    ExitCode.WRONG_USAGE: "wrong command line, or no such file",
+    ExitCode.UNUSABLE: "database or lockfile not usable; nothing was enqueued",
+    ExitCode.PARTIAL: "some workflows were enqueued and something failed",
+    ExitCode.REFUSED: "refused; nothing was enqueued",
+    ExitCode.SOME_FAILED: "a workflow failed (--wait)",
+    ExitCode.TIMED_OUT: "timed out (--wait)",
+    ExitCode.CHANGES: "something to enqueue (plan --exit-code)",
+    ExitCode.BUG: "a bug; the message names a log file",
+    ExitCode.INTERRUPTED: "interrupted",
+}
+
+
 class LazyGroup(click.Group):
-    """Knows its commands by name, and imports one when it is called: `validate` never loads a driver."""
+    """Import a command when it is called, so that `validate` loads no database driver."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -41,32 +58,35 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Examples"):
+            for words in EXAMPLES:
+                formatter.write(f"  dbos-manifest {words}\n")
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(int(code)), text) for code, text in EXIT_CODES.items()])
+
 
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 problems in the files, 2 wrong command line or no such file, 3 database or "
-    "lockfile not usable, 5 partial: something was enqueued and not all is well, 6 refused, 7 a workflow "
-    "failed (--wait), 8 timed out (--wait), 10 something to enqueue (plan --exit-code), 70 a bug, "
-    "130 interrupted.",
 )
 @click.version_option(package_name="dbos-manifest", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Submit batches of DBOS durable workflows from YAML manifests.
+    """Enqueue batches of DBOS durable workflows from YAML manifests.
 
-    validate checks the files, plan compares them with the DBOS system database, apply enqueues
-    what is missing and writes a results lockfile.
+    validate checks the files, plan compares them with the DBOS system database, apply enqueues what does not
+    exist yet and writes a lockfile.
     """
 
 
 def main() -> None:
     """The console script's entry point."""
-    # what is made here is mostly acyclic and soon gone: looking for cycles less often saves a tenth
+    # few objects are in reference cycles and most are short-lived: collecting less often saves a tenth
     gc.set_threshold(50_000, 20, 50)
     try:
         code = run_guarded(cli)
-    except KeyboardInterrupt:  # a second one, while the first was being told of
+    except KeyboardInterrupt:  # a second one, while the first was being reported
         code = 130
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do is to end
-    gc.freeze()  # nor does the interpreter's end look for cycles in all that was loaded
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only exiting is left
+    gc.freeze()  # the interpreter does not search the loaded modules for cycles at exit
     raise SystemExit(code)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from functools import wraps
 from typing import Any, ClassVar, NamedTuple, get_type_hints
 
-from .options import Command, Decorator, argument, option, override
+from .options import Command, Decorator, argument, option
 
 
 class _Declaration(NamedTuple):
@@ -45,7 +45,7 @@ def declared(*words: str, **settings: object) -> Any:
 
 def declared_override(*words: str, **settings: object) -> Any:
     """Declare the option of a field that is never taken from the environment."""
-    return field(metadata={_Declaration: _Declaration(override, words, settings)})
+    return declared(*words, envvar=None, **settings)
 
 
 def declared_argument(**settings: object) -> Any:
@@ -72,6 +72,8 @@ def takes_groups(function: Command) -> Command:
     for group in reversed(groups.values()):
         for declared_field in reversed(fields(group)):
             make, words, settings = _declaration(declared_field.metadata)
+            if words:
+                settings = {"section": group.section, **settings}
             result = make(*words, declared_field.name, **settings)(result)
     return result
 

@@ -6,7 +6,7 @@ The value of the variable is the value of the option. A repeatable option takes 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,8 +29,19 @@ def duration(text: str) -> float:
         raise click.BadParameter(str(error)) from None
 
 
-class _Option(click.Option):
-    """An option that takes its environment variable whole, or one value per line, and no empty value."""
+class Option(click.Option):
+    """An option with a section of the help. Its environment variable has one value per line, none empty."""
+
+    def __init__(self, words: Sequence[str], section: str = "Options", **settings: Any) -> None:
+        super().__init__(words, **settings)
+        self.section = section
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        self.show_envvar = False
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.show_envvar = True  # errors name the variable
 
     def value_from_envvar(self, ctx: click.Context) -> Any:
         names = [self.envvar] if isinstance(self.envvar, str) else self.envvar or ()
@@ -48,8 +59,16 @@ class _Option(click.Option):
         return super().type_cast_value(ctx, value)
 
 
-class _Argument(click.Argument):
-    """An argument that takes no empty value."""
+class Argument(click.Argument):
+    """An argument with a section of the help. It takes no empty value."""
+
+    def __init__(self, words: Sequence[str], *, help: str, section: str = "Input", **settings: Any) -> None:
+        super().__init__(words, **settings)
+        self.section = section
+        self._help = help
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+        return self.metavar or self.human_readable_name, self._help
 
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
         _refuse_empty(ctx, self, value)
@@ -66,20 +85,19 @@ def _refuse_empty(ctx: click.Context, param: click.Parameter, value: Any) -> Non
 
 def argument(name: str, **settings: Any) -> Decorator:
     """A click argument that takes no empty value."""
-    return click.argument(name, cls=_Argument, **settings)
+    return click.argument(name, cls=Argument, **settings)
 
 
 def option(*words: str, **settings: Any) -> Decorator:
     """A click option whose environment variable is DBOS_MANIFEST_ and its long name."""
+    settings.setdefault("envvar", variable_of(words))
+    return click.option(*words, cls=Option, **settings)
+
+
+def variable_of(words: Iterable[str]) -> str:
+    """Return the environment variable of an option: DBOS_MANIFEST_ and its long name."""
     long_name = next(word for word in words if word.startswith("--")).split("/")[0]
-    variable = f"{ENVIRONMENT_PREFIX}{long_name[2:].replace('-', '_').upper()}"
-    settings.setdefault("envvar", variable)
-    return click.option(*words, cls=_Option, show_envvar=settings["envvar"] == variable, **settings)
-
-
-def override(*words: str, **settings: Any) -> Decorator:
-    """A safety override: said for this one call, never taken from the environment."""
-    return click.option(*words, cls=_Option, **settings)
+    return f"{ENVIRONMENT_PREFIX}{long_name[2:].replace('-', '_').upper()}"
 
 
 # click's parameter types are generic for the checker only
@@ -134,7 +152,8 @@ def output_option(*formats: str) -> Decorator:
         type=click.Choice(formats),
         default=formats[0],
         show_default=True,
-        help="Form of the result.",
+        section="Output",
+        help="Print the result in this format.",
     )
 
 
@@ -147,5 +166,7 @@ def outputs_option(*formats: str) -> Decorator:
         type=_OutputType(formats),
         multiple=True,
         metavar="FORMAT[=FILE]",
-        help=f"Form of the result, into a file or to standard output; repeatable: {', '.join(formats)}.",
+        section="Output",
+        help="Print the result in this format, or write it to FILE; repeatable. "
+        f"Formats: {', '.join(formats)}.",
     )

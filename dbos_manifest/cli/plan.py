@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import click
-
 from ..actions.apply_saved_plan import begin_plan
 from ..actions.plan import ManifestPlan
 from ..actions.session import DatabaseSettings, LockfileSettings, plan_against_lockfiles, plan_files
@@ -24,6 +22,7 @@ from .arguments import (
     SelectionArguments,
 )
 from .commits import commit_of_pipeline
+from .help import command
 from .inputs import load_manifests
 from .option_groups import takes_groups
 from .options import Output, outputs_option
@@ -32,9 +31,13 @@ from .plans import PLAN_FORMATS, PlanView, Views, make_plan_view, place_diagnost
 from .settings import database_settings, lockfile_settings, make_overrides, used_files
 
 
-@click.command()
-@takes_groups
+@command(
+    "jobs",
+    "jobs --target prod --select 'region=eu day>=2026-02-01'",
+    "jobs --target prod --out plan.jsonl -o markdown=plan.md",
+)
 @outputs_option(*PLAN_FORMATS)
+@takes_groups
 def plan(
     inputs: InputArguments,
     selection: SelectionArguments,
@@ -44,9 +47,9 @@ def plan(
     arguments: PlanArguments,
     outputs: tuple[Output, ...],
 ) -> int:
-    """Compare manifests with the DBOS system database and the lockfile; changes nothing.
+    """Compare manifests with the DBOS system database and the lockfile.
 
-    Exits 6 when apply would refuse.
+    Changes nothing. Exits 6 if apply would refuse.
     """
     if arguments.out is not None and arguments.against == "lock":
         raise UsageError("--out and --against lock exclude each other", "a saved plan rests on the database")

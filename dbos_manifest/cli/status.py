@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-import click
-
 from ..actions.session import read_live_rows
 from ..plan.rows import STATUSES
 from ..report.statuses import NOT_ENQUEUED, Status, status_lines, statuses_json
 from .arguments import DatabaseArguments, InputArguments, SelectionArguments
+from .help import command
 from .inputs import load_manifests
 from .option_groups import takes_groups
 from .options import NameChoice, option, output_option
@@ -17,14 +16,15 @@ from .output import output_ended, painter, write, write_line
 from .settings import database_settings
 
 
-@click.command()
+@command("jobs", "jobs --only ERROR -o ids")
 @takes_groups
 @option(
     "--only",
     multiple=True,
     type=NameChoice([*STATUSES, NOT_ENQUEUED]),
     metavar="STATUS",
-    help=f"Only workflows in this status; repeatable: {', '.join([*STATUSES, NOT_ENQUEUED])}.",
+    section="Selection",
+    help=f"Take only workflows in this status; repeatable. Statuses: {', '.join([*STATUSES, NOT_ENQUEUED])}.",
 )
 @output_option("text", "json", "ids")
 def status(
@@ -34,9 +34,9 @@ def status(
     only: tuple[str, ...],
     output: str,
 ) -> int:
-    """Show the live DBOS status of every workflow of the manifests, with results and errors.
+    """Show the DBOS status of every workflow of the manifests.
 
-    A workflow that the database does not have is NOT_ENQUEUED.
+    Reads the database, with results and errors. A workflow without a row is NOT_ENQUEUED.
     """
     validation = load_manifests(inputs, selection)
     wanted = frozenset(only)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import click
-
 from ..actions.validate import Validation
 from ..core.exit_codes import ExitCode
 from ..report.diagnostics import format_diagnostics, summarize_validation, validation_json
 from ..report.text import Paint, printable
 from .arguments import InputArguments, SelectionArguments
+from .help import command
 from .inputs import read_paths
 from .option_groups import takes_groups
 from .options import Output, option, outputs_option
@@ -17,11 +16,16 @@ from .outputs import Outputs, Sink, Write
 from .repository import from_repository
 
 
-@click.command()
+@command("jobs", "jobs -o junit=validate.xml -o sarif=validate.sarif")
 @takes_groups
 @outputs_option("text", "json", "github", "sarif", "junit", "markdown")
-@option("--strict", is_flag=True, help="Treat warnings as errors.")
-@option("--skip-other-files", is_flag=True, help="Skip named files that do not look like manifests.")
+@option("--strict", is_flag=True, section="Safety", help="Treat warnings as errors.")
+@option(
+    "--skip-other-files",
+    is_flag=True,
+    section="Input",
+    help="Skip named files that do not look like manifests.",
+)
 def validate(
     inputs: InputArguments,
     selection: SelectionArguments,
@@ -29,9 +33,9 @@ def validate(
     strict: bool,
     skip_other_files: bool,
 ) -> int:
-    """Check manifests: YAML, schema, meaning. Needs no database and no network.
+    """Check manifests: syntax, schema and meaning.
 
-    PATH is a file, a folder (the manifests below it, YAML or JSON) or - for standard input.
+    Needs no database and no network.
     """
     with Outputs(outputs, "github" if in_github_actions() else "text") as results:
         validation = read_paths(inputs, selection, skip_others=skip_other_files)
