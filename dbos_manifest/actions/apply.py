@@ -35,7 +35,7 @@ from .session import (
     lockfile_paths,
     make_plan,
     mark_database,
-    settle_by,
+    resolve_by_database,
 )
 from .validate import LoadedManifest
 from .wait import WaitResult
@@ -119,8 +119,8 @@ def apply_targets(
         slots = [_Slot(target.lock_path, options, held) for target in targets]
         plans = []
         for source, path, _ in targets:
-            settle = settle_by(database, source.name, writing=not options.locked)
-            lockfile = load_lockfile(path, source.name, database.fingerprint, settle)
+            resolve = resolve_by_database(database, source.name, writing=not options.locked)
+            lockfile = load_lockfile(path, source.name, database.fingerprint, resolve)
             overrides, size = options.overrides, options.chunk_size
             if options.legacy_inputs:
                 overrides = overrides._replace(allow=overrides.allow | {WORKER_BEHIND_SCHEMA})
@@ -134,7 +134,7 @@ def apply_targets(
         if writing:
             mark_database(database)
             for plan in writing:
-                plan.lock.learn_database(database.fingerprint)
+                plan.lock.complete_fingerprint(database.fingerprint)
         run_id = str(uuid.uuid4())
         with blame_partly(results):
             for target, plan, slot in zip(targets, plans, slots, strict=True):

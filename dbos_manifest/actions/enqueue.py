@@ -85,7 +85,7 @@ class PreparedBatch(NamedTuple):
 class _TransactionResult:
     """What one transaction did with its rows; every row of it is in exactly one of the three."""
 
-    number: str | None = None  # see `WriteTransaction`
+    transaction_id: str | None = None  # see `WriteTransaction`
     has_triggers: bool = False
     inserted: set[str] = field(default_factory=set)
     present: dict[str, SnapshotRow] = field(default_factory=dict)  # equal rows, there already
@@ -202,7 +202,7 @@ class _Sender:
             attributes=convert(batch.columns["attributes"], self._mark),
             creator_xid=self.run.run_id,
         )
-        lines = self.plan.lock.spell_new(
+        lines = self.plan.lock.format_new(
             batch.ids, batch.columns["workflow"], compute_digests(batch), created_at_ms
         )
         return PreparedBatch(batch, self._prepare(rows), lines)
@@ -252,7 +252,7 @@ class _Sender:
 
     def _was_committed(self, result: _TransactionResult, chunks: Iterable[PreparedBatch]) -> bool:
         written = (pair for chunk in chunks for pair in _created_at(chunk) if pair[0] in result.inserted)
-        in_doubt = InDoubtTransaction(result.number, written)
+        in_doubt = InDoubtTransaction(result.transaction_id, written)
         with self.database.transaction() as connection:
             outcome = read_outcome(connection, self.database, in_doubt, wait_for=self.plan.name)
         if outcome not in ("committed", "aborted"):
@@ -260,25 +260,26 @@ class _Sender:
                 "the connection was lost during a COMMIT, and the database cannot tell whether it was done",
                 "run the same command again: workflows of that transaction that have no row are reported",
             )
-        self.journal.settle(committed=outcome == "committed")
+        self.journal.record_outcome(committed=outcome == "committed")
         return outcome == "committed"
 
     def _transact(self, chunks: Iterable[PreparedBatch], result: _TransactionResult) -> None:
         try:
             with self.database.transaction() as connection:
-                result.number, result.has_triggers = self.database.begin_write(connection, self.plan.name)
-                self.journal.begin(result.number)
+                begun = self.database.begin_write(connection, self.plan.name)
+                result.transaction_id, result.has_triggers = begun
+                self.journal.begin(begun.transaction_id)
                 for chunk in chunks:
                     self._insert(connection, chunk, result)
                     self.journal.add(self._journal_lines(chunk, result))
                 if self.options.atomic and result.rejected:
                     raise _refuse_atomic(self.plan, result.rejected)
-                self.journal.make_ready()
+                self.journal.prepare_commit()
         except DBAPIError as error:
             if self.database.proves_rollback(error):
-                self.journal.settle(committed=False)
+                self.journal.record_outcome(committed=False)
             raise
-        self.journal.settle(committed=True)
+        self.journal.record_outcome(committed=True)
 
     def _insert(self, connection: Connection, chunk: PreparedBatch, result: _TransactionResult) -> None:
         """Insert a chunk; on a data error halve it until the rows at fault stand alone."""
@@ -387,14 +388,14 @@ class _Sender:
                     row.created_at_ms,
                     "existing",
                 )
-                lines.append(self.plan.lock.spell(entry))
+                lines.append(self.plan.lock.format_entry(entry))
         return lines
 
     def _settle(self, chunk: PreparedBatch, result: _TransactionResult) -> None:
         """After the commit: count, and note in the lockfile what is in the database now."""
         lines = self._lines(chunk, result)
         if lines:
-            self.plan.lock.put(lines)
+            self.plan.lock.update(lines)
             self.outcome.enqueued += len(lines)
         if result.present:
             for spec, digest in zip(chunk.batch, compute_digests(chunk.batch), strict=True):

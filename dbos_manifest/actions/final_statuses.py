@@ -44,7 +44,7 @@ def _record_final(applied: ApplyResult, wait: WaitResult, lock_timeout_s: float)
         lock = load_lockfile(applied.lock_path, applied.plan.name, None) or applied.plan.lock
         for workflow_id, final in wait.final.items():
             if workflow_id in lock:
-                lock.finish(workflow_id, final.status, final.completed_at_ms)
+                lock.record_status(workflow_id, final.status, final.completed_at_ms)
         if lock.differs_from_file:
             slot.replace(lock.render())
             applied.lock_written = True

@@ -12,7 +12,7 @@ from ..core.columns import read_chunks
 from ..core.errors import Refused, UsageError
 from ..core.memory_budget import BUDGET
 from ..files.lockfile_slot import LockfileSlot
-from ..lockfile.lockfile import Lockfile, coverage_problems
+from ..lockfile.lockfile import Lockfile, find_coverage_problems
 from ..plan.absence import find_absent
 from ..plan.rows import FINAL_STATUSES, SnapshotRow
 from ..plan.states import State
@@ -25,7 +25,7 @@ from .session import (
     load_lockfile,
     lockfile_paths,
     mark_database,
-    settle_by,
+    resolve_by_database,
 )
 from .validate import LoadedManifest, specs_of
 
@@ -53,7 +53,7 @@ def check_lockfiles(manifests: Sequence[LoadedManifest], settings: LockfileSetti
         if lock is None:
             reports.append(LockReport(path, ["there is no such lockfile"], []))
             continue
-        problems = [*coverage_problems(lock, loaded.batches(BUDGET.batch_size))]
+        problems = [*find_coverage_problems(lock, loaded.batches(BUDGET.batch_size))]
         notes = ["not in normal form: run `lock format`, or apply"] if lock.irregularities else []
         if lock.changed:  # by nothing but a journal
             notes.append("an interrupted apply left a journal: run apply again")
@@ -71,8 +71,8 @@ def verify_lockfiles(
     reports = []
     with connect(database_settings) as database:
         for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
-            settle = settle_by(database, loaded.manifest.name, writing=False)
-            lock = load_lockfile(path, loaded.manifest.name, database.fingerprint, settle)
+            resolve = resolve_by_database(database, loaded.manifest.name, writing=False)
+            lock = load_lockfile(path, loaded.manifest.name, database.fingerprint, resolve)
             if lock is None:
                 reports.append(LockReport(path, ["there is no such lockfile"], []))
                 continue

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..core.portable_json import read_json
 from ..files.lockfile_slot import LockfileSlot, open_lockfile
 from ..lockfile.entry import LockHeader
-from ..lockfile.journal import Settle
+from ..lockfile.journal import ResolveInDoubt
 from ..lockfile.lockfile import Lockfile, check_owner, new_lockfile
 from ..lockfile.reader import RejectedLine, salvage_lockfile
 from ..plan.comparison import compare_workflows
@@ -23,11 +23,11 @@ from .plan import record_existing
 from .session import (
     DatabaseSettings,
     LockfileSettings,
-    adopting_journal,
     connect,
     lockfile_paths,
     mark_database,
-    settle_by,
+    replaying_journal,
+    resolve_by_database,
 )
 from .validate import LoadedManifest
 
@@ -51,8 +51,8 @@ def rebuild_lockfiles(
         mark_database(database)
         for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
             with LockfileSlot(path, lock_timeout_s) as slot:
-                settle = settle_by(database, loaded.manifest.name, writing=True)
-                found = _salvage(path, LockHeader(loaded.manifest.name, database.fingerprint), settle)
+                resolve = resolve_by_database(database, loaded.manifest.name, writing=True)
+                found = _salvage(path, LockHeader(loaded.manifest.name, database.fingerprint), resolve)
                 gone = _rebuild(database, loaded, found.lock)
                 if found.lock.differs_from_file or not found.has_header:
                     slot.replace(found.lock.render())
@@ -67,15 +67,15 @@ class _Salvage(NamedTuple):
     has_header: bool
 
 
-def _salvage(path: Path, header: LockHeader, settle: Settle) -> _Salvage:
-    with adopting_journal(path, header.manifest, header.database, settle) as adopt:
+def _salvage(path: Path, header: LockHeader, resolve: ResolveInDoubt) -> _Salvage:
+    with replaying_journal(path, header.manifest, header.database, resolve) as replay:
         with open_lockfile(path) as file:
             found = _Salvage(new_lockfile(header.manifest, header.database), [], False, False)
             if file is not None:
                 lock, rejected, has_header = salvage_lockfile(file, str(path), header)
                 found = _Salvage(lock, rejected, True, has_header)
         check_owner(found.lock, manifest=header.manifest, database=header.database, file=str(path))
-        adopt(found.lock)
+        replay(found.lock)
     return found
 
 

@@ -12,7 +12,7 @@ from ..core.diagnostic import Diagnostic, make_diagnostic
 from ..core.errors import ManifestToolError
 from ..expansion.workflow_source import WorkflowSource
 from ..files.lockfile_slot import LOCKFILE_SUFFIX, find_lockfiles, open_lockfile
-from ..lockfile.entry import LockHeader, check_header, decode_line
+from ..lockfile.entry import LockHeader, decode_line, parse_header
 from ..lockfile.fingerprint import find_contradiction
 from ..lockfile.lockfile import Lockfile
 from ..plan.preflight import LOCKFILE_MISSING, RENAMED_MANIFEST
@@ -44,7 +44,7 @@ def _read_header(path: Path) -> LockHeader | None:
     with suppress(ManifestToolError), open_lockfile(path) as file:
         for line in islice(file or (), _LINES_READ):
             with suppress(ValueError):
-                return check_header(decode_line(line.decode("utf-8-sig")))
+                return parse_header(decode_line(line.decode("utf-8-sig")))
     return None
 
 

@@ -266,7 +266,7 @@ def _read_rows(connection: Connection, database: Database, query: _BatchQuery) -
         shared, created_at = read_shared_rows(connection, database, [*recorded])
         rows |= shared
         complete = len(shared) == len(recorded)
-        if created_at != (query.recorded.enqueued_at if complete else query.lock.add_enqueued_at(shared)):
+        if created_at != (query.recorded.enqueued_at if complete else query.lock.sum_enqueued_at(shared)):
             # of another run than the one that the lockfile vouches for
             others = read_rows_of_other_times(connection, database, query.lock.enqueued_at(shared))
             rows |= others
@@ -288,7 +288,7 @@ def record_existing(lock: Lockfile, spec: WorkflowSpec, digest: str, created_at_
     An entry of the same time keeps its outcome and its status. One of another time is of another run of
     that ID, whose status says nothing about this row.
     """
-    if lock.describes(spec, digest, created_at_ms):
+    if lock.matches(spec, digest, created_at_ms):
         return
     entry = lock.entry(spec.id)
     if entry is None or entry.enqueued_at != created_at_ms:

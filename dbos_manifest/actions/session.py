@@ -17,7 +17,7 @@ from ..core.errors import UsageError
 from ..expansion.workflow_source import WorkflowSource
 from ..files.journal_file import journal_path, open_journal
 from ..files.lockfile_slot import open_lockfile, resolve_lockfile
-from ..lockfile.journal import Settle, Transaction, adopt_journal, trust
+from ..lockfile.journal import JournalTransaction, ResolveInDoubt, assume_committed, replay_journal
 from ..lockfile.lockfile import Lockfile, check_owner, new_lockfile
 from ..lockfile.reader import parse_lockfile
 from ..manifest.manifest import Manifest
@@ -107,27 +107,27 @@ def lockfile_paths(manifests: Sequence[LoadedManifest], settings: LockfileSettin
 
 
 def load_lockfile(
-    path: Path, manifest: str | None, database: str | None, settle: Settle = trust
+    path: Path, manifest: str | None, database: str | None, resolve: ResolveInDoubt = assume_committed
 ) -> Lockfile | None:
     """Read the lockfile at a path, and what the journal of an interrupted apply adds; None: there is neither.
 
-    `settle` decides about a transaction whose outcome the journal does not have.
+    `resolve` decides about a transaction whose outcome the journal does not have.
     Raises: InvalidLockfile when it cannot be read as one, or is another manifest's or database's
             (what is None is not checked); Refused for such a journal.
     """
-    with adopting_journal(path, manifest, database, settle) as adopt:
+    with replaying_journal(path, manifest, database, resolve) as replay:
         with open_lockfile(path) as file:  # of a million lines, which would be in memory twice
             lock = None if file is None else parse_lockfile(file, str(path))
         if lock is not None:
             owner = lock.header
             name, fingerprint = manifest or owner.manifest, database or owner.database
             check_owner(lock, manifest=name, database=fingerprint, file=str(path))
-        return adopt(lock)
+        return replay(lock)
 
 
 @contextmanager
-def adopting_journal(
-    path: Path, manifest: str | None, database: str | None, settle: Settle
+def replaying_journal(
+    path: Path, manifest: str | None, database: str | None, resolve: ResolveInDoubt
 ) -> Iterator[Callable[[Lockfile | None], Lockfile | None]]:
     """Open a lockfile's journal; inside, the function adds its entries to the lockfile.
 
@@ -137,33 +137,33 @@ def adopting_journal(
     journal = journal_path(resolve_lockfile(path))
     with open_journal(journal) as text:
 
-        def adopt(lock: Lockfile | None) -> Lockfile | None:
+        def replay(lock: Lockfile | None) -> Lockfile | None:
             if text is None:
                 return lock
-            return adopt_journal(
-                lock, text, manifest=manifest, database=database, file=str(journal), settle=settle
+            return replay_journal(
+                lock, text, manifest=manifest, database=database, file=str(journal), resolve=resolve
             )
 
-        yield adopt
+        yield replay
 
 
-def settle_by(database: Database, manifest: str, *, writing: bool) -> Settle:
+def resolve_by_database(database: Database, manifest: str, *, writing: bool) -> ResolveInDoubt:
     """Ask the database about transactions in doubt.
 
     An apply waits for one that is still running; who only reads counts it as not committed yet. What the
     database does not know counts as committed: it could be enqueued twice otherwise.
     """
 
-    def settle(transaction: Transaction, earlier: Sequence[Transaction]) -> bool:
+    def resolve(transaction: JournalTransaction, earlier: Sequence[JournalTransaction]) -> bool:
         return database.call(lambda: read(transaction, earlier)) in ("committed", "unknown")
 
-    def read(transaction: Transaction, earlier: Sequence[Transaction]) -> Outcome:
+    def read(transaction: JournalTransaction, earlier: Sequence[JournalTransaction]) -> Outcome:
         before = chain.from_iterable(one.created_at_ms() for one in earlier)
-        in_doubt = InDoubtTransaction(transaction.number, transaction.created_at_ms(), before)
+        in_doubt = InDoubtTransaction(transaction.transaction_id, transaction.created_at_ms(), before)
         with database.transaction() if writing else database.reading() as connection:
             return read_outcome(connection, database, in_doubt, wait_for=manifest if writing else None)
 
-    return settle
+    return resolve
 
 
 def plan_files(
@@ -185,8 +185,8 @@ def plan_files(
         for position, loaded in enumerate(manifests):
             lock = None
             if paths:
-                settle = settle_by(database, loaded.name, writing=False)
-                lock = load_lockfile(paths[position], loaded.name, database.fingerprint, settle)
+                resolve = resolve_by_database(database, loaded.name, writing=False)
+                lock = load_lockfile(paths[position], loaded.name, database.fingerprint, resolve)
             path = paths[position] if paths else None
             plan = make_plan(database, loaded, lock, path, settings, overrides, None, on_changes)
             plan.target = lockfiles.target

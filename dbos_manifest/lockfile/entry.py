@@ -1,4 +1,4 @@
-"""Read and write one line of a lockfile: there is one way to write it, and each field is checked."""
+"""Read and write one line of a lockfile: its fields, their checks, and the one normal form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 from ..core.portable_json import read_json
 from ..core.units import MAX_TIMESTAMP, MIN_TIMESTAMP, format_timestamp, parse_timestamp
@@ -20,12 +20,12 @@ ENTRY_KEYS = ("id", "workflow", "digest", "enqueued_at", "outcome", "retries", "
 _DIGEST = re.compile(r"[A-Za-z0-9_-]{22}")
 _MAX_RETRIES = 10**9 - 1
 
-# Characters that could break or disguise a line: controls, separators, marks of direction, surrogates.
+# Characters that could break or disguise a line: controls, separators, direction marks, surrogates.
 _UNSAFE_RANGES = "\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
 _UNSAFE = re.compile(f"[{_UNSAFE_RANGES}]")
 
-# A line that matches is written exactly as this program writes it, so it is accepted without decoding.
-# The 29th of February is left to the calendar, and texts with escapes to JSON.
+# A line that matches is in normal form, so it is accepted without decoding. Not matched, and decoded, are
+# the 29th of February and texts with escapes.
 _TEXT = rf'"([^"\\\x00-\x1f{_UNSAFE_RANGES}]+)"'
 _DAY = (
     r"(?!0000)\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
@@ -38,14 +38,15 @@ PLAIN_ENTRY = re.compile(
     rf'(?:,"status":"([A-Z_]+)"(?:,"completed_at":{_TIME})?)?\}}',
     re.ASCII,
 )
-_FACTS = re.compile(r'"digest":"([^"]{22}","enqueued_at":"[^"]{24})"')  # of a line as apply writes it
-_DIGEST_LENGTH, _TIME_FROM, _FACTS_LENGTH, _DAY_LENGTH = 22, 39, 63, 10
+_DIGEST_AND_TIME = re.compile(r'"digest":"([^"]{22}","enqueued_at":"[^"]{24})"')  # of a line in normal form
+_DIGEST_LENGTH, _TIME_FROM, _PAIR_LENGTH, _DAY_LENGTH = 22, 39, 63, 10
 _BLOCK = 4096  # lines that are decoded together
 RESTORE = "restore the file from Git, or run `lock rebuild`, which keeps every line that can be read"
 CONFLICT_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 
+Fields = dict[str, object]
 Text = str | bytes | Iterable[bytes]
-"""A lockfile's text, or its lines with their ends."""
+"""A lockfile's text, or its lines with their line ends."""
 
 
 class NewerVersionError(ValueError):
@@ -53,6 +54,8 @@ class NewerVersionError(ValueError):
 
 
 class LockHeader(NamedTuple):
+    """The first line of a lockfile: whose it is."""
+
     manifest: str  # name of the manifest
     database: str  # fingerprint of the system database
     version: int = VERSION
@@ -60,61 +63,62 @@ class LockHeader(NamedTuple):
 
 
 class LockEntry(NamedTuple):
-    """A workflow that was seen in the database. Times are epoch ms here, RFC 3339 in the text."""
+    """A workflow that has had a row. Times are epoch ms here, RFC 3339 in the text."""
 
     id: str
     workflow: str
     digest: str  # see `compute_digests`
     enqueued_at: int  # the row's created_at
-    outcome: str | None = None  # "existing": the row was there before any apply
-    status: str | None = None  # final, noted by apply --wait
+    outcome: str | None = None  # "existing": the row existed before any apply
+    status: str | None = None  # final, recorded by apply --wait
     completed_at: int | None = None
     retries: int | None = None  # how often the workflow was retried after it had failed
 
 
-def _spell(fields: dict[str, Any]) -> str:
+def _encode(fields: Fields) -> str:
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def spell_time(epoch_ms: int) -> str:
+def format_time(epoch_ms: int) -> str:
+    """Format a time as RFC 3339 in UTC with milliseconds."""
     second, ms = divmod(epoch_ms, 1000)
-    return _spell_second(second) + _MILLISECONDS[ms]
+    return _format_second(second) + _MILLISECONDS[ms]
 
 
 _MILLISECONDS = [f".{ms:03}Z" for ms in range(1000)]
 
 
 @lru_cache(4096)
-def _spell_second(epoch_s: int) -> str:
-    """A time that no line can hold, as only a foreign row has, becomes the nearest one that it can."""
+def _format_second(epoch_s: int) -> str:
+    """Format a time without its milliseconds; one outside of the years 1 to 9999 becomes the nearest one."""
     return format_timestamp(min(max(epoch_s, MIN_TIMESTAMP // 1000), MAX_TIMESTAMP // 1000) * 1000)[:-1]
 
 
-def spell_header(header: LockHeader, unknown: dict[str, Any]) -> str:
-    """Write the header's line; `unknown` are fields of a newer revision."""
+def format_header(header: LockHeader, unknown: Fields) -> str:
+    """Format the header's line; `unknown` are fields of a newer revision."""
     fields = {key: getattr(header, key) for key in HEADER_KEYS}
-    return _spell({**fields, **unknown})
+    return _encode({**fields, **unknown})
 
 
-def spell_entry(entry: LockEntry, unknown: dict[str, Any]) -> str:
-    """Write the entry's line; what is unset is left out."""
-    if not unknown and _is_clean(entry.id + entry.workflow):
-        return _spell_clean(entry)
+def format_entry(entry: LockEntry, unknown: Fields) -> str:
+    """Format the entry's line; fields that are None are left out."""
+    if not unknown and _is_plain(entry.id + entry.workflow):
+        return _format_plain(entry)
     fields = {key: value for key in ENTRY_KEYS if (value := getattr(entry, key)) is not None}
     for key in ("enqueued_at", "completed_at"):
         if key in fields:
-            fields[key] = spell_time(fields[key])
-    return _spell({**fields, **unknown})
+            fields[key] = format_time(fields[key])
+    return _encode({**fields, **unknown})
 
 
-def _is_clean(text: str) -> bool:
-    """Whether JSON writes a text as it is, in ASCII."""
+def _is_plain(text: str) -> bool:
+    """Return whether a text needs no escape in JSON, and is ASCII."""
     return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
 
 
-def _spell_clean(entry: LockEntry) -> str:
-    """The same for texts that JSON writes as they are: most lines, and quickly."""
+def _format_plain(entry: LockEntry) -> str:
+    """Format the line of an entry whose texts need no escape, as most: faster than JSON."""
     workflow_id, workflow, digest, enqueued_at, outcome, status, completed_at, retries = entry
     more = ""
     if outcome is not None:
@@ -124,22 +128,22 @@ def _spell_clean(entry: LockEntry) -> str:
     if status is not None:
         more += f',"status":"{status}"'
     if completed_at is not None:
-        more += f',"completed_at":"{spell_time(completed_at)}"'
+        more += f',"completed_at":"{format_time(completed_at)}"'
     return (
         f'{{"id":"{workflow_id}","workflow":"{workflow}","digest":"{digest}",'
-        f'"enqueued_at":"{spell_time(enqueued_at)}"{more}}}'
+        f'"enqueued_at":"{format_time(enqueued_at)}"{more}}}'
     )
 
 
-def spell_entries(
+def format_entries(
     ids: Sequence[str], workflows: Sequence[str], digests: Sequence[str], enqueued_at: Sequence[int]
 ) -> list[str]:
-    """The lines of entries that have no more than these fields, by columns."""
+    """Format the lines of entries that have only these fields, column by column."""
     names = set(workflows)
-    if len(names) > 1 or not _is_clean("".join([*names, *ids])):
+    if len(names) > 1 or not _is_plain("".join([*names, *ids])):
         entries = map(LockEntry, ids, workflows, digests, enqueued_at)
-        return [spell_entry(entry, {}) for entry in entries]
-    times = {epoch_ms: spell_time(epoch_ms) for epoch_ms in {*enqueued_at}}
+        return [format_entry(entry, {}) for entry in entries]
+    times = {epoch_ms: format_time(epoch_ms) for epoch_ms in {*enqueued_at}}
     between = f'","workflow":"{names.pop()}","digest":"'
     return [
         f'{{"id":"{workflow_id}{between}{digest}","enqueued_at":"{times[epoch_ms]}"}}'
@@ -147,48 +151,57 @@ def spell_entries(
     ]
 
 
-def find_facts(lines: Sequence[str]) -> list[str]:
-    """Find the digest and the `enqueued_at` of many lines; fewer when a newer revision wrote some of them."""
-    return _FACTS.findall("\n".join(lines))
+def find_digests_and_times(lines: Sequence[str]) -> list[str]:
+    """Find digest and `enqueued_at` of many lines, as one text per line for `cut_digests` and `sum_times`.
+
+    There are fewer texts than lines when a newer revision wrote some of them.
+    """
+    return _DIGEST_AND_TIME.findall("\n".join(lines))
 
 
-def digests_of(facts: Sequence[str]) -> list[str]:
-    """Cut the digests out of `find_facts`."""
-    return [fact[:_DIGEST_LENGTH] for fact in facts]
+def cut_digests(pairs: Sequence[str]) -> list[str]:
+    """Cut the digests out of the texts of `find_digests_and_times`."""
+    return [pair[:_DIGEST_LENGTH] for pair in pairs]
 
 
-def add_times(facts: Sequence[str]) -> int:
-    """Add up the times in `find_facts`, in epoch ms: digit by digit over all of them, in a few steps."""
-    text, count = "".join(facts).encode(), len(facts)
+def sum_times(pairs: Sequence[str]) -> int:
+    """Add up the times in the texts of `find_digests_and_times`, in epoch ms.
+
+    All times are added digit by digit, in a few steps over one text.
+    """
+    text, count = "".join(pairs).encode(), len(pairs)
     if not count:
         return 0
 
     def digits(*places: int) -> int:
         total = 0
         for place in places:
-            total = total * 10 + sum(text[_TIME_FROM + place :: _FACTS_LENGTH]) - 48 * count
+            total = total * 10 + sum(text[_TIME_FROM + place :: _PAIR_LENGTH]) - 48 * count
         return total
 
     clock = ((digits(11, 12) * 60 + digits(14, 15)) * 60 + digits(17, 18)) * 1000 + digits(20, 21, 22)
-    days = Counter(fact[_TIME_FROM : _TIME_FROM + _DAY_LENGTH] for fact in facts)
+    days = Counter(pair[_TIME_FROM : _TIME_FROM + _DAY_LENGTH] for pair in pairs)
     return clock + sum(parse_timestamp(f"{day}T00:00:00Z") * number for day, number in days.items())
 
 
-def decode_line(line: str) -> dict[str, Any]:
-    """Read the fields of a line. Raises: ValueError saying why there are none."""
+def decode_line(line: str) -> Fields:
+    """Decode the fields of a line.
+
+    Raises: ValueError with the reason.
+    """
     fields, problems = read_json(line)
     if problems:
         raise ValueError(problems[0][1])
     if not isinstance(fields, dict):
         raise ValueError("it is not a JSON object")
-    return fields
+    return cast("Fields", fields)
 
 
 def read_entry(line: str) -> LockEntry:
-    """Read the entry of a line that was checked when the lockfile was read."""
+    """Parse a line that was checked when the lockfile was read."""
     match = PLAIN_ENTRY.fullmatch(line)
     if match is None:
-        return check_entry(decode_line(line))
+        return parse_entry(decode_line(line))
     workflow_id, workflow, digest, enqueued_at, outcome, retries, status, completed_at = match.groups()
     return LockEntry(
         workflow_id,
@@ -202,15 +215,18 @@ def read_entry(line: str) -> LockEntry:
     )
 
 
-def unknown_fields(line: str, known: tuple[str, ...]) -> dict[str, Any]:
-    """Find the fields of a line that this program does not know; most lines are not decoded for it."""
+def find_unknown_fields(line: str, known: tuple[str, ...]) -> Fields:
+    """Find the fields of a line that this program does not know; a line in normal form has none."""
     if PLAIN_ENTRY.fullmatch(line):
         return {}
     return {key: value for key, value in decode_line(line).items() if key not in known}
 
 
-def check_header(fields: dict[str, Any]) -> LockHeader:
-    """Read the header. Raises: ValueError for what is not one, NewerVersionError for a newer version."""
+def parse_header(fields: Fields) -> LockHeader:
+    """Check the fields of a header.
+
+    Raises: ValueError for what is not a header, NewerVersionError for a newer version.
+    """
     version = fields.get("version")
     if type(version) is not int or version < 1:
         raise ValueError("it is neither a header nor an entry")
@@ -222,8 +238,11 @@ def check_header(fields: dict[str, Any]) -> LockHeader:
     return LockHeader(_text(fields, "manifest"), _text(fields, "database"), version, revision)
 
 
-def check_entry(fields: dict[str, Any]) -> LockEntry:
-    """Read the entry. Raises: ValueError for what is not one."""
+def parse_entry(fields: Fields) -> LockEntry:
+    """Check the fields of an entry.
+
+    Raises: ValueError for what is not an entry.
+    """
     digest = _text(fields, "digest")
     if not _DIGEST.fullmatch(digest):
         raise ValueError("`digest` must be 22 base64url characters")
@@ -245,7 +264,7 @@ def check_entry(fields: dict[str, Any]) -> LockEntry:
     )
 
 
-def _text(fields: dict[str, Any], key: str) -> str:
+def _text(fields: Fields, key: str) -> str:
     value = fields.get(key)
     if not isinstance(value, str) or not value:
         raise ValueError(f"its `{key}` is missing or not a text")
@@ -253,10 +272,10 @@ def _text(fields: dict[str, Any], key: str) -> str:
 
 
 def read_blocks(text: Text) -> Iterator[tuple[int, list[str], bool]]:
-    """Yield all lines, some thousand at a time.
+    """Yield all lines, in blocks of some thousand.
 
-    Shape:  the number of the first, the lines, and whether the last of them has its line end. Only a newline
-            ends a line. A byte order mark and carriage returns are left in; a byte that is not UTF-8
+    Shape:  the number of the first line, the lines, and whether the last one has its line end. Only a newline
+            ends a line. A byte order mark and carriage returns are kept; a byte that is not UTF-8
             becomes a lone surrogate.
     """
     content = text.encode() if isinstance(text, str) else text
@@ -268,22 +287,22 @@ def read_blocks(text: Text) -> Iterator[tuple[int, list[str], bool]]:
 
 
 def merge_lines(first: str, second: str) -> str:
-    """Choose between two lines of one workflow, whichever comes first.
+    """Choose between two lines of one workflow, independently of their order.
 
-    More retries win, then the later `completed_at`, then the earlier `enqueued_at`. Lines are never mixed,
-    since the status of one run says nothing about another one.
+    More retries win, then the later `completed_at`, then the earlier `enqueued_at`. Lines are never
+    combined, since the status of one run says nothing about another one.
     Source: SPEC §5.
     """
     worse, better = sorted((first, second), key=_rank)
     lost, kept = read_entry(worse), read_entry(better)
     if lost.enqueued_at != kept.enqueued_at:
         return better
-    unknown = unknown_fields(worse, ENTRY_KEYS) | unknown_fields(better, ENTRY_KEYS)
-    return spell_entry(kept, unknown) if unknown else better
+    unknown = find_unknown_fields(worse, ENTRY_KEYS) | find_unknown_fields(better, ENTRY_KEYS)
+    return format_entry(kept, unknown) if unknown else better
 
 
-def _rank(line: str) -> tuple[Any, ...]:
-    """Order lines by how much they know; the last two places only make the order independent of the file."""
+def _rank(line: str) -> tuple[int, int, bool, int, bool, str]:
+    """Order lines by how much they record; the last two values only make the order unambiguous."""
     entry = read_entry(line)
     ended = entry.completed_at
     return (

@@ -1,8 +1,8 @@
-"""Tell system databases apart by a text that every role, host and checkout agrees on.
+"""Identify a system database by a text that is the same for every role, host and checkout.
 
-A fingerprint has up to three parts, joined by dots: which database it is on its server, which server or file
-that is, and a mark that the DBOS application left in it. A part is a hash, `-` where the role could not read
-it, or `none` where the database does not have it yet.
+A fingerprint has up to three parts, joined by dots: the database on its server, the server or file, and a
+mark that the DBOS application left in it. A part is a hash, `-` where the role could not read it,
+or `none` where the database does not have it yet.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def make_part(*facts: object) -> str:
 
 
 def find_contradiction(known: str, found: str) -> str | None:
-    """Say why a database cannot be the one whose fingerprint was recorded; None where it can.
+    """Return why a database cannot be the one whose fingerprint was recorded; None where it can.
 
-    A part that is unknown on one side contradicts nothing, and one that is known of the server or file on
-    both sides settles the matter. What the database had when it was recorded, it still has.
+    A part that is unknown on one side is no contradiction. If both sides have the same server or file, the
+    mark is not compared. A mark that was recorded must still exist.
     """
     for reason, one, other in zip_longest(_REASONS, known.split("."), found.split("."), fillvalue=UNKNOWN):
         if one not in (UNKNOWN, NONE) and other != UNKNOWN and one != other:
@@ -39,12 +39,12 @@ def find_contradiction(known: str, found: str) -> str | None:
 
 
 def may_be_same(one: str, other: str) -> bool:
-    """Decide whether two recorded fingerprints, of which neither is known to be the later, agree."""
+    """Return whether two recorded fingerprints agree; either of them may be the later one."""
     return not (find_contradiction(one, other) and find_contradiction(other, one))
 
 
 def combine(known: str, found: str) -> str:
-    """Join what two fingerprints of one database know."""
+    """Combine the known parts of two fingerprints of one database."""
     pairs = zip_longest(known.split("."), found.split("."), fillvalue=UNKNOWN)
     return ".".join(_better(one, other) for one, other in pairs)
 

@@ -1,4 +1,4 @@
-"""Hold the header and the entries of a lockfile, change them, and write them in normal form."""
+"""The header and the entries of a lockfile: look them up, change them, format them in normal form."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .entry import (
     PLAIN_ENTRY,
     LockEntry,
     LockHeader,
-    add_times,
-    digests_of,
-    find_facts,
+    cut_digests,
+    find_digests_and_times,
+    find_unknown_fields,
+    format_entries,
+    format_entry,
+    format_header,
+    format_time,
     read_entry,
-    spell_entries,
-    spell_entry,
-    spell_header,
-    spell_time,
-    unknown_fields,
+    sum_times,
 )
 from .fingerprint import combine, find_contradiction
 
@@ -31,16 +31,16 @@ _WRITTEN = 4096  # lines that are written together
 
 
 class Recorded(NamedTuple):
-    """Workflows whose entries have exactly their digests: the lockfile vouches for their arguments."""
+    """Workflows whose entries have exactly their digests, so that their arguments are already recorded."""
 
     ids: frozenset[str]
-    enqueued_at: int  # the sum over them, in epoch ms; that of their rows must be the same
+    enqueued_at: int  # the sum over them, in epoch ms, to be compared with that of their rows
 
 
 class Lockfile:
     """The header and the line of every entry, in normal form; a line is decoded only when it is needed.
 
-    Entries that are not changed keep their bytes, and fields that this program does not know.
+    Entries that are not changed keep their text, with fields that this program does not know.
     """
 
     def __init__(
@@ -53,28 +53,30 @@ class Lockfile:
     ) -> None:
         self.header = header
         self.changed = False  # whether an entry or the header differs from the text that was read
-        self.irregularities = irregularities  # what kept that text from the normal form
-        self._header_line = header_line or spell_header(header, {})
+        self.irregularities = irregularities  # where that text was not in normal form
+        self._header_line = header_line or format_header(header, {})
         self._lines = lines if lines is not None else {}
-        self._has_old = bool(lines)  # lines that an apply before this one, or a newer program, wrote
+        self._has_old = bool(lines)  # lines of an earlier apply, or of a newer version of this program
 
     def __contains__(self, workflow_id: str) -> bool:
         return workflow_id in self._lines
 
     @property
     def differs_from_file(self) -> bool:
-        """Whether the lockfile is to be written: something changed, or it was not in normal form."""
+        """Return whether the lockfile has to be written: something changed, or it was not in normal form."""
         return self.changed or bool(self.irregularities)
 
     def ids(self) -> KeysView[str]:
+        """Return the IDs of all entries."""
         return self._lines.keys()
 
     def entry(self, workflow_id: str) -> LockEntry | None:
+        """Return the entry of a workflow, if it has one."""
         line = self._lines.get(workflow_id)
         return None if line is None else read_entry(line)
 
     def digest(self, workflow_id: str) -> str | None:
-        """The digest of an entry, without reading the rest of its line."""
+        """Return the digest of an entry; the rest of its line is not parsed."""
         line = self._lines.get(workflow_id)
         if line is None:
             return None
@@ -84,65 +86,66 @@ class Lockfile:
     def find_recorded(self, ids: Sequence[str], digests: Sequence[str]) -> Recorded:
         """Find the workflows that have an entry with exactly their digest."""
         lines = [*map(self._lines.get, ids)]
-        facts = find_facts([line for line in lines if line is not None])
-        if len(facts) == len(ids) and digests_of(facts) == [*digests]:  # most often, and by columns
-            return Recorded(frozenset(ids), add_times(facts))
+        pairs = find_digests_and_times([line for line in lines if line is not None])
+        if len(pairs) == len(ids) and cut_digests(pairs) == [*digests]:  # the usual case, column by column
+            return Recorded(frozenset(ids), sum_times(pairs))
         found = frozenset(
             workflow_id
             for workflow_id, digest, line in zip(ids, digests, lines, strict=True)
-            # only an entry of another digest, or of a newer revision, is read
+            # only an entry of another digest, or of a newer revision, is parsed
             if line is not None and (f',"digest":"{digest}",' in line or self.digest(workflow_id) == digest)
         )
-        return Recorded(found, self.add_enqueued_at(found))
+        return Recorded(found, self.sum_enqueued_at(found))
 
     def enqueued_at(self, ids: Collection[str]) -> dict[str, int]:
-        """Read when some workflows were enqueued. Raises: KeyError for an ID without an entry."""
+        """Return when some workflows were enqueued. Raises: KeyError for an ID without an entry."""
         return {workflow_id: read_entry(self._lines[workflow_id]).enqueued_at for workflow_id in ids}
 
-    def add_enqueued_at(self, ids: Collection[str]) -> int:
+    def sum_enqueued_at(self, ids: Collection[str]) -> int:
         """Add up when some workflows were enqueued. Raises: KeyError for an ID without an entry."""
-        facts = find_facts([*map(self._lines.__getitem__, ids)])
-        return add_times(facts) if len(facts) == len(ids) else sum(self.enqueued_at(ids).values())
+        pairs = find_digests_and_times([*map(self._lines.__getitem__, ids)])
+        return sum_times(pairs) if len(pairs) == len(ids) else sum(self.enqueued_at(ids).values())
 
-    def describes(self, spec: WorkflowSpec, digest: str, enqueued_at: int) -> bool:
-        """Whether the entry of a workflow has this name, this digest and this time."""
+    def matches(self, spec: WorkflowSpec, digest: str, enqueued_at: int) -> bool:
+        """Return whether a workflow has an entry with this name, digest and time."""
         line = self._lines.get(spec.id)
         if line is None:
             return False
-        time = spell_time(enqueued_at)
+        time = format_time(enqueued_at)
         if f'","workflow":"{spec.workflow}","digest":"{digest}","enqueued_at":"{time}"' in line:
             return True
         entry = read_entry(line)
         return (entry.workflow, entry.digest, entry.enqueued_at) == (spec.workflow, digest, enqueued_at)
 
     def record(self, entry: LockEntry) -> None:
-        """Put an entry in the place of the one with its id, if there is one."""
+        """Add an entry, or replace the one with its ID."""
         old = self._lines.get(entry.id)
         if old is None or read_entry(old) != entry:
-            self.put({entry.id: self.spell(entry)})
+            self.update({entry.id: self.format_entry(entry)})
 
-    def spell(self, entry: LockEntry) -> str:
-        """The line to `put` for an entry; fields of the one with its id that nobody knows stay."""
+    def format_entry(self, entry: LockEntry) -> str:
+        """Format the line of an entry for `update`; unknown fields of the entry that it replaces are kept."""
         old = self._lines.get(entry.id) if self._has_old else None
-        return spell_entry(entry, unknown_fields(old, ENTRY_KEYS) if old is not None else {})
+        return format_entry(entry, find_unknown_fields(old, ENTRY_KEYS) if old is not None else {})
 
-    def spell_new(
+    def format_new(
         self, ids: Sequence[str], workflows: Sequence[str], digests: Sequence[str], enqueued_at: Sequence[int]
     ) -> list[str]:
-        """The lines to `put` for workflows that are about to be enqueued, by columns."""
+        """Format the lines for `update` of workflows that are about to be enqueued, column by column."""
         if self._has_old and not self._lines.keys().isdisjoint(ids):
-            return [*map(self.spell, map(LockEntry, ids, workflows, digests, enqueued_at))]
-        return spell_entries(ids, workflows, digests, enqueued_at)
+            return [*map(self.format_entry, map(LockEntry, ids, workflows, digests, enqueued_at))]
+        return format_entries(ids, workflows, digests, enqueued_at)
 
-    def put(self, lines: Mapping[str, str]) -> None:
-        """Take lines as `spell` gave them, by id."""
+    def update(self, lines: Mapping[str, str]) -> None:
+        """Add or replace entries, given as lines of `format_entry` by ID."""
         self._lines.update(lines)
         self.changed = True
 
-    def finish(self, workflow_id: str, status: str, completed_at: int | None) -> None:
-        """Note how a workflow ended. Raises: KeyError for an id without an entry.
+    def record_status(self, workflow_id: str, status: str, completed_at: int | None) -> None:
+        """Record the final status of a workflow. Raises: KeyError for an ID without an entry.
 
-        `created_at` may be ahead of the clock that wrote `completed_at`; nothing ends before it is enqueued.
+        `created_at` may be ahead of the clock that wrote `completed_at`, but no workflow ends before it is
+        enqueued: the later time is recorded.
         """
         entry = read_entry(self._lines[workflow_id])
         if completed_at is not None:
@@ -150,32 +153,32 @@ class Lockfile:
         self.record(entry._replace(status=status, completed_at=completed_at))
 
     def remove(self, workflow_id: str) -> None:
-        """Forget a workflow. Raises: KeyError for an id without an entry."""
+        """Remove the entry of a workflow. Raises: KeyError for an ID without an entry."""
         del self._lines[workflow_id]
         self.changed = True
 
     def rebind(self, database: str) -> None:
-        """Record that the entries are in this database now."""
+        """Record that the entries now belong to this database."""
         self._put_header(self.header._replace(database=database))
 
     def rename(self, manifest: str) -> None:
-        """Record that the entries belong to the manifest of this name now."""
+        """Record that the entries now belong to the manifest of this name."""
         self._put_header(self.header._replace(manifest=manifest))
 
     def _put_header(self, header: LockHeader) -> None:
         if header != self.header:
             self.header = header
-            self._header_line = spell_header(header, unknown_fields(self._header_line, HEADER_KEYS))
+            self._header_line = format_header(header, find_unknown_fields(self._header_line, HEADER_KEYS))
             self.changed = True
 
-    def learn_database(self, fingerprint: str) -> None:
-        """Complete the fingerprint with what is known now; it is written when something else changes."""
+    def complete_fingerprint(self, fingerprint: str) -> None:
+        """Add parts that the recorded fingerprint lacks; they are written when something else changes."""
         changed = self.changed
         self.rebind(combine(self.header.database, fingerprint))
         self.changed = changed
 
     def render(self) -> Iterator[str]:
-        """The text of the file in pieces: the header, then the entries by id in code points."""
+        """Yield the text of the file in pieces: the header, then the entries sorted by ID."""
         yield self._header_line + "\n"
         line, ids = self._lines.__getitem__, sorted(self._lines)
         for start in range(0, len(ids), _WRITTEN):
@@ -183,14 +186,14 @@ class Lockfile:
 
 
 def new_lockfile(manifest: str, database: str) -> Lockfile:
-    """A lockfile without entries."""
+    """Create a lockfile without entries."""
     return Lockfile(LockHeader(manifest, database))
 
 
 def check_owner(lock: Lockfile, *, manifest: str, database: str, file: str) -> None:
     """Refuse the lockfile of another manifest or another database.
 
-    Raises: InvalidLockfile saying whose it is.
+    Raises: InvalidLockfile naming its owner.
     """
     if lock.header.manifest != manifest:
         raise InvalidLockfile(
@@ -205,7 +208,7 @@ def check_owner(lock: Lockfile, *, manifest: str, database: str, file: str) -> N
         )
 
 
-def coverage_problems(lock: Lockfile, batches: Iterable[Batch]) -> Iterator[str]:
+def find_coverage_problems(lock: Lockfile, batches: Iterable[Batch]) -> Iterator[str]:
     """Compare a lockfile with the workflows of its manifest, and yield a sentence for each that differs."""
     orphans = set(lock.ids())
     for batch in batches:

@@ -1,11 +1,11 @@
-"""Read the text of a lockfile, in any order and with what a merge of two branches left in it."""
+"""Read the text of a lockfile: lines may be in any order, and duplicates of a merge of two branches."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..core.errors import InvalidLockfile
 from .entry import (
@@ -15,16 +15,17 @@ from .entry import (
     PLAIN_ENTRY,
     RESTORE,
     REVISION,
+    Fields,
     LockHeader,
     NewerVersionError,
     Text,
-    check_entry,
-    check_header,
     decode_line,
+    format_entry,
+    format_header,
     merge_lines,
+    parse_entry,
+    parse_header,
     read_blocks,
-    spell_entry,
-    spell_header,
 )
 from .fingerprint import may_be_same
 from .lockfile import Lockfile
@@ -33,7 +34,7 @@ _NOT_UTF8 = re.compile("[\ud800-\udfff]")  # how `read_blocks` decodes such byte
 
 
 class ConflictMarkerError(ValueError):
-    """A line that Git writes around the two sides of a conflict."""
+    """The line is one of Git's conflict markers."""
 
 
 class RejectedLine(NamedTuple):
@@ -42,11 +43,11 @@ class RejectedLine(NamedTuple):
     number: int
     text: str
     reason: str
-    is_marker: bool  # of a conflict in Git: nothing is lost with it
+    is_marker: bool  # one of Git's conflict markers: nothing is lost with it
 
 
 def parse_lockfile(text: Text, file: str) -> Lockfile:
-    """Read a lockfile, whatever order or duplicate lines a merge of two branches left.
+    """Read a lockfile, also one that a merge of two branches left unsorted or with duplicate lines.
 
     Raises: InvalidLockfile with file and line for what is not a lockfile, is of a newer version, has
             conflict markers, or headers that disagree.
@@ -56,15 +57,15 @@ def parse_lockfile(text: Text, file: str) -> Lockfile:
     if reader.header is None:
         problem = "has no header line" if reader.lines else "is empty"
         raise InvalidLockfile(f"the lockfile {file} {problem}", RESTORE)
-    return reader.finish(reader.header)
+    return reader.make_lockfile(reader.header)
 
 
 def salvage_lockfile(text: Text, file: str, header: LockHeader) -> tuple[Lockfile, list[RejectedLine], bool]:
     """Read every line that can be read, and list the others.
 
-    Shape:  the last value tells whether a header was found; without one the lockfile gets `header`.
-    Raises: InvalidLockfile for a newer version and for headers that disagree: whose lines these are is
-            not for this program to decide.
+    Shape:  the last value is whether a header was found; without one the lockfile gets `header`.
+    Raises: InvalidLockfile for a newer version, and for headers that disagree: this program cannot decide
+            whose lines these are.
     """
     rejected: list[RejectedLine] = []
 
@@ -75,7 +76,7 @@ def salvage_lockfile(text: Text, file: str, header: LockHeader) -> tuple[Lockfil
 
     reader = _Reader(file, reject)
     reader.read(text)
-    return reader.finish(reader.header or header), rejected, reader.header is not None
+    return reader.make_lockfile(reader.header or header), rejected, reader.header is not None
 
 
 def _refuse_line(file: str, number: int, line: str, error: ValueError) -> None:
@@ -97,7 +98,7 @@ def _reason(error: ValueError) -> str:
 
 
 class _Reader:
-    """The lines that were read so far, and what of them is not in normal form."""
+    """The lines that were read so far, and where they are not in normal form."""
 
     def __init__(self, file: str, reject: Callable[[str, int, str, ValueError], None]) -> None:
         self.header: LockHeader | None = None
@@ -108,14 +109,14 @@ class _Reader:
         self._header_line = ""
         self._last_id = ""  # the greatest so far
 
-    def finish(self, header: LockHeader) -> Lockfile:
+    def make_lockfile(self, header: LockHeader) -> Lockfile:
         found = sorted(self._irregular.items(), key=lambda item: item[1])
         irregularities = [f"line {number}: {problem}" for problem, number in found]
         return Lockfile(header, self._header_line, self.lines, irregularities=irregularities)
 
     def read(self, text: Text) -> None:
         for first, lines, ended in read_blocks(text):
-            if first == 1:  # the header on its own, so that this block has only entries, as the others
+            if first == 1:  # take the header alone, so that this block has only entries, like the others
                 if lines[0].startswith("\ufeff"):
                     self._note("a byte order mark", 1)
                 self._take_lines(1, [lines[0].removeprefix("\ufeff")])
@@ -126,7 +127,7 @@ class _Reader:
                 self._note("the last line has no line end", first + len(lines) - 1)
 
     def _take_block(self, first: int, lines: list[str]) -> bool:
-        """Take lines as apply writes them, each of another workflow. False when they are not."""
+        """Take a block of lines in normal form, each of another workflow; return False when they are not."""
         matches = [*map(PLAIN_ENTRY.fullmatch, lines)]
         if None in matches:
             return False
@@ -168,11 +169,11 @@ class _Reader:
             raise ValueError("it is not UTF-8 text")
         fields = decode_line(line)
         if "id" not in fields:
-            self._take_header(number, check_header(fields), line, fields)
+            self._take_header(number, parse_header(fields), line, fields)
             return
-        entry = check_entry(fields)
+        entry = parse_entry(fields)
         unknown = {key: value for key, value in fields.items() if key not in ENTRY_KEYS}
-        self._take_entry(number, entry.id, self._respell(number, line, spell_entry(entry, unknown)))
+        self._take_entry(number, entry.id, self._normalize(number, line, format_entry(entry, unknown)))
 
     def _take_entry(self, number: int, workflow_id: str, line: str) -> None:
         known = self.lines.get(workflow_id)
@@ -183,7 +184,7 @@ class _Reader:
             self._note_order(number, workflow_id)
         self.lines[workflow_id] = line
 
-    def _take_header(self, number: int, found: LockHeader, line: str, fields: dict[str, Any]) -> None:
+    def _take_header(self, number: int, found: LockHeader, line: str, fields: Fields) -> None:
         known = self.header
         if known is not None:
             self._note("a second header line", number)
@@ -197,10 +198,10 @@ class _Reader:
         if known is None or found.revision > known.revision:
             self.header = found
             unknown = {key: value for key, value in fields.items() if key not in HEADER_KEYS}
-            self._header_line = self._respell(number, line, spell_header(found, unknown))
+            self._header_line = self._normalize(number, line, format_header(found, unknown))
 
-    def _respell(self, number: int, line: str, normal: str) -> str:
-        """Choose the line to keep: what a newer revision wrote is kept as it is."""
+    def _normalize(self, number: int, line: str, normal: str) -> str:
+        """Choose the line to keep: a line of a newer revision is kept unchanged."""
         if line == normal or (self.header is not None and self.header.revision > REVISION):
             return line
         self._note("written otherwise than apply writes it", number)

@@ -1,1 +1,1 @@
-"""The one door to the DBOS system database: connect, find its layout, read, write, lock, retry."""
+"""Access to the DBOS system database, and the only folder that opens databases."""

@@ -175,7 +175,7 @@ class Database(ABC):
         """Return whether an error, also one of a COMMIT, proves that nothing was committed."""
         return False
 
-    def steer_planner(self, connection: Connection) -> None:
+    def prefer_index_scans(self, connection: Connection) -> None:
         """Make the planner use the index of the IDs until the transaction ends."""
 
     def as_text(self, expression: str) -> str:

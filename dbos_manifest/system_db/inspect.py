@@ -1,4 +1,4 @@
-"""What a database says of itself, for `doctor`: server, role, rights, migrations, versions."""
+"""Read the facts for `doctor`: privileges, migrations, application versions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .read import decode_text
 
 WRITTEN = ("workflow_status", "workflow_input")
 READ = ("workflow_output", "queues", "application_versions", "dbos_migrations", "workflow_schedules")
-"""Tables that plan, status and --wait read; without a right to one, its part is missing."""
+"""Tables that plan, status and --wait read; without the privilege for one, its part is left out."""
 
 
 class RegisteredVersion(NamedTuple):
@@ -26,14 +26,14 @@ def read_privileges(connection: Connection, database: Database) -> frozenset[tup
 
 
 def read_migration(connection: Connection, database: Database) -> int | None:
-    """The number of the newest migration."""
+    """Read the number of the newest migration."""
     statement = text(f"SELECT max(version) FROM {database.table('dbos_migrations')}")
     number = connection.execute(statement).scalar_one_or_none()
     return None if number is None else int(number)
 
 
 def read_newest_versions(connection: Connection, database: Database) -> list[RegisteredVersion]:
-    """The newest registered version of each application."""
+    """Read the newest registered version of each application."""
     columns = database.layout.columns["application_versions"]
     owner = "application_name" if "application_name" in columns else "NULL"
     rows = connection.execute(

@@ -59,7 +59,7 @@ def check_layout(columns: dict[str, frozenset[str]]) -> Layout:
     if "serialization" not in status:
         raise SchemaNotSupported(
             "the DBOS tables are too old: workflow_status has no column `serialization`, without which "
-            "portable arguments cannot be told from native ones",
+            "portable and native arguments cannot be distinguished",
             "upgrade DBOS (Python 2.14, TypeScript 4.9, Go 0.12, Java 0.8 or newer) and migrate",
         )
     return Layout(columns)

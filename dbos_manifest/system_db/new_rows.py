@@ -80,12 +80,7 @@ def make_rows(
 ) -> NewRows:
     """Make the rows of workflows. `delay` counts from `now_ms`; `attributes` are JSON."""
     fields, count = batch.columns, len(batch)
-    delay_until = fields["not_before_ms"]
-    if batch.sets("delay_ms"):
-        delay_until = [
-            until if delay is None else now_ms + delay
-            for until, delay in zip(delay_until, fields["delay_ms"], strict=True)
-        ]
+    delay_until = _make_delays(batch, now_ms)
     columns: dict[str, Sequence[Any]] = {
         "workflow_uuid": batch.ids,
         "status": convert(delay_until, lambda until: "ENQUEUED" if until is None else "DELAYED"),
@@ -111,6 +106,15 @@ def make_rows(
         "inputs": encode_inputs(batch),
     }
     return NewRows(columns, count)
+
+
+def _make_delays(batch: Batch, now_ms: int) -> Sequence[int | None]:
+    not_before, delays = batch.columns["not_before_ms"], batch.columns["delay_ms"]
+    if not batch.sets("delay_ms"):
+        return not_before
+    return [
+        until if delay is None else now_ms + delay for until, delay in zip(not_before, delays, strict=True)
+    ]
 
 
 def _encode_roles(roles: list[str] | None) -> str | None:

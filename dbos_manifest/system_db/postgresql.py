@@ -99,7 +99,7 @@ class PostgreSQLDatabase(Database):
         clamped = f"LEAST(GREATEST({expression}, {MIN_TIMESTAMP}), {MAX_TIMESTAMP})"
         return f"CASE WHEN {expression} IS NULL THEN NULL ELSE {clamped} END"
 
-    def steer_planner(self, connection: Connection) -> None:
+    def prefer_index_scans(self, connection: Connection) -> None:
         """Make the planner find rows by the index and group them by hash until the transaction ends.
 
         With its default settings PostgreSQL reads a whole table of a million rows for each 10,000 IDs, in

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -30,22 +29,22 @@ _NAMELESS = {
 def read_url(url: str) -> dict[str, str]:
     """Return the connection parameters of a PostgreSQL URL.
 
-    Raises: UsageError, which repeats nothing that could be a part of the password.
+    Raises: UsageError, which never contains what could be a part of the password.
     """
     try:
-        words = {key: str(value) for key, value in conninfo_to_dict(url).items()}
+        parameters = {key: str(value) for key, value in conninfo_to_dict(url).items()}
     except psycopg.ProgrammingError as error:
         raise _unreadable(url, str(error)) from None
-    # a special character left bare moves a part of the password into these, so they are not repeated
-    ports = words.get("port", "").split(",")
-    if any("@" in words.get(key, "") for key in ("host", "dbname")) or not all(
+    # a special character that is not encoded moves a part of the password into these: never print them
+    ports = parameters.get("port", "").split(",")
+    if any("@" in parameters.get(key, "") for key in ("host", "dbname")) or not all(
         port == "" or port.isdecimal() for port in ports
     ):
         raise UsageError(
             "the PostgreSQL URL cannot be read: a character in host, port or database is out of place",
             _ENCODE,
         )
-    return words
+    return parameters
 
 
 def _unreadable(url: str, text: str) -> UsageError:
@@ -70,11 +69,11 @@ def _unreadable(url: str, text: str) -> UsageError:
 
 
 def _may_hide_password(url: str) -> bool:
-    """Tell whether the query may begin inside of a password with a bare `/` and `?`."""
+    """Return whether the query may begin inside a password in which `/` and `?` are not encoded."""
     return "@" in url.partition("?")[2]
 
 
-def connect(url: str, words: dict[str, str]) -> psycopg.Connection[Any]:
+def connect(url: str, parameters: dict[str, str]) -> psycopg.Connection:
     """Open a connection; `url` decides only what a message may repeat.
 
     Raises: UsageError for parameters that libpq rejects before it contacts a server, DatabaseUnreachable
@@ -82,25 +81,25 @@ def connect(url: str, words: dict[str, str]) -> psycopg.Connection[Any]:
     """
     try:
         # no server-side prepared statements: a PgBouncer in transaction mode would lose them
-        return psycopg.connect(make_conninfo(**words), prepare_threshold=None)
-    except UnicodeError:  # from the encoding of host names; it is no error of psycopg's
-        raise _unknown_host(url, words) from None
+        return psycopg.connect(make_conninfo(**parameters), prepare_threshold=None)
+    except UnicodeError:  # the encoding of host names raises it, and psycopg lets it through
+        raise _unknown_host(url, parameters) from None
     except psycopg.Error as error:
         text = str(error)
         unresolved = text.startswith("failed to resolve host")
-        # the name server has no answer now, which may pass; any other answer is that there is no such host
+        # EAI_AGAIN is transient: the name server did not answer. Any other error means an unknown host
         if unresolved and f"[Errno {socket.EAI_AGAIN}]" not in text:
-            raise _unknown_host(url, words) from None
+            raise _unknown_host(url, parameters) from None
         if not unresolved and error.sqlstate is None and _is_rejected_before_connecting(error, text):
-            raise _rejected(url, words, text) from None
+            raise _rejected(url, parameters, text) from None
         raise
 
 
-def _unknown_host(url: str, words: dict[str, str]) -> DatabaseUnreachable:
-    host = words.get("host") or _defaults()["host"].val
+def _unknown_host(url: str, parameters: dict[str, str]) -> DatabaseUnreachable:
+    host = parameters.get("host") or _defaults()["host"].val
     return DatabaseUnreachable(
         f"the host name `{host.decode() if isinstance(host, bytes) else host}` is unknown",
-        _ENCODE if _may_hide_password(url) else _correct("host", words),
+        _ENCODE if _may_hide_password(url) else _correct("host", parameters),
     )
 
 
@@ -110,7 +109,7 @@ def _is_rejected_before_connecting(error: psycopg.Error, text: str) -> bool:
     return _ATTEMPTED not in text or _LATE.search(text) is not None
 
 
-def _rejected(url: str, words: dict[str, str], text: str) -> UsageError:
+def _rejected(url: str, parameters: dict[str, str], text: str) -> UsageError:
     """Describe a rejected parameter: its name, libpq's reason, and where its value comes from."""
     first = _FROM_PSYCOPG.sub("", text.splitlines()[0])
     late = _LATE.search(first)
@@ -121,12 +120,12 @@ def _rejected(url: str, words: dict[str, str], text: str) -> UsageError:
         reason = re.sub(r"""["'].*["']""", "…", reason)
     subject = f"parameter `{name}`" if name else "parameters"
     return UsageError(
-        f"libpq rejects the connection {subject}: {reason}", _ENCODE if hidden else _correct(name, words)
+        f"libpq rejects the connection {subject}: {reason}", _ENCODE if hidden else _correct(name, parameters)
     )
 
 
-def _correct(name: str | None, words: dict[str, str]) -> str:
-    variable = _defaults()[name].envvar if name and name not in words else None
+def _correct(name: str | None, parameters: dict[str, str]) -> str:
+    variable = _defaults()[name].envvar if name and name not in parameters else None
     if variable:
         return f"correct the environment variable {variable.decode()}, or set `{name}` in the database URL"
     return f"correct `{name}` in the database URL" if name else "correct the database URL"
@@ -143,5 +142,5 @@ def _parameter_in(reason: str) -> str | None:
 
 
 def _defaults() -> dict[str, ConninfoOption]:
-    """Return libpq's parameters by name, with what the environment says of each."""
+    """Return libpq's parameters by name, with their defaults and environment variables."""
     return {option.keyword.decode(): option for option in Conninfo.get_defaults()}

@@ -1,10 +1,10 @@
-"""Ids in, what the database holds about them out."""
+"""Read the rows of workflows by their IDs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, text
 
@@ -13,6 +13,7 @@ from ..plan.absence import OldestRows
 from ..plan.rows import FINAL_STATUSES, LiveRow, SnapshotRow
 from .database import Database
 
+Value = TypeVar("Value")
 _SNAPSHOT = (
     "workflow_uuid", "status", "name", "class_name", "config_name", "application_name", "queue_name",
     "queue_partition_key", "deduplication_id", "application_version", "priority", "workflow_timeout_ms",
@@ -30,38 +31,38 @@ _NUMBERS = frozenset(
         "recovery_attempts", "touched", "created_at", "started_at_epoch_ms", "completed_at",
     }
 )  # fmt: skip
-_OF_ITS_OWN = ("workflow_uuid", "inputs", "created_at", "completed_at", "creator_xid")
+_UNSHARED = ("workflow_uuid", "inputs", "created_at", "completed_at", "creator_xid")
 _FIELDS = dict(zip(_SNAPSHOT, SnapshotRow._fields, strict=True))
-_SHARED = tuple(name for name in _SNAPSHOT if name not in _OF_ITS_OWN)
+_SHARED = tuple(name for name in _SNAPSHOT if name not in _UNSHARED)
 _SHARED_FIELDS = tuple(_FIELDS[name] for name in _SHARED)
-_NOTHING_OF_ITS_OWN: dict[str, Any] = {"id": "", "inputs": None, "completed_at_ms": None, "creator_xid": None}
+_UNSHARED_EMPTY: dict[str, Any] = {"id": "", "inputs": None, "completed_at_ms": None, "creator_xid": None}
 _TIME_MASK = 2**48 - 1  # keeps every time up to the year 9999, and a sum of them in 64 bits
 
 
 def read_ids(connection: Connection, database: Database, table: str, ids: Sequence[str]) -> set[str]:
-    """Those of the IDs that a DBOS table has a row for."""
-    database.steer_planner(connection)
+    """Return those of the IDs that a DBOS table has a row for."""
+    database.prefer_index_scans(connection)
     statement = f"SELECT workflow_uuid FROM {database.table(table)} WHERE workflow_uuid {database.in_list}"
     return {*connection.execute(text(statement), {"ids": database.encode_list(ids)}).scalars()}
 
 
 def read_snapshot(connection: Connection, database: Database, ids: Sequence[str]) -> dict[str, SnapshotRow]:
-    """The rows of these ids, with their inputs as stored."""
+    """Read the rows of these IDs, with their inputs as stored."""
     return {row[0]: SnapshotRow(*row) for row in _read(connection, database, ids, _SNAPSHOT)}
 
 
 def read_shared_rows(
     connection: Connection, database: Database, ids: Sequence[str]
 ) -> tuple[dict[str, SnapshotRow], int]:
-    """Read the rows of these IDs without what nearly every row has of its own, so that many share one record.
+    """Read the rows of these IDs, with one record for all rows that have the same values.
 
     Shape:  the rows, and the sum of `created_at` over all of them. In a row `id`, `inputs`, `completed_at_ms`
             and `creator_xid` are empty; `created_at_ms` is the latest of the rows that share the record.
-    Cost:   a tenth of what the rows take one by one, where most are alike.
+    Cost:   where most rows have the same values, a tenth of the time of separate rows.
     """
     selected = ", ".join(_select(database, name) for name in _SHARED)
     numbers = ", ".join(str(4 + position) for position in range(len(_SHARED)))
-    database.steer_planner(connection)
+    database.prefer_index_scans(connection)
     found = connection.execute(
         text(
             f"SELECT {database.array_agg}(ws.workflow_uuid), max(ws.created_at), "
@@ -75,20 +76,22 @@ def read_shared_rows(
     total = 0
     for members, created_at, part, *values in found:
         total += int(part or 0)
-        # here, and not in the statement as `_column` does: the records are few and the rows many
+        # here, and not in the statement as in `_column`: there are few records and many rows
         fields = dict(zip(_SHARED_FIELDS, map(decode_text, values), strict=True))
         fields["status"] = fields["status"] or "unknown"
-        row = SnapshotRow(**_NOTHING_OF_ITS_OWN, created_at_ms=_clamp_time(created_at), **fields)
+        row = SnapshotRow(**_UNSHARED_EMPTY, created_at_ms=_clamp_time(created_at), **fields)
         rows.update(dict.fromkeys(json.loads(members) if isinstance(members, str) else members, row))
     return rows, total
 
 
-def decode_text(value: Any) -> Any:
-    """Decode a stored text: SQLite may have bytes in its place."""
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+def decode_text(value: Value) -> Value:
+    """Decode a stored text: in SQLite it may be bytes. Other values are returned unchanged."""
+    if isinstance(value, bytes):
+        return cast("Value", value.decode("utf-8", "backslashreplace"))
+    return value
 
 
-def _clamp_time(value: Any) -> int:
+def _clamp_time(value: object) -> int:
     """Return the nearest moment of the years 1 to 9999; what is not a number is 1970."""
     return int(min(max(value, MIN_TIMESTAMP), MAX_TIMESTAMP)) if isinstance(value, (int, float)) else 0
 
@@ -103,7 +106,7 @@ def read_rows_of_other_times(
 
 
 def read_live(connection: Connection, database: Database, ids: Sequence[str]) -> dict[str, LiveRow]:
-    """The live rows of these ids, with output and error as stored."""
+    """Read the live rows of these IDs, with output and error as stored."""
     rows = _read(connection, database, ids, _LIVE, _column_as_stored)
     return {row[0]: LiveRow(*row) for row in rows}
 
@@ -111,7 +114,7 @@ def read_live(connection: Connection, database: Database, ids: Sequence[str]) ->
 def read_statuses(
     connection: Connection, database: Database, ids: Sequence[str]
 ) -> dict[str, tuple[str, int | None]]:
-    """Status and, for a final one, completed_at (epoch ms) of these ids."""
+    """Read the status of these IDs and, for a final one, completed_at (epoch ms)."""
     rows = _read(connection, database, ids, ("workflow_uuid", "status", "completed_at"))
     return {row[0]: (row[1], row[2]) for row in rows}
 
@@ -130,7 +133,7 @@ def _read(
         joins += f" LEFT JOIN {database.table('workflow_input')} wi ON wi.workflow_uuid = ws.workflow_uuid"
     if "output" in columns and database.layout.has_workflow_output:
         joins += f" LEFT JOIN {database.table('workflow_output')} wo ON wo.workflow_uuid = ws.workflow_uuid"
-    database.steer_planner(connection)
+    database.prefer_index_scans(connection)
     return connection.execute(
         text(
             f"SELECT {selected} FROM {database.table('workflow_status')} ws{joins} "
@@ -141,9 +144,9 @@ def _read(
 
 
 def _column(database: Database, name: str) -> str:
-    """Select a column as decisions need it: times that a lockfile can spell, and texts that are texts.
+    """Select a column to decide by: times that a lockfile can hold, and text columns as text.
 
-    SQLite stores any value in any column, and every database takes a time in another unit.
+    SQLite stores any value in any column, and no database rejects a time in another unit.
     """
     selected = _select(database, name)
     if name in ("created_at", "completed_at"):
@@ -152,7 +155,7 @@ def _column(database: Database, name: str) -> str:
 
 
 def _column_as_stored(database: Database, name: str) -> str:
-    """Select a column to show it: a time is what is stored, whatever that is."""
+    """Select a column to show: a time as stored, also where it is not one."""
     return _as_text(database, name, _select(database, name))
 
 
@@ -172,7 +175,7 @@ def _select(database: Database, name: str) -> str:
     if name == "started":
         return "ws.started_at_epoch_ms IS NOT NULL" if "started_at_epoch_ms" in layout.status else "FALSE"
     if name == "touched":
-        # beside null it is null: a row of an old release that nobody can tell of
+        # where `updated_at` is NULL, as in a row of an old release, the row counts as changed
         return "COALESCE(ws.updated_at <> ws.created_at, TRUE)"
     if name == "created_at":
         return "COALESCE(ws.created_at, 0)"
@@ -184,9 +187,9 @@ def _select(database: Database, name: str) -> str:
 
 
 def read_oldest_rows(connection: Connection, database: Database) -> OldestRows:
-    """Read when the oldest row, and the oldest one that has ended, were created.
+    """Read when the oldest row, and the oldest row that has ended, were created.
 
-    Cost:   both follow the index of `created_at`, the second over the rows that wait or run.
+    Cost:   both use the index of `created_at`; the second reads the older rows that wait or run.
     """
     table = database.table("workflow_status")
     final = ", ".join(f"'{status}'" for status in sorted(FINAL_STATUSES))
@@ -203,7 +206,7 @@ def read_oldest_rows(connection: Connection, database: Database) -> OldestRows:
 def read_deduplication_holders(
     connection: Connection, database: Database, pairs: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], str]:
-    """The workflow that holds each (queue, deduplication id), for those that are held."""
+    """Find the workflow that holds each (queue, deduplication ID), for those that are held."""
     columns = ", ".join(
         _as_text(database, name, name) for name in ("queue_name", "deduplication_id", "workflow_uuid")
     )

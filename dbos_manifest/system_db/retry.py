@@ -1,4 +1,4 @@
-"""Driver errors in, what they mean out: to be retried, a row's fault, or the end."""
+"""Classify the errors of database drivers, and retry the transient ones."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from sqlalchemy.exc import DBAPIError
 from ..core.errors import DatabaseDenied, DatabaseError, DatabaseUnreachable
 
 Result = TypeVar("Result")
-Kind = Literal["transient", "denied", "data", "fatal"]
+ErrorKind = Literal["transient", "denied", "data", "fatal"]
+"""`data`: the database rejects a row. `denied`: no retry helps until someone changes a right or a setting."""
 
 UNIQUE_VIOLATION = "23505"
-_CANCELED = "57014"  # statement_timeout: the same chunk would take as long again
+_CANCELED = "57014"  # statement_timeout: the same transaction would take as long again
 _TRANSIENT = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300"} | {
-    "25P03",  # idle_in_transaction_session_timeout: on a busy machine the pause was ours, not the statement's
+    "25P03",  # idle_in_transaction_session_timeout: on a busy machine this program itself may pause
     "57P05",  # idle_session_timeout
 }
 _DENIED = {"28000", "28P01", "42501", "25006", "3D000"}
 
-# A connection that failed has no SQLSTATE, only text. What the server says in it begins with FATAL, in any
-# language a refusal, but for the answers that pass by themselves:
+# A connection that failed has no SQLSTATE, only text. A message of the server begins with FATAL, in any
+# language, and is a refusal, except for these transient ones:
 _BUSY = (
     "too many clients", "too many connections", "connection slots", "starting up", "shutting down",
     "not yet accepting", "system is not accepting", "recovery mode", "terminating connection",
@@ -39,7 +40,7 @@ _REFUSED = (
     "received invalid response", "GSSAPI encryption required",
 )  # fmt: skip
 
-_PREFIX = re.compile(r"^connection (?:is bad|failed): (?=connection to server)")  # psycopg's, of no use
+_PREFIX = re.compile(r"^connection (?:is bad|failed): (?=connection to server)")  # psycopg's, redundant
 
 
 class RetryNotice(NamedTuple):
@@ -56,16 +57,16 @@ class Retry:
     on_retry: Callable[[RetryNotice], None]
 
     def call(self, function: Callable[[], Result], *, since_start: bool = False) -> Result:
-        """The function's result; the budget counts from its first failure, or from the start.
+        """Call a function until it returns; the budget counts from its first failure, or from the start.
 
-        Raises: DatabaseUnreachable when the budget ends, DatabaseDenied and DatabaseError for what no
-                retry mends. A row's fault (SQLSTATE 22, 23, 54) comes through as the driver's error.
+        Raises: DatabaseUnreachable when the budget is spent, DatabaseDenied and DatabaseError for errors that
+                are not transient. For a rejected row (SQLSTATE 22, 23, 54) it is the driver's error.
         """
         counted_from_s: list[float] = []
         growing = tenacity.wait_exponential(multiplier=0.1, max=10) + tenacity.wait_random(0, 0.3)
 
         def left_s(state: tenacity.RetryCallState) -> float:
-            # from the first failure: a long transaction that is cut at its end has the whole budget left
+            # from the first failure: a long transaction that fails at its end has the whole budget left
             assert state.outcome_timestamp is not None
             if not counted_from_s:
                 counted_from_s.append(state.start_time if since_start else state.outcome_timestamp)
@@ -75,7 +76,7 @@ class Retry:
             retry=tenacity.retry_if_exception(lambda error: classify(error) == "transient"),
             stop=lambda state: left_s(state) <= 0,
             wait=lambda state: max(0.0, min(growing(state), left_s(state))),
-            before_sleep=self._tell,
+            before_sleep=self._notify,
             reraise=True,
         )
         try:
@@ -85,7 +86,7 @@ class Retry:
                 raise
             raise _to_tool_error(error) from error
 
-    def _tell(self, state: tenacity.RetryCallState) -> None:
+    def _notify(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         wait_s = state.next_action.sleep if state.next_action else 0.0
         self.on_retry(RetryNotice(state.attempt_number, describe_error(error), wait_s))
@@ -100,8 +101,8 @@ def _sqlstate(error: BaseException) -> str | None:
     return driver.sqlstate if isinstance(driver, psycopg.Error) else None
 
 
-def classify(error: BaseException) -> Kind:
-    """What to do about an error.
+def classify(error: BaseException) -> ErrorKind:
+    """Classify an error by what to do about it.
 
     Source: SPEC §4, Retries; PostgreSQL error codes; SQLite result codes.
     """
@@ -120,16 +121,16 @@ def classify(error: BaseException) -> Kind:
     return "fatal"
 
 
-def _classify_unnumbered(error: psycopg.Error) -> Kind:
+def _classify_unnumbered(error: psycopg.Error) -> ErrorKind:
     text = str(error)
-    if isinstance(error, psycopg.DataError):  # found by the client, as a NUL character
+    if isinstance(error, psycopg.DataError):  # the client rejects it, as a NUL character
         return "data"
-    if any(words in text for words in _REFUSED) and not any(words in text for words in _BUSY):
+    if any(phrase in text for phrase in _REFUSED) and not any(phrase in text for phrase in _BUSY):
         return "denied"
     return "transient" if isinstance(error, psycopg.OperationalError) else "fatal"
 
 
-def _classify_sqlite(error: sqlite3.Error) -> Kind:
+def _classify_sqlite(error: sqlite3.Error) -> ErrorKind:
     text = str(error)
     if "locked" in text or "busy" in text:
         return "transient"
@@ -139,7 +140,7 @@ def _classify_sqlite(error: sqlite3.Error) -> Kind:
 
 
 def describe_error(error: BaseException | None) -> str:
-    """The driver's message on one line, without the statement and its parameters."""
+    """Return the driver's message on one line, without the statement and its parameters."""
     driver = _driver_error(error)
     if isinstance(driver, psycopg.Error) and driver.diag.message_primary:
         # the detail of other errors may quote the whole row
@@ -149,16 +150,18 @@ def describe_error(error: BaseException | None) -> str:
 
 
 def _to_tool_error(error: BaseException) -> DatabaseError:
-    """A driver's error as one of ours: message, way out, exit code 3."""
-    kind, words = classify(error), describe_error(error)
+    """Convert a driver's error into an error of this program, with a hint."""
+    kind, message = classify(error), describe_error(error)
     if kind == "transient":
         return DatabaseUnreachable(
-            f"the system database does not answer: {words}",
+            f"the system database does not answer: {message}",
             "check that it runs and that host and port are right",
         )
     if kind == "denied":
         return DatabaseDenied(
-            f"the system database refuses: {words}", "check user, password, database name and privileges"
+            f"the system database refuses: {message}", "check user, password, database name and privileges"
         )
-    hint = "give a smaller --chunk-size, or more time" if _sqlstate(error) == _CANCELED else None
-    return DatabaseError(f"the system database reports: {words}", hint)
+    hint = (
+        "set a smaller --chunk-size or a longer statement_timeout" if _sqlstate(error) == _CANCELED else None
+    )
+    return DatabaseError(f"the system database reports: {message}", hint)

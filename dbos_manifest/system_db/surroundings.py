@@ -1,9 +1,8 @@
-"""Read what surrounds the workflows: queues, application versions, known names, old workers, the clock."""
+"""Read the facts for preflight: queues, application versions, known names, old workers, the clock."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
@@ -13,7 +12,7 @@ from .database import Database
 from .read import decode_text
 
 INSUFFICIENT_PRIVILEGE = "42501"
-NAMES_LOOKED_FOR = 50
+MAX_NAMES_SEARCHED = 50
 NEWEST_ROWS = 10_000
 _PARTITION_LIMITS = (
     "partition_concurrency",
@@ -24,7 +23,7 @@ _PARTITION_LIMITS = (
 
 
 def read_queues(connection: Connection, database: Database) -> dict[str, QueueRow]:
-    """The registered queues; none where the schema has no such table.
+    """Read the registered queues; none where the schema has no such table.
 
     Source: partitioned by `partition_queue` (older SDKs) or any partition limit (newer ones).
     """
@@ -40,13 +39,14 @@ def read_queues(connection: Connection, database: Database) -> dict[str, QueueRo
     return {name: QueueRow(name, owner, _partitioned(older, newer)) for name, owner, older, newer in named}
 
 
-def _partitioned(older: Any, newer: Any) -> bool | None:
+def _partitioned(older: object, newer: object) -> bool | None:
+    """Combine the two signs; None where there is none, or they disagree."""
     signs = {bool(sign) for sign in (older, newer) if sign is not None}
     return signs.pop() if len(signs) == 1 else None
 
 
 def read_application_versions(connection: Connection, database: Database) -> frozenset[str] | None:
-    """The versions that workers have registered; None where the schema has no such table."""
+    """Read the versions that workers have registered; None where the schema has no such table."""
     columns = database.layout.columns.get("application_versions", frozenset())
     if "version_name" not in columns:
         return None
@@ -55,7 +55,7 @@ def read_application_versions(connection: Connection, database: Database) -> fro
 
 
 def _read_if_allowed(connection: Connection, statement: str) -> frozenset[str] | None:
-    """The values of a statement's one column; None where the role may not read them: they are hints only."""
+    """Read the one column of a statement; None where the role may not read it, for it only gives hints."""
     try:
         with connection.begin_nested():
             rows = connection.execute(text(statement))
@@ -67,10 +67,10 @@ def _read_if_allowed(connection: Connection, statement: str) -> frozenset[str] |
 
 
 def read_known_names(connection: Connection, database: Database, names: Collection[str]) -> frozenset[str]:
-    """Which of these workflow names rows or schedules have, and names to compare the others with.
+    """Find which of these workflow names rows or schedules have, and names to compare the others with.
 
-    Cost:   no index has the names, so the newest rows are looked at first, and for a name that is not among
-            them all rows, until the first that has it.
+    Cost:   no index has the names. The newest rows are read first, then for each name that they do not have
+            all rows up to the first that has it.
     """
     table = database.table("workflow_status")
     newest = f"SELECT name FROM {table} ORDER BY created_at DESC LIMIT {NEWEST_ROWS}"
@@ -80,7 +80,7 @@ def read_known_names(connection: Connection, database: Database, names: Collecti
         statement = f"SELECT workflow_name FROM {database.table('workflow_schedules')}"
         seen |= _read_if_allowed(connection, statement) or frozenset()
     if seen:
-        for name in sorted(set(names) - seen)[:NAMES_LOOKED_FOR]:
+        for name in sorted(set(names) - seen)[:MAX_NAMES_SEARCHED]:
             found = connection.execute(
                 text(f"SELECT 1 FROM {table} WHERE name = :name LIMIT 1"), {"name": name}
             )
@@ -92,7 +92,7 @@ def read_known_names(connection: Connection, database: Database, names: Collecti
 def read_waiting_behind(
     connection: Connection, database: Database, lowest: Mapping[str, int]
 ) -> dict[str, int]:
-    """How many queued rows of each queue have a greater priority number than the least of ours."""
+    """Count the queued rows of each queue with a greater priority number than the manifest's lowest."""
     statement = text(
         f"SELECT count(*) FROM {database.table('workflow_status')} "
         "WHERE queue_name = :queue AND status = 'ENQUEUED' AND priority > :priority"
@@ -105,9 +105,9 @@ def read_waiting_behind(
 
 
 def read_run_by_old_worker(connection: Connection, database: Database) -> str | None:
-    """A workflow among the newest whose arguments a new client wrote and whose result an old worker did.
+    """Find a workflow among the newest whose arguments a new client wrote and whose result an old worker.
 
-    Old workers know neither workflow_input nor workflow_output; new ones write no result into the status.
+    Old workers know neither workflow_input nor workflow_output; new ones write no result to workflow_status.
     """
     if not database.layout.has_workflow_input:
         return None

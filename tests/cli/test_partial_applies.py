@@ -219,7 +219,7 @@ def test_mounted_lockfile_cannot_be_replaced(tmp_path: Path) -> None:
 def test_completion_time_is_never_before_the_enqueue_time() -> None:
     lock = new_lockfile("m", "db")
     lock.record(LockEntry("a", "f", "A" * 22, 5000))
-    lock.finish("a", "SUCCESS", 4000)
+    lock.record_status("a", "SUCCESS", 4000)
     entry = lock.entry("a")
     assert entry is not None
     assert entry.completed_at == 5000

@@ -13,8 +13,15 @@ from dbos_manifest.actions.session import load_lockfile
 from dbos_manifest.core.errors import LockfileNotWritable, Refused
 from dbos_manifest.files.journal_file import JournalFile, journal_path, open_journal
 from dbos_manifest.files.lockfile_slot import LockfileSlot
-from dbos_manifest.lockfile.entry import LockEntry, LockHeader, spell_entry
-from dbos_manifest.lockfile.journal import Journal, Settle, Transaction, adopt_journal, read_journal, trust
+from dbos_manifest.lockfile.entry import LockEntry, LockHeader, format_entry
+from dbos_manifest.lockfile.journal import (
+    Journal,
+    JournalTransaction,
+    ResolveInDoubt,
+    assume_committed,
+    read_journal,
+    replay_journal,
+)
 from dbos_manifest.lockfile.lockfile import Lockfile, new_lockfile
 
 HEADER = LockHeader("m", "db")
@@ -22,7 +29,7 @@ DIGEST = "A" * 22
 
 
 def line(workflow_id: str, enqueued_at: int = 1000, status: str | None = None) -> str:
-    return spell_entry(LockEntry(workflow_id, "f", DIGEST, enqueued_at, None, status), {})
+    return format_entry(LockEntry(workflow_id, "f", DIGEST, enqueued_at, None, status), {})
 
 
 def write_journal(path: Path, *transactions: tuple[str | None, list[str], bool | None]) -> str:
@@ -31,21 +38,23 @@ def write_journal(path: Path, *transactions: tuple[str | None, list[str], bool |
     for number, ids, outcome in transactions:
         journal.begin(number)
         journal.add([line(workflow_id) for workflow_id in ids])
-        journal.make_ready()
+        journal.prepare_commit()
         if outcome is not None:
-            journal.settle(committed=outcome)
+            journal.record_outcome(committed=outcome)
     journal.close()
     return path.read_text()
 
 
-def adopt(text: str, lock: Lockfile | None = None, settle: Settle = trust, **owner: str | None) -> Lockfile:
+def adopt(
+    text: str, lock: Lockfile | None = None, resolve: ResolveInDoubt = assume_committed, **owner: str | None
+) -> Lockfile:
     words = {"manifest": "m", "database": "db", **owner}
-    found = adopt_journal(lock, text, file="j", settle=settle, **words)  # type: ignore[arg-type]
+    found = replay_journal(lock, text, file="j", resolve=resolve, **words)  # type: ignore[arg-type]
     assert found is not None
     return found
 
 
-def never(transaction: Transaction, earlier: Sequence[Transaction]) -> bool:
+def never(transaction: JournalTransaction, earlier: Sequence[JournalTransaction]) -> bool:
     return False
 
 
@@ -53,14 +62,14 @@ def test_committed_and_doubtful_entries_are_adopted_and_aborted_ones_are_not(tmp
     text = write_journal(tmp_path / "j", ("7@1.5", ["a", "b"], True), ("8", ["c"], False), ("9", ["d"], None))
     asked: list[str | None] = []
 
-    def settle(transaction: Transaction, earlier: Sequence[Transaction]) -> bool:
-        asked.append(transaction.number)
-        assert [one.number for one in earlier] == ["7@1.5"]
+    def resolve(transaction: JournalTransaction, earlier: Sequence[JournalTransaction]) -> bool:
+        asked.append(transaction.transaction_id)
+        assert [one.transaction_id for one in earlier] == ["7@1.5"]
         assert [*transaction.created_at_ms()] == [("d", 1000)]
         return False
 
     assert {*adopt(text).ids()} == {"a", "b", "d"}
-    lock = adopt(text, settle=settle)
+    lock = adopt(text, resolve=resolve)
     assert {*lock.ids()} == {"a", "b"}
     assert asked == ["9"]
     assert lock.changed
@@ -86,7 +95,7 @@ def test_a_transaction_that_was_never_ready_does_not_count(tmp_path: Path) -> No
     journal.add([line("a")])
     journal.begin("8")
     journal.add([line("b")])
-    journal.make_ready()
+    journal.prepare_commit()
     assert journal.in_doubt
     assert journal.close()
     assert {*adopt((tmp_path / "j").read_text()).ids()} == {"b"}
@@ -98,12 +107,12 @@ def test_nothing_can_be_made_ready_after_the_end(tmp_path: Path) -> None:
     journal.add([line("a")])
     assert not journal.close()
     with pytest.raises(LockfileNotWritable):
-        journal.make_ready()
+        journal.prepare_commit()
 
 
 def test_an_entry_that_the_lockfile_has_stays_unless_it_was_enqueued_again(tmp_path: Path) -> None:
     lock = new_lockfile("m", "db")
-    lock.put({"a": line("a", 1000, "SUCCESS"), "b": line("b", 999, "SUCCESS"), "c": line("c", 1001)})
+    lock.update({"a": line("a", 1000, "SUCCESS"), "b": line("b", 999, "SUCCESS"), "c": line("c", 1001)})
     known = {key: lock.entry(key) for key in ("a", "c")}
     adopt(write_journal(tmp_path / "j", ("7", ["a", "b", "c"], True)), lock)
     assert {key: lock.entry(key) for key in ("a", "c")} == known
@@ -161,7 +170,7 @@ def test_text_that_is_not_utf_8_is_refused() -> None:
 
 
 def test_an_empty_journal_says_nothing() -> None:
-    assert adopt_journal(None, b"", manifest="m", database="db", file="j", settle=never) is None
+    assert replay_journal(None, b"", manifest="m", database="db", file="j", resolve=never) is None
 
 
 def test_a_journal_is_next_to_the_file_that_a_link_leads_to(tmp_path: Path) -> None:

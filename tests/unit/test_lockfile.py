@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbos_manifest.core.errors import InvalidLockfile
-from dbos_manifest.lockfile.entry import ENTRY_KEYS, LockEntry, LockHeader, spell_entry
-from dbos_manifest.lockfile.lockfile import Lockfile, check_owner, coverage_problems, new_lockfile
+from dbos_manifest.lockfile.entry import ENTRY_KEYS, LockEntry, LockHeader, format_entry
+from dbos_manifest.lockfile.lockfile import Lockfile, check_owner, find_coverage_problems, new_lockfile
 from dbos_manifest.lockfile.reader import parse_lockfile, salvage_lockfile
 from dbos_manifest.workflows.batch import Batch
 from dbos_manifest.workflows.digest import compute_digests
@@ -86,7 +86,7 @@ def test_sorted_by_id_whatever_the_order() -> None:
 )
 def test_of_two_lines_of_one_workflow_one_is_kept_whole(better: LockEntry, worse: LockEntry) -> None:
     for pair in ((better, worse), (worse, better)):
-        lock = parse_lockfile(HEADER + "".join(spell_entry(entry, {}) + "\n" for entry in pair), "f")
+        lock = parse_lockfile(HEADER + "".join(format_entry(entry, {}) + "\n" for entry in pair), "f")
         assert lock.entry("a") == better
         assert lock.differs_from_file
 
@@ -94,7 +94,7 @@ def test_of_two_lines_of_one_workflow_one_is_kept_whole(better: LockEntry, worse
 @settings(deadline=None)
 @given(st.lists(entries.map(lambda entry: entry._replace(id="a")), min_size=1, max_size=4), st.randoms())
 def test_merging_does_not_depend_on_the_order_of_the_lines(found: list[LockEntry], chance: Random) -> None:
-    lines = [spell_entry(entry, {}) + "\n" for entry in found]
+    lines = [format_entry(entry, {}) + "\n" for entry in found]
     first = text_of(parse_lockfile(HEADER + "".join(lines), "f"))
     chance.shuffle(lines)
     assert text_of(parse_lockfile(HEADER + "".join(lines), "f")) == first
@@ -103,7 +103,7 @@ def test_merging_does_not_depend_on_the_order_of_the_lines(found: list[LockEntry
 def test_fields_of_a_newer_revision_are_kept() -> None:
     text = text_of(lock_of(LockEntry("a", "f", DIGEST, 1))).replace('"revision":0', '"revision":7,"x":1')
     lock = parse_lockfile(text.replace('"digest"', '"new":[2],"digest"'), "f")
-    lock.finish("a", "SUCCESS", 3)
+    lock.record_status("a", "SUCCESS", 3)
     assert '"x":1' in text_of(lock)
     assert '"new":[2]' in text_of(lock)
 
@@ -143,17 +143,17 @@ def test_owner() -> None:
 def test_what_a_lockfile_does_not_cover() -> None:
     spec = WorkflowSpec("a", "f", "q", [], {})
     lock = lock_of(LockEntry("a", "f", compute_digests(Batch.of([spec]))[0], 1))
-    assert [*coverage_problems(lock, [Batch.of([spec])])] == []
-    assert [*coverage_problems(lock, [Batch.of([spec, spec._replace(id="b")])])] == [
+    assert [*find_coverage_problems(lock, [Batch.of([spec])])] == []
+    assert [*find_coverage_problems(lock, [Batch.of([spec, spec._replace(id="b")])])] == [
         "b: is in the manifest and not in the lockfile"
     ]
-    assert [*coverage_problems(lock, [Batch.of([spec._replace(priority=3)])])] == [
+    assert [*find_coverage_problems(lock, [Batch.of([spec._replace(priority=3)])])] == [
         "a: the manifest has changed since the lockfile was written"
     ]
-    assert [*coverage_problems(lock, [])] == ["a: is in the lockfile and not in the manifest"]
+    assert [*find_coverage_problems(lock, [])] == ["a: is in the lockfile and not in the manifest"]
 
 
-ONE, TWO = (spell_entry(LockEntry(name, "f", DIGEST, 1_769_900_000_000), {}) + "\n" for name in "ab")
+ONE, TWO = (format_entry(LockEntry(name, "f", DIGEST, 1_769_900_000_000), {}) + "\n" for name in "ab")
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_the_normal_form_of_any_order_is_that_of_the_sorted_one(
 
 
 def test_order_is_checked_over_all_blocks_of_lines() -> None:
-    lines = [spell_entry(LockEntry(f"w{number:05}", "f", DIGEST, 1), {}) + "\n" for number in range(10_000)]
+    lines = [format_entry(LockEntry(f"w{number:05}", "f", DIGEST, 1), {}) + "\n" for number in range(10_000)]
     assert not parse_lockfile(HEADER + "".join(lines), "f").differs_from_file
     for swapped in (lines[4096:] + lines[:4096], [lines[-1], *lines[:-1]], [*lines, lines[0]]):
         lock = parse_lockfile(HEADER + "".join(swapped), "f")
@@ -281,7 +281,7 @@ def test_times_are_added_up_by_columns_as_one_by_one(found: list[LockEntry]) -> 
     lock = lock_of(*found)
     ids, digests = [entry.id for entry in found], [entry.digest for entry in found]
     total = sum(entry.enqueued_at for entry in found)
-    assert lock.add_enqueued_at(ids) == total
+    assert lock.sum_enqueued_at(ids) == total
     assert lock.find_recorded(ids, digests) == (frozenset(ids), total)
     if found:
         assert lock.find_recorded(ids, ["B" * 22, *digests[1:]]).ids == frozenset(ids[1:])
@@ -290,7 +290,7 @@ def test_times_are_added_up_by_columns_as_one_by_one(found: list[LockEntry]) -> 
 
 def test_nothing_ends_before_it_is_enqueued() -> None:
     lock = lock_of(LockEntry("a", "f", DIGEST, 5_000))
-    lock.finish("a", "SUCCESS", 4_000)
+    lock.record_status("a", "SUCCESS", 4_000)
     entry = lock.entry("a")
     assert entry is not None
     assert entry.completed_at == 5_000
@@ -306,8 +306,8 @@ def test_the_quick_spelling_is_the_slow_one(
 ) -> None:
     for workflow_id in (text, name):
         entry = LockEntry(workflow_id, name, "d" * 22, at, outcome, status, ended)
-        line = spell_entry(entry, {})
+        line = format_entry(entry, {})
         fields = {key: value for key, value in entry._asdict().items() if value is not None}
         decoded = json.loads(line)
         assert list(decoded) == [key for key in ENTRY_KEYS if key in fields]
-        assert line == spell_entry(entry, {"x": 1}).replace(',"x":1', "")
+        assert line == format_entry(entry, {"x": 1}).replace(',"x":1', "")
