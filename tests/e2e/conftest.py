@@ -1,4 +1,4 @@
-"""The worker, the command line and the rows of the database under test."""
+"""Provide the worker, the command line and the rows of the tested database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness import Cli, Rows, Worker
 
 @pytest.fixture
 def start_worker(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
-    """`start_worker("etl", …)` starts a worker for those queues, or for all; it is stopped by the end."""
+    """Provide `start_worker("etl", …)` for some or all queues; stop the workers at the end."""
     workers = []
 
     def start(*queues: str) -> Worker:
@@ -22,7 +22,7 @@ def start_worker(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Wo
 
     yield start
     for worker in workers:
-        worker.crash()  # the database goes with it, so nothing is lost by haste
+        worker.crash()  # the database is dropped too, so a kill loses nothing
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def cli(database_url: str, tmp_path: Path) -> Cli:
 
 @pytest.fixture
 def client(database_url: str) -> Iterator[DBOSClient]:
-    """The official client: the other side of every comparison."""
+    """Provide the official client for comparisons."""
     client = DBOSClient(system_database_url=database_url, application_name="orders")
     yield client
     client.destroy()

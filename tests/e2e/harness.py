@@ -1,4 +1,4 @@
-"""A real worker, the real command line, and the database's rows as they are."""
+"""Run a real worker and the real command line, and read the raw rows of the database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WAIT = ("--wait", "--wait-timeout", f"{PATIENCE_S}s")
 
 
 class Worker:
-    """The orders application as a process of its own."""
+    """Run the orders application in a new process."""
 
     def __init__(self, database_url: str, queues: Collection[str], log: Path) -> None:
         self._log = log
@@ -43,14 +43,14 @@ class Worker:
         assert self.process.stdout.readline() == "orders 2026.1 is ready\n", log.read_text()
 
     def stop(self) -> None:
-        """As a deployment does; the process must end by itself."""
+        """Stop the worker with SIGTERM, as a deployment does; the process must end by itself."""
         if self.process.poll() is None:
             self.process.terminate()
             assert self.process.wait(timeout=PATIENCE_S) == 0, self._log.read_text()
         self._close()
 
     def crash(self) -> None:
-        self.process.kill()  # does nothing to a process that has ended
+        self.process.kill()  # does nothing when the process has ended
         self.process.wait()
         self._close()
 
@@ -68,7 +68,7 @@ class Done(NamedTuple):
         return json.loads(self.out)
 
     def changes(self) -> dict[str, dict[str, Any]]:
-        """The changes of a plan by workflow id."""
+        """Return the changes of a plan by workflow ID."""
         manifests = self.json()["manifests"]
         return {change["id"]: change for manifest in manifests for change in manifest["changes"]}
 
@@ -77,15 +77,15 @@ class Done(NamedTuple):
 
 
 class Cli:
-    """Runs `dbos-manifest` in a folder against a database, as a user does.
+    """Run `dbos-manifest` in a folder against a database, as a user does.
 
-    In this process, as loading the program takes longer than most commands; tests that are about the process
-    (tests/faults, test_demo.py, test_packaging.py, test_pipelines.py) start one.
+    Commands run in this process, because starting the program takes longer than most commands. Tests about
+    processes (tests/faults, test_demo.py, test_packaging.py, test_pipelines.py) start one.
     """
 
     def __init__(self, database_url: str, folder: Path) -> None:
         self.folder = folder
-        # nothing of the machine that runs the tests may change what the command does
+        # the environment of the machine must not change what the command does
         self._environment = {
             name: value
             for name, value in os.environ.items()
@@ -93,7 +93,7 @@ class Cli:
         } | {"DBOS_SYSTEM_DATABASE_URL": database_url}
 
     def __call__(self, *words: object, expect: int | None = 0) -> Done:
-        """Runs it; `expect` is the exit code that it must have, None for any."""
+        """Run a command; `expect` is the required exit code, None for any."""
         out, err = io.StringIO(), io.StringIO()
         here = Path.cwd()
         os.chdir(self.folder)
@@ -115,13 +115,13 @@ class Cli:
         return self("plan", "-o", "json", *words, expect=expect)
 
     def lock(self, name: str) -> dict[str, dict[str, Any]]:
-        """The entries of a lockfile by workflow id."""
+        """Return the entries of a lockfile by workflow ID."""
         _header, *lines = (self.folder / name).read_text().splitlines()
         return {entry["id"]: entry for entry in map(json.loads, lines)}
 
 
 class Rows:
-    """The tables of the system database that belong to workflows, read and written as they are."""
+    """Read and write the workflow tables of the system database directly."""
 
     def __init__(self, database_url: str) -> None:
         self.engine = make_engine(database_url)
@@ -140,7 +140,7 @@ class Rows:
         self.execute(f"INSERT INTO {self.table(table)} ({names}) VALUES ({places})", **row)
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
-        """Every column of every row, as comparable values."""
+        """Return every column of every row as comparable values."""
         tables = ("workflow_status", "workflow_input", "workflow_output")
         return {name: self._dump(name) for name in tables}
 
@@ -155,7 +155,7 @@ class Rows:
             return {row[0]: row[1] for row in found}
 
     def wait_for(self, wanted: Mapping[str, str]) -> None:
-        """Until each of these workflows has its status."""
+        """Wait until each of these workflows has its status."""
 
         def as_wanted() -> bool:
             statuses = self.column("status")
@@ -165,7 +165,7 @@ class Rows:
 
 
 def write_manifest(path: Path, workflows: list[dict[str, Any]], **top: Any) -> Path:
-    """A manifest of these entries for the orders application, in the JSON form."""
+    """Write a JSON manifest with these entries for the orders application."""
     head = {"version": 1, "name": path.stem, "application": "orders", "runtime": "python"}
     path.write_text(json.dumps({**head, **top, "workflows": workflows}, indent=1))
     return path

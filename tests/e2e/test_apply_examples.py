@@ -1,4 +1,4 @@
-"""Every example, applied with the real command and run by the real worker."""
+"""Apply every example with the real command and run it with a real worker."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from dbos_manifest.core.units import parse_timestamp
 
 
 class Expected(NamedTuple):
-    """How an example's workflows end."""
+    """Describe how the workflows of an example end."""
 
-    outputs: dict[str, Any]  # of those with an id that end in SUCCESS
+    outputs: dict[str, Any]  # of workflows with an explicit ID that end in SUCCESS
     cancelled: frozenset[str] = frozenset()
-    lockfiles: dict[str, int] = {}  # noqa: RUF012 - name -> entries; empty: one, beside the file
+    lockfiles: dict[str, int] = {}  # noqa: RUF012 - lockfile name -> entries; empty: one, next to the file
 
 
 def ingested(day: str, region: str = "eu", stored: int = 3) -> dict[str, Any]:
@@ -145,7 +145,7 @@ PYTHON_EXAMPLES = {
 }
 
 
-def test_every_example_is_tested() -> None:
+def test_every_example_has_an_expected_outcome() -> None:
     assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == {
         *PYTHON_EXAMPLES,
         "typescript.yaml",
@@ -156,10 +156,10 @@ def test_every_example_is_tested() -> None:
         assert (path.parent / first.partition("$schema=")[2]).is_file()
 
 
-def test_the_python_examples_run_to_their_end(
+def test_python_examples_run_to_completion(
     cli: Cli, client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker]
 ) -> None:
-    """Applied with one command, followed to the end, and applied again."""
+    """Apply with one command, wait for the end, and apply again."""
     start_worker()
     for name in PYTHON_EXAMPLES:
         shutil.copy(EXAMPLES / name, cli.folder)
@@ -172,7 +172,7 @@ def test_the_python_examples_run_to_their_end(
     for name, expected in PYTHON_EXAMPLES.items():
         check_results(client, name, expected)
         check_lockfiles(cli, rows, name, expected)
-    # DBOS 3.4.0 keeps an assumed role in the row and shows it nowhere else
+    # DBOS 3.4.0 stores an assumed role only in the row
     assert rows.column("assumed_role")["authenticated-as-auditor"] == "auditor"
     check_second_apply(cli, rows, *PYTHON_EXAMPLES)
 
@@ -203,13 +203,13 @@ def check_lockfiles(cli: Cli, rows: Rows, name: str, expected: Expected) -> None
         assert entry["status"] == ("CANCELLED" if workflow_id in expected.cancelled else "SUCCESS")
         assert "outcome" not in entry
         assert parse_timestamp(entry["enqueued_at"]) == created_at[workflow_id]
-        # on SQLite the worker's time has whole seconds, and an entry never ends before it begins
+        # on SQLite the worker's times are whole seconds; an entry never ends before it starts
         ended = max(completed_at[workflow_id], created_at[workflow_id])
         assert parse_timestamp(entry["completed_at"]) == ended
 
 
 def check_second_apply(cli: Cli, rows: Rows, *names: str) -> None:
-    """Nothing to send, and not a byte changes in the folder or in the database."""
+    """Check that an apply has nothing to enqueue and changes neither the folder nor the database."""
     files_before = files_of(cli.folder)
     rows_before = rows.dump()
     plan = cli.plan(*names)
@@ -224,7 +224,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def test_the_typescript_example_is_enqueued_for_its_own_application(cli: Cli, rows: Rows) -> None:
+def test_typescript_example_is_enqueued_for_its_own_application(cli: Cli, rows: Rows) -> None:
     name = "typescript.yaml"
     shutil.copy(EXAMPLES / name, cli.folder)
     cli("apply", name)
@@ -249,8 +249,8 @@ def test_the_typescript_example_is_enqueued_for_its_own_application(cli: Cli, ro
     check_second_apply(cli, rows, name)
 
 
-def test_a_workflow_that_fails_is_told_and_recorded(cli: Cli, start_worker: Callable[..., Worker]) -> None:
-    """`--wait` ends with 7, shows the error's message, and the lockfile has the status."""
+def test_failed_workflow_is_reported_and_recorded(cli: Cli, start_worker: Callable[..., Worker]) -> None:
+    """`--wait` exits with 7 and shows the error; the lockfile has the status."""
     manifest = cli.folder / "totals.yaml"
     manifest.write_text(
         dedent("""\
@@ -278,8 +278,8 @@ def test_a_workflow_that_fails_is_told_and_recorded(cli: Cli, start_worker: Call
     assert (cli.folder / "totals.lock.jsonl").read_bytes() == before
 
 
-def test_a_wait_that_ends_too_soon_says_so(cli: Cli, rows: Rows) -> None:
-    """No worker runs: everything is enqueued, nothing ends, exit 8; a later wait records the end."""
+def test_wait_that_times_out_exits_8(cli: Cli, rows: Rows) -> None:
+    """Without a worker everything is enqueued and nothing ends; a later wait records the end."""
     shutil.copy(EXAMPLES / "manifest.json", cli.folder)
     cli("apply", "manifest.json", "--wait", "--wait-timeout", "100ms", expect=8)
     assert set(rows.column("status").values()) == {"ENQUEUED"}
@@ -287,8 +287,10 @@ def test_a_wait_that_ends_too_soon_says_so(cli: Cli, rows: Rows) -> None:
 
 
 @pytest.mark.parametrize("policy", ["reject", "return-existing"])
-def test_a_held_deduplication_id(cli: Cli, client: DBOSClient, rows: Rows, policy: str) -> None:
-    """Another live workflow holds the id: a conflict, or the one that stands in for ours."""
+def test_held_deduplication_id_is_a_conflict_or_returns_the_existing_workflow(
+    cli: Cli, client: DBOSClient, rows: Rows, policy: str
+) -> None:
+    """Another active workflow holds the ID: a conflict, or with `return-existing` it is returned."""
     client.enqueue(
         {
             "workflow_name": "export_orders",

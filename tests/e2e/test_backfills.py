@@ -1,4 +1,4 @@
-"""What docs/guides/backfills.md promises: no tick runs twice in DBOS, and plans show what changed."""
+"""Test the statements of docs/guides/backfills.md: no tick runs twice, and plans show what changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ workflows:
       tick: {cron: {schedule: "*/30 1-3 * * *", timezone: Europe/Berlin, start: START, end: END}}
     args: ["${{ tick | strftime('%F') }}"]
 """
-SPANS = [("2026-03-28", "2026-03-30"), ("2026-10-24", "2026-10-26")]  # with a change of the clock in each
+SPANS = [("2026-03-28", "2026-03-30"), ("2026-10-24", "2026-10-26")]  # each includes a clock change
 
 
 def make_schedule(client: DBOSClient) -> None:
@@ -53,10 +53,10 @@ def write_catch_up(cli: Cli, start: str, end: str) -> Path:
 
 
 @pytest.mark.parametrize(("start", "end"), SPANS)
-def test_dbos_backfilled_first(
+def test_ticks_that_dbos_backfilled_are_not_enqueued_again(
     cli: Cli, client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker], start: str, end: str
 ) -> None:
-    start_worker("serial").stop()  # DBOS backfills for the version that registered last
+    start_worker("serial").stop()  # DBOS backfills for the latest registered version
     make_schedule(client)
     ids = backfill(client, start, end)
     manifest = write_catch_up(cli, start, end)
@@ -69,7 +69,9 @@ def test_dbos_backfilled_first(
 
 
 @pytest.mark.parametrize(("start", "end"), SPANS)
-def test_we_applied_first(cli: Cli, client: DBOSClient, rows: Rows, start: str, end: str) -> None:
+def test_ticks_that_apply_enqueued_are_not_backfilled_again(
+    cli: Cli, client: DBOSClient, rows: Rows, start: str, end: str
+) -> None:
     cli("apply", write_catch_up(cli, start, end))
     before = rows.dump()
     make_schedule(client)
@@ -77,8 +79,10 @@ def test_we_applied_first(cli: Cli, client: DBOSClient, rows: Rows, start: str, 
     assert rows.dump() == before
 
 
-def test_an_entry_that_names_its_schedule(cli: Cli, client: DBOSClient, rows: Rows) -> None:
-    """Its rows are listed with the schedule's own; the others are not, and both are compared."""
+def test_entry_with_schedule_is_listed_and_compared_as_its_ticks(
+    cli: Cli, client: DBOSClient, rows: Rows
+) -> None:
+    """Rows with the schedule's name are listed with it, other rows are not; both are compared."""
     make_schedule(client)
     manifest = write_catch_up(cli, *SPANS[0])
     text = manifest.read_text()
@@ -91,14 +95,14 @@ def test_an_entry_that_names_its_schedule(cli: Cli, client: DBOSClient, rows: Ro
     assert {change["state"] for change in cli.plan(manifest).changes().values()} == {"unchanged"}
     manifest.write_text(named.replace("%F", "%Y"))
     assert {change["state"] for change in cli.plan(manifest, expect=6).changes().values()} == {"drifted"}
-    manifest.write_text(text)  # without the name the rows are DBOS's, and only their identity is compared
+    manifest.write_text(text)  # without `schedule` only the identity of DBOS's rows is compared
     assert {change["comparable"] for change in cli.plan(manifest).changes().values()} == {False}
 
 
-def test_a_live_schedule_fires_no_tick_of_ours(
+def test_live_schedule_does_not_fire_enqueued_ticks(
     cli: Cli, client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker]
 ) -> None:
-    """A worker fires a schedule each second; of those ticks every second one is ours already."""
+    """A worker fires a schedule each second; every other tick is already enqueued."""
     client.create_schedule(
         schedule_name="orders",
         workflow_name="ingest_orders",
@@ -117,7 +121,7 @@ def test_a_live_schedule_fires_no_tick_of_ours(
     ours = rows.column("schedule_name")
     assert len(ours) in (152, 153) and set(ours.values()) == {None}
     start_worker()
-    # the schedule has fired before and after a tick of ours
+    # the schedule has fired before and after an enqueued tick
     wait_until(lambda: sum(name == "orders" for name in rows.column("schedule_name").values()) > 2)
     among = {key: name for key, name in rows.column("schedule_name").items() if key in ours}
     assert among == ours
@@ -149,7 +153,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_the_plan_says_what_a_person_expects(cli: Cli, edit: str) -> None:
+def test_plan_shows_what_changed_in_a_backfill(cli: Cli, edit: str) -> None:
     manifest = cli.folder / "days.yaml"
     manifest.write_text(DAYS)
     cli("apply", "days.yaml")
@@ -163,8 +167,8 @@ def test_the_plan_says_what_a_person_expects(cli: Cli, edit: str) -> None:
     assert shown == path.read_text()
 
 
-def test_only_what_failed_is_run_again_under_new_ids(cli: Cli, start_worker: Callable[..., Worker]) -> None:
-    """Ids never run twice: a run number in the id makes new ones, for those alone that failed."""
+def test_failed_workflows_run_again_under_new_ids(cli: Cli, start_worker: Callable[..., Worker]) -> None:
+    """An ID never runs twice; a run number in the ID makes new IDs for the failed workflows alone."""
     (cli.folder / "totals.yaml").write_text(
         dedent("""\
             version: 1

@@ -1,4 +1,4 @@
-"""`make demo` without make: the script on both databases, its output a pipe."""
+"""Run the script of `make demo` on both databases, with a pipe as its output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness import ROOT
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A short path: the name of a unix socket below it has about a hundred bytes at most."""
+    """Create a folder with a short path, because paths of Unix sockets are limited to about 100 bytes."""
     with tempfile.TemporaryDirectory(prefix="e2e-") as name:
         yield Path(name)
 
@@ -39,7 +39,7 @@ def check_all_is_cleaned_up(folder: Path, out: str) -> None:
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
-def test_the_demo_shows_the_whole_job(folder: Path, database: str) -> None:
+def test_demo_runs_on_both_databases(folder: Path, database: str) -> None:
     done = run_demo(folder, "--db", database)
     assert done.returncode == 0, done.stdout + done.stderr
     commands = re.findall(r"^\$ dbos-manifest (\w+)", done.stdout, re.MULTILINE)
@@ -50,7 +50,7 @@ def test_the_demo_shows_the_whole_job(folder: Path, database: str) -> None:
     check_all_is_cleaned_up(folder, done.stdout)
 
 
-def test_a_step_that_fails_fails_the_demo(folder: Path) -> None:
+def test_demo_fails_when_a_step_fails(folder: Path) -> None:
     done = run_demo(folder, DBOS_MANIFEST_CHUNK_SIZE="not a number")
     assert done.returncode == 1, done.stdout
     assert "`dbos-manifest apply` ended with exit code 2" in done.stderr

@@ -1,4 +1,4 @@
-"""Rows that other SDKs, SQL and DBOS itself wrote: compared by meaning, and never touched."""
+"""Test rows written by other SDKs, SQL and DBOS itself: they are compared by meaning and never changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness import Cli, Rows, Worker, write_manifest
 ARGS = ["2026-01-01", "us"]
 INPUTS = json.dumps({"positionalArgs": ARGS})
 
-# What each enqueuer writes where an option is unset, read in its code or observed.
+# What each enqueuer writes for unset options, from its code or by observation.
 WRITERS: dict[str, dict[str, object]] = {
     "python": {"authenticated_roles": None, "creator_xid": str(uuid.uuid4()), "attributes": "null"},
     "typescript": {
@@ -50,7 +50,7 @@ WRITERS: dict[str, dict[str, object]] = {
     },
 }
 STATUS_ONLY = {"go", "java", "python-2", "typescript-4"}
-"""Those that know no workflow_input and write the arguments to workflow_status."""
+"""Return a row of an enqueuer without workflow_input, which writes arguments to workflow_status."""
 
 
 def insert_foreign(rows: Rows, workflow_id: str, extra: dict[str, object], **changes: object) -> None:
@@ -84,10 +84,10 @@ def check_untouched(cli: Cli, rows: Rows, manifest: Path, *words: str, expect: i
     assert rows.dump() == before
 
 
-def test_rows_of_other_writers_are_unchanged(
+def test_rows_of_other_enqueuers_are_unchanged(
     cli: Cli, rows: Rows, start_worker: Callable[..., Worker]
 ) -> None:
-    """Waiting, and again when the worker has run them."""
+    """Compare the rows while they are queued, and again after the worker has run them."""
     for writer, extra in WRITERS.items():
         insert_foreign(rows, writer, extra)
     manifest = write_manifest(cli.folder / "foreign.json", [entry(writer) for writer in WRITERS])
@@ -109,8 +109,8 @@ def test_rows_of_other_writers_are_unchanged(
 
 
 @pytest.mark.parametrize("status", ["ENQUEUED", "SUCCESS", "ERROR", "CANCELLED", "PENDING"])
-def test_an_id_that_exists_is_never_sent_again(cli: Cli, rows: Rows, status: str) -> None:
-    """With other arguments than the row has: refused, or passed over when drift is allowed."""
+def test_existing_id_with_other_arguments_is_never_enqueued_again(cli: Cli, rows: Rows, status: str) -> None:
+    """Apply refuses it, or skips it when drift is allowed."""
     for writer, extra in WRITERS.items():
         insert_foreign(rows, writer, extra, status=status)
     entries = [entry(writer, args=["2026-12-31", "eu"]) for writer in WRITERS]
@@ -176,8 +176,8 @@ def test_rows_of_the_sql_function_are_unchanged(postgres_url: str, tmp_path: Pat
     rows.engine.dispose()
 
 
-def test_a_native_row_is_not_comparable(cli: Cli, client: DBOSClient, rows: Rows) -> None:
-    """Its arguments are a pickle, which nobody opens: compared by identity only."""
+def test_native_row_is_not_comparable(cli: Cli, client: DBOSClient, rows: Rows) -> None:
+    """Its arguments are a pickle, which is never loaded, so only the identity is compared."""
     client.enqueue(
         {"workflow_name": "ingest_orders", "queue_name": "etl", "workflow_id": "native"}, "2026-12-31"
     )
@@ -192,16 +192,16 @@ def test_a_native_row_is_not_comparable(cli: Cli, client: DBOSClient, rows: Rows
     check_untouched(cli, rows, manifest, expect=6)
 
 
-def test_a_row_of_a_schedule_is_not_comparable(
+def test_row_of_a_schedule_is_not_comparable(
     cli: Cli, client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker]
 ) -> None:
-    start_worker("nightly")  # registers the application version that a trigger asks for
+    start_worker("nightly")  # registers the application version that triggering a schedule needs
     client.create_schedule(
         schedule_name="nightly-ingest", workflow_name="ingest_orders", schedule="0 3 * * *", queue_name="etl"
     )
     handle = client.trigger_schedule("nightly-ingest")
     workflow_id = handle.get_workflow_id()
-    # whatever the format of its arguments, a schedule's row holds what DBOS put there
+    # the arguments of a schedule's row come from DBOS, in any format
     rows.execute(f"UPDATE {rows.table('workflow_status')} SET serialization = 'portable_json'")
     manifest = write_manifest(cli.folder / "schedule.json", [entry(workflow_id)])
     change = cli.plan(manifest).changes()[workflow_id]
@@ -209,8 +209,8 @@ def test_a_row_of_a_schedule_is_not_comparable(
     check_untouched(cli, rows, manifest)
 
 
-def test_nothing_is_unpickled(cli: Cli, rows: Rows) -> None:
-    """A pickle that would leave a mark, in every place where a pickle can be."""
+def test_stored_pickles_are_never_loaded(cli: Cli, rows: Rows) -> None:
+    """Store a pickle that would create a file in every column that can contain a pickle."""
     mark = cli.folder / "mark"
 
     class Bomb:
@@ -232,8 +232,8 @@ def test_nothing_is_unpickled(cli: Cli, rows: Rows) -> None:
     assert not mark.exists()
 
 
-def test_the_python_row_is_what_the_client_writes(client: DBOSClient, rows: Rows) -> None:
-    """The shape in this file against the real thing, so that a new release of DBOS is noticed."""
+def test_python_row_of_this_file_matches_the_client(client: DBOSClient, rows: Rows) -> None:
+    """Compare the row of this file with a real one, to notice changes in a new release of DBOS."""
     client.enqueue(
         {
             "workflow_name": "ingest_orders",

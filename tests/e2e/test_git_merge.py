@@ -1,4 +1,4 @@
-"""Lockfiles in Git: two branches that both applied merge line by line, and the next apply is clean."""
+"""Test lockfiles in Git: two branches that both applied merge line by line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IDENTITY = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-c", "co
 
 
 @pytest.mark.parametrize("words", [("apply",), ("lock", "format"), ("lock", "rebuild")], ids=" ".join)
-def test_two_branches_that_applied(cli: Cli, rows: Rows, words: tuple[str, ...]) -> None:
+def test_lockfiles_of_two_branches_merge_line_by_line(cli: Cli, rows: Rows, words: tuple[str, ...]) -> None:
     def git(*words: str) -> str:
         done = subprocess.run(
             ["git", *IDENTITY, *words], cwd=cli.folder, capture_output=True, text=True, check=True
@@ -50,7 +50,7 @@ def test_two_branches_that_applied(cli: Cli, rows: Rows, words: tuple[str, ...])
     union = lock.read_bytes()
     assert "not in order" in cli("lock", "check", "jobs.yaml").out
     cli(*words, "jobs.yaml")
-    assert sorted(lock.read_bytes().splitlines()) == sorted(union.splitlines())  # every entry keeps its bytes
+    assert sorted(lock.read_bytes().splitlines()) == sorted(union.splitlines())  # every entry is unchanged
     assert list(cli.lock("jobs.lock.jsonl")) == ["a2", "b3", "m1", "m5", "z9"]
     assert cli("lock", "check", "jobs.yaml").out == "jobs.lock.jsonl ok\n"
     written = (lock.stat().st_mtime_ns, lock.stat().st_ino)
@@ -60,8 +60,8 @@ def test_two_branches_that_applied(cli: Cli, rows: Rows, words: tuple[str, ...])
     assert rows.dump() == before
 
 
-def test_a_conflict_in_the_lockfile_is_resolved_by_rebuild(cli: Cli) -> None:
-    """Without `merge=union` Git leaves its markers; both sides are kept, also where the rows are gone."""
+def test_rebuild_resolves_a_merge_conflict_in_the_lockfile(cli: Cli) -> None:
+    """Without `merge=union` Git leaves conflict markers; both sides are kept, even without rows."""
 
     def git(*words: str, check: bool = True) -> None:
         subprocess.run(["git", *IDENTITY, *words], cwd=cli.folder, capture_output=True, check=check)

@@ -1,4 +1,4 @@
-"""Workers start what was applied in the order of the manifest, and by priority."""
+"""Test that workers start workflows in the order of the manifest and by priority."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from harness import Cli, Rows, Worker, write_manifest
 
 
 def in_order_of_execution(rows: Rows) -> list[str]:
-    """The workflows by the time of their steps, which the worker's own clock gave."""
+    """Return the workflows sorted by the time of their steps on the worker's clock."""
     started = rows.column("started_at_epoch_ms", "operation_outputs")
     assert len(set(started.values())) == len(started)
     return sorted(started, key=started.__getitem__)
@@ -17,7 +17,7 @@ def in_order_of_execution(rows: Rows) -> list[str]:
 def test_equal_priorities_run_in_manifest_order(
     cli: Cli, rows: Rows, start_worker: Callable[..., Worker]
 ) -> None:
-    ids = [f"order-{number * 7 % 10}" for number in range(10)]  # an order that no sort gives
+    ids = [f"order-{number * 7 % 10}" for number in range(10)]  # not sorted in any way
     workflows = [
         {"id": i, "workflow": "ingest_orders", "args": ["2026-01-01"], "queue": "serial"} for i in ids
     ]
@@ -47,8 +47,10 @@ def test_lower_priorities_run_first(cli: Cli, rows: Rows, start_worker: Callable
     assert in_order_of_execution(rows) == ["first", "second", "third", "fourth", "last"]
 
 
-def test_a_later_apply_queues_behind(cli: Cli, rows: Rows, start_worker: Callable[..., Worker]) -> None:
-    """Workflows added to the top of a manifest come after those that wait already."""
+def test_workflows_of_a_later_apply_run_last(
+    cli: Cli, rows: Rows, start_worker: Callable[..., Worker]
+) -> None:
+    """Workflows that are added at the top of a manifest run after those that are already queued."""
     entry = {"workflow": "ingest_orders", "args": ["2026-01-01"], "queue": "serial"}
     first = [{"id": f"waiting-{number}", **entry} for number in range(3)]
     manifest = write_manifest(cli.folder / "grown.json", first)

@@ -1,4 +1,4 @@
-"""Whatever became of a workflow, the next plan and apply are clean; and a real change is always drift."""
+"""Test the next plan and apply for workflows in every status: no change is clean, a real change is drift."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from dbos import DBOSClient
 from harness import Cli, Done, Rows, Worker, write_manifest
 
-LONG_S = 600  # a workflow that never ends by itself in a test
+LONG_S = 600  # a workflow that never ends during a test
 
 DEFAULTS = {
     "queue": "etl",
@@ -24,7 +24,7 @@ DEFAULTS = {
 }
 INGEST = {"workflow": "ingest_orders", "args": ["2026-01-01"], "kwargs": {"region": "us"}}
 EXPORT = {"workflow": "export_orders", "args": [LONG_S]}
-WAITING = {"queue": "nightly"}  # no worker of these tests listens to it
+WAITING = {"queue": "nightly"}  # no worker of these tests polls it
 
 WORKFLOWS: dict[str, dict[str, Any]] = {
     "enqueued": INGEST | WAITING,
@@ -98,7 +98,7 @@ DELETED = {"deleted-by-retention", "deleted-while-enqueued"}
 NEVER_STARTED = {
     "enqueued", "delayed", "not-before", "delay-changed",
 }  # fmt: skip
-"""Rows that wait on a queue of the application, so that every option is still as it was written."""
+"""Enqueue workflows that stay queued, so that every option is unchanged in its row."""
 
 
 def write_workflows(path: Path, workflows: Mapping[str, Mapping[str, Any]]) -> Path:
@@ -107,7 +107,7 @@ def write_workflows(path: Path, workflows: Mapping[str, Mapping[str, Any]]) -> P
 
 
 def bring_to_every_status(client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker]) -> None:
-    """The life of the workflows: a worker that crashes once, and an operator with the official client."""
+    """Run the workflows: a worker that crashes once, and an operator with the official client."""
     listening = ("etl", "serial", "per_region")
     worker = start_worker(*listening)
     rows.wait_for({"recovered": "PENDING", "dead-letter": "PENDING", "running": "PENDING"})
@@ -134,13 +134,13 @@ def bring_to_every_status(client: DBOSClient, rows: Rows, start_worker: Callable
     rows.wait_for(STATUSES | later)
     worker.stop()
 
-    client.resume_workflow("resumed-waiting")  # both wait on DBOS's internal queue: nobody listens now
+    client.resume_workflow("resumed-waiting")  # both wait on DBOS's internal queue, which no worker polls now
     client.rewind_workflow("rewound-waiting")
     rows.wait_for(STATUSES)
 
 
 def check_nothing_moves(cli: Cli, rows: Rows, manifest: Path, *words: str, expect: int = 0) -> Done:
-    """Apply, and find the database and the folder byte for byte as before."""
+    """Check that an apply changes neither the database nor the folder."""
     rows_before = rows.dump()
     files_before = {path: path.read_bytes() for path in cli.folder.iterdir()}
     done = cli("apply", manifest, *words, expect=expect)
@@ -152,7 +152,7 @@ def check_nothing_moves(cli: Cli, rows: Rows, manifest: Path, *words: str, expec
 def check_refused(
     cli: Cli, rows: Rows, workflows: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, tuple[str, list[str]]]:
-    """Apply these workflows, which must be refused: why, as id -> state and fields."""
+    """Apply workflows that must be refused, and return the state and fields by ID."""
     manifest = write_workflows(cli.folder / "life.json", workflows)
     done = check_nothing_moves(cli, rows, manifest, "--skip-missing", "-o", "json", expect=6)
     (refused,) = done.json()["manifests"]
@@ -164,11 +164,11 @@ def check_refused(
 
 
 def _option(difference: dict[str, Any]) -> str:
-    """`kwargs` of `kwargs.dry_run`."""
+    """Return the option of a field: `kwargs` for `kwargs.dry_run`."""
     return re.split(r"[.\[]", difference["field"])[0]
 
 
-def test_every_dbos_status(
+def test_second_apply_changes_nothing_in_any_status(
     cli: Cli, client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker]
 ) -> None:
     manifest = write_workflows(cli.folder / "life.json", WORKFLOWS)
@@ -179,7 +179,7 @@ def test_every_dbos_status(
     changes = cli.plan(manifest, expect=6).changes()
     assert {i: c["state"] for i, c in changes.items()} == {
         **dict.fromkeys(STATUSES, "unchanged"),
-        **dict.fromkeys(DELETED, "missing"),  # rows as old as theirs are left
+        **dict.fromkeys(DELETED, "missing"),  # rows of the same age still exist
     }
     assert {i: c["status"] for i, c in changes.items() if i not in DELETED} == STATUSES
     assert all(change["comparable"] for change in changes.values())
@@ -193,7 +193,7 @@ def test_every_dbos_status(
 
 
 def check_the_rows_are_as_meant(rows: Rows) -> None:
-    """The worker and the client did to the rows what this test is about."""
+    """Check that worker and client have left the rows in the tested statuses."""
     attempts = rows.column("recovery_attempts")
     assert attempts["recovered"] == 2 and attempts["dead-letter"] == 2
     queues = rows.column("queue_name")
@@ -242,7 +242,7 @@ STEERING: dict[str, object] = {
 
 
 def check_steering_changes_are_drift_before_the_start(cli: Cli, rows: Rows) -> None:
-    """Once a workflow has started, these options no longer matter, and DBOS has rewritten some columns."""
+    """After the start of a workflow these options have no effect, and DBOS has rewritten some columns."""
     for option, value in STEERING.items():
         workflows = changed(option, lambda entry, value=value: value)
         if option == "deduplication_id":
@@ -262,7 +262,7 @@ def check_another_identity_is_a_conflict(cli: Cli, rows: Rows) -> None:
 
 
 @pytest.mark.parametrize("changed_by", ["the manifest", "an operator"])
-def test_not_before_is_compared_while_delayed(
+def test_not_before_is_compared_only_while_delayed(
     cli: Cli, client: DBOSClient, rows: Rows, changed_by: str
 ) -> None:
     workflows = {"later": INGEST | {"not_before": "2099-01-01T00:00:00Z"}}
@@ -281,7 +281,7 @@ def test_not_before_is_compared_while_delayed(
     assert cli.plan(manifest).states() == {"later": "unchanged"}
 
 
-def test_missing_workflows_come_back_only_on_request(cli: Cli, client: DBOSClient, rows: Rows) -> None:
+def test_missing_workflows_are_recreated_only_on_request(cli: Cli, client: DBOSClient, rows: Rows) -> None:
     manifest = write_workflows(cli.folder / "gone.json", {"gone": INGEST, "here": INGEST})
     cli("apply", manifest)
     client.delete_workflow("gone")

@@ -1,7 +1,7 @@
-"""What DBOS accepts without a word and then never runs, or runs wrongly: first shown, then told by our plan.
+"""Test mistakes that DBOS accepts silently and then never runs, or runs wrongly.
 
-Each mistake is enqueued with the official client beside a good workflow, which a real worker runs to its end,
-while the mistake stays where it is. Then our plan of the same workflow warns, or apply refuses.
+Each mistake is enqueued with the official client, together with a good workflow. A real worker runs the good
+workflow, and the mistake stays in its status. Then the plan of the same workflow warns, or apply refuses.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def write(cli: Cli, **entry: Any) -> str:
 
 
 def told(cli: Cli, code: str, said: str, **entry: Any) -> None:
-    """The plan has the finding. Apply refuses an error, with `--strict` a warning too."""
+    """Check that the plan has the diagnostic; apply refuses errors, with `--strict` also warnings."""
     manifest = write(cli, **entry)
     plan = cli.plan(manifest, expect=None)
     findings = {found["code"]: found for found in plan.json()["summary"][0]["findings"]}
@@ -54,16 +54,16 @@ def told(cli: Cli, code: str, said: str, **entry: Any) -> None:
 def prove_stuck(
     client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker], status: str, queue: str = "nightly"
 ) -> None:
-    """A good workflow, enqueued after the mistake, runs to its end; the mistake does not."""
+    """Check that a good workflow, enqueued after the mistake, completes and the mistake does not."""
     enqueue(client, "good", queue, "ingest_orders", "2026-01-01")
     start_worker()
-    rows.wait_for({"good": "SUCCESS", "mistake": status})  # workers poll each queue by itself
+    rows.wait_for({"good": "SUCCESS", "mistake": status})  # workers poll each queue separately
 
 
-def test_a_workflow_name_that_nobody_knows(
+def test_unknown_workflow_name_is_a_warning(
     cli: Cli, client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker]
 ) -> None:
-    """It is claimed and stays PENDING; on a queue of concurrency 1 it blocks good work for ever."""
+    """A worker claims it and it stays PENDING; on a queue of concurrency 1 it blocks all other work."""
     enqueue(client, "mistake", "serial", "ingest_order", "2026-01-01")
     enqueue(client, "behind", "serial", "ingest_orders", "2026-01-01")
     prove_stuck(client, rows, start_worker, "PENDING")
@@ -79,7 +79,7 @@ def test_a_workflow_name_that_nobody_knows(
     )
 
 
-def test_a_queue_that_nobody_polls(
+def test_queue_without_a_worker_is_a_warning(
     cli: Cli, client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker]
 ) -> None:
     enqueue(client, "mistake", "nightyl", "ingest_orders", "2026-01-01")
@@ -94,7 +94,7 @@ def test_a_queue_that_nobody_polls(
     )
 
 
-def test_a_partitioned_queue_without_a_key(
+def test_partitioned_queue_without_a_key_is_an_error(
     cli: Cli, client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker]
 ) -> None:
     enqueue(client, "mistake", "per_region", "ingest_orders", "2026-01-01")
@@ -102,7 +102,7 @@ def test_a_partitioned_queue_without_a_key(
     told(cli, "missing-partition-key", "never runs", id="x", workflow="ingest_orders", queue="per_region")
 
 
-def test_a_version_that_nobody_runs(
+def test_version_without_a_worker_is_a_warning(
     cli: Cli, client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker]
 ) -> None:
     enqueue(client, "mistake", "nightly", "ingest_orders", "2026-01-01", app_version="2026.11")
@@ -113,7 +113,7 @@ def test_a_version_that_nobody_runs(
     )  # fmt: skip
 
 
-def test_a_queue_of_another_application(
+def test_queue_of_another_application_is_an_error(
     cli: Cli, rows: Rows, start_worker: Callable[..., Worker], database_url: str
 ) -> None:
     storefront = DBOSClient(system_database_url=database_url, application_name="storefront")
@@ -129,8 +129,8 @@ def test_a_queue_of_another_application(
     told(cli, "queue-owned-elsewhere", "belongs to the application `orders`", **entry)
 
 
-def test_an_id_that_exists_with_other_arguments(cli: Cli, client: DBOSClient, rows: Rows) -> None:
-    """The client says nothing and keeps the old ones; our plan names the argument, and apply refuses."""
+def test_existing_id_with_other_arguments_is_drift(cli: Cli, client: DBOSClient, rows: Rows) -> None:
+    """The client silently keeps the old arguments; the plan names the argument, and apply refuses."""
     portable = {"serialization_type": _portable()}
     enqueue(client, "mistake", "nightly", "ingest_orders", "2026-01-01", **portable)
     before = rows.dump()
@@ -142,16 +142,16 @@ def test_an_id_that_exists_with_other_arguments(cli: Cli, client: DBOSClient, ro
     cli("apply", manifest, expect=6)
 
 
-def test_an_id_whose_row_was_removed(
+def test_id_whose_row_was_removed_is_vanished(
     cli: Cli, client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker]
 ) -> None:
-    """The client runs it again; with a lockfile, our plan knows that it ran."""
+    """The client runs it again; the plan finds in the lockfile that it ran."""
     enqueue(client, "mistake", "nightly", "ingest_orders", "2026-01-01")
     worker = start_worker()
     rows.wait_for({"mistake": "SUCCESS"})
     client.delete_workflow("mistake")
     enqueue(client, "mistake", "nightly", "ingest_orders", "2026-01-01")
-    rows.wait_for({"mistake": "SUCCESS"})  # it has run twice
+    rows.wait_for({"mistake": "SUCCESS"})  # the workflow has run twice
     manifest = write(cli, id="ours", workflow="ingest_orders", queue="nightly", args=["2026-01-01"])
     cli("apply", manifest, *WAIT)
     worker.stop()
@@ -160,10 +160,10 @@ def test_an_id_whose_row_was_removed(
     assert "0 enqueued" in cli("apply", manifest).out
 
 
-def test_arguments_that_the_workflow_does_not_take(
+def test_arguments_that_the_workflow_does_not_accept_fail_validation(
     cli: Cli, client: DBOSClient, rows: Rows, start_worker: Callable[..., Worker]
 ) -> None:
-    """Told by DBOS at run time only; with a contract in the catalog, by validate."""
+    """DBOS reports them only at run time; with a schema in the catalog, `validate` reports them."""
     enqueue(client, "mistake", "nightly", "check_totals", 1, 2, 3)
     start_worker()
     rows.wait_for({"mistake": "ERROR"})
@@ -185,8 +185,10 @@ def _portable() -> Any:
 
 
 @pytest.mark.parametrize("queued", [0, 3])
-def test_who_waits_behind(cli: Cli, client: DBOSClient, queued: int) -> None:
-    """Rows that are queued already and would start after ours are counted for the reviewer."""
+def test_queued_workflows_that_would_start_later_are_counted(
+    cli: Cli, client: DBOSClient, queued: int
+) -> None:
+    """The plan counts queued rows that would start after the new workflows."""
     for number in range(queued):
         enqueue(client, f"low-{number}", "nightly", "ingest_orders", "2026-01-01", priority=50)
     enqueue(client, "first", "nightly", "ingest_orders", "2026-01-01", priority=1)

@@ -1,4 +1,4 @@
-"""A manifest for each fault, and the counts of a run."""
+"""Provide a manifest for each fault, and print the counts of a run."""
 
 from __future__ import annotations
 

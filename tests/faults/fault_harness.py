@@ -1,4 +1,4 @@
-"""A manifest for each fault, and the promise that is held against the database afterwards."""
+"""Write a manifest for each fault, and check the rows and the lockfile afterwards."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from dbos_manifest.cli.boundary import run_guarded
 from dbos_manifest.cli.main import cli
 from dbos_manifest.core.units import parse_timestamp
 
-# `make faults` goes through all points; `make test` through a few of them.
+# `make faults` tests all points; `make test` tests a few of them.
 THOROUGH = "DBOS_MANIFEST_FAULTS" in os.environ
-COUNTS: list[str] = []  # what each test counted, printed at the end of the run
+COUNTS: list[str] = []  # counts of each test, printed at the end of the run
 MANIFEST = """\
 version: 1
 name: {name}
@@ -36,7 +36,7 @@ workflows:
 
 
 class Batch:
-    """One manifest and its truth: every workflow once in the database, and the lockfile saying so."""
+    """Hold a manifest and check it: every workflow is in the database once and in the lockfile."""
 
     def __init__(
         self,
@@ -56,12 +56,12 @@ class Batch:
         self.path.write_text(text)
         self.lockfile = folder / f"{name}.lock.jsonl"
         self.journal = folder / f"{name}.lock.jsonl.journal"
-        self.alone = prefix is None  # no other manifest makes workflows of these ids
+        self.alone = prefix is None  # no other manifest has workflows with these IDs
         self.engine = engine
         self.tables = "" if engine.dialect.name == "sqlite" else "dbos."
 
     def rows(self) -> dict[str, tuple[int, Any]]:
-        """created_at and arguments by id; inputs without their row are counted too."""
+        """Return created_at and arguments by ID; inputs without a row are included."""
         statement = (
             f"SELECT s.workflow_uuid, s.created_at, i.inputs FROM {self.tables}workflow_status s "
             f"LEFT JOIN {self.tables}workflow_input i ON i.workflow_uuid = s.workflow_uuid "
@@ -80,7 +80,7 @@ class Batch:
             return int(found.scalar_one())
 
     def locked(self) -> dict[str, int]:
-        """enqueued_at by id, as the lockfile has it."""
+        """Return enqueued_at of the lockfile by ID."""
         if not self.lockfile.exists():
             return {}
         entries = [json.loads(line) for line in self.lockfile.read_text().splitlines()[1:]]
@@ -88,9 +88,9 @@ class Batch:
         return {entry["id"]: parse_timestamp(entry["enqueued_at"]) for entry in entries}
 
     def run_and_remove(self) -> set[str]:
-        """Let every row run and be removed at once; returns the batch's IDs among them.
+        """Finish and remove every row, and return the IDs of this manifest among them.
 
-        No retention of DBOS is so quick, so an apply after it needs --skip-missing.
+        No retention of DBOS removes rows immediately, so the next apply needs --skip-missing.
         """
         with self.engine.begin() as connection:
             deleted = connection.execute(
@@ -101,7 +101,7 @@ class Batch:
         return ran
 
     def wait_for_its_server(self) -> None:
-        """Until the server has ended what a killed or cut apply began."""
+        """Wait until the server has ended the transactions of a killed or disconnected apply."""
         if self.engine.dialect.name == "sqlite":
             return
         busy = sa.text(
@@ -116,13 +116,13 @@ class Batch:
         wait_until(is_idle, every_s=0.01)
 
     def check_honest(self) -> None:
-        """Whatever happened: no line without its row."""
+        """Check that every lock entry has a row."""
         rows = self.rows()
         for workflow_id, created_at in self.locked().items():
             assert rows[workflow_id][0] == created_at
 
     def check_complete(self) -> None:
-        """All there, once, with its own arguments; the lockfile has each."""
+        """Check that every workflow exists once with its own arguments, and is in the lockfile."""
         rows = self.rows()
         assert {workflow_id: row[1] for workflow_id, row in rows.items()} == {
             workflow_id: [n] for workflow_id, n in self.ids.items()
@@ -131,7 +131,7 @@ class Batch:
 
 
 class Apply:
-    """An apply in a process of its own."""
+    """Run an apply in a new process."""
 
     def __init__(self, batch: Batch, database_url: str, *options: object, **settings: Any) -> None:
         self._batch = batch
@@ -144,7 +144,7 @@ class Apply:
 
     @property
     def log(self) -> str:
-        """What it printed to standard error."""
+        """Return its standard error."""
         return self._log.read_text()
 
     @property
@@ -152,19 +152,19 @@ class Apply:
         return self.process.poll() is None
 
     def wait_for_rows(self, count: int) -> None:
-        """Wait until the database has so many of the batch's rows, or the apply has ended."""
+        """Wait until the database has that many rows of the manifest, or the apply has ended."""
         wait_until(lambda: self._batch.count_rows() >= count or not self.runs)
 
     def wait(self) -> int:
-        """Wait for its end and return its exit code."""
+        """Wait for the process and return its exit code."""
         return self.process.wait(PATIENCE_S)
 
     def kill(self) -> bool:
-        """Kill it; whether it was still running."""
+        """Kill the process and return whether it was still running."""
         self.process.kill()
         return self.wait() == -signal.SIGKILL
 
 
 def run_here(*words: object) -> int:
-    """The command in this process: its exit code."""
+    """Run the command in this process and return its exit code."""
     return run_guarded(cli, [str(word) for word in words])

@@ -1,4 +1,4 @@
-"""The connection is cut at a message of an apply, before the server has it or before its answer is back."""
+"""Cut the connection at a message of an apply, before the server gets it or before its reply arrives."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from toolchains import IN_FAULTS
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 WORKFLOWS, CHUNK = 6, 2
-STEP = 1 if THOROUGH else 9  # every message, or each ninth
+STEP = 1 if THOROUGH else 9  # every message, or every ninth one
 
 
-@pytest.mark.parametrize("deliver", [False, True], ids=["request lost", "answer lost"])
-@pytest.mark.parametrize("atomic", [False, True], ids=["chunks", "atomic"])
-def test_every_point_of_an_apply(
+@pytest.mark.parametrize("deliver", [False, True], ids=["request lost", "reply lost"])
+@pytest.mark.parametrize("atomic", [False, True], ids=["transactions", "atomic"])
+def test_apply_completes_when_any_message_is_cut(
     database_url: str, make_batch: Callable[[str, int], Batch], deliver: bool, atomic: bool
 ) -> None:
     options = ["--chunk-size", CHUNK, "--retry-budget", "10m", *(["--atomic"] if atomic else [])]
@@ -32,7 +32,7 @@ def test_every_point_of_an_apply(
             code = run_here("apply", batch.path, "--database-url", url, *options)
             if proxy.cuts:
                 codes[code] = codes.get(code, 0) + 1
-            else:  # two threads: an apply may do with fewer messages
+            else:  # the number of messages varies, because an apply has two threads
                 assert code == 0 and point > proxy.messages
             batch.check_honest()
             if code == 0:
@@ -49,12 +49,12 @@ def test_every_point_of_an_apply(
     assert codes[0] > sum(codes.values()) // 2
 
 
-@pytest.mark.parametrize("deliver", [False, True], ids=["request lost", "answer lost"])
-@pytest.mark.parametrize("atomic", [False, True], ids=["chunks", "atomic"])
-def test_a_commit_is_cut_and_its_rows_run_and_are_removed(
+@pytest.mark.parametrize("deliver", [False, True], ids=["request lost", "reply lost"])
+@pytest.mark.parametrize("atomic", [False, True], ids=["transactions", "atomic"])
+def test_rows_of_a_lost_commit_are_not_inserted_again_after_their_removal(
     database_url: str, make_batch: Callable[[str, int], Batch], deliver: bool, atomic: bool
 ) -> None:
-    """What a lost COMMIT did is found out before the rows are inserted again, in the same apply."""
+    """The same apply finds out what a lost COMMIT did before it inserts the rows again."""
     options = ["--chunk-size", CHUNK, "--retry-budget", "10m", *(["--atomic"] if atomic else [])]
     cuts = 0
     with CuttingProxy(database_url) as proxy:
@@ -77,14 +77,16 @@ def test_a_commit_is_cut_and_its_rows_run_and_are_removed(
             if not proxy.cuts:
                 break
             cuts += 1
-            assert ran or not deliver  # its COMMIT was done before
+            assert ran or not deliver  # its COMMIT was already done
     assert cuts >= (1 if atomic else WORKFLOWS // CHUNK)
     COUNTS.append(f"{cuts} COMMITs cut and all rows deleted; 0 lost, 0 doubled")
 
 
 @pytest.mark.skipif(not THOROUGH, reason=IN_FAULTS)
-def test_every_point_with_retention(database_url: str, make_batch: Callable[[str, int], Batch]) -> None:
-    """Whatever message is cut, what has run is not enqueued again, by this apply or by the next one."""
+def test_finished_workflows_are_not_enqueued_again_when_any_message_is_cut(
+    database_url: str, make_batch: Callable[[str, int], Batch]
+) -> None:
+    """Neither this apply nor the next one enqueues them again."""
     codes: dict[int, int] = {}
     with CuttingProxy(database_url) as proxy:
         url, point = proxy.url(database_url), 0

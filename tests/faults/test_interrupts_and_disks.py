@@ -1,4 +1,4 @@
-"""Ctrl-C twice, SIGTERM, SIGHUP, and a disk that is full when the lockfile is written."""
+"""Interrupt applies with Ctrl-C, SIGTERM and SIGHUP, and fill the disk while the lockfile is written."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ WORKFLOWS = 1000
 
 
 def _heed_hangups() -> None:
-    """Undo `nohup`, under which the tests themselves may run."""
+    """Reset SIGHUP, because the tests may run under `nohup`."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP], [signal.SIGINT] * 2])
-def test_interrupts(
+def test_interrupted_apply_can_be_continued(
     database_url: str, make_batch: Callable[[str, int], Batch], signals: list[signal.Signals]
 ) -> None:
     code = 0
@@ -29,12 +29,12 @@ def test_interrupts(
         apply.wait_for_rows(1)
         for number in signals:
             apply.process.send_signal(number)
-            time.sleep(0.01)  # so that two are not taken for one
+            time.sleep(0.01)  # so that the signals are not merged into one
         code = apply.wait()
         batch.check_honest()
         if code != 0:
             break
-        batch.check_complete()  # it had ended before the signal came
+        batch.check_complete()  # apply finished before the signal
     assert code == 130 or (len(signals) == 2 and code == -signal.SIGINT), apply.log
     rows = batch.count_rows()
     assert rows > 0
@@ -44,10 +44,10 @@ def test_interrupts(
     batch.check_complete()
 
 
-def test_a_hangup_that_is_ignored_stops_nothing(
+def test_ignored_sighup_does_not_stop_apply(
     database_url: str, make_batch: Callable[[str, int], Batch]
 ) -> None:
-    """As under nohup."""
+    """SIGHUP is ignored under nohup."""
     batch = make_batch("nohup", 200)
     apply = Apply(
         batch,
@@ -62,8 +62,12 @@ def test_a_hangup_that_is_ignored_stops_nothing(
     batch.check_complete()
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # the limit is on SQLite's files too
-def test_a_full_disk(database_url: str, make_batch: Callable[[str, int], Batch]) -> None:
+@pytest.mark.parametrize(
+    "database_url", ["postgresql"], indirect=True
+)  # the limit applies to SQLite's files too
+def test_apply_on_a_full_disk_can_be_continued(
+    database_url: str, make_batch: Callable[[str, int], Batch]
+) -> None:
     batch = make_batch("full", 200)
 
     def limit() -> None:
@@ -73,7 +77,7 @@ def test_a_full_disk(database_url: str, make_batch: Callable[[str, int], Batch])
     apply = Apply(batch, database_url, "--chunk-size", 2, preexec_fn=limit)
     assert apply.wait() == 5, apply.log
     assert "journal" in apply.log and "Traceback" not in apply.log
-    assert 0 < len(batch.rows()) < 200  # what the journal cannot take is not committed
+    assert 0 < len(batch.rows()) < 200  # a transaction that does not fit into the journal is not committed
     batch.check_honest()
     batch.wait_for_its_server()
     ran = batch.run_and_remove()

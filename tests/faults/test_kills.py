@@ -1,4 +1,4 @@
-"""kill -9 of an apply at random moments, again and again, until one comes through."""
+"""Kill applies at random moments until one completes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ KILLS = 100 if THOROUGH else 4
 
 
 def begin_and_kill(batch: Batch, database_url: str, chance: random.Random, *options: str) -> bool:
-    """Kill an apply when it has written some rows; whether it was still running."""
+    """Kill an apply after it has written some rows, and return whether it was still running."""
     rows = batch.count_rows()
     apply = Apply(batch, database_url, "--chunk-size", CHUNK, *options)
     apply.wait_for_rows(rows + chance.randint(1, (WORKFLOWS - rows) // 3 + 1))
     return apply.kill()
 
 
-def test_kills(database_url: str, make_batch: Callable[[str, int], Batch]) -> None:
+def test_killed_apply_can_be_continued(database_url: str, make_batch: Callable[[str, int], Batch]) -> None:
     chance = random.Random(5)
     kills = landed = 0
     while kills < KILLS or not landed:
@@ -40,8 +40,10 @@ def test_kills(database_url: str, make_batch: Callable[[str, int], Batch]) -> No
     )
 
 
-def test_kills_and_retention(database_url: str, make_batch: Callable[[str, int], Batch]) -> None:
-    """After each kill all rows run and are removed: what one apply enqueued is never enqueued by another."""
+def test_workflows_of_killed_applies_are_not_enqueued_again_after_their_removal(
+    database_url: str, make_batch: Callable[[str, int], Batch]
+) -> None:
+    """After each kill all rows are finished and removed; no later apply enqueues them."""
     chance = random.Random(7)
     kills = removed = unknown = 0
     while kills < KILLS or not removed:
@@ -63,8 +65,8 @@ def test_kills_and_retention(database_url: str, make_batch: Callable[[str, int],
         assert not last & ran
         assert batch.locked().keys() == batch.ids.keys()
         assert not batch.journal.exists()
-        # PostgreSQL knows of each transaction whether it was committed; on SQLite one for each kill may be
-        # recorded that was not, and is reported instead of being enqueued twice
+        # PostgreSQL knows whether a transaction was committed. On SQLite each kill may leave one recorded
+        # transaction that was not committed; it is reported, not enqueued again.
         unknown += len(batch.ids.keys() - ran - last)
     assert unknown <= (CHUNK * kills if database_url.startswith("sqlite") else 0)
     COUNTS.append(

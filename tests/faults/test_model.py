@@ -1,4 +1,4 @@
-"""Random edits, applies, workers, deletions and other writers, beside a model in plain dictionaries."""
+"""Compare random edits, applies, workers, deletions and other writers with a model in dictionaries."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def spec_of(workflow_id: str, value: int) -> WorkflowSpec:
 
 
 class Model(RuleBasedStateMachine):
-    """`manifest` and `rows` are arguments by id; `lock` is the arguments that an entry's digest is of.
+    """Hold the model: `manifest` and `rows` are arguments by ID, `lock` the arguments of each entry's digest.
 
-    `journal` is what applies enqueued that were killed before they wrote the lockfile.
+    `journal` is what applies enqueued before they were killed without writing the lockfile.
     """
 
     @initialize(manifest=manifests)

@@ -1,4 +1,4 @@
-"""Another writer's open transaction meets an apply inside: a deadlock, and a serialization failure."""
+"""Test conflicts with another writer's open transaction: a deadlock and a serialization failure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def insert(connection: sa.Connection, workflow_id: str) -> None:
 
 
 def wait_until_blocked(engine: sa.Engine, by: int) -> None:
-    """Wait until another session waits for the one with this process id."""
+    """Wait until another session waits for the one with this process ID."""
     blocked = sa.text("SELECT count(*) FROM pg_stat_activity WHERE :by = ANY(pg_blocking_pids(pid))")
 
     def someone_waits() -> bool:
@@ -41,7 +41,7 @@ def wait_until_blocked(engine: sa.Engine, by: int) -> None:
 
 
 class Theirs(threading.Thread):
-    """Inserts a workflow, waits until an apply waits for it, and does the rest."""
+    """Insert a workflow, wait until an apply waits for it, and run the rest."""
 
     def __init__(self, engine: sa.Engine, first: str, rest: Callable[[sa.Connection], None]) -> None:
         super().__init__()
@@ -61,14 +61,16 @@ class Theirs(threading.Thread):
         self.done = True
 
 
-def test_a_deadlock(
+def test_apply_completes_after_a_deadlock(
     postgres_url: str, make_pg_batch: Callable[[str, int], Batch], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Ours has row 0 and waits for row 20; theirs has row 20 and asks for row 0. The server ends ours."""
+    """Apply holds row 0 and waits for row 20, the other writer the reverse; the server ends apply's transaction."""
     batch = make_pg_batch("crossed", WORKFLOWS)
 
     def ask_for_ours(connection: sa.Connection) -> None:
-        connection.execute(sa.text("SET deadlock_timeout = '10min'"))  # so that the server chooses ours
+        connection.execute(
+            sa.text("SET deadlock_timeout = '10min'")
+        )  # so that the server ends apply's transaction
         insert(connection, "crossed-0")
         connection.rollback()
 
@@ -81,13 +83,13 @@ def test_a_deadlock(
 
 
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
-def test_a_serialization_failure(
+def test_apply_completes_after_a_serialization_failure(
     postgres_url: str,
     make_pg_batch: Callable[[str, int], Batch],
     level: str,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Theirs commits a row that ours cannot see: the chunk is made again in a new transaction."""
+    """The other writer commits a row that apply's snapshot lacks, so apply repeats the transaction."""
     batch = make_pg_batch("hidden", WORKFLOWS)
     with batch.engine.begin() as connection:
         name = connection.execute(sa.text("SELECT current_database()")).scalar_one()
@@ -99,4 +101,4 @@ def test_a_serialization_failure(
     assert theirs.done
     assert "could not serialize" in capfd.readouterr().err
     batch.check_complete()
-    assert batch.rows()["hidden-20"][0] == 1  # theirs, as it was
+    assert batch.rows()["hidden-20"][0] == 1  # the other writer's row is unchanged

@@ -1,4 +1,4 @@
-"""A PgBouncer in transaction mode between the apply and the server."""
+"""Run applies through PgBouncer in transaction mode."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ignore_startup_parameters = extra_float_digits
 
 @pytest.fixture
 def pooled_url(database_url: str) -> Iterator[str]:
-    """The database by way of a PgBouncer of the test's own, with three connections to the server."""
+    """Start a PgBouncer with three server connections and return the URL through it."""
     parts = urlsplit(database_url)
     host = parse_qs(parts.query).get("host", [unquote(parts.hostname or "")])[0]
     folder = Path("/tmp") / f"dm-pool-{uuid.uuid4().hex[:8]}"
@@ -45,7 +45,7 @@ def pooled_url(database_url: str) -> Iterator[str]:
     settings = folder / "pgbouncer.ini"
     settings.write_text(SETTINGS.format(host=host, port=parts.port or 5432, folder=folder))
     assert PGBOUNCER is not None
-    # it refuses to run as root, and the server's owner may use its socket
+    # PgBouncer refuses to run as root; the server's owner may use the socket
     as_owner = ["-u", Path(host).owner()] if os.geteuid() == 0 else []
     if as_owner:
         shutil.chown(folder, as_owner[1])
@@ -70,7 +70,7 @@ def _answers(url: str) -> bool:
 
 
 def writes_are_open(engine: sa.Engine) -> bool:
-    """Whether a transaction that has written is open in this database."""
+    """Return whether a writing transaction is open in this database."""
     with engine.connect() as connection:
         found = connection.execute(
             sa.text(
@@ -81,10 +81,10 @@ def writes_are_open(engine: sa.Engine) -> bool:
         return bool(found.scalar_one())
 
 
-def test_an_apply_leaves_no_lock_in_the_pool(
+def test_apply_leaves_no_lock_in_the_pool(
     pooled_url: str, database_url: str, make_batch: Callable[[str, int], Batch]
 ) -> None:
-    """Two after each other, while another client moves the pool's connections about."""
+    """Run two applies in sequence while another client occupies connections of the pool."""
     batch = make_batch("pooled", 500)
     words = ["apply", batch.path, "--database-url", pooled_url, "--chunk-size", 50, "--lock-timeout", "60s"]
     assert run_here(*words) == 0
@@ -96,7 +96,7 @@ def test_an_apply_leaves_no_lock_in_the_pool(
 
 
 @pytest.mark.parametrize("atomic", [False, True])
-def test_a_killed_apply_leaves_no_lock_in_the_pool(
+def test_killed_apply_leaves_no_lock_in_the_pool(
     pooled_url: str, database_url: str, make_batch: Callable[[str, int], Batch], atomic: bool
 ) -> None:
     batch = make_batch("killed", 1000)
@@ -113,9 +113,9 @@ def test_a_killed_apply_leaves_no_lock_in_the_pool(
 def test_eight_applies_share_three_connections(
     pooled_url: str, make_batch: Callable[[str, int], Batch]
 ) -> None:
-    """No lock keeps them apart here: they meet in the database, each with a lockfile of its own."""
+    """The pool prevents the lock between them; each has its own lockfile, and they meet in the database."""
     batch = make_batch("pool", 400)
-    allow = ("--allow", "lockfile-missing")  # of the other targets
+    allow = ("--allow", "lockfile-missing")  # lockfiles of other targets
     options = ("--chunk-size", 10, "--retry-budget", "10m", *allow)
     applies = [Apply(batch, pooled_url, *options, "--target", f"t{number}") for number in range(8)]
     assert [apply.log for apply in applies if apply.wait() != 0] == []
@@ -126,4 +126,4 @@ def test_eight_applies_share_three_connections(
         for number in range(8)
         for line in batch.path.with_name(f"pool.t{number}.lock.jsonl").read_text().splitlines()[1:]
     ]
-    assert outcomes.count(None) == 400  # the others found what was there
+    assert outcomes.count(None) == 400  # the others found existing rows

@@ -1,4 +1,4 @@
-"""The server is stopped at once (immediate mode) in the middle of an apply, and started again."""
+"""Stop the server in immediate mode in the middle of an apply, and start it again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STOPS = 30 if THOROUGH else 2
 
 @pytest.fixture
 def server() -> Iterator[Any]:
-    """A server of the test's own, which it may stop."""
+    """Start a server that the test may stop."""
     server = start_server(Path("/tmp") / f"dm-f-{uuid.uuid4().hex[:8]}")
     yield server
     server.cleanup()
@@ -35,12 +35,12 @@ def stop_at_once(server: Any) -> None:
     process.wait(PATIENCE_S)
 
 
-def test_stops(server: Any, tmp_path: Path) -> None:
+def test_apply_completes_after_the_server_restarts(server: Any, tmp_path: Path) -> None:
     url = server.get_uri()
     migrate(url)
     engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), pool_pre_ping=True)
     with engine.connect() as connection:
-        # a stop at once is no test without it
+        # an immediate stop tests nothing without fsync
         assert connection.execute(sa.text("SHOW fsync")).scalar_one() == "on"
     chance = random.Random(7)
     stops = middle = 0

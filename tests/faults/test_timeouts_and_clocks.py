@@ -1,4 +1,4 @@
-"""Timeouts that the server sets, a clock that goes back, and a lockfile that somebody spoiled."""
+"""Test timeouts of the server, a clock that goes back, and a damaged lockfile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE :by = ANY(pg_blocking_pid
 
 @contextmanager
 def blocked_writes(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """No one else can insert; reading goes on."""
+    """Block inserts of other sessions, but not reads."""
     with engine.connect() as connection:
         connection.execute(sa.text("SET lock_timeout = 0"))
         connection.execute(sa.text("SET statement_timeout = 0"))
@@ -30,7 +30,7 @@ def blocked_writes(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 @contextmanager
 def blocked_twice(engine: sa.Engine) -> Iterator[None]:
-    """No one else can insert until someone has waited in vain, and waits again."""
+    """Block inserts until another session has timed out once and waits again."""
     with blocked_writes(engine) as blocker:
         pid = blocker.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
 
@@ -60,7 +60,7 @@ def set_for_all(engine: sa.Engine, setting: str) -> None:
         connection.execute(sa.text(f'ALTER DATABASE "{name}" SET {setting}'))
 
 
-def test_a_lock_timeout_is_tried_again(postgres_url: str, make_pg_batch: Callable[[str, int], Batch]) -> None:
+def test_lock_timeout_is_retried(postgres_url: str, make_pg_batch: Callable[[str, int], Batch]) -> None:
     batch = make_pg_batch("locked", WORKFLOWS)
     set_for_all(batch.engine, "lock_timeout = '100ms'")
     with blocked_twice(batch.engine):
@@ -68,7 +68,7 @@ def test_a_lock_timeout_is_tried_again(postgres_url: str, make_pg_batch: Callabl
     batch.check_complete()
 
 
-def test_a_statement_timeout_ends_with_the_way_out(
+def test_statement_timeout_ends_with_a_hint(
     postgres_url: str, make_pg_batch: Callable[[str, int], Batch], capsys: pytest.CaptureFixture[str]
 ) -> None:
     batch = make_pg_batch("slow", WORKFLOWS)
@@ -82,7 +82,7 @@ def test_a_statement_timeout_ends_with_the_way_out(
     batch.check_complete()
 
 
-def test_an_idle_transaction_timeout_takes_no_lock_away(
+def test_idle_transaction_timeout_does_not_release_the_lock(
     postgres_url: str, make_pg_batch: Callable[[str, int], Batch]
 ) -> None:
     batch = make_pg_batch("idle", 3000)
@@ -91,10 +91,10 @@ def test_an_idle_transaction_timeout_takes_no_lock_away(
     batch.check_complete()
 
 
-def test_a_clock_that_was_set_back(
+def test_created_at_increases_after_the_clock_was_set_back(
     database_url: str, engine: sa.Engine, make_batch: Callable[[str, int], Batch]
 ) -> None:
-    """What was enqueued by the fast clock waits in the queue still: what follows comes after it."""
+    """Workflows of the fast clock are still queued, and later workflows come after them."""
     words = ["--database-url", database_url]
     assert run_here("apply", make_batch("clock", WORKFLOWS).path, *words) == 0
     batch = make_batch("clock", 2 * WORKFLOWS)
@@ -132,8 +132,10 @@ def rotate_digests(lines: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("how", SPOILED)
-def test_a_spoiled_lockfile(database_url: str, make_batch: Callable[[str, int], Batch], how: str) -> None:
-    """Refused with nothing sent, or mended from the rows; without it the rows are found again."""
+def test_damaged_lockfile_is_refused_or_corrected(
+    database_url: str, make_batch: Callable[[str, int], Batch], how: str
+) -> None:
+    """Apply refuses it or corrects it from the rows; without a lockfile it finds the rows."""
     spoil, expected = SPOILED[how]
     batch = make_batch("spoiled", WORKFLOWS)
     words = ["apply", batch.path, "--database-url", database_url]

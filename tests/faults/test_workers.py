@@ -1,4 +1,4 @@
-"""Workers drain while applies are killed, and retention deletes what is done: each workflow runs once."""
+"""Run workers while applies are killed and finished rows are deleted: each workflow runs once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RECREATE = ("--recreate-vanished", "--recreate-missing")
 
 @pytest.fixture
 def runs(database_url: str, tmp_path: Path) -> Iterator[Path]:
-    """The file in which a worker notes what it runs."""
+    """Return the file in which a worker logs what it runs."""
     path = tmp_path / "runs"
     path.touch()
     script = Path(__file__).with_name("worker.py")
@@ -39,12 +39,12 @@ def runs(database_url: str, tmp_path: Path) -> Iterator[Path]:
 
 
 def wait_for(runs: Path, batch: Batch) -> None:
-    """Wait until each workflow has run, and none of them twice."""
+    """Wait until each workflow has run, and check that none has run twice."""
     wait_until(lambda: len(runs.read_text().split()) >= batch.count, runs.read_text)
     assert sorted(map(int, runs.read_text().split())) == sorted(batch.ids.values())
 
 
-def test_kills_beside_a_worker(
+def test_killed_applies_and_a_worker_run_each_workflow_once(
     database_url: str, make_batch: Callable[[str, int], Batch], runs: Path
 ) -> None:
     chance = random.Random(3)
@@ -59,7 +59,7 @@ def test_kills_beside_a_worker(
         words = ["apply", batch.path, "--database-url", database_url]
         code = run_here(*words, "--skip-missing")
         doubtful = batch.locked().keys() - batch.rows().keys()
-        if doubtful:  # SQLite does not tell whether a COMMIT that a kill hit was done: no guess is made
+        if doubtful:  # SQLite does not report whether a killed COMMIT was done, so apply does not guess
             assert database_url.startswith("sqlite") and len(doubtful) <= 3 * CHUNK
             assert not {str(batch.ids[workflow_id]) for workflow_id in doubtful} & {*runs.read_text().split()}
             code = run_here(*words, *RECREATE)
@@ -67,10 +67,10 @@ def test_kills_beside_a_worker(
         wait_for(runs, batch)
         batch.check_complete()
         runs.write_text("")
-    COUNTS.append(f"{kills} kills beside a worker; each workflow ran once")
+    COUNTS.append(f"{kills} kills while a worker ran; each workflow ran once")
 
 
-def test_retention_deletes_what_is_done(
+def test_deleted_workflows_are_not_enqueued_again(
     database_url: str, make_batch: Callable[[str, int], Batch], runs: Path
 ) -> None:
     deleted = 0
@@ -79,7 +79,9 @@ def test_retention_deletes_what_is_done(
         words = ["apply", batch.path, "--database-url", database_url, "--skip-missing"]
         with retention(batch) as counts:
             assert run_here(*words, "--chunk-size", CHUNK) == 0
-            wait_until(lambda counts=counts: sum(counts))  # before the applies that must not bring it back
+            wait_until(
+                lambda counts=counts: sum(counts)
+            )  # before the applies, which must not enqueue it again
             for _ in range(4):
                 assert run_here(*words, "--chunk-size", CHUNK) == 0
             wait_for(runs, batch)
@@ -91,7 +93,7 @@ def test_retention_deletes_what_is_done(
 
 @contextmanager
 def retention(batch: Batch) -> Iterator[list[int]]:
-    """Deletes finished workflows over and over; how many each time."""
+    """Delete finished workflows repeatedly, and count them."""
     stop = threading.Event()
     counts: list[int] = []
     delete = sa.text(f"DELETE FROM {batch.tables}workflow_status WHERE status = 'SUCCESS'")

@@ -1,4 +1,4 @@
-"""A DBOS worker that notes each run of a workflow in a file: python worker.py URL FILE"""
+"""Run a DBOS worker that logs each run of a workflow to a file: python worker.py URL FILE"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locks, retries and logins on a real PostgreSQL."""
+"""Test locks, retries and logins on a real PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dbos_manifest.system_db.retry import Retry, RetryNotice
 ONCE = Retry(1, lambda notice: None)
 
 
-def test_two_applies_of_one_manifest(postgres_url: str) -> None:
+def test_second_apply_of_a_manifest_waits_for_the_first(postgres_url: str) -> None:
     with open_database(postgres_url, retry=ONCE) as database:
         with database.apply_lock("jobs", 0):
             with (
@@ -33,7 +33,7 @@ def test_two_applies_of_one_manifest(postgres_url: str) -> None:
             pass
 
 
-def test_two_writers_of_one_lockfile(tmp_path: Path) -> None:
+def test_second_writer_of_a_lockfile_waits_for_the_first(tmp_path: Path) -> None:
     path = tmp_path / "jobs.lock.jsonl"
     with LockfileSlot(path, 0) as slot:
         with pytest.raises(Refused, match="another apply holds"):
@@ -44,7 +44,7 @@ def test_two_writers_of_one_lockfile(tmp_path: Path) -> None:
     assert [found.name for found in tmp_path.iterdir()] == ["jobs.lock.jsonl"]
 
 
-def test_a_cut_connection_is_tried_again(postgres_url: str) -> None:
+def test_cut_connection_is_retried(postgres_url: str) -> None:
     notices: list[RetryNotice] = []
     attempts = []
     with open_database(postgres_url, retry=ONCE) as database:
@@ -61,7 +61,7 @@ def test_a_cut_connection_is_tried_again(postgres_url: str) -> None:
     assert "terminating connection" in notices[0].reason
 
 
-def test_a_wrong_password_is_refused_at_once(postgres_url: str) -> None:
+def test_wrong_password_is_not_retried(postgres_url: str) -> None:
     role = f"locked_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         row = connection.execute("SHOW hba_file").fetchone()
@@ -75,7 +75,7 @@ def test_a_wrong_password_is_refused_at_once(postgres_url: str) -> None:
         connection.execute("SELECT pg_reload_conf()")
         try:
             url = with_user(postgres_url, role, "hunter2")
-            wait_until(lambda: _is_refused(url))  # a server takes its time to read its rules again
+            wait_until(lambda: _is_refused(url))  # the server reloads its login rules asynchronously
             with pytest.raises(DatabaseDenied) as denied:
                 open_database(url, retry=Retry(60, lambda notice: None))
             assert "password authentication failed" in denied.value.message
@@ -93,7 +93,7 @@ def _is_refused(url: str) -> bool:
     return False
 
 
-def test_layouts_that_are_refused(postgres_url: str, sqlite_url: str) -> None:
+def test_unsupported_layouts_are_refused(postgres_url: str, sqlite_url: str) -> None:
     with pytest.raises(SchemaNotSupported, match="no DBOS tables in schema `other`"):
         open_database(postgres_url, schema="other", retry=ONCE)
     for url, statement, message in (
@@ -106,7 +106,7 @@ def test_layouts_that_are_refused(postgres_url: str, sqlite_url: str) -> None:
             open_database(url, retry=ONCE)
 
 
-def test_a_schema_with_quotes_and_capitals(postgres_url: str) -> None:
+def test_schema_name_may_have_quotes_and_capitals(postgres_url: str) -> None:
     with open_database(postgres_url, retry=ONCE) as database, database.transaction() as connection:
         connection.execute(sa.text('ALTER SCHEMA dbos RENAME TO "My ""odd"" schema"'))
     with open_database(postgres_url, schema='My "odd" schema', retry=ONCE) as database:

@@ -1,4 +1,4 @@
-"""Two applies at once, on connections of their own."""
+"""Test the locks between two applies on separate connections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def opened(url: str) -> Database:
     return open_database(url, retry=ONCE)
 
 
-def test_chunks_of_one_manifest_follow_each_other(postgres_url: str) -> None:
+def test_transactions_of_one_manifest_run_one_after_the_other(postgres_url: str) -> None:
     order: list[str] = []
     started = threading.Event()
     with opened(postgres_url) as database:
@@ -41,7 +41,7 @@ def test_chunks_of_one_manifest_follow_each_other(postgres_url: str) -> None:
             database.begin_write(connection, "jobs")
             thread.start()
             started.wait(PATIENCE_S)
-            with database.transaction() as other:  # another manifest goes on
+            with database.transaction() as other:  # another manifest is not blocked
                 database.begin_write(other, "others")
             wait_until(lambda: connection.execute(sa.text(f"{HELD} AND NOT granted")).all())
             order.append("first")
@@ -49,7 +49,7 @@ def test_chunks_of_one_manifest_follow_each_other(postgres_url: str) -> None:
     assert order == ["first", "second"]
 
 
-def test_an_apply_does_not_wait_for_itself(database_url: str) -> None:
+def test_apply_does_not_wait_for_its_own_lock(database_url: str) -> None:
     with (
         opened(database_url) as database,
         database.apply_lock("jobs", 0),
@@ -60,7 +60,7 @@ def test_an_apply_does_not_wait_for_itself(database_url: str) -> None:
         database.begin_write(connection, "jobs")
 
 
-def test_a_lost_lock_is_no_error(postgres_url: str) -> None:
+def test_lost_lock_is_no_error(postgres_url: str) -> None:
     with opened(postgres_url) as database, database.apply_lock("jobs", 0):
         with database.transaction() as connection:
             pid = connection.execute(sa.text(HELD)).scalar_one()
@@ -69,7 +69,7 @@ def test_a_lost_lock_is_no_error(postgres_url: str) -> None:
             assert connection.execute(sa.text("SELECT 1")).scalar_one() == 1
 
 
-def test_a_lock_is_given_back_when_the_apply_fails(postgres_url: str) -> None:
+def test_lock_is_released_when_the_apply_fails(postgres_url: str) -> None:
     with opened(postgres_url) as database:
         with pytest.raises(KeyError), database.apply_lock("jobs", 0):
             raise KeyError
@@ -77,7 +77,7 @@ def test_a_lock_is_given_back_when_the_apply_fails(postgres_url: str) -> None:
             assert connection.execute(sa.text(HELD)).scalars().all()
 
 
-def test_the_holder_is_named_and_the_password_is_not(postgres_url: str) -> None:
+def test_message_names_the_holder_and_not_the_password(postgres_url: str) -> None:
     with opened(postgres_url) as database, database.apply_lock("jobs", 0):
         with pytest.raises(Refused) as refused, database.apply_lock("jobs", 0.3):
             pass

@@ -1,4 +1,4 @@
-"""What is read back of the rows, on every layout."""
+"""Test reading rows on every layout."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def execute(database: Database, statement: str, **parameters: Any) -> None:
         connection.execute(sa.text(statement), parameters)
 
 
-def test_every_option_comes_back(database_url: str) -> None:
+def test_every_option_is_read_as_it_was_written(database_url: str) -> None:
     spec = WorkflowSpec(
         HARD, "f", "q", [1, HARD], {"k": HARD}, class_name="C", instance_name="i", application="app",
         queue_partition_key="p", priority=3, timeout_ms=4, deadline_ms=5, not_before_ms=6,
@@ -68,7 +68,7 @@ def test_every_option_comes_back(database_url: str) -> None:
     }  # fmt: skip
 
 
-def test_more_ids_than_a_statement_has_variables(database_url: str) -> None:
+def test_more_ids_than_a_statement_has_parameters_can_be_read(database_url: str) -> None:
     ids = [f"w-{number}" for number in range(12_000)]
     with opened(database_url) as database:
         assert insert(database, *(WorkflowSpec(name, "f", "q", [], {}) for name in ids)) == set(ids)
@@ -77,13 +77,13 @@ def test_more_ids_than_a_statement_has_variables(database_url: str) -> None:
             assert read_snapshot(connection, database, []) == {}
 
 
-def test_results_of_either_table(database_url: str) -> None:
+def test_results_are_read_from_both_layouts(database_url: str) -> None:
     with opened(database_url) as database:
         status, output = database.table("workflow_status"), database.table("workflow_output")
         insert(database, *(WorkflowSpec(name, "f", "q", [], {}) for name in ("new", "old", "queued")))
         execute(database, f"INSERT INTO {output} (workflow_uuid, output) VALUES ('new', '1')")
         execute(database, f"UPDATE {status} SET status='SUCCESS', completed_at=50 WHERE workflow_uuid='new'")
-        # as an older SDK ends a workflow: everything in one table, no completed_at
+        # an older SDK writes results into workflow_status, without completed_at
         execute(
             database,
             f"UPDATE {status} SET status='ERROR', error='2', updated_at=60 WHERE workflow_uuid='old'",
@@ -116,7 +116,7 @@ def test_holders_are_found_by_queue_and_id(database_url: str) -> None:
     ("flag", "limit", "partitioned"),
     [(False, None, False), (True, 2, True), (True, None, None), (False, 2, None)],
 )
-def test_a_queue_is_partitioned_when_both_signs_agree(
+def test_queue_is_partitioned_when_both_columns_agree(
     database_url: str, flag: bool, limit: int | None, partitioned: bool | None
 ) -> None:
     with opened(database_url) as database:
@@ -137,12 +137,12 @@ def test_the_clock_is_in_milliseconds(database_url: str) -> None:
         assert abs(read_clock_ms(connection, database) - time.time() * 1000) < 60_000
 
 
-def test_an_older_layout_is_read_and_written(database_url: str) -> None:
-    """As before DBOS had payload tables, attributes, applications and creator ids."""
+def test_older_layout_is_read_and_written(database_url: str) -> None:
+    """Remove the payload tables and the columns for attributes, applications and creators."""
     with opened(database_url) as database:
         for table in ("workflow_input", "workflow_output", "queues"):
             execute(database, f"DROP TABLE {database.table(table)}")
-        if isinstance(database, SQLiteDatabase):  # which drops no column that an index has
+        if isinstance(database, SQLiteDatabase):  # SQLite cannot drop an indexed column
             with database.reading() as connection:
                 indexes = sa.text("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
                 names = connection.execute(indexes).scalars().all()
@@ -161,8 +161,8 @@ def test_an_older_layout_is_read_and_written(database_url: str) -> None:
         assert options_without_column(database.layout) == lacking
 
 
-def test_an_input_left_by_a_removed_workflow_is_not_ours(database_url: str) -> None:
-    """Retention removes the row first and its input later; between, the id is free again."""
+def test_input_left_by_a_removed_workflow_is_ignored(database_url: str) -> None:
+    """Retention removes the row first and its input later; in between the ID is free again."""
     with opened(database_url) as database:
         insert(database, WorkflowSpec("a", "f", "q", ["theirs"], {}))
         execute(database, f"DELETE FROM {database.table('workflow_status')}")
@@ -172,7 +172,7 @@ def test_an_input_left_by_a_removed_workflow_is_not_ours(database_url: str) -> N
     assert json.loads(row.inputs or "")["positionalArgs"] == ["ours"]
 
 
-def test_times_are_written_and_not_left_to_defaults(database_url: str) -> None:
+def test_times_are_written_explicitly(database_url: str) -> None:
     with opened(database_url) as database:
         insert(database, WorkflowSpec("a", "f", "q", [], {}))
         with database.reading() as connection:
@@ -183,19 +183,19 @@ def test_times_are_written_and_not_left_to_defaults(database_url: str) -> None:
     assert (*times, retention) == (10, 10, 10)
 
 
-def test_a_schema_with_a_percent_sign(postgres_url: str) -> None:
+def test_schema_name_may_have_a_percent_sign(postgres_url: str) -> None:
     with opened(postgres_url) as database:
         execute(database, 'ALTER SCHEMA dbos RENAME TO "100%s"')
     with open_database(postgres_url, schema="100%s", retry=Retry(1, lambda notice: None)) as database:
         assert insert(database, WorkflowSpec("a", "f", "q", [], {})) == {"a"}
 
 
-def test_shared_rows_say_what_the_rows_say(database_url: str) -> None:
+def test_shared_reads_return_the_same_rows(database_url: str) -> None:
     hard = ['a"b', "a\\b", "a,b", "{a}", " ", "a\nb", HARD]
     with opened(database_url) as database:
         insert(database, *(WorkflowSpec(key, "f", "q", [key], {}) for key in hard))
         insert(database, WorkflowSpec("other", "f", "q", [], {}, priority=3, not_before_ms=7))
-        ids = [*hard, "other", "nobody"]
+        ids = [*hard, "other", "missing"]
         with database.reading() as connection:
             rows = read_snapshot(connection, database, ids)
             shared, created_at = read_shared_rows(connection, database, ids)
@@ -212,8 +212,8 @@ def test_shared_rows_say_what_the_rows_say(database_url: str) -> None:
     assert shared == expected
 
 
-def test_rows_are_found_by_the_index(postgres_url: str) -> None:
-    """Of a large table, or an apply would read all of it for each chunk."""
+def test_rows_are_read_with_the_index(postgres_url: str) -> None:
+    """Without the index an apply would read a large table for each transaction."""
     ids = [f"w{number}" for number in range(4000)]
     with opened(postgres_url) as database:
         insert(database, *(WorkflowSpec(workflow_id, "f", "q", [], {}) for workflow_id in ids))

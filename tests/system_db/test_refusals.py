@@ -1,4 +1,4 @@
-"""Everything that keeps a database from being used: its class, its words, and never the password."""
+"""Test the errors of unusable databases: class, message and hint, without the password."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def opened(url: str) -> Database:
 def refusal(
     url: str, *, budget_s: float = 0.5, schema: str = "dbos", notices: list[RetryNotice] | None = None
 ) -> ManifestToolError:
-    """The error that opening the database ends in; nothing of it may hold the password."""
+    """Open the database and return the error, which must not contain the password."""
     with pytest.raises(ManifestToolError) as caught:
         open_database(url, schema=schema, retry=Retry(budget_s, ([] if notices is None else notices).append))
     shown = "".join(traceback.format_exception(caught.value, chain=True))
-    lines = [line for line in shown.splitlines() if not line.startswith("    ")]  # without the sources
+    lines = [line for line in shown.splitlines() if not line.startswith("    ")]  # without source lines
     assert SECRET not in "\n".join([*lines, caught.value.message, str(caught.value.hint)])
     return caught.value
 
@@ -66,12 +66,12 @@ def refusal(
         "sqlite:///",
     ],
 )
-def test_an_unusable_url(url: str) -> None:
+def test_invalid_url_is_refused(url: str) -> None:
     assert isinstance(refusal(url), UsageError)
 
 
-def test_an_unreachable_port() -> None:
-    with socket.socket() as unused:  # bound and not listening: nobody else can take the port
+def test_unreachable_port_is_reported() -> None:
+    with socket.socket() as unused:  # bound but not listening, so no other process can use the port
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         error = refusal(f"postgresql://u:{SECRET}@127.0.0.1:{port}/orders")
@@ -81,7 +81,7 @@ def test_an_unreachable_port() -> None:
 
 
 def refused_at_once(url: str) -> ManifestToolError:
-    """The error of a URL that is not tried twice, however large the budget is."""
+    """Return the error of a URL, and check that it is not retried."""
     notices: list[RetryNotice] = []
     error = refusal(url, budget_s=600, notices=notices)
     assert notices == []
@@ -90,20 +90,20 @@ def refused_at_once(url: str) -> ManifestToolError:
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "two..dots", "l" * 64 + ".invalid"])
-def test_an_unknown_host_is_named_and_not_tried_again(host: str) -> None:
+def test_unknown_host_is_named_and_not_retried(host: str) -> None:
     error = refused_at_once(f"postgresql://u:{SECRET}@{host}/orders")
     assert isinstance(error, DatabaseUnreachable)
     assert f"`{host}`" in error.message
 
 
-def test_an_unknown_host_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_host_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGHOST", "no-such-host.invalid")
     error = refused_at_once(f"postgresql://u:{SECRET}@/orders")
     assert "`no-such-host.invalid`" in error.message
     assert "PGHOST" in str(error.hint)
 
 
-def test_a_name_server_that_is_away_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_name_server_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*arguments: object, **named: object) -> None:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
@@ -114,7 +114,7 @@ def test_a_name_server_that_is_away_is_tried_again(monkeypatch: pytest.MonkeyPat
     assert notices
 
 
-def test_a_socket_that_is_not_there_yet_is_tried_again(tmp_path: Path) -> None:
+def test_missing_socket_is_retried(tmp_path: Path) -> None:
     notices: list[RetryNotice] = []
     error = refusal(f"postgresql://u:{SECRET}@/orders?host={tmp_path}", notices=notices)
     assert isinstance(error, DatabaseUnreachable)
@@ -141,8 +141,8 @@ REJECTED = [
 
 
 @pytest.mark.parametrize(("name", "value"), REJECTED)
-def test_a_parameter_that_libpq_rejects(name: str, value: str) -> None:
-    """It needs no server: libpq never gets that far."""
+def test_parameter_that_libpq_rejects_is_named(name: str, value: str) -> None:
+    """No server is needed, because libpq rejects the parameter first."""
     error = refused_at_once(f"postgresql://u:{SECRET}@127.0.0.1/orders?{name}={value}")
     assert isinstance(error, UsageError)
     assert f"`{name}`" in error.message
@@ -153,7 +153,7 @@ def test_a_parameter_that_libpq_rejects(name: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "name", "value"), [("PGSSLMODE", "sslmode", "no-verify"), ("PGPORT", "port", "99999")]
 )
-def test_a_rejected_parameter_of_the_environment(
+def test_rejected_parameter_in_the_environment_is_named(
     monkeypatch: pytest.MonkeyPatch, variable: str, name: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -172,22 +172,22 @@ def test_a_rejected_parameter_of_the_environment(
         ("sslmode", "the parameter `sslmode`", "sslmode=VALUE"),
     ],
 )
-def test_a_query_that_cannot_be_read_names_the_parameter(query: str, message: str, hint: str) -> None:
+def test_invalid_query_of_a_url_names_the_parameter(query: str, message: str, hint: str) -> None:
     error = refused_at_once(f"postgresql://u:{SECRET}@localhost/db?{query}")
     assert isinstance(error, UsageError)
     assert message in error.message
     assert hint in str(error.hint)
 
 
-def test_a_bare_slash_and_question_mark_in_the_password() -> None:
-    """libpq reads the rest of such a password as a parameter, and quotes its value."""
+def test_unescaped_slash_and_question_mark_in_the_password_are_not_printed() -> None:
+    """libpq reads the rest of such a password as a parameter and prints its value."""
     for name in ("sslmode", "connect_timeout", "service"):
         error = refused_at_once(f"postgresql://127.0.0.1:12/s?{name}={SECRET}@host/db")
         assert f"`{name}`" in error.message
         assert "%3F" in str(error.hint)
 
 
-def test_no_pause_goes_beyond_the_end_of_the_budget() -> None:
+def test_no_pause_exceeds_the_retry_budget() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -198,7 +198,7 @@ def test_no_pause_goes_beyond_the_end_of_the_budget() -> None:
             assert sum(notice.wait_s for notice in notices) <= budget_s
 
 
-def test_an_unknown_database(postgres_url: str) -> None:
+def test_unknown_database_is_reported(postgres_url: str) -> None:
     error = refused_at_once(postgres_url.replace("/test_", "/no_such_"))
     assert isinstance(error, DatabaseDenied)
     assert "no_such_" in error.message
@@ -206,7 +206,7 @@ def test_an_unknown_database(postgres_url: str) -> None:
 
 @pytest.fixture
 def role(postgres_url: str) -> Iterator[str]:
-    """A role of the test's own that may log in and nothing else."""
+    """Create a role that may only log in."""
     name = f"role_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {name} LOGIN")
@@ -222,7 +222,7 @@ def run_sql(url: str, *statements: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["no login", "no connect privilege"])
-def test_a_refused_login_is_not_tried_again(postgres_url: str, role: str, way: str) -> None:
+def test_refused_login_is_not_retried(postgres_url: str, role: str, way: str) -> None:
     database = conninfo_to_dict(postgres_url)["dbname"]
     if way == "no login":
         run_sql(postgres_url, f"ALTER ROLE {role} NOLOGIN")
@@ -234,7 +234,7 @@ def test_a_refused_login_is_not_tried_again(postgres_url: str, role: str, way: s
     assert notices == []
 
 
-def test_a_missing_sqlite_file_is_not_created(tmp_path: Path) -> None:
+def test_missing_sqlite_file_is_not_created(tmp_path: Path) -> None:
     path = tmp_path / "none.sqlite"
     error = refusal(f"sqlite:///{path}")
     assert isinstance(error, DatabaseError)
@@ -242,29 +242,29 @@ def test_a_missing_sqlite_file_is_not_created(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
-    path.write_text("these are notes and no database, long enough to be looked at" * 20)
+    path.write_text("these are notes and no database, long enough to have a page" * 20)
     error = refusal(f"sqlite:///{path}")
     assert isinstance(error, DatabaseError)
     assert "not a database" in error.message
 
 
-def test_a_database_without_dbos_tables(tmp_path: Path) -> None:
+def test_database_without_dbos_tables_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "empty.sqlite"
     path.touch()
     assert isinstance(refusal(f"sqlite:///{path}"), SchemaNotSupported)
     assert path.read_bytes() == b""
 
 
-def test_a_schema_without_dbos_tables_names_those_with(postgres_url: str) -> None:
+def test_message_about_an_empty_schema_names_schemas_with_dbos_tables(postgres_url: str) -> None:
     error = refusal(postgres_url, schema="other")
     assert isinstance(error, SchemaNotSupported)
     assert "`dbos`" in f"{error.message} {error.hint}"
 
 
 @pytest.mark.parametrize("table", ["workflow_status", "workflow_input"])
-def test_no_insert_privilege(postgres_url: str, role: str, table: str) -> None:
+def test_missing_insert_privilege_is_reported(postgres_url: str, role: str, table: str) -> None:
     run_sql(
         postgres_url,
         f"GRANT USAGE ON SCHEMA dbos TO {role}",
@@ -275,7 +275,7 @@ def test_no_insert_privilege(postgres_url: str, role: str, table: str) -> None:
         database.check_writable()
 
 
-def test_no_privilege_on_the_schema(postgres_url: str, role: str) -> None:
+def test_missing_schema_privilege_is_reported(postgres_url: str, role: str) -> None:
     with (
         opened(with_user(postgres_url, role)) as database,
         pytest.raises(DatabaseDenied, match="permission denied for schema"),
@@ -283,7 +283,7 @@ def test_no_privilege_on_the_schema(postgres_url: str, role: str) -> None:
         database.check_writable()
 
 
-def test_just_enough_privileges(postgres_url: str, role: str) -> None:
+def test_minimal_privileges_are_accepted(postgres_url: str, role: str) -> None:
     run_sql(
         postgres_url,
         f"GRANT USAGE ON SCHEMA dbos TO {role}",
@@ -293,7 +293,7 @@ def test_just_enough_privileges(postgres_url: str, role: str) -> None:
         database.check_writable()
 
 
-def test_a_server_that_hides_its_identifier(postgres_url: str, role: str) -> None:
+def test_server_that_hides_its_identifier_is_accepted(postgres_url: str, role: str) -> None:
     run_sql(postgres_url, "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
     url = with_user(postgres_url, role)
     found = set()
@@ -303,7 +303,7 @@ def test_a_server_that_hides_its_identifier(postgres_url: str, role: str) -> Non
     assert len(found) == 1
 
 
-def test_a_read_only_server(postgres_url: str) -> None:
+def test_read_only_server_is_refused_for_writing(postgres_url: str) -> None:
     name = conninfo_to_dict(postgres_url)["dbname"]
     run_sql(postgres_url, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     with opened(postgres_url) as database, pytest.raises(DatabaseDenied, match="read-only"):
@@ -312,7 +312,7 @@ def test_a_read_only_server(postgres_url: str) -> None:
 
 @contextmanager
 def ordinary_user() -> Iterator[None]:
-    """Without root's privileges, which no file mode stops."""
+    """Run without the privileges of root, which ignores file modes."""
     if os.geteuid() != 0:
         yield
         return
@@ -324,7 +324,9 @@ def ordinary_user() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("file_mode", "folder_mode"), [(0o444, 0o777), (0o666, 0o555)])
-def test_a_read_only_sqlite_file(sqlite_url: str, file_mode: int, folder_mode: int) -> None:
+def test_read_only_sqlite_file_is_refused_for_writing(
+    sqlite_url: str, file_mode: int, folder_mode: int
+) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, path = Path(name), Path(name) / "dbos.sqlite"
         path.write_bytes(Path(sqlite_url.removeprefix("sqlite:///")).read_bytes())
@@ -339,7 +341,7 @@ def test_a_read_only_sqlite_file(sqlite_url: str, file_mode: int, folder_mode: i
         folder.chmod(0o700)
 
 
-def test_a_writable_database_is_left_as_it_was(database_url: str) -> None:
+def test_check_for_writing_does_not_change_the_database(database_url: str) -> None:
     with opened(database_url) as database:
         database.check_writable()
         with database.reading() as connection:

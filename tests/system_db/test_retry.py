@@ -1,4 +1,4 @@
-"""What an error means, for errors that real databases gave."""
+"""Test the classification of errors from real databases."""
 
 from __future__ import annotations
 
@@ -50,32 +50,32 @@ def wait_until_ended(url: str, pid: int) -> None:
             connection.rollback()
 
 
-def test_a_taken_deduplication_id_is_the_rows_fault(database_url: str) -> None:
+def test_taken_deduplication_id_rejects_the_row(database_url: str) -> None:
     with opened(database_url) as database:
         insert(database, spec("a", deduplication_id="d"))
         error = caught(lambda: insert(database, spec("b", deduplication_id="d")))
     assert classify(error) == "data"
 
 
-def test_a_class_name_too_long_is_the_rows_fault(postgres_url: str) -> None:
+def test_class_name_that_is_too_long_rejects_the_row(postgres_url: str) -> None:
     with opened(postgres_url) as database:
         error = caught(lambda: insert(database, spec(class_name="c" * 256)))
     assert classify(error) == "data"
 
 
-def test_an_id_too_long_for_the_index_is_the_rows_fault(postgres_url: str) -> None:
-    # text that does not compress
+def test_id_that_is_too_long_for_the_index_rejects_the_row(postgres_url: str) -> None:
+    # random text does not compress
     long = "".join(uuid.uuid4().hex for _ in range(300))
     with opened(postgres_url) as database:
         assert classify(caught(lambda: insert(database, spec(long)))) == "data"
 
 
-def test_a_nul_character_is_the_rows_fault(postgres_url: str) -> None:
+def test_nul_character_rejects_the_row(postgres_url: str) -> None:
     with opened(postgres_url) as database:
         assert classify(caught(lambda: insert(database, spec("a\0b")))) == "data"
 
 
-def test_a_serialization_failure_passes(postgres_url: str) -> None:
+def test_serialization_failure_is_retried(postgres_url: str) -> None:
     with opened(postgres_url) as database:
         insert(database, spec("a"))
         update = sa.text("UPDATE dbos.workflow_status SET priority = priority + 1")
@@ -88,7 +88,7 @@ def test_a_serialization_failure_passes(postgres_url: str) -> None:
     assert classify(error) == "transient"
 
 
-def test_a_deadlock_passes(postgres_url: str) -> None:
+def test_deadlock_is_retried(postgres_url: str) -> None:
     met = threading.Barrier(2)
     errors: list[DBAPIError] = []
     with opened(postgres_url) as database:
@@ -117,8 +117,8 @@ def test_a_deadlock_passes(postgres_url: str) -> None:
     assert [classify(error) for error in errors] == ["transient"]
 
 
-def test_a_transaction_that_the_server_ended_while_idle_is_tried_again(postgres_url: str) -> None:
-    """On a busy machine the client itself may pause for longer than the server allows."""
+def test_transaction_that_the_server_ended_while_idle_is_retried(postgres_url: str) -> None:
+    """On a busy machine the client may pause for longer than the server allows."""
     attempts = 0
 
     def work() -> int:
@@ -135,7 +135,7 @@ def test_a_transaction_that_the_server_ended_while_idle_is_tried_again(postgres_
     assert attempts == 2
 
 
-def test_a_full_server_passes_by(postgres_url: str) -> None:
+def test_server_without_free_connections_is_retried(postgres_url: str) -> None:
     role = f"one_{uuid.uuid4().hex[:8]}"
     user_url = with_user(postgres_url, role)
     notices: list[RetryNotice] = []
@@ -150,7 +150,7 @@ def test_a_full_server_passes_by(postgres_url: str) -> None:
             connection.execute(sa.text(f"DROP ROLE {role}"))
 
 
-def test_a_locked_sqlite_file_passes(sqlite_url: str) -> None:
+def test_locked_sqlite_file_is_retried(sqlite_url: str) -> None:
     blocker = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     with opened(sqlite_url) as database, database.engine.connect() as connection:
@@ -160,13 +160,13 @@ def test_a_locked_sqlite_file_passes(sqlite_url: str) -> None:
     assert classify(error) == "transient"
 
 
-def test_a_missing_table_is_the_end(database_url: str) -> None:
+def test_missing_table_is_not_retried(database_url: str) -> None:
     with opened(database_url) as database, database.reading() as connection:
         error = caught(lambda: connection.execute(sa.text("SELECT * FROM no_such_table")))
     assert classify(error) == "fatal"
 
 
-def test_a_missing_privilege_is_denied_at_once(postgres_url: str) -> None:
+def test_missing_privilege_is_not_retried(postgres_url: str) -> None:
     notices: list[RetryNotice] = []
     role = f"role_{uuid.uuid4().hex[:8]}"
     with opened(postgres_url) as database:
@@ -185,8 +185,8 @@ def test_a_missing_privilege_is_denied_at_once(postgres_url: str) -> None:
     assert notices == []
 
 
-def test_the_budget_counts_from_the_first_failure() -> None:
-    """A long transaction that is cut at its end has the whole budget left."""
+def test_retry_budget_counts_from_the_first_failure() -> None:
+    """A long transaction that is cut at its end still has the whole budget."""
     attempts: list[int] = []
 
     def work() -> str:
@@ -199,7 +199,7 @@ def test_the_budget_counts_from_the_first_failure() -> None:
     assert Retry(0.5, lambda notice: None).call(work) == "done"
 
 
-def test_a_spent_budget_ends_in_one_message() -> None:
+def test_exhausted_budget_ends_with_one_message() -> None:
     def work() -> None:
         raise sqlite3.OperationalError("database is locked")
 
@@ -210,7 +210,7 @@ def test_a_spent_budget_ends_in_one_message() -> None:
     assert [notice.attempt for notice in notices] == list(range(1, len(notices) + 1))
 
 
-def test_a_description_holds_no_spec(postgres_url: str) -> None:
+def test_description_of_an_error_contains_no_arguments(postgres_url: str) -> None:
     with opened(postgres_url) as database:
         with database.transaction() as connection:
             connection.execute(

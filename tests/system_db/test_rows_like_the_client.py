@@ -1,4 +1,4 @@
-"""The rows we write beside those that the official client writes for the same options, column by column."""
+"""Compare rows with those of the official client for the same options, column by column."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from dbos_manifest.system_db.insert import insert_rows, prepare_rows
 from dbos_manifest.system_db.retry import Retry
 from dbos_manifest.workflows.spec import WorkflowSpec
 
-# times of the write, the write's own id
+# times and IDs of the write itself
 IGNORED = {"created_at", "updated_at", "creator_xid", "workflow_uuid", "retention_timestamp"}
 
 OPTIONS: dict[str, tuple[str, Any, Any]] = {
-    # ours: (client's name, our value, client's value)
+    # option: (name in the client, our value, value for the client)
     "class_name": ("class_name", "Orders", "Orders"),
     "instance_name": ("instance_name", "eu", "eu"),
     "application": ("application_name", "orders", "orders"),
@@ -67,7 +67,7 @@ def read_row(database: Database, workflow_id: str) -> dict[str, Any]:
     attributes = out["workflow_status.attributes"]
     if isinstance(attributes, str):
         attributes = json.loads(attributes)
-    out["workflow_status.attributes"] = attributes  # the client writes JSON null for none
+    out["workflow_status.attributes"] = attributes  # the client writes JSON null for no attributes
     until = out.pop("workflow_status.delay_until_epoch_ms")
     out["delayed"] = until is not None
     return out
@@ -107,22 +107,22 @@ def write_both(url: str, options: dict[str, Any], args: list[Any], kwargs: dict[
         if "deduplication_id" in options:
             assert other.pop("workflow_status.deduplication_id") == f"{options['deduplication_id']}-theirs"
             assert mine.pop("workflow_status.deduplication_id") == options["deduplication_id"]
-        with database.transaction() as connection:  # free the deduplication ids for the next example
+        with database.transaction() as connection:  # release the deduplication IDs for the next example
             connection.execute(sa.text(f"DELETE FROM {database.table('workflow_status')}"))
         assert mine == other
         assert "workflow_input.inputs" in mine
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_each_option(database_url: str, name: str) -> None:
+def test_row_with_each_option_matches_the_client(database_url: str, name: str) -> None:
     write_both(database_url, {name: OPTIONS[name][1]}, ["x", 1], {"k": True})
 
 
-def test_no_option(database_url: str) -> None:
+def test_row_without_options_matches_the_client(database_url: str) -> None:
     write_both(database_url, {}, [], {})
 
 
-def test_hard_text_in_every_text_option(database_url: str) -> None:
+def test_row_with_special_characters_matches_the_client(database_url: str) -> None:
     options = {name: HARD for name, (_, value, _) in OPTIONS.items() if isinstance(value, str)}
     write_both(database_url, options, [HARD], {HARD: HARD})
 
@@ -133,14 +133,14 @@ def test_hard_text_in_every_text_option(database_url: str) -> None:
     args=st.lists(values, max_size=3),
     kwargs=st.dictionaries(texts, values, max_size=3).filter(lambda d: not d.keys() & {"self", "options"}),
 )
-def test_random_combinations(
+def test_rows_with_random_options_match_the_client(
     database_url: str, names: set[str], args: list[Any], kwargs: dict[str, Any]
 ) -> None:
     write_both(database_url, {name: OPTIONS[name][1] for name in sorted(names)}, args, kwargs)
 
 
-def test_an_existing_row_is_not_touched(database_url: str) -> None:
-    """A legacy-shaped row has its inputs in workflow_status: another input row would replace them."""
+def test_existing_row_is_not_changed(database_url: str) -> None:
+    """A legacy row has its inputs in workflow_status; a row in workflow_input would replace them."""
     with open_database(database_url, retry=Retry(1, lambda notice: None)) as database:
         first = rows_of(WorkflowSpec("a", "f", "q", [1], {}))
         second = rows_of(WorkflowSpec("a", "f", "q", [2], {}), first_ms=9, creator_xid="y")
@@ -165,13 +165,13 @@ def _dump(database: Database) -> tuple[list[Any], list[Any]]:
 
 
 @pytest.mark.parametrize("one_is_there", [False, True])
-def test_different_rows_together_are_as_each_alone(database_url: str, one_is_there: bool) -> None:
-    """In one block; with a row that is there already, also by the careful way."""
+def test_rows_inserted_together_equal_rows_inserted_alone(database_url: str, one_is_there: bool) -> None:
+    """Insert one batch; an existing row makes the insert check each row."""
     different = [WorkflowSpec("none", "f", "q", [], {}), WorkflowSpec("hard", HARD, HARD, [HARD], {HARD: 1})]
     different += [
         WorkflowSpec(name, "f", "q", [name], {}, **{name: HARD if isinstance(value, str) else value})
         for name, (_, value, _) in OPTIONS.items()
-        if name != "attributes"  # are given beside the specs
+        if name != "attributes"  # are not part of a workflow's options
     ]
     with open_database(database_url, retry=Retry(1, lambda notice: None)) as database:
 

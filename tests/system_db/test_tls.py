@@ -1,4 +1,4 @@
-"""The URL's TLS options hold: a server is asked for its certificate, and its name is compared."""
+"""Test the TLS options of a URL: the certificate and the host name are verified."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SSL_REQUEST = bytes.fromhex("00000008 04d2162f")
 
 
 class TlsFront:
-    """Speaks TLS to clients and plain to the server, as the wheel's server is built without TLS."""
+    """Terminate TLS in front of the server, because the wheel's server is built without TLS."""
 
     def __init__(self, server_url: str, certificate: trustme.LeafCert | None) -> None:
         parts = urlsplit(server_url)
@@ -91,7 +91,7 @@ def open_once(url: str) -> None:
     open_database(url, retry=Retry(0, lambda notice: None)).engine.dispose()
 
 
-def test_verify_full(
+def test_verify_full_checks_the_certificate_and_the_host_name(
     postgres_url: str, tmp_path: Path, front: Callable[[trustme.LeafCert | None], TlsFront]
 ) -> None:
     ours, others = trustme.CA(), trustme.CA()
@@ -106,7 +106,7 @@ def test_verify_full(
             open_once(url_of(postgres_url, front(certificate), options))
 
 
-def test_a_server_without_tls_is_refused(
+def test_server_without_tls_is_refused(
     postgres_url: str, front: Callable[[trustme.LeafCert | None], TlsFront]
 ) -> None:
     with pytest.raises(DatabaseDenied, match="does not support SSL"):

@@ -1,4 +1,4 @@
-"""How a writing transaction begins, and what is known of one whose COMMIT was not answered."""
+"""Test how writing transactions begin, and how a COMMIT without a reply is resolved."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def delete_rows(database: Database) -> None:
         execute(database, f"DELETE FROM {database.table(table)}")
 
 
-def test_a_committed_transaction_is_known_by_its_rows_or_number(database_url: str) -> None:
+def test_committed_transaction_is_recognized_by_its_rows_or_number(database_url: str) -> None:
     with opened(database_url) as database:
         with database.transaction() as connection:
             number = database.begin_write(connection, "m").transaction_id
@@ -62,7 +62,7 @@ def test_a_committed_transaction_is_known_by_its_rows_or_number(database_url: st
             assert read_outcome(connection, database, InDoubtTransaction(None, rows)) == "unknown"
 
 
-def test_a_transaction_that_was_rolled_back_is_known(database_url: str) -> None:
+def test_rolled_back_transaction_is_recognized(database_url: str) -> None:
     with opened(database_url) as database:
         with database.reading() as connection:
             if isinstance(database, SQLiteDatabase):
@@ -75,7 +75,7 @@ def test_a_transaction_that_was_rolled_back_is_known(database_url: str) -> None:
             assert read_outcome(connection, database, InDoubtTransaction(None, rows)) == "unknown"
 
 
-def test_rows_of_another_writer_prove_nothing(database_url: str) -> None:
+def test_rows_of_another_writer_do_not_resolve_a_transaction(database_url: str) -> None:
     with opened(database_url) as database:
         with database.transaction() as connection:
             rows = insert(connection, database)
@@ -84,7 +84,7 @@ def test_rows_of_another_writer_prove_nothing(database_url: str) -> None:
             assert read_outcome(connection, database, InDoubtTransaction(None, others)) == "unknown"
 
 
-def test_a_transaction_that_runs_is_known_and_waited_for(postgres_url: str) -> None:
+def test_running_transaction_is_waited_for(postgres_url: str) -> None:
     fates = []
     with opened(postgres_url) as database:
 
@@ -103,14 +103,16 @@ def test_a_transaction_that_runs_is_known_and_waited_for(postgres_url: str) -> N
 
 
 @pytest.mark.parametrize(("number", "fate"), [("99999999999@1", "aborted"), ("3@1", "unknown")])
-def test_a_number_that_the_server_does_not_know(postgres_url: str, number: str, fate: str) -> None:
-    """One that it has not reached is of a transaction that a crash undid; it forgets very old ones."""
+def test_future_transaction_number_is_aborted_and_very_old_one_is_unknown(
+    postgres_url: str, number: str, fate: str
+) -> None:
+    """A future number belongs to a transaction that a crash undid; the server forgets very old numbers."""
     with opened(postgres_url) as database, database.reading() as connection:
         assert read_outcome(connection, database, InDoubtTransaction(number, [])) == fate
         assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
 
 
-def test_after_a_start_of_the_server_a_number_may_be_of_another_transaction(postgres_url: str) -> None:
+def test_transaction_number_may_be_reused_after_a_restart(postgres_url: str) -> None:
     with opened(postgres_url) as database:
         with database.transaction() as connection:
             number = database.begin_write(connection, "m").transaction_id
@@ -125,20 +127,20 @@ def test_after_a_start_of_the_server_a_number_may_be_of_another_transaction(post
             assert read_outcome(connection, database, InDoubtTransaction(number, rows)) == "committed"
 
 
-def test_a_number_that_another_transaction_has_now_is_not_waited_for(postgres_url: str) -> None:
+def test_reused_transaction_number_is_not_waited_for(postgres_url: str) -> None:
     with opened(postgres_url) as database, database.transaction() as connection:
         number = database.begin_write(connection, "another").transaction_id
         with database.reading() as other:
             assert read_outcome(other, database, InDoubtTransaction(number, []), wait_for="m") == "aborted"
 
 
-def test_on_sqlite_earlier_rows_that_are_all_there_prove_that_none_was_removed(sqlite_url: str) -> None:
+def test_complete_earlier_rows_on_sqlite_prove_that_none_was_removed(sqlite_url: str) -> None:
     with opened(sqlite_url) as database:
         with database.transaction() as connection:
             earlier = insert(connection, database)
         doubt = InDoubtTransaction("1", [("z", 1)], earlier)
         with database.reading() as connection:
-            assert read_outcome(connection, database, doubt) == "unknown"  # none has ended
+            assert read_outcome(connection, database, doubt) == "unknown"  # no workflow has ended
         execute(database, "UPDATE workflow_status SET status = 'SUCCESS' WHERE workflow_uuid = 'b'")
         with database.reading() as connection:
             assert read_outcome(connection, database, doubt) == "aborted"
@@ -147,7 +149,7 @@ def test_on_sqlite_earlier_rows_that_are_all_there_prove_that_none_was_removed(s
             assert read_outcome(connection, database, doubt) == "unknown"
 
 
-def test_a_write_ahead_log_leaves_only_the_rows_to_tell(sqlite_url: str) -> None:
+def test_sqlite_in_wal_mode_is_resolved_by_rows_only(sqlite_url: str) -> None:
     with opened(sqlite_url) as database:
         with sqlite3.connect(database.label) as connection:
             connection.execute("PRAGMA journal_mode = wal")
@@ -155,7 +157,7 @@ def test_a_write_ahead_log_leaves_only_the_rows_to_tell(sqlite_url: str) -> None
             assert database.begin_write(writing, "m").transaction_id is None
 
 
-def test_reading_the_change_counter_leaves_the_locks_of_sqlite(sqlite_url: str) -> None:
+def test_reading_the_change_counter_keeps_the_locks_of_sqlite(sqlite_url: str) -> None:
     with opened(sqlite_url) as database, database.transaction() as connection:
         assert database.begin_write(connection, "m").transaction_id is not None
         other = sqlite3.connect(database.label, timeout=0)
@@ -168,14 +170,14 @@ def test_reading_the_change_counter_leaves_the_locks_of_sqlite(sqlite_url: str) 
     ("given", "used"),
     [("off", "on"), ("local", "on"), ("remote_write", "on"), ("on", "on"), ("remote_apply", "remote_apply")],
 )
-def test_a_commit_survives_a_crash_whatever_the_database_is_set_to(
+def test_commit_is_synchronous_even_if_the_database_setting_is_off(
     postgres_url: str, given: str, used: str
 ) -> None:
     with opened(postgres_url) as database:
         with database.transaction() as connection:
             name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
             connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET synchronous_commit = {given}')
-        database.engine.dispose()  # new sessions have it
+        database.engine.dispose()  # new sessions use the setting
         with database.transaction() as connection:
             database.begin_write(connection, "m")
             assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == used
@@ -234,7 +236,7 @@ def assert_b_is_rejected(database: Database, *, there_before: tuple[str, ...]) -
 
 @pytest.mark.parametrize("there_before", [(), ("a",)], ids=["copy", "row by row"])
 @pytest.mark.parametrize("name", POSTGRESQL_TRIGGERS)
-def test_a_row_that_a_trigger_takes_is_named(
+def test_row_dropped_by_a_trigger_is_named(
     postgres_url: str, name: str, there_before: tuple[str, ...]
 ) -> None:
     when, table, body = POSTGRESQL_TRIGGERS[name]
@@ -245,7 +247,7 @@ def test_a_row_that_a_trigger_takes_is_named(
 
 @pytest.mark.parametrize("there_before", [(), ("a",)])
 @pytest.mark.parametrize("name", SQLITE_TRIGGERS)
-def test_a_row_that_a_trigger_takes_on_sqlite_is_named(
+def test_row_dropped_by_a_trigger_on_sqlite_is_named(
     sqlite_url: str, name: str, there_before: tuple[str, ...]
 ) -> None:
     with opened(sqlite_url) as database:
@@ -253,7 +255,7 @@ def test_a_row_that_a_trigger_takes_on_sqlite_is_named(
         assert_b_is_rejected(database, there_before=there_before)
 
 
-def test_a_dropped_row_is_counted_even_where_no_trigger_is_known(postgres_url: str) -> None:
+def test_dropped_row_is_found_without_a_known_trigger(postgres_url: str) -> None:
     with opened(postgres_url) as database:
         when, table, body = POSTGRESQL_TRIGGERS["dropped"]
         create_trigger(database, when, table, body)
@@ -261,7 +263,7 @@ def test_a_dropped_row_is_counted_even_where_no_trigger_is_known(postgres_url: s
             insert_rows(connection, database, prepare_rows(database, rows_of(*SPECS)))
 
 
-def test_a_trigger_that_only_looks_changes_nothing(postgres_url: str) -> None:
+def test_trigger_that_keeps_all_rows_is_accepted(postgres_url: str) -> None:
     with opened(postgres_url) as database:
         create_trigger(database, "AFTER", "workflow_status", "")
         with database.transaction() as connection:

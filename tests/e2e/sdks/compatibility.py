@@ -1,4 +1,4 @@
-"""Check what real workers did against docs/reference/compatibility.json, or write it again."""
+"""Compare what real workers did with docs/reference/compatibility.json, or write that file again."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "compatibility.json"
 
 
 def expected(section: str, row: str, column: str) -> Any:
-    """What the page says, to wait for it; None where it is to be written again."""
+    """Return the documented behaviour to wait for; None when the page is written again."""
     if os.environ.get("UPDATE_GOLDEN") or not PAGE.exists():
         return None
     return json.loads(PAGE.read_text()).get(section, {}).get(row, {}).get(column)
 
 
 def hold(section: str, row: str, column: str, seen: Any) -> None:
-    """Check that it is as the page says; with UPDATE_GOLDEN=1 write what was seen to the page."""
+    """Check the observed behaviour against the page; with UPDATE_GOLDEN=1 write it to the page."""
     page = json.loads(PAGE.read_text()) if PAGE.exists() else {}
     if os.environ.get("UPDATE_GOLDEN"):
         page["made"] = {"on": date.today().isoformat(), "with": f"dbos-manifest {version('dbos-manifest')}"}

@@ -1,4 +1,4 @@
-"""Each SDK's application, its worker, and a database under both of us."""
+"""Provide the application of each SDK, its worker, and a database for both."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from harness import Rows
 from sdk_harness import OLD, SDKS, App, Sdk, as_the_sdk_names_it, empty_database
 from toolchains import IN_E2E, require
 
-LEGACY_INPUTS = {"java", "rust"}  # Java before 1.2 and Rust 0.5 read the arguments from workflow_status
+LEGACY_INPUTS = {"java", "rust"}  # Java before 1.2 and Rust 0.5 read arguments from workflow_status
 
-E2E = os.environ.get("DBOS_MANIFEST_E2E")  # read before tests get an environment of their own
+E2E = os.environ.get("DBOS_MANIFEST_E2E")  # read before the tests clear the environment
 DATABASES = ("postgresql", "sqlite")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give tests of an application every SDK, each with the databases that it knows."""
+    """Parametrize tests of an application with every SDK and its databases."""
     if "app" not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("sdks")
@@ -35,7 +35,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def runs(request: pytest.FixtureRequest, sdk: Sdk, database: str) -> bool:
-    """Whether this run is to have it: `make test` has the representatives, `make e2e` more."""
+    """Return whether this run includes the SDK: `make test` runs representatives, `make e2e` more."""
     if E2E is not None:
         return not sdk.old or E2E != "latest"
     marker = request.node.get_closest_marker("sdks")
@@ -61,7 +61,7 @@ def url(request: pytest.FixtureRequest, app: App) -> str:
 
 @pytest.fixture
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path, app: App, url: str) -> Iterator[str]:
-    """A database without any table, of the kind of `url`."""
+    """Create a database without tables, of the same dialect as `url`."""
     if url.startswith("sqlite"):
         yield f"sqlite:///{tmp_path / 'empty.sqlite'}"
         return
@@ -72,7 +72,7 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path, app: App, url: str
 
 @pytest.fixture(scope="session")
 def whole_server() -> Iterator[str]:
-    """Old releases, and Java, ask for extensions that the wheel's server has not."""
+    """Create the extensions that old releases and Java need and the wheel's server lacks."""
     require("npm")
     with servers.server(max(servers.RELEASES)) as found:
         yield found
@@ -99,5 +99,5 @@ def worker(app: App, app_url: str, tmp_path: Path) -> Iterator[None]:
 
 @pytest.fixture
 def legacy(app: App) -> list[str]:
-    """What `apply` must be told for this SDK's worker on a schema newer than it."""
+    """Return the options that `apply` needs for this SDK's worker on a newer schema."""
     return ["--legacy-inputs"] if app.sdk.name in LEGACY_INPUTS else []

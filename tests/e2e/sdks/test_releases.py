@@ -1,4 +1,4 @@
-"""Databases and workers of old and new releases: apply, run by that release's worker, read the result."""
+"""Test old and new releases: apply, let a worker of that release run the workflows, read the results."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ ENTRIES = [
     {"id": "greets", "workflow": "greet", "args": [{"name": "Ada", "times": 1}]},
     {"id": "fails", "workflow": "fail", "args": ["the reason"]},
 ]
-EMPTY = {"greeting": "hello ", "times": 1}  # Go's zero values
+EMPTY = {"greeting": "hello ", "times": 1}  # zero values of Go
 RUNS = "runs"
 LEGACY = "with --legacy-inputs"
-STUCK_S = 8  # how long one is watched that the page knows to be stuck
+STUCK_S = 8  # how long to watch a workflow that is documented to be stuck
 RELEASES = pytest.mark.sdks("python", old=True)
 
 
 def try_it(cli: Cli, app: App, known: object, *flags: str) -> str:
-    """What becomes of a workflow that succeeds and of one that fails; `known` is what the page says."""
+    """Return the outcome of a succeeding and a failing workflow; `known` is the documented outcome."""
     java = {"class_name": "Orders"} if app.sdk.name == "java" else {}
     name = f"try{len(flags)}"
     workflows = [{**entry, **java, "queue": "plain", "id": f"{name}-{entry['id']}"} for entry in ENTRIES]
@@ -41,7 +41,7 @@ def try_it(cli: Cli, app: App, known: object, *flags: str) -> str:
     give_up = time.monotonic() + (STUCK_S if str(known).startswith("stays") else PATIENCE_S)
     while True:
         greets, fails = cli("status", f"{name}.yaml", "-o", "json").json()["workflows"]
-        # where one does not run as it should, the other may be stuck
+        # if one does not run as it should, the other may be stuck
         if {greets["status"], fails["status"]} <= FINAL or greets["status"] in FINAL - {"SUCCESS"}:
             break
         if greets.get("output") == EMPTY or time.monotonic() > give_up:
@@ -59,7 +59,7 @@ def try_it(cli: Cli, app: App, known: object, *flags: str) -> str:
 
 
 @RELEASES
-def test_on_its_own_schema(app: App, url: str, empty_url: str, tmp_path: Path) -> None:
+def test_worker_runs_workflows_on_its_own_schema(app: App, url: str, empty_url: str, tmp_path: Path) -> None:
     cell = ("releases", str(app.sdk), f"{url.partition(':')[0]}, its own schema")
     known = expected(*cell) or {}
     with (
@@ -76,8 +76,10 @@ def test_on_its_own_schema(app: App, url: str, empty_url: str, tmp_path: Path) -
 
 
 @RELEASES
-def test_on_the_newest_schema(app: App, url: str, app_url: str, worker: None, tmp_path: Path) -> None:
-    """A worker that was left behind, in a fleet whose newest release has migrated the database."""
+def test_old_worker_on_the_newest_schema_behaves_as_documented(
+    app: App, url: str, app_url: str, worker: None, tmp_path: Path
+) -> None:
+    """Another worker of a newer release has migrated the database."""
     cli = Cli(url, tmp_path)
     cell = ("releases", str(app.sdk), f"{url.partition(':')[0]}, newest schema")
     known = expected(*cell) or {}
@@ -87,7 +89,7 @@ def test_on_the_newest_schema(app: App, url: str, app_url: str, worker: None, tm
     hold(*cell, seen)
     ran = [result for result in seen.values() if result.startswith(RUNS)]
     if not ran:
-        return  # nothing tells of a worker that finishes nothing
+        return  # a stuck worker gives no other sign
     left_behind = seen["result"] != RUNS
     checks = cli("doctor", "-o", "json").json()["checks"]
     assert {c["level"] for c in checks if c["what"] == "inputs"} == {"warning" if left_behind else "ok"}

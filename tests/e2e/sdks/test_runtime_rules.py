@@ -1,4 +1,4 @@
-"""What each SDK makes of arguments and names, as docs/reference/compatibility.json records it."""
+"""Test how each SDK handles arguments and names, as docs/reference/compatibility.json records it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness import FINAL, Cli, Rows
 from sdk_harness import App
 from waiting import wait_until
 
-STUCK_S = 10  # how long all are watched when the page is written; workers poll every 50 ms
+STUCK_S = 10  # how long to watch the workflows when the page is written; workers poll every 50 ms
 DAY = "2026-01-02T03:04:05.000Z"
 HARD = 'Zoë 🚀 \u202bעברית\u202c \\ " \t\n'
 BIG = 2**53 + 1
@@ -52,7 +52,7 @@ PROBES: dict[str, dict[str, Any]] = {
 
 
 def entries(app: App) -> list[dict[str, Any]]:
-    """The probes as the SDK needs them: Java has its workflows in one class."""
+    """Return the probes for an SDK; the workflows of the Java application are in one class."""
     java = app.sdk.name == "java"
     found = []
     for number, (name, probe) in enumerate(PROBES.items()):
@@ -70,15 +70,15 @@ def manifest(name: str, *workflows: dict[str, Any]) -> str:
 
 
 @pytest.mark.sdks("python", databases=["postgresql"])
-def test_arguments_and_names(
+def test_worker_treats_arguments_and_names_as_documented(
     app: App, url: str, app_url: str, worker: None, rows: Rows, legacy: list[str], tmp_path: Path
 ) -> None:
-    """One at a time, as a row that a worker chokes on may take its neighbours along."""
+    """Workflows are enqueued one at a time, because an invalid row may also stop its neighbours."""
     cli = Cli(url, tmp_path)
     probes = entries(app)
     for entry in probes:
         together = [entry]
-        if entry is probes[-1]:  # the order of a manifest is the order of the queue
+        if entry is probes[-1]:  # the queue keeps the order of the manifest
             together.insert(0, {**probes[-2], "id": "bad-neighbour"})
         (tmp_path / f"{entry['id']}.yaml").write_text(manifest(entry["id"], *together))
         cli("apply", f"{entry['id']}.yaml", *legacy)
