@@ -64,7 +64,7 @@ class Theirs(threading.Thread):
 def test_apply_completes_after_a_deadlock(
     postgres_url: str, make_pg_batch: Callable[[str, int], Batch], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Apply holds row 0 and waits for row 20, the other writer the reverse; the server ends apply's transaction."""
+    """Apply holds row 0 and waits for row 20, the other writer the reverse; the server ends apply."""
     batch = make_pg_batch("crossed", WORKFLOWS)
 
     def ask_for_ours(connection: sa.Connection) -> None:
