@@ -35,6 +35,12 @@ def test_every_diagnostic_code_has_a_section() -> None:
     assert re.findall(r"^### `(.+)`$", text, re.MULTILINE) == list(CODES)
 
 
+def test_every_diagnostic_section_begins_with_the_severity_and_summary_of_its_code() -> None:
+    text = (ROOT / "docs" / "reference" / "diagnostics.md").read_text(encoding="utf-8")
+    stated = re.findall(r"^### `.+`\n\n(.+)$", text, re.MULTILINE)
+    assert stated == [f"{info.severity.value.capitalize()}: {info.summary}." for info in CODES.values()]
+
+
 @pytest.mark.parametrize("words", COMMANDS)
 def test_help_has_two_examples_that_can_be_parsed(words: str) -> None:
     command = COMMANDS[words]

@@ -1,4 +1,4 @@
-"""JSON values in one spelling (RFC 8785), and the digest of that spelling."""
+"""Write JSON values in their canonical form (RFC 8785), and compute digests of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from binascii import b2a_base64
 from collections.abc import Iterable
 from hashlib import sha256
 from json.encoder import encode_basestring
-from typing import Any
 
 import orjson
 
@@ -15,30 +14,30 @@ _plain_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=
 _dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 
 
-def canonical_json(value: Any) -> str:
-    """`value` as RFC 8785 text, except that integers keep all digits.
+def canonical_json(value: object) -> str:
+    """Encode a value as RFC 8785 text, except that integers keep all digits.
 
-    A float of integral value is written as that integer; true is not 1.
-    Raises: ValueError for NaN, infinity or a type that JSON does not have.
+    A float with an integral value is written as an integer.
+    Raises: ValueError for NaN, infinity or a type without a JSON form.
     Source: RFC 8785 §3.2; SPEC §5 for the integers.
     """
     return canonical_bytes(value).decode()
 
 
-def canonical_bytes(value: Any) -> bytes:
-    """`canonical_json` in UTF-8."""
+def canonical_bytes(value: object) -> bytes:
+    """Encode a value like `canonical_json`, in UTF-8."""
     try:
         data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # an integer beyond 64 bits, a lone surrogate, or no JSON value
+    except TypeError:  # an integer beyond 64 bits, a lone surrogate, or not a JSON value
         data = b""
-    # a float has other spellings, NaN would be null, and keys beyond ASCII may sort otherwise
+    # orjson writes floats differently, NaN as null, and sorts keys beyond ASCII differently
     if data.isascii() and data and b"null" not in data and not may_have_floats(data):
         return data
     return (_dumps(value) if _sorts_alike(value) else _encode(value)).encode()
 
 
-def encode_json(value: Any) -> bytes:
-    """Any JSON value as compact JSON in UTF-8, keys in their own order."""
+def encode_json(value: object) -> bytes:
+    """Encode a JSON value compactly in UTF-8, with keys in their own order."""
     try:
         return orjson.dumps(value)
     except TypeError:  # an integer beyond 64 bits
@@ -46,43 +45,42 @@ def encode_json(value: Any) -> bytes:
 
 
 def may_have_floats(data: bytes) -> bool:
-    """Whether JSON may hold numbers with a fraction or an exponent; a text that looks like one counts."""
+    """Return quickly whether JSON may contain numbers with a fraction or an exponent, or such texts."""
     signs = data.translate(_FLOAT_SIGNS)
     return b"0.0" in signs or b"0.-0" in signs
 
 
 def may_have_large_numbers(data: bytes) -> bool:
-    """Tell quickly whether JSON may hold numbers of 16 digits or with a positive exponent."""
+    """Return quickly whether JSON may contain numbers of 16 digits or with a positive exponent."""
     signs = data.translate(_DIGITS)
     return _SIXTEEN_DIGITS in signs or b"0e0" in signs or b"0e+0" in signs
 
 
-def encode_like_python(value: Any) -> bytes:
-    """The same with numbers as Python's json writes them, slower."""
+def encode_like_python(value: object) -> bytes:
+    """Encode a JSON value with numbers as Python's `json` writes them, more slowly."""
     return _plain_dumps(value).encode()
 
 
 def digest_texts(texts: Iterable[bytes]) -> list[str]:
-    """128 bits of the sha256 of each text, base64url without padding: 22 characters."""
+    """Return 128 bits of the SHA-256 of each text, as 22 base64url characters."""
     digests = [sha256(text).digest()[:16] for text in texts]
-    # two bytes more make each a whole number of characters, so that all are written at once
+    # two more bytes make each a whole number of characters, so that one call encodes all
     encoded = b2a_base64(b"\0\0".join([*digests, b""]), newline=False).translate(_URL_SAFE).decode()
     return [encoded[start : start + 22] for start in range(0, len(encoded), 24)]
 
 
-def _sorts_alike(value: Any) -> bool:
-    """Whether a plain encoder writes the canonical form: no floats, and keys whose order UTF-16 keeps."""
-    kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None:
+def _sorts_alike(value: object) -> bool:
+    """Return whether a plain encoder writes the canonical form: no floats, and keys sort as in UTF-16."""
+    if type(value) in _PLAIN:
         return True
-    if kind is dict:
+    if isinstance(value, dict):
         for key, item in value.items():
             if type(key) is not str or not (key.isascii() or max(key) < "\ud800"):
                 return False
             if type(item) not in _PLAIN and not _sorts_alike(item):
                 return False
         return True
-    if kind is list or kind is tuple:
+    if isinstance(value, (list, tuple)):
         return all(type(item) in _PLAIN or _sorts_alike(item) for item in value)
     return False
 
@@ -94,7 +92,7 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _PLAIN = frozenset({str, int, bool, type(None)})
 
 
-def _encode(value: Any) -> str:
+def _encode(value: object) -> str:
     if value is None:
         return "null"
     if value is True:
@@ -126,7 +124,7 @@ def _encode_float(value: float) -> str:
         return mantissa
     sign = "-" if mantissa.startswith("-") else ""
     digits = mantissa.lstrip("-").replace(".", "")
-    power = int(exponent)  # always negative here: what is large is integral
+    power = int(exponent)  # always negative here, because large floats are integral
     if power >= -6:
         return f"{sign}0.{'0' * (-power - 1)}{digits}"
     return f"{sign}{mantissa.lstrip('-')}e{power}"

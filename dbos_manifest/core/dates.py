@@ -1,4 +1,4 @@
-"""Calendar dates and date-times: text in and out, steps by the calendar or the clock, time zones."""
+"""Parse, format and add to dates and date-times, by the calendar or by the clock, with time zones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 Moment = date | datetime
-"""A day, or a point of time; a datetime without a tzinfo is a wall-clock time of no known place."""
+"""A date, or a date-time; a datetime without tzinfo is a wall-clock time without a time zone."""
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DAY_AND_TIME = re.compile(
@@ -23,7 +23,7 @@ UTC = timezone.utc
 
 
 class Step(NamedTuple):
-    """A distance: months and days by the calendar, seconds by the clock."""
+    """A distance in time: months and days by the calendar, seconds by the clock."""
 
     months: int = 0
     days: int = 0
@@ -31,19 +31,21 @@ class Step(NamedTuple):
 
     @property
     def by_calendar(self) -> bool:
+        """Return whether the step has only months and days."""
         return not self.seconds
 
     def times(self, count: int) -> Step:
+        """Multiply the step."""
         return Step(self.months * count, self.days * count, self.seconds * count)
 
 
 def parse_moment(text: object) -> Moment:
-    """`2026-01-31`, or a date-time with or without an offset, as `2026-01-31T09:00:00+01:00`.
+    """Parse a date, `2026-01-31`, or a date-time, whose offset is optional: `2026-01-31T09:00:00+01:00`.
 
-    Raises: ValueError saying what to write instead.
+    Raises: ValueError with a message that says what to write instead.
     """
     if not isinstance(text, str):
-        raise ValueError(f"{text!r} is not a date: write it as text, `2026-01-31`")
+        raise ValueError(f'{text!r} is not a date: write it in quotes, "2026-01-31"')
     try:
         if _DAY.fullmatch(text):
             return date.fromisoformat(text)
@@ -58,7 +60,7 @@ def parse_moment(text: object) -> Moment:
 
 
 def format_moment(moment: Moment, *, zulu: bool = True) -> str:
-    """The text that `parse_moment` reads back; UTC is written `Z` unless `zulu` is false."""
+    """Format as text that `parse_moment` reads; UTC is written `Z` unless `zulu` is false."""
     if not isinstance(moment, datetime):
         return moment.isoformat()
     text = moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")
@@ -66,9 +68,9 @@ def format_moment(moment: Moment, *, zulu: bool = True) -> str:
 
 
 def parse_zone(name: object) -> tzinfo:
-    """A time zone by its IANA name.
+    """Return a time zone by its IANA name.
 
-    Raises: ValueError when there is none of that name.
+    Raises: ValueError for an unknown name.
     """
     if name == "UTC":
         return UTC
@@ -77,13 +79,14 @@ def parse_zone(name: object) -> tzinfo:
             return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         pass
-    raise ValueError(f"`{name}` is not a time zone: write an IANA name, as `Europe/Berlin`")
+    raise ValueError(f"`{name}` is not a time zone: write an IANA name, such as `Europe/Berlin`")
 
 
 def parse_step(text: object) -> Step:
-    """`1d`, `1mo`, `1h30m`: units y mo w d h m s, each at most once, largest first.
+    """Parse a step such as `1d`, `1mo` or `1h30m`.
 
-    Raises: ValueError saying what to write instead.
+    Units:  y mo w d h m s, each at most once, largest first.
+    Raises: ValueError with a message that says what to write instead.
     """
     if not isinstance(text, str) or not _STEPS.fullmatch(text):
         raise ValueError(f"`{text}` is not a step: write `15m`, `1h`, `1d`, `1w`, `1mo` or `1y`")
@@ -91,7 +94,7 @@ def parse_step(text: object) -> Step:
     found = [(int(number), unit) for number, unit in _STEP.findall(text)]
     places = [order.index(unit) for _, unit in found]
     if places != sorted(set(places)):
-        raise ValueError(f"`{text}` does not have each unit once, the largest first, as `1h30m`")
+        raise ValueError(f"`{text}` is not a step: write each unit once, the largest first, such as `1h30m`")
     amounts = {unit: number for number, unit in found}
     return Step(
         amounts.get("y", 0) * 12 + amounts.get("mo", 0),
@@ -101,12 +104,12 @@ def parse_step(text: object) -> Step:
 
 
 def add_step(moment: Moment, step: Step) -> Moment:
-    """Months first, to the same day or the month's last, then days, then the clock.
+    """Add months, to the same day or the last day of the month, then days, then seconds.
 
-    Raises: ValueError for a clock step on a day, or a year beyond 1..9999.
+    Raises: ValueError for a date plus seconds, or for a result outside the years 1 to 9999.
     """
     if step.seconds and not isinstance(moment, datetime):
-        raise ValueError(f"`{moment}` is a day without a time: only whole days can be added to it")
+        raise ValueError(f"`{moment}` has no time: only whole days can be added to it")
     try:
         if step.months:
             years, month = divmod(moment.year * 12 + moment.month - 1 + step.months, 12)
@@ -114,7 +117,7 @@ def add_step(moment: Moment, step: Step) -> Moment:
             moment = moment.replace(year=years, month=month + 1, day=min(moment.day, last))
         return moment + timedelta(days=step.days, seconds=step.seconds)
     except (ValueError, OverflowError):
-        raise ValueError("the date lies beyond the years 1 to 9999") from None
+        raise ValueError("the date is outside the years 1 to 9999") from None
 
 
 def wall_to_instant(moment: datetime, zone: tzinfo) -> datetime:
@@ -126,7 +129,7 @@ def wall_to_instant(moment: datetime, zone: tzinfo) -> datetime:
     try:
         return moment.replace(tzinfo=zone, fold=0).astimezone(UTC).astimezone(zone)
     except OverflowError:
-        raise ValueError("the date lies beyond the years 1 to 9999") from None
+        raise ValueError("the date is outside the years 1 to 9999") from None
 
 
 _NAMES_OF_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -139,15 +142,15 @@ DIRECTIVES = "aAbBdfFGHIjmMpsSTuVyYzZ%"
 
 
 def check_directives(pattern: str) -> None:
-    """Raises: ValueError for a directive that `format_by` does not know."""
+    """Raise ValueError for a directive that `format_by` does not support."""
     for match in _DIRECTIVE.finditer(pattern):
         if not match[1] or match[1] not in DIRECTIVES:
             known = " ".join(f"%{letter}" for letter in DIRECTIVES)
-            raise ValueError(f"strftime does not know `{match[0]}`; it knows {known}")
+            raise ValueError(f"strftime does not support `{match[0]}`; it supports {known}")
 
 
 def format_by(moment: Moment, pattern: str) -> str:
-    """strftime, the same on every platform and in every locale: names are English, years have 4 digits.
+    """Format by strftime directives, equally on every platform and in every locale, with English names.
 
     Source: POSIX strftime in the C locale; %f is Python's.
     """

@@ -1,21 +1,20 @@
-"""A problem found in a manifest, as a value: code, message, place, way out."""
+"""Diagnostics: problems found in files or by preflight, each with a code, a message, a place and a help."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
 Path = tuple[str | int, ...]
-"""Where a value sits in a document: ("workflows", 0, "timeout")."""
-
+"""The keys and indexes that lead to a value of a document: ("workflows", 0, "timeout")."""
 
 SOURCE_IN_QUOTES = "write it in quotes"
-"""A help to which the value as it is written, in quotes, is added where the place in the text is known."""
+"""A help that is completed with the value in quotes where its position in the text is known."""
 
 
 class Span(NamedTuple):
-    """A stretch of a source file. Lines and columns count from 1, in code points; the end is exclusive."""
+    """A part of a file. Lines and columns count from 1, in code points; the end is exclusive."""
 
     file: str
     line: int
@@ -37,18 +36,18 @@ class Target(str, Enum):
 
 
 class Fragment(NamedTuple):
-    """A part of a scalar: offsets in its text, and which `${{` of it they belong to, from 0."""
+    """A part of a scalar, by offsets in its text."""
 
-    expression: int
+    expression: int  # number of its `${{` in the scalar, from 0
     mark: int  # offset of that `${{`
     start: int
     end: int
-    sign: str = "${{"  # or what else begins the part
+    sign: str = "${{"  # the marker that `expression` and `mark` count
 
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """A second place that a diagnostic shows, as the other use of a doubled id."""
+    """A second place that a diagnostic shows, such as the first use of a duplicate ID."""
 
     message: str
     path: Path
@@ -59,7 +58,7 @@ class Related:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. Checkers give `path` (cheap); the place in the text is looked up when it is shown."""
+    """A problem. Checks set `path`; the span in the text is found only when the diagnostic is shown."""
 
     code: str
     message: str
@@ -71,16 +70,15 @@ class Diagnostic:
     span: Span | None = None
     file: str | None = None
     document: int = 0  # which of the file's YAML documents, from 0
-    fragment: Fragment | None = None  # the part of the scalar at `path` that is meant
-    note: str | None = None  # which of an entry's workflows it is about
-
-    def at(self, span: Span | None) -> Diagnostic:
-        return replace(self, span=span)
+    fragment: Fragment | None = None  # the part of the scalar at `path` to point at
+    note: str | None = None  # which workflows of the entry have the problem
 
 
 class CodeInfo(NamedTuple):
+    """What is documented of a diagnostic's code."""
+
     layer: str  # syntax | schema | meaning | database
-    severity: Severity  # the usual one
+    severity: Severity  # the default
     summary: str
 
 
@@ -92,75 +90,93 @@ CODES: dict[str, CodeInfo] = {
     "yaml-syntax": CodeInfo("syntax", E, "the text is not YAML (or JSON)"),
     "duplicate-key": CodeInfo("syntax", E, "a key is written twice in one map"),
     "merge-key": CodeInfo("syntax", E, "`<<` is not part of YAML 1.2"),
-    "unknown-tag": CodeInfo("syntax", E, "a YAML tag that has no JSON value"),
+    "unknown-tag": CodeInfo("syntax", E, "a YAML tag without a JSON value"),
     "non-string-key": CodeInfo("syntax", E, "a key that is not text"),
     "not-portable": CodeInfo("syntax", E, "a value that JSON cannot carry between languages"),
-    "too-large": CodeInfo("syntax", E, "a bound on size, depth or expansion is passed"),
-    "recursive-alias": CodeInfo("syntax", E, "an alias inside the value it refers to"),
-    "ambiguous-scalar": CodeInfo("syntax", W, "a plain scalar that YAML 1.1 reads as another value"),
+    "too-large": CodeInfo("syntax", E, "a limit on size, depth or expansion is exceeded"),
+    "recursive-alias": CodeInfo("syntax", E, "an alias is inside the value that it refers to"),
+    "ambiguous-scalar": CodeInfo(
+        "syntax", W, "a scalar without quotes that YAML 1.1 tools read as another value"
+    ),
     # 2. the schema
     "not-a-manifest": CodeInfo("schema", E, "the document is not a manifest"),
-    "unsupported-version": CodeInfo("schema", E, "a manifest version this program does not know"),
-    "unknown-key": CodeInfo("schema", E, "a key that the manifest format does not have"),
-    "missing-key": CodeInfo("schema", E, "a required key is not there"),
-    "wrong-type": CodeInfo("schema", E, "a value of another type than the key takes"),
-    "invalid-value": CodeInfo("schema", E, "a value outside what the key takes"),
+    "unsupported-version": CodeInfo("schema", E, "an unsupported manifest version"),
+    "unknown-key": CodeInfo("schema", E, "an unknown key"),
+    "missing-key": CodeInfo("schema", E, "a required key is missing"),
+    "wrong-type": CodeInfo("schema", E, "a value has the wrong type"),
+    "invalid-value": CodeInfo("schema", E, "a value is not allowed for its key"),
     # 3. the meaning
-    "expression-syntax": CodeInfo("meaning", E, "a `${{ }}` that cannot be read"),
-    "expression-value": CodeInfo("meaning", E, "an expression that has no value here, or not a fitting one"),
-    "unknown-name": CodeInfo("meaning", E, "a name that is no axis and no variable"),
-    "unknown-filter": CodeInfo("meaning", E, "a filter that does not exist"),
-    "not-an-expression": CodeInfo("meaning", W, "`{{ }}` without `$`, which is plain text"),
-    "misplaced-expression": CodeInfo("meaning", E, "`${{ }}` where it is not read"),
-    "invalid-axis": CodeInfo("meaning", E, "an axis of a matrix that makes no sense"),
+    "expression-syntax": CodeInfo("meaning", E, "invalid syntax in `${{ }}`"),
+    "expression-value": CodeInfo("meaning", E, "an expression has no value, or a value that does not fit"),
+    "unknown-name": CodeInfo("meaning", E, "a name that is neither an axis nor a variable"),
+    "unknown-filter": CodeInfo("meaning", E, "an unknown filter"),
+    "not-an-expression": CodeInfo("meaning", W, "`{{ }}` without `$` is plain text"),
+    "misplaced-expression": CodeInfo("meaning", E, "`${{ }}` where expressions are not evaluated"),
+    "invalid-axis": CodeInfo("meaning", E, "an invalid axis of a matrix"),
     "empty-axis": CodeInfo("meaning", E, "an axis without values"),
     "excluded-tick": CodeInfo("meaning", W, "a cron schedule fires at an end of the axis, which is excluded"),
-    "axis-file": CodeInfo("meaning", E, "a file of rows that cannot be read"),
+    "axis-file": CodeInfo("meaning", E, "the file of an axis cannot be read"),
     "outside-tree": CodeInfo("meaning", E, "a file outside the manifest's folder"),
-    "remote-ref": CodeInfo("meaning", E, "a reference that is no path of a file"),
-    "axis-not-in-id": CodeInfo("meaning", E, "an axis that the id does not name, so that ids collide"),
+    "remote-ref": CodeInfo("meaning", E, "a reference that is not the path of a file"),
+    "axis-not-in-id": CodeInfo("meaning", E, "IDs collide because the ID does not contain an axis"),
     "unused-exclude": CodeInfo("meaning", W, "an exclude that matches no combination"),
     "too-many-workflows": CodeInfo("meaning", E, "more workflows than `limits.max_workflows`"),
-    "input-too-large": CodeInfo("meaning", E, "arguments longer than `limits.max_input_bytes`"),
-    "catalog-schema": CodeInfo("meaning", E, "a contract of the catalog that is no JSON Schema"),
-    "catalog-arguments": CodeInfo("meaning", E, "arguments that break the workflow's contract"),
-    "unknown-workflow": CodeInfo("meaning", W, "a workflow whose name is nearly one of the catalog's"),
+    "input-too-large": CodeInfo("meaning", E, "arguments larger than `limits.max_input_bytes`"),
+    "catalog-schema": CodeInfo("meaning", E, "a contract in the catalog is not a JSON Schema"),
+    "catalog-arguments": CodeInfo("meaning", E, "arguments violate the contract of the workflow"),
+    "unknown-workflow": CodeInfo("meaning", W, "a workflow name similar to one in the catalog"),
     "duplicate-name": CodeInfo("meaning", E, "two manifests of one call have the same name"),
-    "duplicate-id": CodeInfo("meaning", E, "two workflows have the same id"),
-    "duplicate-deduplication-id": CodeInfo("meaning", E, "two workflows share queue and deduplication id"),
-    "missing-option": CodeInfo("meaning", E, "an option that every workflow needs is not set"),
-    "invalid-duration": CodeInfo("meaning", E, "a duration without unit, or not above zero"),
+    "duplicate-id": CodeInfo("meaning", E, "two workflows have the same ID"),
+    "duplicate-deduplication-id": CodeInfo(
+        "meaning", E, "two workflows have the same queue and deduplication ID"
+    ),
+    "missing-option": CodeInfo("meaning", E, "a required option is not set"),
+    "invalid-duration": CodeInfo("meaning", E, "a duration has no unit, or is not above zero"),
     "invalid-timestamp": CodeInfo("meaning", E, "not an RFC 3339 date-time with an offset"),
-    "invalid-text": CodeInfo("meaning", E, "an option's text is blank, too long or has a NUL character"),
-    "imprecise-integer": CodeInfo("meaning", W, "an integer beyond 2^53, which some languages round"),
-    "exclusive-options": CodeInfo("meaning", E, "two options that exclude each other"),
-    "missing-deduplication-id": CodeInfo("meaning", E, "duplication_policy needs a deduplication_id"),
+    "invalid-text": CodeInfo(
+        "meaning", E, "the text of an option is blank, too long or contains a NUL character"
+    ),
+    "imprecise-integer": CodeInfo("meaning", W, "an integer beyond 2^53, which some languages round off"),
+    "exclusive-options": CodeInfo("meaning", E, "two options exclude each other"),
+    "missing-deduplication-id": CodeInfo("meaning", E, "`duplication_policy` needs a `deduplication_id`"),
     "deduplication-with-partition-key": CodeInfo(
-        "meaning", W, "deduplication is per queue, not per partition; some clients refuse the pair"
+        "meaning", W, "deduplication is per queue, not per partition; some SDK clients refuse both together"
     ),
     "reserved-queue": CodeInfo("meaning", E, "a queue name that belongs to DBOS itself"),
     "reserved-attribute": CodeInfo("meaning", E, "the attribute `dbos_manifest` is written by apply"),
-    "runtime-arguments": CodeInfo("meaning", E, "arguments that the runtime's SDK would not pass on"),
-    "runtime-class-name": CodeInfo("meaning", E, "a class name that the runtime needs or does not read"),
+    "runtime-arguments": CodeInfo(
+        "meaning", E, "the SDK of the runtime does not pass these arguments to the workflow"
+    ),
+    "runtime-class-name": CodeInfo("meaning", E, "the runtime needs a class name, or does not read it"),
     # 4. the database
     "queue-not-registered": CodeInfo("database", E, "no worker has registered this queue"),
     "queue-owned-elsewhere": CodeInfo("database", E, "the queue belongs to another application"),
-    "missing-partition-key": CodeInfo("database", E, "a partitioned queue never runs a row without a key"),
-    "unused-partition-key": CodeInfo("database", W, "a plain queue ignores the partition key"),
-    "deduplication-on-partitioned-queue": CodeInfo("database", W, "deduplication is queue-wide"),
+    "missing-partition-key": CodeInfo(
+        "database", E, "a partitioned queue never runs a workflow without a key"
+    ),
+    "unused-partition-key": CodeInfo("database", W, "a queue without partitions ignores the partition key"),
+    "deduplication-on-partitioned-queue": CodeInfo(
+        "database", W, "deduplication counts in the whole queue, not per partition"
+    ),
     "application-version-unknown": CodeInfo("database", W, "no worker has registered this version"),
     "workflow-never-seen": CodeInfo(
         "database", W, "no worker has run a workflow of this name in the database"
     ),
-    "worker-behind-schema": CodeInfo("database", W, "a worker that does not find the arguments runs here"),
+    "worker-behind-schema": CodeInfo("database", W, "a running worker is too old to find the arguments"),
     "lockfile-missing": CodeInfo("database", E, "another lockfile of this manifest and database exists"),
-    "renamed-manifest": CodeInfo("database", E, "the lockfile has the workflows under IDs of another name"),
-    "drifted": CodeInfo("database", E, "an enqueued workflow differs from the manifest"),
-    "conflict": CodeInfo("database", E, "another workflow has the id or the deduplication id"),
-    "not-enqueued": CodeInfo("database", E, "a workflow that apply could not enqueue"),
-    "vanished": CodeInfo("database", W, "retention removed a workflow of the lockfile"),
-    "missing": CodeInfo("database", E, "a workflow of the lockfile was lost before it was seen to end"),
-    "deadline-passed": CodeInfo("database", W, "the deadline has passed: a worker may cancel the workflow"),
+    "renamed-manifest": CodeInfo(
+        "database", E, "the lockfile has the workflows under IDs generated from another name"
+    ),
+    "drifted": CodeInfo("database", E, "the row of a workflow differs from the manifest"),
+    "conflict": CodeInfo("database", E, "another workflow has the ID or the deduplication ID"),
+    "not-enqueued": CodeInfo("database", E, "apply could not enqueue a workflow"),
+    "vanished": CodeInfo("database", W, "retention removed a workflow that is in the lockfile"),
+    "missing": CodeInfo(
+        "database", E, "a workflow in the lockfile has no row, and retention does not explain it"
+    ),
+    "deadline-passed": CodeInfo(
+        "database", W, "the deadline has passed, so a worker may cancel the workflow"
+    ),
 }
 
 
@@ -178,9 +194,9 @@ def make_diagnostic(
     document: int = 0,
     fragment: Fragment | None = None,
 ) -> Diagnostic:
-    """A diagnostic of a known code, with that code's usual severity unless one is given.
+    """Make a diagnostic with the default severity of its code, unless another is given.
 
-    Raises: KeyError for a code that the table does not have.
+    Raises: KeyError for a code that `CODES` does not have.
     """
     usual = CODES[code].severity
     return Diagnostic(
@@ -189,7 +205,7 @@ def make_diagnostic(
 
 
 def format_path(path: Path) -> str:
-    """`("workflows", 0, "a b")` as `$.workflows[0]["a b"]`."""
+    """Format a path: `("workflows", 0, "a b")` as `$.workflows[0]["a b"]`."""
     out = "$"
     for part in path:
         if isinstance(part, int):

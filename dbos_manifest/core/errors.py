@@ -1,21 +1,21 @@
-"""Everything that stops a command and is not a problem in a manifest.
+"""Errors that stop a command, with their exit codes.
 
-The codes are those of a call that enqueued nothing; `exit_codes.py` decides what a whole call ends with.
+The exit codes apply if the command enqueued nothing; `exit_codes.py` decides the final exit code.
 
 ManifestToolError            message, optional hint, exit code
-├── UsageError            2  wrong words on the command line, no such file
+├── UsageError            2  invalid command line, file not found
 ├── OutputFailed          2  a result could not be written to standard output or a file
 ├── DatabaseError         3  nothing was enqueued
-│   ├── DatabaseUnreachable  no answer, or not within the budget
-│   ├── DatabaseDenied       login or privilege refused, read-only
-│   └── SchemaNotSupported   no DBOS tables, or a layout that cannot be written
-├── LockfileNotWritable   3  the lockfile's folder or file cannot be written
-├── InvalidManifest       1  findings in the files (carries the diagnostics)
-├── InvalidLockfile       6  unreadable, of another database, manifest or newer version
-├── Refused               6  drift, conflict, preflight finding, --locked, lock held, failed --atomic
-├── PartlyApplied         5  rows were enqueued by this call and not all is well, whatever the reason
-├── WaitFailed            7  all enqueued; some workflows failed
-├── WaitTimedOut          8  all enqueued; some workflows did not end in time
+│   ├── DatabaseUnreachable  no connection within the retry budget
+│   ├── DatabaseDenied       login or privilege refused, or the database is read-only
+│   └── SchemaNotSupported   no DBOS tables, or an unsupported layout
+├── LockfileNotWritable   3  the lockfile or its folder cannot be written
+├── InvalidManifest       1  problems in the files; has the diagnostics
+├── InvalidLockfile       6  unreadable, of another database or manifest, or of a newer version
+├── Refused               6  drift, conflict, failed preflight check, --locked, lock held, failed --atomic
+├── PartlyApplied         5  some workflows were enqueued before the command stopped
+├── WaitFailed            7  everything was enqueued; some workflows failed
+├── WaitTimedOut          8  everything was enqueued; some workflows did not end in time
 └── Interrupted         130  by Ctrl-C or SIGTERM, after the lockfile was saved
 """
 
@@ -27,7 +27,7 @@ from .diagnostic import Diagnostic
 
 
 class ManifestToolError(Exception):
-    """A message for a person, a way out, and the exit code that says what kind it is."""
+    """An error with a message, a hint what to do, and an exit code."""
 
     exit_code: int = 70
 
@@ -69,7 +69,7 @@ class InvalidManifest(ManifestToolError):
     exit_code = 1
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        super().__init__(f"{len(diagnostics)} problems in the manifests")
+        super().__init__(f"{len(diagnostics)} problem{'' if len(diagnostics) == 1 else 's'} in the manifests")
         self.diagnostics = tuple(diagnostics)
 
 

@@ -1,4 +1,4 @@
-"""The one place that decides the exit code of a call, from all that the call did."""
+"""Decide the exit code of a command from everything that it did."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a call ends with. Source: SPEC §10."""
+    """The exit codes of all commands.
+
+    Source: SPEC §10.
+    """
 
     DONE = 0
     INVALID_FILES = 1
@@ -25,20 +28,20 @@ class ExitCode(IntEnum):
 _NOTHING_ENQUEUED = frozenset(
     {ExitCode.INVALID_FILES, ExitCode.WRONG_USAGE, ExitCode.UNUSABLE, ExitCode.REFUSED}
 )
-"""Codes that promise that the call enqueued nothing."""
+"""Codes after which nothing was enqueued."""
 _GOOD = frozenset({ExitCode.DONE, ExitCode.CHANGES})
 
 
 def decide_exit_code(
     code: int, *, enqueued: int = 0, output_failed: bool = False, reader_left: bool = False
 ) -> int:
-    """Decide the exit code of a call.
+    """Decide the exit code of a command.
 
-    code           what the command itself comes to: its finding, or the code of the error that stopped it
-    enqueued       workflows that this call enqueued
-    output_failed  whether a result could not be written, as to a full disk
-    reader_left    whether the reader of standard output left before its end, as `| head` does: no error for
-                   a command that only reads, and for one that enqueued an outcome that went unseen
+    code           the result of the command, or the code of the error that stopped it
+    enqueued       number of workflows that the command enqueued
+    output_failed  whether a result could not be written, for example because the disk is full
+    reader_left    whether the reader of standard output closed it early, as `| head` does; an error only for
+                   a command that enqueued something, because the outcome was not printed
     """
     if code in _GOOD and output_failed:
         code = ExitCode.WRONG_USAGE

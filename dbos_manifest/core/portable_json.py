@@ -1,11 +1,10 @@
-"""JSON text -> its value, and what keeps it from being portable JSON, with the places."""
+"""Read JSON text, and find what is not portable JSON together with its position in the text."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from json.decoder import scanstring  # type: ignore[attr-defined]
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from .diagnostic import Path
@@ -13,32 +12,38 @@ from .diagnostic import Path
 MAX_DEPTH = 100
 MAX_DIGITS = 1000
 Range = tuple[int, int]
-"""A part of the text: offsets in code points, the end exclusive."""
-
-Found = Callable[[Path, "Range | None", Range], object]
-"""Takes the path of a value, the range of its key if it has one, and its own."""
+"""A part of a text: offsets in code points, the end exclusive."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
 _WORD = re.compile(r"true|false|null|NaN|-?Infinity")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_INFINITIES = (float("inf"), float("-inf"))
+_decode_value = json.JSONDecoder().raw_decode
 
 
-class Problem(NamedTuple):
-    """What is wrong with a part of the text."""
+class JsonProblem(NamedTuple):
+    """A part of a text that is not portable JSON."""
 
     code: str
     message: str
     path: Path
-    at: Range
+    range: Range
     help: str | None = None
-    first: Range | None = None  # of a duplicate key: the other one
+    first: Range | None = None  # of a duplicate key: its first use
 
 
-def read_json(text: str) -> tuple[Any, list[Problem]]:
-    """Read JSON text; with a problem the value is not to be used.
+class ValueRange(NamedTuple):
+    """The position of a value, and of its key if it is in an object."""
 
-    Raises: json.JSONDecodeError with line and column for what is no JSON at all.
+    key: Range | None
+    value: Range
+
+
+def read_json(text: str) -> tuple[Any, list[JsonProblem]]:
+    """Read JSON text. If there are problems, do not use the value.
+
+    Raises: json.JSONDecodeError with line and column for text that is not JSON at all.
     """
     suspect = False
 
@@ -61,26 +66,43 @@ def read_json(text: str) -> tuple[Any, list[Problem]]:
     except (RecursionError, ValueError):  # also: a lone surrogate, thousands of digits, a float beyond 1e308
         suspect = True
     suspect = suspect or _deeper_than(data, MAX_DEPTH) or ("\\u0000" in text and _has_nul(data))
-    return data, Scanner(text).problems() if suspect else []
+    return data, _Scanner(text).scan().problems if suspect else []
 
 
-class Scanner:
-    """Goes through JSON text value by value, for places and problems; much slower than reading it."""
+def find_ranges(text: str, paths: Collection[Path]) -> dict[Path, ValueRange]:
+    """Find the values at some paths of a JSON text; a path without a value is left out."""
+    return _Scanner(text, paths).scan().ranges
 
-    def __init__(self, text: str, found: Found = lambda path, key, at: None) -> None:
+
+class _Scanner:
+    """Reads JSON text value by value to find positions and problems, much more slowly than `read_json`."""
+
+    def __init__(self, text: str, wanted: Collection[Path] = ()) -> None:
         self._text = text
-        self._found = found
-        self._problems: list[Problem] = []
+        self._wanted = wanted
+        self.problems: list[JsonProblem] = []
+        self.ranges: dict[Path, ValueRange] = {}
 
-    def problems(self) -> list[Problem]:
-        """Go through the text; every problem in it. There is at least one for what is no JSON."""
+    def scan(self) -> _Scanner:
+        """Read the whole text. There is at least one problem if it is not JSON."""
         try:
             self._value(self._skip(0), (), None)
         except _TooDeep:
             pass  # already a problem, and the rest is not read
         except (IndexError, ValueError):
-            self._problems.append(Problem("yaml-syntax", "not JSON", (), (0, 1)))
-        return self._problems
+            self._note("yaml-syntax", "not JSON", (), (0, 1))
+        return self
+
+    def _note(
+        self,
+        code: str,
+        message: str,
+        path: Path,
+        at: Range,
+        help: str | None = None,
+        first: Range | None = None,
+    ) -> None:
+        self.problems.append(JsonProblem(code, message, path, at, help, first))
 
     def _skip(self, at: int) -> int:
         match = _SPACE.match(self._text, at)
@@ -90,8 +112,7 @@ class Scanner:
     def _value(self, at: int, path: Path, key: Range | None) -> int:
         first = self._text[at]
         if first in "{[" and len(path) >= MAX_DEPTH:
-            message = f"values are nested more than {MAX_DEPTH} deep"
-            self._problems.append(Problem("too-large", message, path, (at, at + 1)))
+            self._note("too-large", f"values are nested more than {MAX_DEPTH} deep", path, (at, at + 1))
             raise _TooDeep
         if first == '"':
             end = self._string(at, path)[1]
@@ -101,31 +122,34 @@ class Scanner:
             end = self._list(at, path)
         else:
             end = self._atom(at, path)
-        self._found(path, key, (at, end))
+        if path in self._wanted:
+            self.ranges[path] = ValueRange(key, (at, end))
         return end
 
     def _string(self, at: int, path: Path) -> tuple[str, int]:
-        text, end = scanstring(self._text, at + 1, True)
+        if self._text[at] != '"':
+            raise ValueError("expected a string")
+        text, end = _decode_value(self._text, at)
         if "\0" in text:
-            message = "a text has a NUL character, which databases cannot store"
-            self._problems.append(Problem("not-portable", message, path, (at, end)))
+            message = "text contains a NUL character, which databases cannot store"
+            self._note("not-portable", message, path, (at, end))
         elif not text.isascii() and _SURROGATE.search(text):
-            message = "a text has a lone surrogate, which is not Unicode text"
-            self._problems.append(Problem("not-portable", message, path, (at, end)))
+            message = "text contains a lone surrogate, which is not valid Unicode"
+            self._note("not-portable", message, path, (at, end))
         return text, end
 
     def _atom(self, at: int, path: Path) -> int:
         match = _WORD.match(self._text, at) or _NUMBER.match(self._text, at)
         if match is None:
-            raise ValueError("no JSON value")
+            raise ValueError("expected a JSON value")
         word, end = match[0], match.end()
         if word[-1] in "Ny":
-            message, help = f"JSON has no `{word}`", "write it in quotes, or leave it out"
-            self._problems.append(Problem("not-portable", message, path, (at, end), help))
+            help = "write it in quotes, or remove it"
+            self._note("not-portable", f"JSON has no `{word}`", path, (at, end), help)
         elif len(word) > MAX_DIGITS or (word[-1] in "0123456789" and float(word) in _INFINITIES):
             shown = word if len(word) <= 40 else f"{word[:40]}…"
             message = f"{shown} is out of range for a number"
-            self._problems.append(Problem("not-portable", message, path, (at, end), "write it in quotes"))
+            self._note("not-portable", message, path, (at, end), "write it in quotes")
         return end
 
     def _list(self, at: int, path: Path) -> int:
@@ -146,8 +170,7 @@ class Scanner:
             here, below = (at, end), (*path, name)
             if name in seen:
                 message = f"`{name}` is written twice in one map"
-                help = "keep one of the two"
-                self._problems.append(Problem("duplicate-key", message, below, here, help, seen[name]))
+                self._note("duplicate-key", message, below, here, "keep one of the two", seen[name])
             colon = self._skip(end)
             end = self._skip(self._value(self._skip(colon + 1), below, here))
             seen.setdefault(name, here)
@@ -155,14 +178,11 @@ class Scanner:
         return at + 1
 
 
-_INFINITIES = (float("inf"), float("-inf"))
-
-
 class _TooDeep(Exception):
     pass
 
 
-def _deeper_than(value: Any, depth: int) -> bool:
+def _deeper_than(value: object, depth: int) -> bool:
     level = [value]
     for _ in range(depth + 1):
         level = [
@@ -177,7 +197,7 @@ def _deeper_than(value: Any, depth: int) -> bool:
     return True
 
 
-def _has_nul(value: Any) -> bool:
+def _has_nul(value: object) -> bool:
     if isinstance(value, str):
         return "\0" in value
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Durations, sizes and instants: the text that people write, and the integers that DBOS stores."""
+"""Parse and format durations, sizes and timestamps: text in manifests, integers in the database."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ MIN_TIMESTAMP, MAX_TIMESTAMP = -62_135_596_800_000, 253_402_300_799_999  # the y
 
 
 def parse_duration(text: object) -> int:
-    """`"1h30m"` in milliseconds: units w d h m s ms, each at most once, largest first.
+    """Parse a duration such as `"1h30m"` to milliseconds.
 
-    Raises: ValueError saying what to write instead.
+    Units:  w d h m s ms, each at most once, largest first.
+    Raises: ValueError with a message that says what to write instead.
     """
     if isinstance(text, bool) or not isinstance(text, (str, int, float)):
-        raise ValueError("a duration is text with a unit, as `90s` or `1h30m`")
+        raise ValueError("a duration is text with a unit, such as `90s` or `1h30m`")
     text = str(text)
     match = _DURATION.fullmatch(text)
     if not text or match is None:
@@ -38,7 +39,7 @@ def parse_duration(text: object) -> int:
                 f"a duration needs a unit: write `{text}s` for seconds, `{text}ms` for milliseconds"
             )
         if re.fullmatch(r"\d+\.\d+(ms|s|m|h|d|w)?", text, re.ASCII):
-            raise ValueError(f"`{text}` has a fraction: write whole numbers, as `1h30m` or `1500ms`")
+            raise ValueError(f"`{text}` has a fraction: write whole numbers, such as `1h30m` or `1500ms`")
         raise ValueError(f"`{text}` is not a duration: write `500ms`, `90s`, `5m`, `1h30m` or `2d`")
     total = sum(
         int(number) * _MILLISECONDS[unit]
@@ -52,7 +53,7 @@ def parse_duration(text: object) -> int:
 
 @lru_cache(1024)
 def format_duration(milliseconds: int) -> str:
-    """The shortest text that `parse_duration` reads back: 5400000 → `1h30m`."""
+    """Format milliseconds as the shortest text that `parse_duration` reads: 5400000 as `1h30m`."""
     out = ""
     for unit in ("d", "h", "m", "s", "ms"):
         count, milliseconds = divmod(milliseconds, _MILLISECONDS[unit])
@@ -61,20 +62,20 @@ def format_duration(milliseconds: int) -> str:
 
 
 def parse_size(text: object) -> int:
-    """`"1MiB"` in bytes.
+    """Parse a size such as `"1MiB"` to bytes.
 
-    Raises: ValueError saying what to write instead.
+    Raises: ValueError with a message that says what to write instead.
     """
     match = _SIZE.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise ValueError(f"`{text}` is not a size: write it with a unit, as `500kB` or `1MiB`")
+        raise ValueError(f"`{text}` is not a size: write it with a unit, such as `500kB` or `1MiB`")
     return int(match[1]) * _BYTES[match[2]]
 
 
 def parse_timestamp(text: object) -> int:
-    """An RFC 3339 date-time in epoch milliseconds; what is finer than a millisecond is cut off.
+    """Parse an RFC 3339 date-time to epoch milliseconds; fractions of a millisecond are cut off.
 
-    Raises: ValueError saying what is missing.
+    Raises: ValueError with a message that says what to write instead.
     """
     if not isinstance(text, str):
         raise ValueError("write a date-time as text: `2026-01-31T09:00:00Z`")
@@ -83,7 +84,9 @@ def parse_timestamp(text: object) -> int:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
             raise ValueError(f"`{text}` has no time: write `{text}T00:00:00Z`")
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?", text, re.ASCII):
-            raise ValueError(f"`{text}` has no offset: write `{text}Z` for UTC, or an offset as `+02:00`")
+            raise ValueError(
+                f"`{text}` has no offset: write `{text}Z` for UTC, or an offset such as `+02:00`"
+            )
         raise ValueError(f"`{text}` is not an RFC 3339 date-time: write it as `2026-01-31T09:00:00Z`")
     day, clock, fraction, offset = match.groups()
     zone = "+00:00" if offset in "Zz" else offset
@@ -93,15 +96,15 @@ def parse_timestamp(text: object) -> int:
         raise ValueError(f"`{text}` is not a date that exists") from None
     milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
     milliseconds += int(fraction[1:4].ljust(3, "0")) if fraction else 0
-    if not MIN_TIMESTAMP <= milliseconds <= MAX_TIMESTAMP:  # the offset moves it out of them
-        raise ValueError(f"`{text}` lies beyond the years 1 to 9999 in UTC")
+    if not MIN_TIMESTAMP <= milliseconds <= MAX_TIMESTAMP:  # because of the offset
+        raise ValueError(f"`{text}` is outside the years 1 to 9999 in UTC")
     return milliseconds
 
 
 def format_timestamp(epoch_ms: object) -> str:
-    """Format epoch milliseconds as RFC 3339 in UTC, with milliseconds only where there are some.
+    """Format epoch milliseconds as RFC 3339 in UTC, with milliseconds only if they are not 0.
 
-    Shape:  whatever another program stored instead of a time is named as such, and never an exception.
+    Shape:  another value, which another program may have stored, is printed with a note instead.
     """
     if type(epoch_ms) is not int or not MIN_TIMESTAMP <= epoch_ms <= MAX_TIMESTAMP:
         return f"{epoch_ms!r:.60} (not a time in epoch milliseconds)"

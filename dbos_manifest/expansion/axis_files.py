@@ -266,7 +266,7 @@ def _parse(text: str, path: str, line: int) -> Any:
         place = _place_text(text, error.pos, path, line)
         raise TreeError("axis-file", f"{place}: not JSON: {error.msg}") from None
     if problems:
-        place = _place_text(text, problems[0].at[0], path, line)
+        place = _place_text(text, problems[0].range[0], path, line)
         raise TreeError("axis-file", f"{place}: {problems[0].message}", problems[0].help)
     return value
 

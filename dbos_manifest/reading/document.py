@@ -20,7 +20,7 @@ from ..core.diagnostic import (
     make_diagnostic,
 )
 from ..core.lines import LineIndex, find_position
-from ..core.portable_json import Problem, read_json
+from ..core.portable_json import JsonProblem, read_json
 from .manifest_signs import looks_like_manifest, text_looks_like_manifest
 from .positions import find_fragment, find_json_places, make_span
 from .yaml_composer import read_yaml
@@ -111,10 +111,10 @@ def _parse_json(text: str, file: str) -> tuple[list[Document], list[Diagnostic],
     return documents, diagnostics, data is not None
 
 
-def _json_diagnostic(problem: Problem, lines: LineIndex, file: str) -> Diagnostic:
+def _json_diagnostic(problem: JsonProblem, lines: LineIndex, file: str) -> Diagnostic:
     first = problem.first
     related = (Related("first written here", problem.path, make_span(lines, file, *first)),) if first else ()
-    span = make_span(lines, file, *problem.at)
+    span = make_span(lines, file, *problem.range)
     return make_diagnostic(
         problem.code, problem.message, problem.path, span=span, file=file, help=problem.help, related=related
     )

@@ -1,9 +1,9 @@
-"""A document's value beside a JSON Schema: accepted fast, or explained in plain words."""
+"""Check values by a JSON Schema: quickly for a valid value, and with a diagnostic for each violation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jsonschema_rs
 
@@ -13,17 +13,20 @@ from ..core.suggest import suggest
 from ..core.units import parse_duration, parse_timestamp
 from ..expressions.syntax import MARK
 
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
 _KINDS = {
     "string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false",
     "object": "a map", "array": "a list", "null": "null",
 }  # fmt: skip
-_NAMES_HELP = "use ASCII letters, digits, `_` and, in the middle, `-`; no digit first"
+_NAMES_HELP = "use ASCII letters, digits and `_`, and `-` inside the name; start with a letter or `_`"
 _TAKES_EXPRESSION = "x-takes-expression"
 _EXPRESSION = {"$ref": "#/$defs/expression"}
 _DURATIONS, _TIMESTAMPS = ("timeout", "delay"), ("deadline", "not_before")
 _MOMENT = 'write a date or a date-time in quotes: "2026-01-31"'
-_ZONE = "write an IANA name, as `Europe/Berlin`"
-_FORMS: dict[Path, str] = {  # of texts that have a form, so that quotes alone would not do
+_ZONE = "write an IANA name, such as `Europe/Berlin`"
+_FORMS: dict[Path, str] = {  # of texts with a format, by the last two keys of their path
     ("limits", "max_input_bytes"): "write a size with its unit: `64KiB`, `1MiB`",
     ("date_range", "step"): "write one number and one unit: `15m`, `1h`, `1d`, `1w`, `1mo` or `1y`",
     ("date_range", "start"): _MOMENT,
@@ -38,7 +41,10 @@ _FORMS: dict[Path, str] = {  # of texts that have a form, so that quotes alone w
 
 
 class Schema:
-    """A compiled JSON Schema (2020-12). Explained is what holds beside expressions, which it accepts too."""
+    """A compiled JSON Schema (2020-12).
+
+    Where the schema allows an expression as well as a value, diagnostics describe the value only.
+    """
 
     def __init__(self, content: dict[str, Any]) -> None:
         self.content = content
@@ -46,7 +52,7 @@ class Schema:
         self.accepts = jsonschema_rs.validator_for(content).is_valid
 
     def of_option(self, option: str) -> Schema:
-        """The schema of a map with this one option of a workflow, its expressions evaluated."""
+        """Return the schema of a map with only this option of a workflow, without expressions."""
         properties = {option: self.plain["$defs"]["workflow"]["properties"][option]}
         return Schema({"type": "object", "properties": properties, "$defs": self.plain["$defs"]})
 
@@ -62,128 +68,150 @@ def _without_expressions(schema: Any) -> Any:
     return {key: _without_expressions(value) for key, value in schema.items()}
 
 
-def check_schema(data: Any, schema: Schema) -> list[Diagnostic]:
-    """Every way in which the value departs from the schema; none for a good one, and that quickly."""
+class _Violation(NamedTuple):
+    """A keyword of a schema that a value breaks."""
+
+    path: Path
+    keyword: str
+    expected: Any  # the value of the keyword
+    found: object
+    schema: Mapping[str, Any]  # the part that has the keyword
+    of_name: bool  # whether `found` is a key of a map
+
+    @property
+    def name(self) -> str | int:
+        return self.path[-1] if self.path else ""
+
+
+def check_schema(data: object, schema: Schema) -> list[Diagnostic]:
+    """Return a diagnostic for each violation of a schema."""
     if not isinstance(data, dict):
-        message = f"a manifest is a map, and this is {_kind(data)}"
+        message = f"expected a map as the manifest, found {_kind(data)}"
         help = "a manifest starts with `version: 1`, `name: …` and `workflows:`"
         return [make_diagnostic("not-a-manifest", message, help=help)]
     if schema.accepts(data):
         return []
-    from jsonschema import Draft202012Validator  # slow to import, and only a bad file needs it
+    from jsonschema import Draft202012Validator  # slow to import, and only an invalid file needs it
 
-    errors = list(Draft202012Validator(schema.plain).iter_errors(data))
-    found = [diagnostic for error in errors if not _is_expression(error) for diagnostic in _explain(error)]
-    return list(dict.fromkeys(found))  # each missing key is an error of its own, that names them all
-
-
-def _is_expression(error: Any) -> bool:
-    """Tell whether the schema without expressions rejects a value that is one, where one may be."""
-    value = error.instance
-    return isinstance(value, str) and MARK in value and _TAKES_EXPRESSION in error.schema
+    violations = [*map(_read_error, Draft202012Validator(schema.plain).iter_errors(data))]
+    found = [one for violation in violations if not _is_expression(violation) for one in _explain(violation)]
+    return list(dict.fromkeys(found))  # the library has an error per missing key, and each names them all
 
 
-def _explain(error: Any) -> Iterator[Diagnostic]:
-    path: Path = tuple(error.absolute_path)
-    rule = error.validator
-    if rule == "additionalProperties":
-        yield from _unknown_keys(error, path)
-    elif rule == "required":
-        for key in error.validator_value:
-            if key not in error.instance:
-                help = f"write `{key}: …`"
-                yield make_diagnostic("missing-key", f"`{key}` is missing", path, help=help)
+def _read_error(error: ValidationError) -> _Violation:
+    assert isinstance(error.schema, Mapping)
+    return _Violation(
+        tuple(error.absolute_path),
+        str(error.validator),
+        error.validator_value,
+        error.instance,
+        error.schema,
+        "propertyNames" in error.absolute_schema_path,
+    )
+
+
+def _is_expression(violation: _Violation) -> bool:
+    """Return whether the value is an expression where the schema allows one."""
+    value = violation.found
+    return isinstance(value, str) and MARK in value and _TAKES_EXPRESSION in violation.schema
+
+
+def _explain(violation: _Violation) -> Iterator[Diagnostic]:
+    path, keyword, found = violation.path, violation.keyword, violation.found
+    if keyword == "additionalProperties" and isinstance(found, dict):
+        known = list(violation.schema.get("properties", ()))
+        for key in found:
+            if key not in known and not key.startswith("x-"):
+                yield _unknown_key((*path, key), known)
+    elif keyword == "required" and isinstance(found, dict):
+        for key in violation.expected:
+            if key not in found:
+                yield make_diagnostic("missing-key", f"`{key}` is missing", path, help=f"write `{key}: …`")
     elif path == ("version",):
-        message = f"version {_show(error.instance)} is not known to this program"
+        message = f"unsupported manifest version {_show(found)}"
         yield make_diagnostic("unsupported-version", message, path, help="write `version: 1`")
-    elif rule == "type":
-        yield _wrong_type(error, path)
-    elif rule == "maxProperties":
-        names = ", ".join(f"`{name}`" for name in error.schema["properties"])
-        yield make_diagnostic("invalid-value", f"`{path[-1]}` is more than one of {names}", path)
-    elif rule == "minProperties":
+    elif keyword == "type":
+        yield _wrong_type(violation)
+    elif keyword == "maxProperties":
+        names = ", ".join(f"`{name}`" for name in violation.schema["properties"])
+        yield make_diagnostic("invalid-value", f"`{path[-1]}` has more than one of {names}", path)
+    elif keyword == "minProperties":
         yield make_diagnostic("invalid-value", f"`{path[-1] if path else 'the map'}` is empty", path)
     else:
-        yield _invalid_value(error, path)
+        yield _invalid_value(violation)
 
 
-def _unknown_keys(error: Any, path: Path) -> Iterator[Diagnostic]:
-    known = list(error.schema.get("properties", ()))
-    for key in error.instance:
-        if key not in known and not key.startswith("x-"):
-            help = suggest(key, known) or f"known here: {', '.join(known)}"
-            message = f"unknown key `{key}`"
-            yield make_diagnostic("unknown-key", message, (*path, key), target=Target.KEY, help=help)
+def _unknown_key(path: Path, known: list[str]) -> Diagnostic:
+    key = str(path[-1])
+    help = suggest(key, known) or f"expected one of: {', '.join(known)}"
+    return make_diagnostic("unknown-key", f"unknown key `{key}`", path, target=Target.KEY, help=help)
 
 
-def _wrong_type(error: Any, path: Path) -> Diagnostic:
-    wanted = error.validator_value
+def _wrong_type(violation: _Violation) -> Diagnostic:
+    path, wanted, found = violation.path, violation.expected, violation.found
     kinds = [wanted] if isinstance(wanted, str) else [kind for kind in wanted if kind != "null"]
     name = path[-1] if path else "the manifest"
     help = None
     if name in (*_DURATIONS, *_TIMESTAMPS):
-        help = _advice(parse_duration if name in _DURATIONS else parse_timestamp, error.instance)
-    elif name == "args" and isinstance(error.instance, dict):
-        help = "positional arguments are a list; named ones go to `kwargs`"
+        help = _error_of(parse_duration if name in _DURATIONS else parse_timestamp, found)
+    elif name == "args" and isinstance(found, dict):
+        help = "positional arguments are a list; named arguments go to `kwargs`"
     elif kinds == ["array"]:
-        help = _list_help(name, error)
-    elif kinds == ["string"] and not isinstance(error.instance, (dict, list)):
+        help = _list_help(name, found, violation.schema.get("items", {}))
+    elif kinds == ["string"] and not isinstance(found, (dict, list)):
         help = _FORMS.get(path[-2:], SOURCE_IN_QUOTES)
     shown = f"entry {name + 1}" if isinstance(name, int) else f"`{name}`"
     first, *others = (_KINDS[kind] for kind in kinds)
     expected = " or ".join([first, *(kind.removeprefix("a ") for kind in others)])
-    message = f"expected {expected} for {shown}, found {_kind(error.instance)}"
+    message = f"expected {expected} for {shown}, found {_kind(found)}"
     return make_diagnostic("wrong-type", message, path, help=help)
 
 
-def _list_help(name: Any, error: Any) -> str:
-    """How to write the one value as a list, if it may be an item of it."""
-    items = error.schema.get("items", {})
-    value = error.instance
-    if items.get("type") == "string" and not isinstance(value, (str, dict, list)):
+def _list_help(name: str | int, value: object, items: Mapping[str, object]) -> str:
+    """Return how to write a value as a list of one item, if the schema of items allows it."""
+    is_text = items.get("type") == "string"
+    if is_text and not isinstance(value, (str, dict, list)):
         value = canonical_json(value)
-    fits = not items or (isinstance(value, str) and items.get("type") == "string")
+    fits = not items or (is_text and isinstance(value, str))
     text = canonical_json(value)
-    return (
-        f"write `{name}: [{text}]`"
-        if fits and len(text) <= 60
-        else f"write one `- ` line for each item of `{name}`"
-    )
+    if fits and len(text) <= 60:
+        return f"write `{name}: [{text}]`"
+    return f"write one `- ` line for each item of `{name}`"
 
 
-def _invalid_value(error: Any, path: Path) -> Diagnostic:
-    name, value, limit = path[-1] if path else "", error.instance, error.validator_value
-    help = None
-    if error.validator == "enum":
-        choices = [str(choice) for choice in limit if choice is not None]
-        help = suggest(str(value), choices) or f"write one of {', '.join(choices)}"
-    elif name in (*_DURATIONS, *_TIMESTAMPS):
-        help = _advice(parse_duration if name in _DURATIONS else parse_timestamp, value)
-    elif "propertyNames" in error.absolute_schema_path:
-        message = f"`{value}` is no name that an expression can write"
-        return make_diagnostic("invalid-value", message, (*path, value), target=Target.KEY, help=_NAMES_HELP)
-    elif error.validator == "not":
-        return make_diagnostic(
-            "invalid-value",
-            f"`{name}` is not free as a name",
-            path,
-            target=Target.KEY,
-            help="take another name",
-        )
-    elif path[-2:] in _FORMS:
-        help = _FORMS[path[-2:]]
-    elif error.validator == "pattern":
-        help = "use letters, digits, `.`, `_` and `-`, a letter or digit first and last"
-    elif error.validator in ("minimum", "maximum"):
-        help = f"the {'least' if error.validator == 'minimum' else 'most'} is {limit}"
-    elif error.validator == "minItems":
+def _invalid_value(violation: _Violation) -> Diagnostic:
+    path, name, value = violation.path, violation.name, violation.found
+    keyword = violation.keyword
+    if keyword != "enum" and violation.of_name and name not in (*_DURATIONS, *_TIMESTAMPS):
+        path, message, help = (*path, str(value)), f"`{value}` is not a valid name", _NAMES_HELP
+        return make_diagnostic("invalid-value", message, path, target=Target.KEY, help=help)
+    if keyword == "not":
+        message, help = f"`{name}` is a reserved name", "use another name"
+        return make_diagnostic("invalid-value", message, path, target=Target.KEY, help=help)
+    if keyword == "minItems":
         return make_diagnostic("invalid-value", f"`{name}` is empty", path, help="write at least one entry")
-    elif error.validator == "maxLength":
-        help = f"at most {limit} characters"
-    return make_diagnostic("invalid-value", f"`{name}` cannot be {_show(value)}", path, help=help)
+    message = f"`{name}` cannot be {_show(value)}"
+    return make_diagnostic("invalid-value", message, path, help=_value_help(violation))
 
 
-def _advice(parse: Any, value: object) -> str | None:
+def _value_help(violation: _Violation) -> str | None:
+    path, name, keyword, limit = violation.path, violation.name, violation.keyword, violation.expected
+    if keyword == "enum":
+        choices = [str(choice) for choice in limit if choice is not None]
+        return suggest(str(violation.found), choices) or f"write one of {', '.join(choices)}"
+    if name in (*_DURATIONS, *_TIMESTAMPS):
+        return _error_of(parse_duration if name in _DURATIONS else parse_timestamp, violation.found)
+    if path[-2:] in _FORMS:
+        return _FORMS[path[-2:]]
+    return {
+        "pattern": "use letters, digits, `.`, `_` and `-`; start and end with a letter or digit",
+        "minimum": f"the minimum is {limit}",
+        "maximum": f"the maximum is {limit}",
+        "maxLength": f"use at most {limit} characters",
+    }.get(keyword)
+
+
+def _error_of(parse: Callable[[object], object], value: object) -> str | None:
     try:
         parse(value)
     except ValueError as error:
@@ -191,13 +219,13 @@ def _advice(parse: Any, value: object) -> str | None:
     return None
 
 
-def _show(value: Any) -> str:
+def _show(value: object) -> str:
     text = value if isinstance(value, str) else canonical_json(value)
     text = text if len(text) <= 60 else f"{text[:59]}…"
     return f"`{text}`" if isinstance(value, str) else text
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     if value is None:
         return "null"
     names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}

@@ -1,53 +1,52 @@
-"""Paths -> places in the text, by reading it a second time, only for what is shown."""
+"""Find where values are in a text. Positions are not kept while reading: only diagnostics need them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from ..core.diagnostic import Fragment, Path, Span
 from ..core.lines import LineIndex, find_position
-from ..core.portable_json import Range, Scanner
+from ..core.portable_json import find_ranges
 
 
 class Place(NamedTuple):
-    """Where a value and its key are in the text."""
+    """The position of a value and of its key in a text."""
 
-    key: Span | None  # None for what is no map's value
+    key: Span | None  # None if the value is not in a map
     value: Span
     start: int = 0  # offsets of the value in the text
     end: int = 0
-    exact: bool = True  # False: of its nearest ancestor
+    exact: bool = True  # False: the position of the nearest ancestor
 
 
-def add_ancestors(places: dict[Path, Place], wanted: Collection[Path]) -> dict[Path, Place]:
-    """Give each wanted path that has no place the one of its nearest ancestor."""
+def add_ancestors(places: Mapping[Path, Place], wanted: Collection[Path]) -> dict[Path, Place]:
+    """Return the places with those of wanted paths that have none: the places of their nearest ancestors."""
+    found = dict(places)
     for path in wanted:
         near = path
         while near and near not in places:
             near = near[:-1]
         if near in places:
-            places[path] = places[near]._replace(exact=near == path)
-    return places
+            found[path] = places[near]._replace(exact=near == path)
+    return found
 
 
 def find_json_places(text: str, file: str, wanted: Collection[Path]) -> dict[Path, Place]:
-    """Find the place of each path in JSON text; a path that is not there has its nearest ancestor's."""
+    """Find the place of each path in JSON text; a path without a value gets that of its nearest ancestor."""
     lines = LineIndex(text)
     needed = {path[:length] for path in wanted for length in range(len(path) + 1)}
-    places: dict[Path, Place] = {}
-
-    def note(path: Path, key: Range | None, at: Range) -> None:
-        if path in needed:
-            key_span = make_span(lines, file, *key) if key is not None else None
-            places[path] = Place(key_span, make_span(lines, file, *at), *at)
-
-    Scanner(text, note).problems()
+    places = {
+        path: Place(
+            make_span(lines, file, *key) if key is not None else None, make_span(lines, file, *value), *value
+        )
+        for path, (key, value) in find_ranges(text, needed).items()
+    }
     return add_ancestors(places, wanted)
 
 
 def make_span(lines: LineIndex, file: str, start: int, end: int) -> Span:
-    """Make the span of a part of the text; what goes over several lines is shown by its first one."""
+    """Make the span of a part of the text, cut off at the end of its first line."""
     line, column = lines.position(start)
     end_line, end_column = lines.position(end)
     if end_line != line:
@@ -56,7 +55,7 @@ def make_span(lines: LineIndex, file: str, start: int, end: int) -> Span:
 
 
 def find_fragment(text: str, file: str, place: Place, fragment: Fragment) -> Span:
-    """Find the place of a part of a scalar: as far from its sign in the text as in the scalar."""
+    """Find the span of a part of a scalar, by its distance from a marker that is both in scalar and text."""
     sign = fragment.sign
     at = place.start
     for _ in range(fragment.expression + 1):

@@ -1,10 +1,9 @@
-"""Paths -> places in YAML text, by reading it a second time."""
+"""Find where values are in YAML text, by reading it a second time."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
-from typing import Any
 
 import yaml
 from yaml.events import (
@@ -26,29 +25,35 @@ from .yaml_parser import open_parser
 
 
 def find_yaml_places(text: str, file: str, document: int, wanted: Collection[Path]) -> dict[Path, Place]:
-    """The place of each path in one document; a path that is not there has its nearest ancestor's.
+    """Find the place of each path in one document; a path without a value gets that of its nearest ancestor.
 
-    What stands behind an alias is where the alias is.
+    A value inside an alias has the place of the alias.
     """
-    places: dict[Path, Place] = {}
-    with suppress(yaml.YAMLError, ValueError):  # broken further on: what was found is kept
-        _Finder(text, file, wanted, places).read(document)
-    return add_ancestors(places, wanted)
+    finder = _Finder(text, file, wanted)
+    with suppress(yaml.YAMLError, ValueError):  # not YAML after some line: the places before it are known
+        finder.read(document)
+    return add_ancestors(finder.places, wanted)
+
+
+_Trie = dict[str | int, "_Trie"]  # the wanted paths, part by part
 
 
 class _Finder:
-    def __init__(self, text: str, file: str, wanted: Collection[Path], places: dict[Path, Place]) -> None:
-        self._get_event = open_parser(text)
+    """Collects the places of the wanted paths while it reads a text."""
+
+    def __init__(self, text: str, file: str, wanted: Collection[Path]) -> None:
+        self._text = text
         self._lines = split_lines(text)
         self._file = file
-        self._places = places
-        self._trie: dict[Any, Any] = {}
+        self.places: dict[Path, Place] = {}
+        self._trie: _Trie = {}
         for path in wanted:
             node = self._trie
             for part in path:
                 node = node.setdefault(part, {})
 
     def read(self, document: int) -> None:
+        self._get_event = open_parser(self._text)
         number = 0
         while not isinstance(event := self._get_event(), StreamEndEvent):
             if isinstance(event, DocumentStartEvent):
@@ -58,9 +63,9 @@ class _Finder:
                 number += 1
 
     def _span(self, start: Event, end: Event) -> Span:
-        """From start to end; what goes over several lines is shown by its first one."""
-        first: Any = start.start_mark
-        last: Any = end.end_mark
+        """Return the span from start to end, cut off at the end of the first line."""
+        first, last = start.start_mark, end.end_mark
+        assert first is not None and last is not None
         if first.line == last.line:
             return Span(self._file, first.line + 1, first.column + 1, last.line + 1, last.column + 1)
         width = len(self._lines[first.line].rstrip()) if first.line < len(self._lines) else first.column
@@ -68,20 +73,19 @@ class _Finder:
             self._file, first.line + 1, first.column + 1, first.line + 1, max(width, first.column) + 1
         )
 
-    def _node(self, event: Event, trie: dict[Any, Any] | None, path: Path, key: Event | None) -> None:
+    def _node(self, event: Event, trie: _Trie | None, path: Path, key: Event | None) -> None:
         end = event
         if isinstance(event, MappingStartEvent):
             end = self._map(trie, path)
         elif not isinstance(event, (ScalarEvent, AliasEvent)):
             end = self._list(trie, path)
         if trie is not None:
-            value = self._span(event, end)
-            start: Any = event.start_mark
-            stop: Any = end.end_mark
+            start, stop = event.start_mark, end.end_mark
+            assert start is not None and stop is not None
             key_span = self._span(key, key) if key is not None else None
-            self._places[path] = Place(key_span, value, start.index, stop.index)
+            self.places[path] = Place(key_span, self._span(event, end), start.index, stop.index)
 
-    def _list(self, trie: dict[Any, Any] | None, path: Path) -> Any:
+    def _list(self, trie: _Trie | None, path: Path) -> Event:
         index = 0
         while not isinstance(event := self._get_event(), SequenceEndEvent):
             below = trie.get(index) if trie else None
@@ -89,7 +93,7 @@ class _Finder:
             index += 1
         return event
 
-    def _map(self, trie: dict[Any, Any] | None, path: Path) -> Any:
+    def _map(self, trie: _Trie | None, path: Path) -> Event:
         while not isinstance(key := self._get_event(), MappingEndEvent):
             name = key.value if isinstance(key, ScalarEvent) else None
             if name is None and not isinstance(key, AliasEvent):

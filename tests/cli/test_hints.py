@@ -42,7 +42,7 @@ workflows:
         ),
         (
             '{id: "a-${{ c.x }}", matrix: {c: [{x: 1}, {y: 2}]}}',
-            "known here: y",
+            "expected one of: y",
             '{id: "a-${{ c.x | default(2) }}", matrix: {c: [{x: 1}, {y: 2}]}}',
         ),
         (
@@ -53,7 +53,7 @@ workflows:
         ("{id: a, args: [0o17]}", 'write 15, or in quotes "0o17"', '{id: a, args: ["0o17"]}'),
         ("{id: a, args: [0o17]}", 'write 15, or in quotes "0o17"', "{id: a, args: [15]}"),
         ("{id: a, args: [0755]}", 'write 755, or in quotes "0755"', "{id: a, args: [755]}"),
-        ("{id: a, args: [1e400]}", "quote it", '{id: a, args: ["1e400"]}'),
+        ("{id: a, args: [1e400]}", "write it in quotes", '{id: a, args: ["1e400"]}'),
         (
             '{id: "${{ vars.n }}"}',
             "write `| str` at the end of the expression",
@@ -110,7 +110,7 @@ DAYS = "start: 2026-01-01, end: 2026-01-02"
         ),
         (
             f"date_range: {{{DAYS}, timezone: 1}}",
-            "write an IANA name, as `Europe/Berlin`",
+            "write an IANA name, such as `Europe/Berlin`",
             f"date_range: {{{DAYS}, timezone: Europe/Berlin}}",
         ),
         (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 
 from dbos_manifest.core.diagnostic import CODES, Path, Severity, Span, format_path, make_diagnostic
@@ -25,11 +27,10 @@ def test_the_table_reads_well() -> None:
         assert info.summary and not info.summary.endswith(".")
 
 
-def test_a_place_is_added_to_a_copy() -> None:
+def test_a_diagnostic_cannot_be_changed() -> None:
     diagnostic = make_diagnostic("unknown-key", "m", ("a",))
-    span = Span("jobs.yaml", 1, 1, 1, 2)
-    assert diagnostic.at(span).span == span
-    assert diagnostic.span is None
+    with pytest.raises(FrozenInstanceError):
+        setattr(diagnostic, "span", Span("jobs.yaml", 1, 1, 1, 2))  # noqa: B010 - mypy knows it is an error
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ BAD_LINES = {
     ONE.replace("2026", "0000").rstrip("\n"): "not a date that exists",
     ONE.replace("2026-01-31", "2026-02-29").rstrip("\n"): "not a date that exists",
     ONE.replace("2026-01-31", "2026-04-31").rstrip("\n"): "not a date that exists",
-    ONE.replace("2026-01-31", "0001-01-01").replace("Z", "+23:00").rstrip("\n"): "beyond the years",
+    ONE.replace("2026-01-31", "0001-01-01").replace("Z", "+23:00").rstrip("\n"): "outside the years",
     ONE.replace("}", ',"retries":-1}').rstrip("\n"): "`retries` is not",
     ONE.replace("}", ',"retries":true}').rstrip("\n"): "`retries` is not",
     "x" * 2_000_000: "it is not JSON",

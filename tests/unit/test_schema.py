@@ -46,7 +46,7 @@ def test_every_property_is_described_and_its_examples_are_good(name: str) -> Non
         ({"timeout": 30}, "wrong-type", "write `30s` for seconds"),
         ({"timeout": "30"}, "invalid-value", "write `30s` for seconds"),
         ({"deadline": "2026-01-01"}, None, ""),  # a date-time's finer points are lint's
-        ({"args": {"a": 1}}, "wrong-type", "named ones go to `kwargs`"),
+        ({"args": {"a": 1}}, "wrong-type", "named arguments go to `kwargs`"),
         ({"authenticated_roles": "admin"}, "wrong-type", '["admin"]'),
         ({"runtime": "pyhton"}, "invalid-value", "did you mean `python`?"),
         ({"priorty": 1}, "unknown-key", "did you mean `priority`?"),

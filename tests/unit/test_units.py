@@ -91,10 +91,10 @@ def test_timestamps_are_written_without_empty_milliseconds() -> None:
 
 
 NO_UNIT = "a duration needs a unit: write `5s` for seconds, `5ms` for milliseconds"
-NOT_TEXT = "a duration is text with a unit, as `90s` or `1h30m`"
+NOT_TEXT = "a duration is text with a unit, such as `90s` or `1h30m`"
 KINDS = "write `500ms`, `90s`, `5m`, `1h30m` or `2d`"
-WHOLE = "write whole numbers, as `1h30m` or `1500ms`"
-SIZE = "write it with a unit, as `500kB` or `1MiB`"
+WHOLE = "write whole numbers, such as `1h30m` or `1500ms`"
+SIZE = "write it with a unit, such as `500kB` or `1MiB`"
 LIKE = "write it as `2026-01-31T09:00:00Z`"
 
 
@@ -129,7 +129,7 @@ LIKE = "write it as `2026-01-31T09:00:00Z`"
             parse_timestamp,
             "2026-01-31T09:00:00",
             "`2026-01-31T09:00:00` has no offset: "
-            "write `2026-01-31T09:00:00Z` for UTC, or an offset as `+02:00`",
+            "write `2026-01-31T09:00:00Z` for UTC, or an offset such as `+02:00`",
         ),
         (parse_timestamp, "tomorrow", f"`tomorrow` is not an RFC 3339 date-time: {LIKE}"),
         (parse_timestamp, "2026-01-31T09:00Z", f"`2026-01-31T09:00Z` is not an RFC 3339 date-time: {LIKE}"),
@@ -161,7 +161,7 @@ def test_what_is_refused(parse: Callable[[Any], int], value: object, message: st
     ],
 )  # fmt: skip
 def test_a_moment_beyond_the_years_in_utc_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"beyond the years 1 to 9999 in UTC"):
+    with pytest.raises(ValueError, match=r"outside the years 1 to 9999 in UTC"):
         parse_timestamp(text)
 
 
