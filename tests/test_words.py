@@ -52,9 +52,9 @@ NOT_YET_PLAIN = (
     "dbos_manifest/workflows/",
     "tests/cases/outputs/",
     "tests/cli/test_commands.py",
+    "tests/unit/test_forked.py",
     "tests/cli/test_forked_checks.py",
     "tests/cli/test_manifest_options.py",
-    "tests/unit/",
 )
 SKIPPED = {"tests/test_words.py": "lists the phrases"}
 SUFFIXES = {".md", ".in", ".py", ".json", ".yaml", ".yml", ".txt", ".jsonl"}

@@ -1,4 +1,4 @@
-"""Files of rows: delimiters, encodings, blank rows, and what is wrong with them at the right line."""
+"""Test axis files: delimiters, encodings, blank rows, and the lines of problems."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def problem(folder: Path, content: bytes, name: str = "rows.csv", **options: Any
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", ":", " "])
-def test_a_delimiter(tmp_path: Path, delimiter: str) -> None:
+def test_delimiter_option_is_used(tmp_path: Path, delimiter: str) -> None:
     text = "id,name\n1,a\n2,b\n".replace(",", delimiter)
     assert rows_of(tmp_path, text.encode(), delimiter=delimiter) == [
         {"id": "1", "name": "a"},
@@ -43,7 +43,7 @@ def test_a_delimiter(tmp_path: Path, delimiter: str) -> None:
     "encoding",
     ["windows-1252", "latin-1", "cp1252", "UTF-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"],
 )
-def test_an_encoding(tmp_path: Path, encoding: str) -> None:
+def test_encoding_option_is_used(tmp_path: Path, encoding: str) -> None:
     content = "id;name\r\n1;Zürich\r\n\r\n2;Café\r\n".encode(encoding)
     assert rows_of(tmp_path, content, delimiter=";", encoding=encoding) == [
         {"id": "1", "name": "Zürich"},
@@ -60,7 +60,7 @@ def test_an_encoding(tmp_path: Path, encoding: str) -> None:
     delimiter=st.sampled_from([",", ";", "\t"]),
     encoding=st.sampled_from(["utf-8", "utf-16", "utf-16-be", "windows-1252"]),
 )
-def test_what_the_csv_module_writes(
+def test_files_of_the_csv_module_are_read(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], delimiter: str, encoding: str
 ) -> None:
     text = io.StringIO()
@@ -73,14 +73,14 @@ def test_what_the_csv_module_writes(
 
 
 @pytest.mark.parametrize("blank", ["", ",,", '"",,""', " , ,\t", ",", ",,,,", "   "])
-def test_a_row_without_a_value_is_no_row(tmp_path: Path, blank: str) -> None:
+def test_row_without_values_is_skipped(tmp_path: Path, blank: str) -> None:
     content = f"id,name,country\r\n1,a,de\r\n{blank}\r\n{blank}\r\n2,,\r\n{blank}".encode()
     assert [row["id"] for row in rows_of(tmp_path, content)] == ["1", "2"]
     alone = f"id,name,country\r\n{blank}\r\n".encode()
     assert "has no rows" in problem(tmp_path, alone).message
 
 
-def test_rows_without_a_value_of_other_delimiters_and_formats(tmp_path: Path) -> None:
+def test_row_without_values_is_skipped_in_every_format(tmp_path: Path) -> None:
     assert rows_of(tmp_path, b"\n \nid;name\n;\n1;a\n;;\n", delimiter=";") == [{"id": "1", "name": "a"}]
     assert rows_of(tmp_path, b'id\n""\n1\n\n') == [{"id": "1"}]
     assert rows_of(tmp_path, b'\n{"id": ""}\n  \n\n""\n', "rows.jsonl") == [{"id": ""}, ""]
@@ -96,7 +96,7 @@ def test_rows_without_a_value_of_other_delimiters_and_formats(tmp_path: Path) ->
         (b"id;name;price, net\n1;a;2\n", 2, "`;`", 'delimiter: ";"'),
     ],
 )
-def test_another_delimiter_is_named_at_its_line(
+def test_other_delimiter_in_the_file_is_suggested(
     tmp_path: Path, content: bytes, line: int, seems: str, write: str
 ) -> None:
     found = problem(tmp_path, content)
@@ -105,17 +105,17 @@ def test_another_delimiter_is_named_at_its_line(
     assert write in str(found.help)
 
 
-def test_a_given_delimiter_that_the_file_does_not_use(tmp_path: Path) -> None:
+def test_delimiter_that_the_file_does_not_use_is_reported(tmp_path: Path) -> None:
     found = problem(tmp_path, b"id,name\n1,a\n", delimiter=";")
     assert "rows.csv:1: no `;` in the first line; the file seems to use `,`" in found.message
 
 
-def test_a_quoted_column_may_have_the_sign_in_its_name(tmp_path: Path) -> None:
+def test_quoted_column_name_may_contain_the_delimiter(tmp_path: Path) -> None:
     assert rows_of(tmp_path, b'"id;name"\n1;a\n') == [{"id;name": "1;a"}]
     assert rows_of(tmp_path, b"id,a;b\n1,2;3\n") == [{"id": "1", "a;b": "2;3"}]
 
 
-def test_a_spreadsheets_mark_of_the_delimiter(tmp_path: Path) -> None:
+def test_delimiter_line_of_a_spreadsheet_is_reported(tmp_path: Path) -> None:
     assert "delete the line" in str(problem(tmp_path, b"sep=;\r\nid;name\r\n1;a\r\n").help)
 
 
@@ -129,7 +129,7 @@ def test_a_spreadsheets_mark_of_the_delimiter(tmp_path: Path) -> None:
         (b'id,"name\n\n"\n1,a\n\n\n2\n', 7, "the row has 1 columns"),
     ],
 )
-def test_a_problem_has_the_line_where_its_row_begins(
+def test_problem_is_reported_at_the_first_line_of_its_row(
     tmp_path: Path, content: bytes, line: int, words: str
 ) -> None:
     found = problem(tmp_path, content)
@@ -144,7 +144,7 @@ def test_empty_rows_before_the_header_are_skipped(tmp_path: Path, before: bytes)
     assert f"rows.csv:{line}: the row has" in problem(tmp_path, before + b"id,name\n1\n").message
 
 
-def test_a_column_without_a_name(tmp_path: Path) -> None:
+def test_column_without_a_name_is_reported(tmp_path: Path) -> None:
     found = problem(tmp_path, b"id,name,\n1,a,\n")
     assert "rows.csv:1: column 3 has no name" in found.message
     assert "delete the column" in str(found.help)
@@ -161,11 +161,11 @@ def test_a_column_without_a_name(tmp_path: Path) -> None:
         ("rows.json", b"\xef\xbb\xbf[\n1e999]", "2:1: 1e999 is out of range"),
     ],
 )
-def test_a_problem_of_json_has_line_and_column(tmp_path: Path, name: str, content: bytes, place: str) -> None:
+def test_problem_in_json_has_line_and_column(tmp_path: Path, name: str, content: bytes, place: str) -> None:
     assert f"{name}:{place}" in problem(tmp_path, content, name).message
 
 
-def test_a_row_of_a_json_file_is_no_line(tmp_path: Path) -> None:
+def test_problem_in_a_row_of_a_json_file_names_the_row(tmp_path: Path) -> None:
     found = problem(tmp_path, b'\n\n[{"id": 1},\n\n{"no": 2}]', "rows.json", select={"id": 1})
     assert "rows.json: row 2: the row has no column `id`" in found.message
 
@@ -178,19 +178,21 @@ def test_a_row_of_a_json_file_is_no_line(tmp_path: Path) -> None:
         ("1\n2\n".encode("utf-16-le"), 1, "encoding: utf-16-le"),
     ],
 )
-def test_a_wrong_encoding_names_the_option(tmp_path: Path, content: bytes, line: int, help: str) -> None:
+def test_message_about_a_wrong_encoding_names_the_option(
+    tmp_path: Path, content: bytes, line: int, help: str
+) -> None:
     for name in ("rows.csv", "rows.jsonl"):
         found = problem(tmp_path, content, name)
         assert f"{name}:{line}: " in found.message
         assert help in str(found.help)
 
 
-def test_a_wrong_encoding_of_a_json_file(tmp_path: Path) -> None:
+def test_hint_about_a_json_file_in_another_encoding_names_the_encoding(tmp_path: Path) -> None:
     assert "encoding: windows-1252" in str(problem(tmp_path, b'["Z\xfcrich"]', "rows.json").help)
     assert "encoding: utf-16" in str(problem(tmp_path, '["a"]'.encode("utf-16"), "rows.json").help)
 
 
-def test_an_encoding_that_the_file_does_not_have(tmp_path: Path) -> None:
+def test_file_that_does_not_have_the_given_encoding_is_reported(tmp_path: Path) -> None:
     marked = problem(tmp_path, b"\xef\xbb\xbfid,name\n1,a\n", encoding="windows-1252")
     assert "byte order mark of UTF-8" in marked.message
     broken = problem(tmp_path, b"id,name\n1,a\n2,\x81\n", encoding="windows-1252")
@@ -203,17 +205,17 @@ def test_an_encoding_that_the_file_does_not_have(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "encoding", ["windows-1251x", "rot13", "base64", "idna", "unicode_escape", "no\0", "undefined"]
 )
-def test_no_encoding(tmp_path: Path, encoding: str) -> None:
+def test_unknown_encoding_is_refused(tmp_path: Path, encoding: str) -> None:
     found = problem(tmp_path, b"id\n1\n", encoding=encoding)
     assert "there is no encoding" in found.message
     assert found.path == ("file", "encoding")
 
 
-def test_a_delimiter_is_for_csv_only(tmp_path: Path) -> None:
+def test_delimiter_is_refused_for_formats_other_than_csv(tmp_path: Path) -> None:
     assert problem(tmp_path, b"1\n", "rows.jsonl", delimiter=";").path == ("file", "delimiter")
 
 
-def test_the_last_row_first(tmp_path: Path) -> None:
+def test_order_desc_starts_with_the_last_row(tmp_path: Path) -> None:
     content = b"id\n1\n2\n3\n"
     assert [row["id"] for row in rows_of(tmp_path, content, order="desc")] == ["3", "2", "1"]
     assert [row["id"] for row in rows_of(tmp_path, content, order="asc")] == ["1", "2", "3"]
@@ -221,8 +223,8 @@ def test_the_last_row_first(tmp_path: Path) -> None:
     assert [row["id"] for row in chosen] == ["3", "1"]
 
 
-def test_a_file_that_is_too_heavy_to_be_held_backwards(tmp_path: Path) -> None:
-    """Read again for each part that fits."""
+def test_large_file_is_read_backwards_in_parts(tmp_path: Path) -> None:
+    """The file is read once for each part that fits into memory."""
     wide = "x" * 900_000
     content = "".join(f'{{"id": {number}, "text": "{wide}"}}\n' for number in range(90)).encode()
     rows = rows_of(tmp_path, content, "rows.jsonl", order="desc")

@@ -1,4 +1,4 @@
-"""Batches of specs: the same specs, whatever batch they are in."""
+"""Test batches: every batching contains the same workflows."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ lists = st.lists(specs, min_size=1, max_size=8)
 
 
 @given(lists)
-def test_a_block_has_the_specs_it_is_made_of(found: list[WorkflowSpec]) -> None:
+def test_batch_contains_its_workflows(found: list[WorkflowSpec]) -> None:
     batch = Batch.of(found)
     assert repr([*batch]) == repr(found)
     assert repr([batch[place] for place in range(len(batch))]) == repr(found)
 
 
 @given(lists, st.integers(1, 4), st.integers(1, 4))
-def test_sizes(found: list[WorkflowSpec], first: int, second: int) -> None:
+def test_resized_batches_have_the_requested_size(found: list[WorkflowSpec], first: int, second: int) -> None:
     batches = [*resize_batches(make_batches(found, first), second)]
     assert repr([spec for batch in batches for spec in batch]) == repr(found)
     assert [len(batch) for batch in batches[:-1]] == [second] * (len(batches) - 1)
@@ -52,7 +52,7 @@ def test_sizes(found: list[WorkflowSpec], first: int, second: int) -> None:
 
 
 @given(lists, st.integers(0, 60))
-def test_heavy_blocks_are_split(found: list[WorkflowSpec], most: int) -> None:
+def test_batches_are_split_by_bytes(found: list[WorkflowSpec], most: int) -> None:
     def weight(spec: WorkflowSpec) -> int:
         return sum(len(encode_argument(value).encode()) for value in (spec.args, spec.kwargs))
 
@@ -65,15 +65,15 @@ def test_heavy_blocks_are_split(found: list[WorkflowSpec], most: int) -> None:
 
 
 @given(lists)
-def test_the_texts_of_a_block_are_those_of_its_specs(found: list[WorkflowSpec]) -> None:
+def test_digests_and_inputs_of_a_batch_equal_those_of_single_workflows(found: list[WorkflowSpec]) -> None:
     batch = Batch.of(found)
     assert compute_digests(batch) == [text for spec in found for text in compute_digests(Batch.of([spec]))]
     assert encode_inputs(batch) == [text for spec in found for text in encode_inputs(Batch.of([spec]))]
 
 
 @pytest.mark.parametrize("size", [1, 7, 50, 1000, 5000])
-def test_blocks_of_many_entries(tmp_path: Path, size: int) -> None:
-    """Long and short entries, some without a matrix, in batches of any size."""
+def test_batches_of_many_entries_have_the_requested_size(tmp_path: Path, size: int) -> None:
+    """The manifest has long and short entries, some without a matrix."""
     entries = [
         {"id": "one"},
         {"id": "a-${{ n }}-${{ m }}", "matrix": {"n": {"range": {"stop": 60}}, "m": {"range": {"stop": 40}}}},

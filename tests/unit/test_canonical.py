@@ -1,4 +1,4 @@
-"""Canonical JSON against the vectors of RFC 8785 and against json itself."""
+"""Compare canonical JSON with the vectors of RFC 8785 and with the json module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dbos_manifest.core.canonical_json import canonical_bytes, canonical_json, digest_texts
 
-# RFC 8785, appendix B: the bits of a double, and its text
+# RFC 8785, appendix B: the bits of a double and its text
 FRACTIONS = {
     "0000000000000001": "5e-324",
     "8000000000000001": "-5e-324",
@@ -29,7 +29,7 @@ FRACTIONS = {
     "becbf647612f3696": "-0.0000033333333333333333",
     "43143ff3c1cb0959": "1424953923781206.2",
 }
-# also from there, where the RFC rounds to a double's digits and we keep the integer
+# from the same table; the RFC rounds these to double precision, here the integer is kept
 INTEGRAL = {
     "0000000000000000": "0",
     "8000000000000000": "0",
@@ -47,7 +47,7 @@ def double(bits: str) -> float:
 
 
 @pytest.mark.parametrize(("bits", "text"), [*FRACTIONS.items(), *INTEGRAL.items()])
-def test_numbers_of_the_rfc(bits: str, text: str) -> None:
+def test_numbers_match_the_vectors_of_the_rfc(bits: str, text: str) -> None:
     assert canonical_json(double(bits)) == text
 
 
@@ -67,7 +67,7 @@ def test_numbers_of_the_rfc(bits: str, text: str) -> None:
         ('\u20ac$\u000f\nA\'B"\\\\"/', '"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"'),
     ],
 )
-def test_values(value: Any, text: str) -> None:
+def test_values_have_their_canonical_text(value: Any, text: str) -> None:
     assert canonical_json(value) == text
 
 
@@ -81,7 +81,7 @@ def test_keys_sort_by_utf_16(extra: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), [float("-inf")], {"a": {1, 2}}, b"bytes"])
-def test_refuses_what_json_does_not_have(value: object) -> None:
+def test_values_without_a_json_form_are_refused(value: object) -> None:
     with pytest.raises(ValueError):
         canonical_json(value)
 
@@ -103,7 +103,7 @@ values = st.recursive(
 
 
 def same(left: Any, right: Any) -> bool:
-    """Equal as JSON values: 1 is 1.0, true is not 1."""
+    """Return whether two JSON values are equal: 1 equals 1.0, true does not equal 1."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, list) and isinstance(right, list):
@@ -114,18 +114,18 @@ def same(left: Any, right: Any) -> bool:
 
 
 @given(values)
-def test_json_reads_the_same_value_back(value: Any) -> None:
+def test_canonical_text_is_read_back_as_the_same_value(value: Any) -> None:
     text = canonical_json(value)
     assert same(json.loads(text), value)
     assert canonical_json(json.loads(text)) == text
 
 
 @given(values, values)
-def test_equal_text_is_equal_value(left: Any, right: Any) -> None:
+def test_equal_texts_mean_equal_values(left: Any, right: Any) -> None:
     assert (canonical_json(left) == canonical_json(right)) == same(left, right)
 
 
-def test_values_that_python_takes_for_equal() -> None:
+def test_values_that_only_python_considers_equal_differ() -> None:
     look_alikes = [0, False, None, "", [], {}, "0", [0], [False]]
     for left, right in combinations(look_alikes, 2):
         assert canonical_json(left) != canonical_json(right)
@@ -138,7 +138,7 @@ def test_keys_are_in_utf_16_order(value: dict[str, float]) -> None:
     assert written == sorted(value, key=lambda key: key.encode("utf-16-be"))
 
 
-def test_digest_is_22_characters_that_never_change() -> None:
+def test_digest_has_22_characters_and_never_changes() -> None:
     raw = hashlib.sha256(b'{"a":"\xc3\xa9","b":1.5}').digest()[:16]
     assert digest_texts([canonical_bytes({"b": 1.5, "a": "é"}), b"{}"]) == [
         base64.urlsafe_b64encode(raw).decode().rstrip("="),

@@ -1,4 +1,4 @@
-"""Every file under tests/cases/invalid is blamed on the lines that say so, and on no others."""
+"""Check that each file in tests/cases/invalid has exactly the diagnostics that its comments mark."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MARK = re.compile(r"# (ERROR|WARNING): ([a-z-]+)")
 
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
-def test_is_blamed_on_the_right_line(path: Path) -> None:
+def test_invalid_case_has_exactly_the_marked_diagnostics(path: Path) -> None:
     expected = {
         (number, mark[2], mark[1].lower())
         for number, line in enumerate(path.read_bytes().decode("latin-1").split("\n"), 1)
@@ -30,13 +30,13 @@ def test_is_blamed_on_the_right_line(path: Path) -> None:
     assert {(d.span.line if d.span else 0, d.code, d.severity.value) for d in found} == expected
 
 
-def test_every_code_of_the_files_has_a_case() -> None:
+def test_every_code_for_files_has_a_case() -> None:
     marks = {mark[2] for path in INVALID for mark in MARK.finditer(path.read_bytes().decode("latin-1"))}
     assert marks == {code for code, info in CODES.items() if info.layer != "database"}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_examples_are_valid_for_the_editor_and_for_us(path: Path) -> None:
+def test_examples_are_valid_for_the_schema_and_for_validate(path: Path) -> None:
     validation = validate_files([str(path)])
     assert validation.diagnostics == []
     for document in validation.documents.values():

@@ -1,4 +1,4 @@
-"""Columns: what is done to all at once is what would be done to each."""
+"""Test columns: an operation on a column equals the operation on each value."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def show(column: Any) -> str:
 
 
 @given(st.lists(values, min_size=1, max_size=6))
-def test_a_column_has_the_values_it_is_made_of(found: list[Any]) -> None:
+def test_column_contains_its_values(found: list[Any]) -> None:
     column = make_column(found)
     assert show(column) == repr(found)
     assert [column[place] for place in range(len(column))] == found
@@ -37,19 +37,19 @@ def test_a_column_has_the_values_it_is_made_of(found: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("look_alikes", [[1, True], [0, False], [[1], [True]], [0, 0.0], ["", None]])
-def test_look_alikes_are_not_one_value(look_alikes: list[Any]) -> None:
+def test_equal_values_of_different_types_are_not_stored_once(look_alikes: list[Any]) -> None:
     assert not isinstance(make_column(look_alikes), Repeated)
     assert not isinstance(concatenate([Repeated(value, 2) for value in look_alikes]), Repeated)
 
 
-def test_equal_texts_and_one_object_are_one_value() -> None:
+def test_equal_texts_and_the_same_object_are_stored_once() -> None:
     for same in (["x", "".join(["x"])], [5, 5], [None, None], [ONE, ONE], [True, True]):
         assert isinstance(make_column(same), Repeated)
         assert isinstance(concatenate([make_column(same), make_column(same)]), Repeated)
 
 
 @given(columns, st.data())
-def test_parts(column: Any, data: st.DataObject) -> None:
+def test_columns_can_be_filtered_sliced_and_concatenated(column: Any, data: st.DataObject) -> None:
     mask = bytes(data.draw(st.lists(st.integers(0, 1), min_size=len(column), max_size=len(column))))
     assert show(filter_column(column, mask)) == repr(
         [v for v, wanted in zip(column, mask, strict=True) if wanted]
@@ -59,13 +59,13 @@ def test_parts(column: Any, data: st.DataObject) -> None:
     assert show(column[-2:]) == repr([*column][-2:])
 
 
-def test_places_outside_are_refused() -> None:
+def test_index_out_of_range_is_refused() -> None:
     with pytest.raises(IndexError):
         Repeated("x", 2)[2]
 
 
 @given(columns)
-def test_converted_once_an_object(column: Any) -> None:
+def test_each_object_is_converted_once(column: Any) -> None:
     seen: list[int] = []
 
     def note(value: Any) -> str:
@@ -81,6 +81,6 @@ def test_converted_once_an_object(column: Any) -> None:
 @given(
     st.lists(st.lists(st.sampled_from(["", "a", "b"]), min_size=3, max_size=3).map(make_column), max_size=5)
 )
-def test_glued_record_by_record(found: list[Any]) -> None:
+def test_texts_of_columns_are_joined_per_record(found: list[Any]) -> None:
     expected = ["".join(column[place] for column in found) for place in range(3)]
     assert [*join_texts(found, 3, "")] == expected

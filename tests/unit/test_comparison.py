@@ -1,4 +1,4 @@
-"""The comparison rules: the same in any spelling is unchanged, a real change is drift, never the reverse."""
+"""Test the comparison rules: equal values in any notation are unchanged, and changes are drift."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def compare(
     return compare_workflows(Batch.of([spec]), rows, absent, {key: holder} if holder else {}).shared[0]
 
 
-def test_the_states() -> None:
+def test_row_and_lock_entry_decide_the_state() -> None:
     assert compare(SPEC, None).state is State.CREATE
     assert compare(SPEC, None, VANISHED).state is State.VANISHED
     assert compare(SPEC, None, MISSING).state is State.MISSING
@@ -78,7 +78,7 @@ def test_the_states() -> None:
     ),
     st.sampled_from(["ENQUEUED", "SUCCESS", "PENDING"]),
 )
-def test_every_spelling_of_nothing(
+def test_every_notation_of_an_unset_option_is_unchanged(
     text: str | None, roles: str | None, number: int | None, inputs: str, status: str
 ) -> None:
     row = row_of(
@@ -102,13 +102,13 @@ UNTIL_STARTED = {
 
 @pytest.mark.parametrize("status", ["ENQUEUED", "PENDING", "SUCCESS", "ERROR", "CANCELLED"])
 @pytest.mark.parametrize("field", ALWAYS)
-def test_a_real_change_is_drift_in_every_status(field: str, status: str) -> None:
+def test_changed_argument_is_drift_in_every_status(field: str, status: str) -> None:
     changed = SPEC._replace(**{field: ALWAYS[field]})
     assert compare(changed, row_of(SPEC, status=status)).state is State.DRIFTED
 
 
 @pytest.mark.parametrize("field", UNTIL_STARTED)
-def test_steering_options_are_compared_until_the_workflow_starts(field: str) -> None:
+def test_queueing_options_are_compared_until_the_workflow_starts(field: str) -> None:
     changed = SPEC._replace(**{field: UNTIL_STARTED[field]})
     assert compare(changed, row_of(SPEC)).state is State.DRIFTED
     for started in (
@@ -118,7 +118,7 @@ def test_steering_options_are_compared_until_the_workflow_starts(field: str) -> 
         {"executor_id": "e"},
         {"started": True},
         {"queue": INTERNAL_QUEUE},
-        {"touched": True},  # resumed: its queue is another, its deduplication id is gone
+        {"touched": True},  # a resumed workflow has another queue and no deduplication ID
     ):
         found = compare(changed, row_of(SPEC, **started))
         assert (found.state, found.differences) == (State.UNCHANGED, ()), started
@@ -126,7 +126,7 @@ def test_steering_options_are_compared_until_the_workflow_starts(field: str) -> 
             assert found.outdated == (field.removesuffix("_ms"),), started
 
 
-def test_a_deadline_is_compared_until_the_workflow_starts() -> None:
+def test_deadline_is_compared_until_the_workflow_starts() -> None:
     stored, changed = BARE._replace(deadline_ms=5), BARE._replace(deadline_ms=6)
     assert compare(changed, row_of(stored)).state is State.DRIFTED
     assert compare(changed, row_of(stored, status="SUCCESS")).outdated == ("deadline",)
@@ -138,20 +138,20 @@ def test_a_deadline_is_compared_until_the_workflow_starts() -> None:
         {"status": "SUCCESS", "deduplication_id": None},
         {"status": "CANCELLED", "queue": None, "deduplication_id": None},
         {"status": "ENQUEUED", "queue": INTERNAL_QUEUE, "touched": True, "deduplication_id": None},
-        {"status": "ENQUEUED", "queue_partition_key": None, "touched": True},  # rewound
-        {"status": "PENDING", "deadline_ms": 99},  # of the timeout, from the claim
+        {"status": "ENQUEUED", "queue_partition_key": None, "touched": True},  # restarted workflow
+        {"status": "PENDING", "deadline_ms": 99},  # set from the timeout when a worker claims it
     ],
 )
-def test_what_dbos_changes_in_a_row_is_not_noted(by_dbos: dict[str, Any]) -> None:
+def test_changes_by_dbos_are_not_noted(by_dbos: dict[str, Any]) -> None:
     found = compare(SPEC, row_of(SPEC, **by_dbos))
     assert (found.state, found.outdated) == (State.UNCHANGED, ())
 
 
-def test_the_version_that_a_claim_sets_is_not_noted() -> None:
+def test_version_set_by_a_worker_is_not_noted() -> None:
     assert compare(BARE, row_of(BARE, status="PENDING", application_version="v")).outdated == ()
 
 
-def test_one_note_for_each_option() -> None:
+def test_each_option_has_one_note() -> None:
     specs = [BARE._replace(id=str(n), timeout_ms=7, priority=n // 8) for n in range(10)]
     statuses = ["SUCCESS"] * 7 + ["PENDING"] * 3
     rows = {s.id: row_of(BARE, id=s.id, status=status) for s, status in zip(specs, statuses, strict=True)}
@@ -169,43 +169,43 @@ def test_one_note_for_each_option() -> None:
     assert finished.notes() == ["8 finished workflows ran with another `timeout`"]
 
 
-def test_not_before_only_while_delayed() -> None:
+def test_not_before_is_compared_only_while_delayed() -> None:
     spec = BARE._replace(not_before_ms=5)
     assert compare(spec, row_of(BARE, status="DELAYED", delay_until_ms=6)).state is State.DRIFTED
     found = compare(spec, row_of(BARE, status="ENQUEUED", delay_until_ms=6))
     assert (found.state, found.outdated) == (State.UNCHANGED, ())
 
 
-def test_json_values() -> None:
+def test_arguments_are_compared_as_json_values() -> None:
     assert compare(BARE._replace(args=[1]), row_of(BARE._replace(args=[1.0]))).state is State.UNCHANGED
     assert compare(BARE._replace(args=[1]), row_of(BARE._replace(args=[True]))).state is State.DRIFTED
     assert compare(BARE, row_of(BARE, inputs="no json")).state is State.DRIFTED
 
 
 @pytest.mark.parametrize("change", [{"serialization": "py_pickle"}, {"schedule_name": "s"}])
-def test_what_is_not_comparable(change: dict[str, str]) -> None:
+def test_arguments_in_other_formats_are_not_comparable(change: dict[str, str]) -> None:
     found = compare(BARE._replace(args=[1]), row_of(BARE, **change))
     assert (found.state, found.comparable) == (State.UNCHANGED, False)
 
 
-def test_a_row_that_names_the_schedule_of_its_entry_is_compared() -> None:
-    """apply wrote it: what a DBOS schedule writes is not portable."""
+def test_row_with_the_schedule_of_its_entry_is_compared() -> None:
+    """Apply wrote the row; DBOS itself writes rows of schedules in a format that is not portable."""
     spec = BARE._replace(schedule="s", args=[1])
     assert compare(spec, row_of(spec, schedule_name="s")).comparable
     assert compare(spec, row_of(BARE, schedule_name="s")).state is State.DRIFTED
     assert not compare(spec, row_of(BARE, schedule_name="s", serialization="py_pickle")).comparable
     assert not compare(spec, row_of(BARE, schedule_name="t")).comparable
-    for stored in (None, ""):  # written before the entry named a schedule: never compared itself
+    for stored in (None, ""):  # written before the entry had a schedule; the schedule itself is not compared
         assert compare(spec, row_of(spec, schedule_name=stored)).state is State.UNCHANGED
 
 
-def test_application_counts_only_where_both_name_one() -> None:
+def test_application_is_compared_only_when_both_sides_have_one() -> None:
     assert compare(SPEC, row_of(SPEC, application=None)).state is State.UNCHANGED
     assert compare(SPEC._replace(application=None), row_of(SPEC)).state is State.UNCHANGED
     assert compare(SPEC, row_of(SPEC, application="other")).state is State.CONFLICT
 
 
-def test_decisions() -> None:
+def test_overrides_decide_what_is_enqueued() -> None:
     def decision(change: Any, **allowed: bool) -> Decision:
         return decide(change, Overrides(**allowed))
 
@@ -233,7 +233,7 @@ def test_decisions() -> None:
 
 
 @pytest.mark.parametrize("absence", [VANISHED, MISSING])
-def test_a_workflow_whose_place_is_held_is_not_enqueued_again(absence: Absence) -> None:
+def test_workflow_whose_deduplication_id_is_held_is_not_enqueued_again(absence: Absence) -> None:
     allowed = Overrides(recreate_vanished=True, recreate_missing=True)
     held = compare(SPEC, None, absence, holder="other")
     assert decide(held, allowed) is Decision.REFUSE
@@ -246,18 +246,18 @@ ENQUEUED_AT = 1_000_000
 @pytest.mark.parametrize(
     ("oldest", "explained"),
     [
-        (OldestRows(None, None), False),  # no row at all: reset, not cleaned up
-        (OldestRows(ENQUEUED_AT + 1_000, None), True),  # nothing as old is left
+        (OldestRows(None, None), False),  # no rows at all: the database was reset
+        (OldestRows(ENQUEUED_AT + 1_000, None), True),  # no row of that age is left
         (OldestRows(ENQUEUED_AT + 1_000, ENQUEUED_AT + 1_000), True),
-        (OldestRows(ENQUEUED_AT + 1, ENQUEUED_AT + 1), False),  # the first of three rows is lost
-        (OldestRows(ENQUEUED_AT, ENQUEUED_AT), False),  # one as old has ended and is still there
+        (OldestRows(ENQUEUED_AT + 1, ENQUEUED_AT + 1), False),  # the first of three rows is missing
+        (OldestRows(ENQUEUED_AT, ENQUEUED_AT), False),  # a finished row of that age still exists
         (OldestRows(ENQUEUED_AT - 1, ENQUEUED_AT - 1), False),
-        (OldestRows(ENQUEUED_AT - 1, None), False),  # nothing has ended here
-        (OldestRows(1, ENQUEUED_AT + 60_000), True),  # the old one waits or hangs: retention keeps it
-        (OldestRows(ENQUEUED_AT - 1, ENQUEUED_AT + 1), False),  # rows of one apply, of which one is lost
+        (OldestRows(ENQUEUED_AT - 1, None), False),  # no workflow has ended
+        (OldestRows(1, ENQUEUED_AT + 60_000), True),  # the old row is active, so retention keeps it
+        (OldestRows(ENQUEUED_AT - 1, ENQUEUED_AT + 1), False),  # one row of an apply is missing
     ],
 )
-def test_what_retention_explains(oldest: OldestRows, explained: bool) -> None:
+def test_missing_row_is_explained_by_retention_when_no_older_row_exists(oldest: OldestRows, explained: bool) -> None:
     assert is_explained(ENQUEUED_AT, oldest) is explained
 
 
@@ -272,7 +272,7 @@ OWN = [row_of(BARE), row_of(BARE, inputs='{"positionalArgs":[2]}'), row_of(BARE,
 cases = st.tuples(
     st.sampled_from([None, *SHARED, *OWN]),
     st.sampled_from([None, None, VANISHED, ENDED, MISSING]),
-    st.sampled_from([None, None, "held", "free"]),  # deduplication id
+    st.sampled_from([None, None, "held", "free"]),  # deduplication ID
     st.sampled_from([None, "p"]),  # partition key
     st.sampled_from([None, ["r"]]),  # roles
     st.sampled_from(["reject", "return-existing"]),
@@ -280,7 +280,7 @@ cases = st.tuples(
 
 
 @given(st.lists(cases, min_size=1, max_size=8), st.booleans())
-def test_many_together_are_compared_as_each_alone(found: list[Any], alike: bool) -> None:
+def test_batch_is_compared_like_single_workflows(found: list[Any], alike: bool) -> None:
     if alike:
         found = [found[0]] * len(found)
     specs, rows, holders = [], {}, {}

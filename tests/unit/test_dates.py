@@ -1,4 +1,4 @@
-"""Ranges of dates against `whenever`, a library with its own calendar and zones."""
+"""Compare date ranges with `whenever`, a library with its own calendar and time zones."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ UNITS = {"d": "days", "w": "weeks", "mo": "months", "y": "years"}
 
 @given(st.dates(date(1900, 1, 1), date(2100, 1, 1)), st.sampled_from(list(UNITS)), st.integers(1, 40),
        st.integers(0, 400), st.booleans())  # fmt: skip
-def test_days(start: date, unit: str, step: int, span: int, include_end: bool) -> None:
-    """start + k·step from the start each time, so that a month end clamps and comes back."""
+def test_days_match_the_reference_library(
+    start: date, unit: str, step: int, span: int, include_end: bool
+) -> None:
+    """Add k·step to the start, so that a month end is clamped only in short months."""
     end = start + timedelta(days=span)
     found = DateRange.make(start, end, parse_step(f"{step}{unit}"), None, include_end)
     expected, k = [], 0
@@ -43,8 +45,10 @@ def test_days(start: date, unit: str, step: int, span: int, include_end: bool) -
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2030, 1, 1)), st.sampled_from(ZONES),
        st.sampled_from([*UNITS, "h", "m"]), st.integers(1, 30), st.integers(0, 60))  # fmt: skip
-def test_times_in_zones(start: datetime, zone: str, unit: str, step: int, count: int) -> None:
-    """Days and longer by the wall clock, a gap moves forward, of a double the first; hours absolute."""
+def test_times_in_zones_match_the_reference_library(
+    start: datetime, zone: str, unit: str, step: int, count: int
+) -> None:
+    """Step days and longer units on the wall clock, hours and shorter ones in absolute time."""
     start = start.replace(second=0, microsecond=0)
     first = whenever.PlainDateTime(start).assume_tz(zone, disambiguation="compatible")
     if unit in UNITS:
@@ -73,14 +77,14 @@ def test_times_in_zones(start: datetime, zone: str, unit: str, step: int, count:
         ("2026-01-01", "Europe/London", "2026-01-01T00:00:00+00:00"),
     ],
 )
-def test_how_values_are_written(start: str, zone: str | None, value: str) -> None:
+def test_values_have_their_text_form(start: str, zone: str | None, value: str) -> None:
     settings_ = {"start": start, "end": "2027-01-01T00:00:00Z", "step": "1d", "timezone": zone}
     axis = make_axis("t", {"date_range": settings_}, None, 1000)  # type: ignore[arg-type]
     assert next(axis.values()) == value
 
 
 @pytest.mark.parametrize(
-    ("settings_", "said"),
+    ("settings_", "message"),
     [
         ({"start": "2026-02-30", "end": "2026-03-01"}, "not a date that exists"),
         ({"start": "2026-01-02", "end": "2026-01-01"}, "no values"),
@@ -92,13 +96,13 @@ def test_how_values_are_written(start: str, zone: str | None, value: str) -> Non
         ({"start": "0001-01-01T00:00:00+14:00", "end": "0001-01-02T00:00:00Z", "timezone": "UTC"}, "years 1"),
     ],
 )
-def test_what_is_no_range(settings_: dict[str, object], said: str) -> None:
-    with pytest.raises(AxisError, match=said):
+def test_invalid_ranges_are_refused(settings_: dict[str, object], message: str) -> None:
+    with pytest.raises(AxisError, match=message):
         make_axis("t", {"date_range": settings_}, None, 1000)  # type: ignore[arg-type]
 
 
 @given(st.dates(date(1, 1, 1), date(9999, 12, 31)))
-def test_strftime_as_python_does(day: date) -> None:
+def test_strftime_matches_python(day: date) -> None:
     for letter in "bdjmyABFGHIMSTVaup%":
         expected = day.strftime(f"%{letter}")
         if letter in "FG":
@@ -107,7 +111,7 @@ def test_strftime_as_python_does(day: date) -> None:
     assert format_by(day, "%Y") == f"{day.year:04}"
 
 
-def test_month_ends_clamp_and_come_back() -> None:
+def test_month_ends_are_clamped_and_restored() -> None:
     months = DateRange.make(date(2026, 1, 31), date(2026, 5, 31), parse_step("1mo"), None, True)
     assert list(months.values()) == ["2026-01-31", "2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31"]
     assert add_step(date(2024, 2, 29), parse_step("1y")) == date(2025, 2, 28)

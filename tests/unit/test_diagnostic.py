@@ -1,4 +1,4 @@
-"""Diagnostics as values: severities, paths as people read them."""
+"""Test diagnostics: severities, codes and paths."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import pytest
 from dbos_manifest.core.diagnostic import CODES, Path, Severity, Span, format_path, make_diagnostic
 
 
-def test_a_code_has_its_usual_severity() -> None:
+def test_code_has_a_default_severity() -> None:
     assert make_diagnostic("unknown-key", "m").severity is Severity.ERROR
     assert make_diagnostic("ambiguous-scalar", "m").severity is Severity.WARNING
     assert make_diagnostic("unknown-key", "m", severity=Severity.WARNING).severity is Severity.WARNING
 
 
-def test_only_codes_of_the_table() -> None:
+def test_unknown_code_is_refused() -> None:
     with pytest.raises(KeyError):
         make_diagnostic("no-such-code", "m")
 
 
-def test_the_table_reads_well() -> None:
+def test_codes_and_summaries_are_well_formed() -> None:
     for code, info in CODES.items():
         assert code == code.lower() and " " not in code
         assert info.layer in {"syntax", "schema", "meaning", "database"}
@@ -45,5 +45,5 @@ def test_a_diagnostic_cannot_be_changed() -> None:
         (("kwargs", "1st"), '$.kwargs["1st"]'),
     ],
 )
-def test_paths(path: Path, text: str) -> None:
+def test_path_is_formatted_as_json_path(path: Path, text: str) -> None:
     assert format_path(path) == text

@@ -1,4 +1,4 @@
-"""Text in, values out: whatever JSON or YAML says is read as it stands, and any bytes are read or refused."""
+"""Test reading JSON and YAML: values, places and errors."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def read(text: str, file: str = "f.yaml") -> list[Any]:
 
 
 @given(values)
-def test_json_is_read_as_it_stands(value: Any) -> None:
+def test_json_is_read_like_the_json_module(value: Any) -> None:
     assert read(json.dumps(value), "f.json") == [value]
 
 
 @given(values)
-def test_yaml_is_read_as_it_stands(value: Any) -> None:
+def test_yaml_is_read_as_it_was_dumped(value: Any) -> None:
     text = yaml.safe_dump({"v": value}, default_style='"', allow_unicode=True, sort_keys=False)
     assert json.dumps(read(text)) == json.dumps([{"v": value}])  # as text: 1 is not 1.0
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_read_or_refused(content: bytes) -> None:
+def test_arbitrary_bytes_are_read_or_refused(content: bytes) -> None:
     for file in ("f.yaml", "f.json"):
         documents, diagnostics = parse_documents(content, file)
         assert all(isinstance(found, Diagnostic) for found in diagnostics)
@@ -54,11 +54,11 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
         ("yes", "yes"), ("0b1", "0b1"), ("'1'", "1"),
     ],
 )  # fmt: skip
-def test_yaml_1_2_core(text: str, value: Any) -> None:
+def test_scalars_follow_the_yaml_1_2_core_schema(text: str, value: Any) -> None:
     assert read(f"v: {text}") == [{"v": value}]
 
 
-def test_aliases_share_and_are_bounded() -> None:
+def test_aliases_share_values_and_are_limited() -> None:
     assert read("a: &x [1, 2]\nb: *x") == [{"a": [1, 2], "b": [1, 2]}]
     laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
@@ -67,14 +67,16 @@ def test_aliases_share_and_are_bounded() -> None:
     assert [d.code for d in diagnostics] == ["too-large"]
 
 
-def test_places() -> None:
+def test_path_has_the_place_of_its_value() -> None:
     text = "a:\n  - k: value\n  - &x {k: 2}\nb: *x\n"
     (document,), _ = parse_documents(text.encode(), "f.yaml")
     wanted = [
         make_diagnostic("wrong-type", "", ("a", 0, "k")),
         make_diagnostic("wrong-type", "", ("a", 0, "k"), target=Target.KEY),
-        make_diagnostic("wrong-type", "", ("b", "k")),  # behind an alias: where the alias is
-        make_diagnostic("wrong-type", "", ("a", 0, "missing")),  # not there: the nearest that is
+        make_diagnostic("wrong-type", "", ("b", "k")),  # below an alias: the place of the alias
+        make_diagnostic(
+            "wrong-type", "", ("a", 0, "missing")
+        ),  # a path that does not exist: the nearest parent
     ]
     spans = [found.span for found in locate_diagnostics(document, wanted)]
     assert [span and span[1:3] for span in spans] == [(2, 8), (2, 5), (4, 4), (2, 5)]
@@ -90,7 +92,7 @@ def test_an_anchor_alias_or_question_mark_needs_a_space_after_it(text: str) -> N
     assert "has no space after it" in diagnostics[0].message
 
 
-def test_a_last_line_of_blanks_belongs_to_the_text() -> None:
+def test_last_line_of_spaces_belongs_to_the_block_scalar() -> None:
     documents, _ = parse_documents(b"a: |\n  x\n   ", "a.yaml")
     assert documents[0].data == {"a": "x\n \n"}
 
@@ -109,7 +111,7 @@ def test_only_lf_and_cr_break_lines(mark: str) -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
 @pytest.mark.parametrize("mark", ["\x85", "\u2028", "x"])
-def test_places_are_those_of_an_editor(end: str, mark: str) -> None:
+def test_lines_and_columns_match_those_of_an_editor(end: str, mark: str) -> None:
     for text, file in (
         (f"a: '{mark}'\n# {mark}\nb: {{c: 1}}\n", "f.yaml"),
         (f'{{"a":\n\n"{mark}", "b": {{"c": 1}}}}\n', "f.json"),
@@ -121,8 +123,8 @@ def test_places_are_those_of_an_editor(end: str, mark: str) -> None:
 
 
 @given(values, st.sampled_from(["\n", "\r\n", "\r"]))
-def test_json_has_the_places_of_its_values(value: Any, end: str) -> None:
-    """The text at the place of each value is that value."""
+def test_json_values_have_places(value: Any, end: str) -> None:
+    """The text at the place of a value is that value."""
     text = json.dumps({"v": value}, indent=1).replace("\n", end)
     documents, _ = parse_documents(text.encode(), "f.json")
 
@@ -155,13 +157,13 @@ def test_json_has_the_places_of_its_values(value: Any, end: str) -> None:
         ('{\n"a" 1}', "yaml-syntax", (2, 5)),
     ],
 )  # fmt: skip
-def test_problems_of_json_have_places(text: str, code: str, place: tuple[int, int]) -> None:
+def test_problems_in_json_have_places(text: str, code: str, place: tuple[int, int]) -> None:
     _, found = parse_documents(text.encode(), "f.json")
     assert [(d.code, d.span and d.span[1:3]) for d in found] == [(code, place)]
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x08", "\x1b", "\x7f", "\x80", "\ufffe"])
-def test_a_control_character_is_reported_at_its_place(character: str) -> None:
+def test_control_character_is_reported_at_its_place(character: str) -> None:
     _, (found,) = parse_documents(f"a: 1\nb: ['x{character}y']\n".encode(), "f.yaml")
     assert (found.code, found.span and found.span[1:3]) == ("yaml-syntax", (2, 7))
     assert f"U+{ord(character):04X}" in found.message

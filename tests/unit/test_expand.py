@@ -1,4 +1,4 @@
-"""Manifests with expressions, from their text to specs and diagnostics with places."""
+"""Test the expansion of manifests to workflows and diagnostics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def specs(text: str, **given: str) -> list[WorkflowSpec]:
-    """The specs of a manifest without problems; expanded twice, and equal."""
+    """Expand a valid manifest twice, and return its workflows."""
     Path("m.yaml").write_text(HEAD + text)
     validation = validate_files(["m.yaml"], given=Given(given))
     assert validation.diagnostics == []
@@ -41,7 +41,7 @@ def problems(text: str) -> list[Diagnostic]:
     return validate_files(["m.yaml"]).diagnostics
 
 
-def test_entry_over_catalog_over_defaults_over_manifest(folder: Path) -> None:
+def test_entry_overrides_catalog_overrides_defaults_overrides_manifest(folder: Path) -> None:
     found = specs(
         "application: app\nruntime: python\n"
         "catalog:\n  a: {queue: of-catalog, timeout: 1m, priority: 5}\n  b: null\n"
@@ -61,7 +61,7 @@ def test_entry_over_catalog_over_defaults_over_manifest(folder: Path) -> None:
     ]
 
 
-def test_a_workflow_that_is_an_expression_takes_its_own_catalog_entry(folder: Path) -> None:
+def test_workflow_from_an_expression_uses_its_catalog_entry(folder: Path) -> None:
     found = specs(
         "catalog:\n  a: {queue: qa, timeout: 1m}\n  b: {queue: qb}\ndefaults: {queue: q}\n"
         "workflows:\n- {id: '${{ w }}-${{ n }}', workflow: '${{ w }}', matrix: {w: [a, b, c], n: [1, 2]}}\n"
@@ -96,7 +96,7 @@ def test_defaults_may_name_an_axis(folder: Path) -> None:
     assert [(s.queue, s.priority) for s in found] == [("q-eu", 2), ("q-us", 2)]
 
 
-def test_variables(folder: Path) -> None:
+def test_variables_are_replaced_in_expressions(folder: Path) -> None:
     text = (
         "vars: {days: 2, region: eu, on: false}\nworkflows:\n- id: 'a-${{ n }}'\n  workflow: f\n  queue: q\n"
         "  matrix: {n: {range: {stop: '${{ vars.days }}'}}}\n"
@@ -106,7 +106,7 @@ def test_variables(folder: Path) -> None:
     assert [s.args for s in specs(text, days="3", region="7", on="true")] == [["7", True]] * 3
 
 
-def test_ids_made_from_arguments(folder: Path) -> None:
+def test_generated_ids_are_the_same_with_and_without_a_matrix(folder: Path) -> None:
     found = specs("workflows:\n- {workflow: f, queue: q, args: ['${{ n }}'], matrix: {n: [1, 2]}}\n")
     plain = specs("workflows:\n- {workflow: f, queue: q, args: [1]}\n- {workflow: f, queue: q, args: [2]}\n")
     assert [s.id for s in found] == [s.id for s in plain]
@@ -124,7 +124,9 @@ def test_ids_made_from_arguments(folder: Path) -> None:
         (">-\n    folded\n    ${{ nope }}\n", 9, 9),
     ],
 )
-def test_the_column_is_the_names_own(folder: Path, scalar: str, line: int, column: int) -> None:
+def test_error_in_an_expression_is_at_the_unknown_name(
+    folder: Path, scalar: str, line: int, column: int
+) -> None:
     (found,) = problems(
         "workflows:\n- id: '${{ day }}'\n  workflow: f\n  matrix: {day: [a, b]}\n"
         f"  queue: {scalar}\n"
@@ -134,7 +136,7 @@ def test_the_column_is_the_names_own(folder: Path, scalar: str, line: int, colum
     assert (found.span.line, found.span.column, found.span.end_column) == (line, column, column + 4)
 
 
-def test_one_diagnostic_for_many_workflows(folder: Path) -> None:
+def test_same_problem_of_many_workflows_is_reported_once(folder: Path) -> None:
     (found,) = problems(
         "workflows:\n- {id: '${{ n }}-${{ s }}', workflow: f, queue: q, priority: '${{ n | sub(2) }}',"
         " matrix: {n: {range: {stop: 4}}, s: [x, y]}}\n"
@@ -143,7 +145,7 @@ def test_one_diagnostic_for_many_workflows(folder: Path) -> None:
     assert found.note == "in 4 workflows: n=0 s=x; n=0 s=y; n=1 s=x; and 1 more"
 
 
-def test_contracts(folder: Path) -> None:
+def test_arguments_are_checked_against_the_catalog(folder: Path) -> None:
     (folder / "contracts").mkdir()
     (folder / "contracts" / "f.yaml").write_text("properties: {n: {$ref: 'n.json#/$defs/n'}}\n")
     (folder / "contracts" / "n.json").write_text('{"$defs": {"n": {"type": "integer", "maximum": 2}}}')
@@ -157,7 +159,7 @@ def test_contracts(folder: Path) -> None:
     assert len(specs(text.replace(", 3, x", ""))) == 2
 
 
-def test_limits(folder: Path) -> None:
+def test_limits_are_enforced(folder: Path) -> None:
     text = "workflows:\n- {id: 'a-${{ n }}', workflow: f, queue: q, args: ['${{ n }}'], matrix: {n: {range: {stop: 11}}}}\n"  # noqa: E501
     assert len(specs("limits: {max_workflows: 11}\n" + text)) == 11
     (found,) = problems("limits: {max_workflows: 10}\n" + text)

@@ -1,4 +1,4 @@
-"""The language: what it reads, what it keeps, and where it says that something is wrong."""
+"""Test expressions: values, limits and the places of errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def evaluate(text: str, **names: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_the_example_of_each_filter(name: str) -> None:
+def test_examples_of_filters_are_true(name: str) -> None:
     text, value, result = FILTERS[name].example
     assert name in text
     found = evaluate(f"${{{{ {text} }}}}", x=value)
@@ -50,7 +50,7 @@ def test_the_example_of_each_filter(name: str) -> None:
         ("${{ n | add(1.5) }}", {"n": 1}, 2.5),
     ],
 )
-def test_values(text: str, names: dict[str, Any], result: Any) -> None:
+def test_expression_has_its_value(text: str, names: dict[str, Any], result: Any) -> None:
     found = evaluate(text, **names)
     assert (found, type(found)) == (result, type(result))
 
@@ -85,7 +85,7 @@ def test_values(text: str, names: dict[str, Any], result: Any) -> None:
         ("${{ unset | upper }}", "expression-value", "unset"),
     ],
 )
-def test_errors_are_at_their_own_place(text: str, code: str, blamed: str) -> None:
+def test_error_has_its_column(text: str, code: str, blamed: str) -> None:
     names = {"a": "x", "l": [1], "none": None, "day": "2026-01-01", "last": "9999-12-31", "unset": UNSET}
     with pytest.raises(ExpressionError) as raised:
         evaluate(text, **names)
@@ -93,7 +93,7 @@ def test_errors_are_at_their_own_place(text: str, code: str, blamed: str) -> Non
     assert text[raised.value.start : raised.value.end] == blamed
 
 
-def test_results_are_bounded() -> None:
+def test_large_results_are_refused() -> None:
     text = "${{ a" + " | replace('a', 'aaaaaaaaaaaaaaaaaaaa')" * 19 + " }}"
     with pytest.raises(ExpressionError, match="longer than"):
         evaluate(text, a="a")
@@ -101,14 +101,14 @@ def test_results_are_bounded() -> None:
         evaluate("${{ a }}${{ a }}", a="x" * (MAX_TEXT - 1))
 
 
-def test_names_are_known_without_evaluating() -> None:
+def test_names_are_found_without_evaluation() -> None:
     template = parse_template("${{ a.b | default('x') }}-${{ vars.c }}-$${{ d }}-${{ a }}")
     assert template.names == {"a", "vars"}
     assert [expression.variable for expression in template.expressions] == [None, "c", None]
 
 
 @given(st.text(alphabet="${} a.b|'\"[]()1,-_\\x\n", max_size=60))
-def test_any_text_is_read_or_refused_within_itself(text: str) -> None:
+def test_arbitrary_text_is_parsed_or_refused_at_a_place_in_it(text: str) -> None:
     try:
         assert isinstance(parse_template(text), Template)
     except ExpressionError as error:
@@ -127,7 +127,7 @@ WORDS = st.sampled_from(
 
 
 @given(JSON, st.sampled_from(["x", "x.a", "x[0]", "x['']"]), st.lists(WORDS, max_size=4))
-def test_any_value_gives_json_or_an_error(value: Any, path: str, filters: list[str]) -> None:
+def test_arbitrary_values_yield_json_or_an_error(value: Any, path: str, filters: list[str]) -> None:
     text = f"${{{{ {' | '.join([path, *filters])} }}}}"
     try:
         json.dumps(evaluate(text, x=value), allow_nan=False)

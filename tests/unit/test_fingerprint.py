@@ -1,4 +1,4 @@
-"""Which fingerprints can be of one database."""
+"""Test which fingerprints can belong to the same database."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ A, B, C, D = (make_part(fact) for fact in "abcd")
         (f"{A}.{B}.{C}", f"{D}.{B}.{C}", "created again"),
         (f"{A}.{B}.{C}", f"{A}.{D}.{C}", "another server"),
         (f"{A}.-.{C}", f"{A}.-.{D}", "other application versions"),
-        (f"{A}.-.{C}", f"{A}.-.none", "other application versions"),  # a version is never removed
-        (f"{A}.-.none", f"{A}.-.{C}", None),  # the first worker has started since
+        (f"{A}.-.{C}", f"{A}.-.none", "other application versions"),  # registered versions are never removed
+        (f"{A}.-.none", f"{A}.-.{C}", None),  # the first worker has registered its version since
         (f"{A}.-.-", f"{A}.-.{C}", None),
         (f"{A}.-.{C}", f"{A}.-.-", None),
-        (f"{A}.{B}.{C}", f"{A}.-.{C}", None),  # by a role that may not know the server
+        (f"{A}.{B}.{C}", f"{A}.-.{C}", None),  # read by a role without access to the server's identifier
         (f"{A}.-.{C}", f"{A}.{B}.{C}", None),
         (f"{A}.{B}.{C}", f"{A}.-.{D}", "other application versions"),
-        (f"{A}.{B}.{C}", f"{A}.{B}.{D}", None),  # the server is known to be the same
-        (f"{A}.{B}", f"{A}.none", "another file"),  # SQLite: created again
+        (f"{A}.{B}.{C}", f"{A}.{B}.{D}", None),  # the server has the same identifier
+        (f"{A}.{B}", f"{A}.none", "another file"),  # a recreated SQLite file
         (f"{A}.none", f"{A}.{B}", None),
         ("text", "other", "created again"),
         ("text", "text", None),
     ],
 )
-def test_what_contradicts(known: str, found: str, contradicts: str | None) -> None:
+def test_contradicting_fingerprints_have_a_reason(known: str, found: str, contradicts: str | None) -> None:
     reason = find_contradiction(known, found)
     assert reason is None if contradicts is None else reason is not None and contradicts in reason
 
@@ -45,5 +45,5 @@ def test_what_contradicts(known: str, found: str, contradicts: str | None) -> No
         (A, f"{A}.{B}.-", f"{A}.{B}.-"),
     ],
 )
-def test_what_is_known_together(known: str, found: str, combined: str) -> None:
+def test_combined_fingerprint_keeps_all_known_parts(known: str, found: str, combined: str) -> None:
     assert combine(known, found) == combined

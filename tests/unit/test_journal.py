@@ -1,4 +1,4 @@
-"""A journal: what is written is read, what was cut off does not count, what is another's is refused."""
+"""Test the journal: reading, truncation, and refusal of foreign journals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def line(workflow_id: str, enqueued_at: int = 1000, status: str | None = None) -
 
 
 def write_journal(path: Path, *transactions: tuple[str | None, list[str], bool | None]) -> str:
-    """The text of a journal; an outcome of None leaves the transaction in doubt."""
+    """Write a journal and return its text; an outcome of None leaves the transaction in doubt."""
     journal = Journal(lambda: JournalFile(path), HEADER)
     for number, ids, outcome in transactions:
         journal.begin(number)
@@ -58,7 +58,7 @@ def never(transaction: JournalTransaction, earlier: Sequence[JournalTransaction]
     return False
 
 
-def test_committed_and_doubtful_entries_are_adopted_and_aborted_ones_are_not(tmp_path: Path) -> None:
+def test_committed_and_unresolved_entries_are_adopted_and_aborted_ones_are_not(tmp_path: Path) -> None:
     text = write_journal(tmp_path / "j", ("7@1.5", ["a", "b"], True), ("8", ["c"], False), ("9", ["d"], None))
     asked: list[str | None] = []
 
@@ -76,7 +76,7 @@ def test_committed_and_doubtful_entries_are_adopted_and_aborted_ones_are_not(tmp
     assert lock.header == HEADER
 
 
-def test_a_journal_cut_anywhere_has_every_transaction_that_was_ready(tmp_path: Path) -> None:
+def test_truncated_journal_has_every_prepared_transaction(tmp_path: Path) -> None:
     path = tmp_path / "j"
     text = write_journal(path, (None, ["ä", 'b"\\'], True), ("8", ["c"], None))
     ready = [text.index('{"entries":2}') + len('{"entries":2}\n'), len(text)]
@@ -89,7 +89,7 @@ def test_a_journal_cut_anywhere_has_every_transaction_that_was_ready(tmp_path: P
         assert {"d"} <= {*adopt(whole).ids()}
 
 
-def test_a_transaction_that_was_never_ready_does_not_count(tmp_path: Path) -> None:
+def test_transaction_that_was_never_prepared_is_ignored(tmp_path: Path) -> None:
     journal = Journal(lambda: JournalFile(tmp_path / "j"), HEADER)
     journal.begin("7")
     journal.add([line("a")])
@@ -101,7 +101,7 @@ def test_a_transaction_that_was_never_ready_does_not_count(tmp_path: Path) -> No
     assert {*adopt((tmp_path / "j").read_text()).ids()} == {"b"}
 
 
-def test_nothing_can_be_made_ready_after_the_end(tmp_path: Path) -> None:
+def test_no_transaction_can_be_prepared_after_the_end(tmp_path: Path) -> None:
     journal = Journal(lambda: JournalFile(tmp_path / "j"), HEADER)
     journal.begin("7")
     journal.add([line("a")])
@@ -110,7 +110,7 @@ def test_nothing_can_be_made_ready_after_the_end(tmp_path: Path) -> None:
         journal.prepare_commit()
 
 
-def test_an_entry_that_the_lockfile_has_stays_unless_it_was_enqueued_again(tmp_path: Path) -> None:
+def test_existing_lock_entry_is_kept_unless_it_was_enqueued_again(tmp_path: Path) -> None:
     lock = new_lockfile("m", "db")
     lock.update({"a": line("a", 1000, "SUCCESS"), "b": line("b", 999, "SUCCESS"), "c": line("c", 1001)})
     known = {key: lock.entry(key) for key in ("a", "c")}
@@ -129,7 +129,7 @@ def test_an_entry_that_the_lockfile_has_stays_unless_it_was_enqueued_again(tmp_p
         ({"journal": None}, {}, "not a journal"),
     ],
 )
-def test_the_journal_of_another_is_refused(
+def test_journal_of_another_manifest_or_database_is_refused(
     tmp_path: Path, change: dict[str, object], owner: dict[str, str | None], words: str
 ) -> None:
     first, rest = write_journal(tmp_path / "j", ("7", ["a"], True)).split("\n", 1)
@@ -157,7 +157,7 @@ def test_without_a_database_only_the_manifest_is_compared(tmp_path: Path) -> Non
         "<<<<<<< ours",
     ],
 )
-def test_a_line_that_cannot_be_read_is_refused_with_its_number(tmp_path: Path, wrong: str) -> None:
+def test_invalid_line_is_refused_with_its_number(tmp_path: Path, wrong: str) -> None:
     lines = write_journal(tmp_path / "j", ("7", ["a"], True)).splitlines()
     text = "\n".join([*lines[:3], wrong, *lines[3:]]) + "\n"
     with pytest.raises(Refused, match="j:4: "):
@@ -169,11 +169,11 @@ def test_text_that_is_not_utf_8_is_refused() -> None:
         read_journal(b"\xff\n", "j")
 
 
-def test_an_empty_journal_says_nothing() -> None:
+def test_empty_journal_has_no_entries() -> None:
     assert replay_journal(None, b"", manifest="m", database="db", file="j", resolve=never) is None
 
 
-def test_a_journal_is_next_to_the_file_that_a_link_leads_to(tmp_path: Path) -> None:
+def test_journal_is_next_to_the_target_of_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     link, real = tmp_path / "jobs.lock.jsonl", tmp_path / "real" / "jobs.lock.jsonl"
     link.symlink_to(real)
@@ -186,7 +186,7 @@ def test_a_journal_is_next_to_the_file_that_a_link_leads_to(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
-def test_what_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
+def test_journal_that_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "j"
     if kind == "link":
         path.symlink_to(tmp_path / "elsewhere")
@@ -202,7 +202,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
     assert kind != "link" or (tmp_path / "elsewhere").read_text() == "secret\n"
 
 
-def test_the_journal_goes_when_the_lockfile_is_written_and_stays_when_in_doubt(tmp_path: Path) -> None:
+def test_journal_is_removed_after_the_lockfile_is_written_unless_in_doubt(tmp_path: Path) -> None:
     path = tmp_path / "jobs.lock.jsonl"
     for keep in (True, False):
         with LockfileSlot(path, 0) as slot:

@@ -1,4 +1,4 @@
-"""Lockfile text: one spelling, any order read, nothing lost, nothing misread silently."""
+"""Test the text of lockfiles: normal form, merging, errors and rebuild."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def text_of(lock: Lockfile) -> str:
 
 @settings(deadline=None)
 @given(st.lists(entries, max_size=5))
-def test_what_is_written_is_read(found: list[LockEntry]) -> None:
+def test_written_lockfile_is_read_back(found: list[LockEntry]) -> None:
     lock = lock_of(*found)
     text = text_of(lock)
     again = parse_lockfile(text, "f")
@@ -63,7 +63,7 @@ def test_what_is_written_is_read(found: list[LockEntry]) -> None:
     assert "\u2028" not in text
 
 
-def test_sorted_by_id_whatever_the_order() -> None:
+def test_lockfile_is_sorted_by_id() -> None:
     lock = lock_of(LockEntry("b", "f", DIGEST, 1), LockEntry("a", "f", DIGEST, 2))
     head, first, second = text_of(lock).splitlines()
     assert parse_lockfile("\n".join([second, head, first, head]), "f").ids() == {"a", "b"}
@@ -84,7 +84,7 @@ def test_sorted_by_id_whatever_the_order() -> None:
         (LockEntry("a", "f", DIGEST, 1), LockEntry("a", "f", DIGEST, 1, "existing")),
     ],
 )
-def test_of_two_lines_of_one_workflow_one_is_kept_whole(better: LockEntry, worse: LockEntry) -> None:
+def test_one_of_two_lines_for_a_workflow_is_kept_unchanged(better: LockEntry, worse: LockEntry) -> None:
     for pair in ((better, worse), (worse, better)):
         lock = parse_lockfile(HEADER + "".join(format_entry(entry, {}) + "\n" for entry in pair), "f")
         assert lock.entry("a") == better
@@ -93,7 +93,7 @@ def test_of_two_lines_of_one_workflow_one_is_kept_whole(better: LockEntry, worse
 
 @settings(deadline=None)
 @given(st.lists(entries.map(lambda entry: entry._replace(id="a")), min_size=1, max_size=4), st.randoms())
-def test_merging_does_not_depend_on_the_order_of_the_lines(found: list[LockEntry], chance: Random) -> None:
+def test_order_of_lines_does_not_change_the_merged_entry(found: list[LockEntry], chance: Random) -> None:
     lines = [format_entry(entry, {}) + "\n" for entry in found]
     first = text_of(parse_lockfile(HEADER + "".join(lines), "f"))
     chance.shuffle(lines)
@@ -119,20 +119,20 @@ def test_fields_of_a_newer_revision_are_kept() -> None:
         ("[1]\n", "not a JSON object"),
     ],
 )
-def test_what_is_no_lockfile_is_refused(text: str, message: str) -> None:
+def test_invalid_lockfile_is_refused(text: str, message: str) -> None:
     with pytest.raises(InvalidLockfile, match=message):
         parse_lockfile(text, "f")
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused(content: bytes) -> None:
+def test_arbitrary_bytes_are_read_or_refused(content: bytes) -> None:
     try:
         parse_lockfile(content, "f")
     except InvalidLockfile as error:
         assert "f" in error.message
 
 
-def test_owner() -> None:
+def test_lockfile_of_another_manifest_or_database_is_refused() -> None:
     lock = new_lockfile("m", "db")
     check_owner(lock, manifest="m", database="db", file="f")
     for manifest, database in (("other", "db"), ("m", "other")):
@@ -140,7 +140,7 @@ def test_owner() -> None:
             check_owner(lock, manifest=manifest, database=database, file="f")
 
 
-def test_what_a_lockfile_does_not_cover() -> None:
+def test_workflows_missing_in_the_lockfile_are_reported() -> None:
     spec = WorkflowSpec("a", "f", "q", [], {})
     lock = lock_of(LockEntry("a", "f", compute_digests(Batch.of([spec]))[0], 1))
     assert [*find_coverage_problems(lock, [Batch.of([spec])])] == []
@@ -176,7 +176,7 @@ ONE, TWO = (format_entry(LockEntry(name, "f", DIGEST, 1_769_900_000_000), {}) + 
         (HEADER + ONE.replace("}", ',"retries":0}') + TWO, "line 2: written otherwise"),
     ],
 )
-def test_every_other_form_is_noted_and_written_in_normal_form(text: str, problem: str) -> None:
+def test_other_form_is_noted_and_rewritten_in_normal_form(text: str, problem: str) -> None:
     lock = parse_lockfile(text.encode(), "f")
     assert lock.irregularities
     assert lock.irregularities[0].startswith(problem)
@@ -189,9 +189,7 @@ def test_every_other_form_is_noted_and_written_in_normal_form(text: str, problem
 
 @settings(deadline=None)
 @given(st.lists(entries, max_size=5, unique_by=lambda entry: entry.id), st.randoms())
-def test_the_normal_form_of_any_order_is_that_of_the_sorted_one(
-    found: list[LockEntry], chance: Random
-) -> None:
+def test_normal_form_does_not_depend_on_the_order(found: list[LockEntry], chance: Random) -> None:
     text = text_of(lock_of(*found))
     header, *lines = text.split("\n")[:-1]
     shuffled = lines[:]
@@ -201,7 +199,7 @@ def test_the_normal_form_of_any_order_is_that_of_the_sorted_one(
     assert text_of(lock) == text
 
 
-def test_order_is_checked_over_all_blocks_of_lines() -> None:
+def test_order_is_checked_across_blocks_of_lines() -> None:
     lines = [format_entry(LockEntry(f"w{number:05}", "f", DIGEST, 1), {}) + "\n" for number in range(10_000)]
     assert not parse_lockfile(HEADER + "".join(lines), "f").differs_from_file
     for swapped in (lines[4096:] + lines[:4096], [lines[-1], *lines[:-1]], [*lines, lines[0]]):
@@ -210,7 +208,7 @@ def test_order_is_checked_over_all_blocks_of_lines() -> None:
         assert text_of(lock) == HEADER + "".join(lines)
 
 
-def test_a_newer_revision_is_not_rewritten_for_its_form() -> None:
+def test_lockfile_of_a_newer_revision_is_not_rewritten() -> None:
     newer = HEADER.replace('"revision":0', '"revision":1')
     text = newer + ONE.replace('"digest"', '"new":[2],"digest"') + TWO
     lock = parse_lockfile(text, "f")
@@ -245,7 +243,7 @@ BAD_LINES = {
 
 
 @pytest.mark.parametrize("line", BAD_LINES, ids=range(len(BAD_LINES)))
-def test_a_line_that_cannot_be_read_is_refused_and_rebuild_keeps_the_others(line: str) -> None:
+def test_invalid_line_is_refused_and_rebuild_keeps_the_others(line: str) -> None:
     text = (HEADER + ONE + line + "\n" + TWO).encode("utf-8", "surrogateescape")
     with pytest.raises(InvalidLockfile, match=r"f:3: .*" + re.escape(BAD_LINES[line])):
         parse_lockfile(text, "f")
@@ -263,13 +261,13 @@ def test_rebuild_reads_both_sides_of_a_conflict() -> None:
     assert all(rejection.is_marker for rejection in rejected)
 
 
-def test_rebuild_decides_nothing_about_other_owners() -> None:
+def test_rebuild_refuses_a_second_header_of_another_owner_or_version() -> None:
     for other in (HEADER.replace('"m"', '"x"'), HEADER.replace('"db"', '"x"'), HEADER.replace(":1", ":2", 1)):
         with pytest.raises(InvalidLockfile):
             salvage_lockfile(HEADER + ONE + other, "f", LockHeader("m", "db"))
 
 
-def test_without_a_header_rebuild_still_has_the_entries() -> None:
+def test_rebuild_keeps_entries_without_a_header() -> None:
     lock, _, has_header = salvage_lockfile("garbage\n" + ONE, "f", LockHeader("m", "db"))
     assert not has_header
     assert text_of(lock) == HEADER + ONE
@@ -277,7 +275,7 @@ def test_without_a_header_rebuild_still_has_the_entries() -> None:
 
 @settings(deadline=None)
 @given(st.lists(entries, max_size=9, unique_by=lambda entry: entry.id))
-def test_times_are_added_up_by_columns_as_one_by_one(found: list[LockEntry]) -> None:
+def test_totals_by_column_equal_totals_by_entry(found: list[LockEntry]) -> None:
     lock = lock_of(*found)
     ids, digests = [entry.id for entry in found], [entry.digest for entry in found]
     total = sum(entry.enqueued_at for entry in found)
@@ -288,7 +286,7 @@ def test_times_are_added_up_by_columns_as_one_by_one(found: list[LockEntry]) -> 
         assert lock.find_recorded([*ids, "none of these"], [*digests, DIGEST]) == (frozenset(ids), total)
 
 
-def test_nothing_ends_before_it_is_enqueued() -> None:
+def test_completion_time_is_never_before_the_enqueue_time() -> None:
     lock = lock_of(LockEntry("a", "f", DIGEST, 5_000))
     lock.record_status("a", "SUCCESS", 4_000)
     entry = lock.entry("a")
@@ -301,7 +299,7 @@ def test_nothing_ends_before_it_is_enqueued() -> None:
     st.sampled_from([None, "existing"]), st.sampled_from([None, "SUCCESS"]),
     st.none() | st.integers(0, 10**13),
 )  # fmt: skip
-def test_the_quick_spelling_is_the_slow_one(
+def test_fast_serialization_equals_the_json_module(
     text: str, name: str, at: int, outcome: str | None, status: str | None, ended: int | None
 ) -> None:
     for workflow_id in (text, name):

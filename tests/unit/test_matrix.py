@@ -1,4 +1,4 @@
-"""Combinations against a plain reading of GitHub's rules, and counts against the combinations."""
+"""Compare combinations with a direct implementation of GitHub's rules, and counts with combinations."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def naive(axes: dict[str, list[Any]], excludes: list[dict[str, Any]], includes: list[dict[str, Any]]) -> list[dict[str, Any]]:  # fmt: skip  # noqa: E501
-    """The rules of GitHub Actions as its manual states them."""
+    """Combine axes by the rules of the GitHub Actions manual."""
     combinations = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     combinations = [
         found
@@ -73,7 +73,9 @@ def combinations(matrix: Matrix, meter: MemoryMeter | None = None) -> list[dict[
 
 
 @given(AXES, RULES, RULES)
-def test_as_github_does(axes: dict[str, list[Any]], excludes: list[Any], includes: list[Any]) -> None:
+def test_matrix_matches_the_rules_of_github(
+    axes: dict[str, list[Any]], excludes: list[Any], includes: list[Any]
+) -> None:
     excludes = [{name: rule[name] for name in rule if name in axes} for rule in excludes]
     excludes = [rule for rule in excludes if rule]
     matrix = make(axes, excludes, includes)
@@ -85,7 +87,7 @@ def test_as_github_does(axes: dict[str, list[Any]], excludes: list[Any], include
     assert repr(combinations(matrix)) == repr(combinations(matrix))
 
 
-def test_first_axis_slowest() -> None:
+def test_first_axis_varies_slowest() -> None:
     found = combinations(make({"b": [1, 2], "a": ["x", "y"]}, [], []))
     assert found == [{"b": b, "a": a} for b in (1, 2) for a in ("x", "y")]
 
@@ -102,7 +104,7 @@ def axis(source: Any, tree: Any = None, limit: int = 1000) -> Axis:
 
 
 @given(st.integers(-50, 50), st.integers(-50, 50), st.integers(-9, 9).filter(bool))
-def test_ranges_of_integers(start: int, stop: int, step: int) -> None:
+def test_integer_range_matches_python(start: int, stop: int, step: int) -> None:
     expected = list(range(start, stop, step))
     if not expected:
         with pytest.raises(AxisError, match="no values"):
@@ -113,8 +115,8 @@ def test_ranges_of_integers(start: int, stop: int, step: int) -> None:
 
 
 @given(st.integers(-50, 50), st.integers(-50, 50), st.integers(1, 25))
-def test_ranges_of_decimals(start: int, stop: int, step: int) -> None:
-    """Tenths are what one reads, 0.3 and never 0.30000000000000004."""
+def test_decimal_range_has_exact_values(start: int, stop: int, step: int) -> None:
+    """Values are exact decimals: 0.3, never 0.30000000000000004."""
     first, last, by = (Decimal(number) / 10 for number in (start, stop, step))
     expected, value = [], first
     while value < last:
@@ -127,7 +129,7 @@ def test_ranges_of_decimals(start: int, stop: int, step: int) -> None:
 
 
 def dbos_ticks(schedule: str, start: datetime, end: datetime, zone: Any) -> Iterator[str]:
-    """As dbos 3.4.0 backfill_schedule does."""
+    """Yield ticks like `backfill_schedule` of dbos 3.4.0."""
     iterator = croniter(schedule, start.astimezone(zone), second_at_beginning=True)
     while (tick := iterator.get_next(datetime)) < end:
         yield tick.isoformat()
@@ -137,8 +139,8 @@ def dbos_ticks(schedule: str, start: datetime, end: datetime, zone: Any) -> Iter
     "schedule", ["*/15 * * * *", "30 2 * * *", "0 0 1 * *", "0 12 * * mon-fri", "*/20 * * * * *"]
 )
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
-def test_cron_as_dbos_counts(schedule: str, zone: str) -> None:
-    """Over changes of the clock and the first of a month; the ends are ticks themselves and are left out."""
+def test_cron_ticks_match_dbos(schedule: str, zone: str) -> None:
+    """Start and end are ticks and are excluded; the ranges include clock changes and a first of a month."""
     for start, end in (
         ("2026-03-28", "2026-03-30"),
         ("2026-10-24", "2026-10-26"),
@@ -176,7 +178,7 @@ ORDERED: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("kind", "settings"), ORDERED)
-def test_an_ordered_axis_backwards(kind: str, settings: dict[str, Any]) -> None:
+def test_order_desc_reverses_an_axis(kind: str, settings: dict[str, Any]) -> None:
     forwards = axis({kind: settings})
     for order in (None, "asc"):
         assert list(axis({kind: {**settings, "order": order}}).values()) == list(forwards.values())
@@ -200,7 +202,9 @@ def test_an_ordered_axis_backwards(kind: str, settings: dict[str, Any]) -> None:
         ("0 3 * * *", "UTC", "2026-01-01T03:00:00.5Z", "2026-01-05", []),
     ],
 )
-def test_a_tick_at_an_excluded_end(schedule: str, zone: str, start: str, end: str, warned: list[str]) -> None:
+def test_tick_at_an_excluded_end_is_a_warning(
+    schedule: str, zone: str, start: str, end: str, warned: list[str]
+) -> None:
     cron = {"schedule": schedule, "timezone": zone, "start": start, "end": end}
     found = axis({"cron": cron})
     assert [(warning.code, warning.path) for warning in found.warnings] == [
@@ -216,7 +220,7 @@ def test_a_tick_at_an_excluded_end(schedule: str, zone: str, start: str, end: st
         assert key not in [other.path[-1] for other in (*wider.warnings, *same.warnings)]
 
 
-def test_rows_of_files(tmp_path: Path) -> None:
+def test_file_axis_has_the_rows_of_its_file(tmp_path: Path) -> None:
     tree = FolderTree(tmp_path)
     (tmp_path / "c.csv").write_bytes(b'\xef\xbb\xbfid,name\n1,"a, b"\n2,"line\nbreak"\n\n3,c\n')
     rows = list(axis({"file": {"path": "c.csv"}}, tree).values())
@@ -234,7 +238,7 @@ def test_rows_of_files(tmp_path: Path) -> None:
             raise AxisError(error.code, f"{error.message} {error.help}") from None
 
 
-def test_a_file_may_not_change_between_two_readings(tmp_path: Path) -> None:
+def test_axis_file_that_changes_between_reads_is_refused(tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text("id\n1\n")
     found = axis({"file": {"path": "c.csv"}}, FolderTree(tmp_path))
     assert len(list(found.values())) == 1

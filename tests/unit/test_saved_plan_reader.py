@@ -1,4 +1,4 @@
-"""Saved plans from anybody: read whole, or refused in words; never a traceback, never another value."""
+"""Test untrusted saved plans: they are read completely or refused with a message."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(s
 
 
 def seal(lines: list[Any]) -> bytes:
-    """The lines with the end that a whole plan of them has."""
+    """Return the lines with a valid last line."""
     content = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode()
     workflows = sum(isinstance(line, dict) and line.get("type") == "workflow" for line in lines)
     last = {"type": "end", "workflows": workflows, "sha256": hashlib.sha256(content).hexdigest()}
@@ -60,7 +60,7 @@ def read(content: bytes) -> list[WorkflowSpec]:
 
 
 def places(value: Any) -> list[list[Any]]:
-    """Every path in a JSON value."""
+    """Yield every path in a JSON value."""
     found: list[list[Any]] = [[]]
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
@@ -68,19 +68,19 @@ def places(value: Any) -> list[list[Any]]:
     return found
 
 
-def test_a_whole_plan_is_read() -> None:
+def test_complete_plan_is_read() -> None:
     spec = WorkflowSpec("a", "f", "q", [1, {"k": None}], {}, timeout_ms=5)
     assert read(seal([HEADER, WORKFLOW])) == [spec]
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_refused(content: bytes) -> None:
+def test_arbitrary_bytes_are_refused(content: bytes) -> None:
     with pytest.raises(Refused, match="the plan p"):
         read(content)
 
 
 @given(st.data())
-def test_any_sealed_edit_is_read_as_it_is_or_refused(data: st.DataObject) -> None:
+def test_edit_with_a_valid_checksum_is_read_unchanged_or_refused(data: st.DataObject) -> None:
     lines: list[Any] = [copy.deepcopy(HEADER), copy.deepcopy(WORKFLOW)]
     path = data.draw(st.sampled_from([path for path in places(lines) if path]))
     at: Any = lines
@@ -102,13 +102,13 @@ def test_any_sealed_edit_is_read_as_it_is_or_refused(data: st.DataObject) -> Non
 
 
 @given(st.integers(0, 600), st.binary(max_size=3), st.integers(0, 3))
-def test_any_unsealed_edit_is_refused(position: int, added: bytes, removed: int) -> None:
+def test_edit_without_a_valid_checksum_is_refused(position: int, added: bytes, removed: int) -> None:
     whole = seal([HEADER, WORKFLOW])
     position %= len(whole)
     edited = whole[:position] + added + whole[position + removed :]
     if edited.strip() == whole.strip():
         return
     try:
-        assert read(edited) == read(whole)  # a space more in the last line changes nothing
+        assert read(edited) == read(whole)  # an additional space in the last line is harmless
     except Refused as error:
         assert "the plan p" in error.message

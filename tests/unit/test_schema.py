@@ -1,4 +1,4 @@
-"""The published schemas are complete, and their examples are good."""
+"""Test the published schemas and the messages for schema errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def properties(node: Any, path: str = "$") -> Iterator[tuple[str, dict[str, Any]
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_every_property_is_described_and_its_examples_are_good(name: str) -> None:
+def test_every_property_has_a_description_and_valid_examples(name: str) -> None:
     schema = json.loads(read_schema(name))
     Draft202012Validator.check_schema(schema)
     found = list(properties(schema))
@@ -45,7 +45,7 @@ def test_every_property_is_described_and_its_examples_are_good(name: str) -> Non
     [
         ({"timeout": 30}, "wrong-type", "write `30s` for seconds"),
         ({"timeout": "30"}, "invalid-value", "write `30s` for seconds"),
-        ({"deadline": "2026-01-01"}, None, ""),  # a date-time's finer points are lint's
+        ({"deadline": "2026-01-01"}, None, ""),  # details of a date-time are checked by lint
         ({"args": {"a": 1}}, "wrong-type", "named arguments go to `kwargs`"),
         ({"authenticated_roles": "admin"}, "wrong-type", '["admin"]'),
         ({"runtime": "pyhton"}, "invalid-value", "did you mean `python`?"),
@@ -54,7 +54,7 @@ def test_every_property_is_described_and_its_examples_are_good(name: str) -> Non
         ({"x-note": 1, "timeout": None}, None, ""),
     ],
 )
-def test_explanations(entry: dict[str, Any], code: str | None, help: str | None) -> None:
+def test_schema_error_has_a_code_and_a_hint(entry: dict[str, Any], code: str | None, help: str | None) -> None:
     data = {"version": 1, "name": "n", "workflows": [{"workflow": "f", "queue": "q", **entry}]}
     found = check_schema(data, manifest_schema())
     assert [diagnostic.code for diagnostic in found] == ([code] if code else [])
@@ -62,7 +62,7 @@ def test_explanations(entry: dict[str, Any], code: str | None, help: str | None)
         assert help in (found[0].help or "")
 
 
-def test_each_missing_key_is_told_once() -> None:
+def test_each_missing_key_is_reported_once() -> None:
     found = check_schema({"version": 1}, manifest_schema())
     assert [(diagnostic.code, diagnostic.message) for diagnostic in found] == [
         ("missing-key", "`name` is missing"),

@@ -1,4 +1,4 @@
-"""The digest and the default id: texts that stand in lockfiles and databases, so they never change."""
+"""Test digests and default IDs. They are stored in lockfiles and databases, so they never change."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def digest(spec: WorkflowSpec) -> str:
     return compute_digests(Batch.of([spec]))[0]
 
 
-def test_digests_that_never_change() -> None:
+def test_digests_never_change() -> None:
     assert digest(SMALL) == "-gS718NbCouQQhfa_sc6gw"
     assert digest(FULL) == "m4DazCf2RPHmrb_-JqEArw"
 
 
-def test_default_ids_that_never_change() -> None:
+def test_default_ids_never_change() -> None:
     assert default_id("orders", SMALL) == "orders-ingest_orders-24b92d072c44571c55cc"
     assert default_id("orders", FULL) == "orders-ingest_orders-90f8b267bc4ed8005321"
 
 
-def test_defaults_written_out_do_not_change_the_digest() -> None:
+def test_explicit_defaults_do_not_change_the_digest() -> None:
     assert digest(SMALL._replace(priority=0, authenticated_roles=[])) == digest(SMALL)
 
 
@@ -69,32 +69,32 @@ def test_every_compared_field_changes_the_digest(field: str) -> None:
 
 
 @pytest.mark.parametrize("field", sorted(NOT_DIGESTED))
-def test_the_rest_does_not(field: str) -> None:
+def test_other_fields_do_not_change_the_digest(field: str) -> None:
     assert digest(FULL._replace(**{field: None})) == digest(FULL)
 
 
-def test_1970_is_an_instant_and_not_nothing() -> None:
+def test_time_0_is_not_treated_as_unset() -> None:
     assert digest(SMALL._replace(deadline_ms=0)) != digest(SMALL)
 
 
-def test_true_is_not_1_and_a_whole_float_is_its_integer() -> None:
+def test_digest_treats_1_and_1_0_alike_and_true_differently() -> None:
     as_int, as_float, as_bool = (digest(SMALL._replace(args=[value])) for value in (1, 1.0, True))
     assert as_int == as_float != as_bool
 
 
 @pytest.mark.parametrize("field", ["workflow", "class_name", "instance_name", "args", "kwargs"])
-def test_the_default_id_says_what_runs(field: str) -> None:
+def test_default_id_depends_on_the_workflow_and_its_arguments(field: str) -> None:
     changed = FULL._replace(**{field: CHANGED[type(getattr(FULL, field))]})
     assert default_id("orders", changed) != default_id("orders", FULL)
 
 
-def test_the_default_id_does_not_say_how() -> None:
+def test_default_id_does_not_depend_on_other_options() -> None:
     slower = FULL._replace(queue="slow", priority=99, timeout_ms=1, entry=9, attributes=None)
     assert default_id("orders", slower) == default_id("orders", FULL)
 
 
-def test_the_digests_of_a_block_are_those_of_its_specs() -> None:
-    """Each field alone and with arguments or without."""
+def test_digests_of_a_batch_equal_those_of_single_workflows() -> None:
+    """Change each field alone, with and without arguments."""
     specs = [SMALL, FULL, SMALL._replace(args=[], kwargs={}), SMALL._replace(deadline_ms=0)]
     for field in sorted(set(WorkflowSpec._fields) - NOT_DIGESTED):
         specs += [FULL, FULL._replace(**{field: CHANGED[type(getattr(FULL, field))]}), SMALL]

@@ -1,4 +1,4 @@
-"""A test is skipped only for what a machine lacks."""
+"""Test that a skip is allowed only for a program that is not installed."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ from toolchains import IN_E2E, skip_is_allowed
         ("", False),
     ],
 )
-def test_skips(reason: str, allowed: bool) -> None:
+def test_skip_needs_a_missing_program(reason: str, allowed: bool) -> None:
     assert skip_is_allowed(reason) is allowed

@@ -1,4 +1,4 @@
-"""Durations, sizes and instants: what is read, what is refused and with which words."""
+"""Test durations, sizes and timestamps: parsing, formatting and messages."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from dbos_manifest.core.units import (
         ("9007199254740991ms", MAX_MILLISECONDS),
     ],
 )
-def test_durations(text: str, milliseconds: int) -> None:
+def test_durations_are_parsed(text: str, milliseconds: int) -> None:
     assert parse_duration(text) == milliseconds
 
 
 @given(st.integers(0, MAX_MILLISECONDS))
-def test_a_duration_reads_back(milliseconds: int) -> None:
+def test_formatted_duration_is_parsed_back(milliseconds: int) -> None:
     assert parse_duration(format_duration(milliseconds)) == milliseconds
 
 
 @pytest.mark.parametrize(("milliseconds", "text"), [(0, "0s"), (5_400_000, "1h30m"), (1001, "1s1ms")])
-def test_durations_are_written_short(milliseconds: int, text: str) -> None:
+def test_durations_are_formatted_short(milliseconds: int, text: str) -> None:
     assert format_duration(milliseconds) == text
 
 
@@ -52,7 +52,7 @@ def test_durations_are_written_short(milliseconds: int, text: str) -> None:
     ("text", "bytes_"),
     [("1B", 1), ("500kB", 500_000), ("1MiB", 1_048_576), ("2 GiB", 2**31), ("3GB", 3 * 10**9)],
 )
-def test_sizes(text: str, bytes_: int) -> None:
+def test_sizes_are_parsed(text: str, bytes_: int) -> None:
     assert parse_size(text) == bytes_
 
 
@@ -68,7 +68,7 @@ def test_sizes(text: str, bytes_: int) -> None:
         ("1969-12-31T23:59:59.999Z", -1),
     ],
 )
-def test_timestamps(text: str, epoch_ms: int) -> None:
+def test_timestamps_are_parsed(text: str, epoch_ms: int) -> None:
     assert parse_timestamp(text) == epoch_ms
 
 
@@ -76,7 +76,7 @@ def test_timestamps(text: str, epoch_ms: int) -> None:
     st.datetimes(timezones=st.just(timezone.utc)).map(lambda moment: moment.replace(microsecond=0)),
     st.integers(0, 999),
 )
-def test_a_timestamp_reads_back(moment: datetime, milliseconds: int) -> None:
+def test_formatted_timestamp_is_parsed_back(moment: datetime, milliseconds: int) -> None:
     epoch_ms = int(moment.timestamp()) * 1000 + milliseconds
     text = format_timestamp(epoch_ms)
     assert parse_timestamp(text) == epoch_ms
@@ -85,7 +85,7 @@ def test_a_timestamp_reads_back(moment: datetime, milliseconds: int) -> None:
     )
 
 
-def test_timestamps_are_written_without_empty_milliseconds() -> None:
+def test_timestamps_are_formatted_without_zero_milliseconds() -> None:
     assert format_timestamp(1_769_850_000_000) == "2026-01-31T09:00:00Z"
     assert format_timestamp(1_769_850_000_120) == "2026-01-31T09:00:00.120Z"
 
@@ -147,7 +147,7 @@ LIKE = "write it as `2026-01-31T09:00:00Z`"
         (parse_timestamp, "0000-01-01T00:00:00Z", "`0000-01-01T00:00:00Z` is not a date that exists"),
     ],
 )
-def test_what_is_refused(parse: Callable[[Any], int], value: object, message: str) -> None:
+def test_invalid_text_is_refused_with_a_reason(parse: Callable[[Any], int], value: object, message: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse(value)
     assert str(caught.value) == message
@@ -160,7 +160,7 @@ def test_what_is_refused(parse: Callable[[Any], int], value: object, message: st
         "0001-01-01T00:00:00.5+00:01",
     ],
 )  # fmt: skip
-def test_a_moment_beyond_the_years_in_utc_is_refused(text: str) -> None:
+def test_time_outside_the_years_1_to_9999_in_utc_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"outside the years 1 to 9999 in UTC"):
         parse_timestamp(text)
 
@@ -174,5 +174,5 @@ def test_a_moment_beyond_the_years_in_utc_is_refused(text: str) -> None:
         ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
     ],
 )
-def test_the_first_and_the_last_moment_are_shown(text: str, shown: str) -> None:
+def test_first_and_last_possible_time_are_accepted(text: str, shown: str) -> None:
     assert format_timestamp(parse_timestamp(text)) == shown

@@ -1,4 +1,4 @@
-"""What `expand -o yaml` writes is an entry that means the same workflow when it is read again."""
+"""Test that entries of `expand -o yaml` expand to the same workflows again."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def write(args: list[Any], kwargs: dict[str, Any], **options: Any) -> tuple[Work
 @given(st.lists(values, max_size=3), st.dictionaries(texts, values, max_size=3))
 @example(TRICKY, dict.fromkeys(TRICKY, 1))
 @example([[[], {}], {"": {"": ""}}, 1e17, 1e-7, -0.0, 5e-324, 1.7976931348623157e308, 10**900], {})
-def test_arguments_come_back(args: list[Any], kwargs: dict[str, Any]) -> None:
+def test_arguments_are_read_back_unchanged(args: list[Any], kwargs: dict[str, Any]) -> None:
     spec, text = write(args, kwargs)
     back = read_back(text)
     assert canonical_json([back.args, back.kwargs]) == canonical_json([spec.args, spec.kwargs])
@@ -63,13 +63,13 @@ def test_arguments_come_back(args: list[Any], kwargs: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("text", [text for text in TRICKY if text.strip()])
-def test_options_come_back(text: str) -> None:
+def test_options_are_read_back_unchanged(text: str) -> None:
     spec, written = write([], {}, attributes={text: text}, deduplication_id=text, authenticated_roles=[text])
     back = read_back(written)
     assert back._replace(entry=spec.entry, binding=spec.binding) == spec
 
 
-def test_keys_may_have_a_literal_mark() -> None:
+def test_keys_may_contain_a_literal_expression_mark() -> None:
     data = {"version": 1, "name": "n", "workflows": [{"id": "a", "workflow": "f", "queue": "q",
             "kwargs": {"$${{ a }}": {"$$${{": "${{ vars.x }}"}}}], "vars": {"x": 3}}  # fmt: skip
     document = Document("f", 0, "", "yaml", data)

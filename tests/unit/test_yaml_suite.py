@@ -1,4 +1,4 @@
-"""The official YAML test suite: valid cases are read as their JSON or refused; nearly all errors are too."""
+"""Run the official YAML test suite: valid cases are read as their JSON or refused, errors are refused."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dbos_manifest.reading.document import parse_documents
 
 SUITE = json.loads((Path(__file__).parent.parent / "data" / "yaml-test-suite.json").read_text())
 
-# What libyaml reads though YAML 1.2 calls it an error: blanks that are missing before a comment, too little
-# indentation inside brackets and quotes, `-` alone in brackets, a directive without an end of document. The
-# value is the one that was meant. A case that leaves this list must be taken out of it.
+# Cases that libyaml accepts although YAML 1.2 calls them errors: no space before a comment, too little
+# indentation in brackets and quotes, `-` alone in brackets, a directive without an end of document. The value
+# is the intended one. A case that libyaml starts to refuse must be removed from this list.
 KNOWN_LENIENT = {
     "9C9N", "9JBA", "CVW2", "DK95-01", "EB22", "G5U8", "MUS6-00", "MUS6-01", "QB6E", "RHX7", "S98Z", "SU5Z",
     "X4QW", "Y79Y-03", "YJV2",
@@ -38,11 +38,11 @@ def read(case: dict[str, Any]) -> list[Any] | None:
 
 
 def same(ours: list[Any], theirs: list[Any]) -> bool:
-    # as text: 1 is not true, nor 1.0; maps have no order
+    # compared as text, because 1 equals neither true nor 1.0; maps have no order
     return json.dumps(ours, sort_keys=True) == json.dumps(theirs, sort_keys=True)
 
 
-def test_nothing_is_misread() -> None:
+def test_valid_case_is_read_correctly_or_refused() -> None:
     misread = []
     for case in SUITE:
         values = read(case)
@@ -53,10 +53,10 @@ def test_nothing_is_misread() -> None:
     assert misread == []
 
 
-def test_errors_are_refused() -> None:
+def test_error_case_is_refused() -> None:
     assert {case["id"] for case in SUITE if case.get("fail") and read(case) is not None} == KNOWN_LENIENT
 
 
-def test_most_is_read() -> None:
+def test_most_valid_cases_are_read() -> None:
     good = [case for case in SUITE if not case.get("fail") and case.get("json") is not None]
     assert sum(read(case) is not None for case in good) >= 220

@@ -1,4 +1,4 @@
-"""A check in a copy of the process: its answer, its faults, and its end."""
+"""Test a check in a forked process: its result, its failures and its end."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def _raise() -> bool:
         (lambda: sys.exit(0), False),
     ],
 )
-def test_only_an_answer_is_an_answer(check: Callable[[], bool], expected: bool) -> None:
+def test_check_passes_only_when_it_returns_true(check: Callable[[], bool], expected: bool) -> None:
     beside = Beside(check)
     assert beside.found_nothing() is expected
-    assert beside.found_nothing() is expected  # as often as it is asked
+    assert beside.found_nothing() is expected  # the result can be read again
 
 
 SCRIPT = """
@@ -61,7 +61,7 @@ time.sleep(100_000)
 """
 
 
-def test_the_copy_ends_with_the_process() -> None:
+def test_forked_process_ends_with_its_parent() -> None:
     with subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         copy = int(process.stdout.readline())

@@ -1,4 +1,4 @@
-"""Work in a second thread: in order, one at a time, finished whatever happens."""
+"""Test work in a second thread: it is done in order, one item at a time, and always finished."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def nothing() -> None:
     pass
 
 
-def test_results_come_with_their_items_in_order() -> None:
+def test_results_are_paired_with_their_items_in_order() -> None:
     with work_ahead(lambda n: n * n, range(5), nothing) as pairs:
         assert list(pairs) == [(0, 0), (1, 1), (2, 4), (3, 9), (4, 16)]
     with work_ahead(lambda n: n, [], nothing) as pairs:
         assert list(pairs) == []
 
 
-def test_the_next_item_is_made_while_one_is_worked_on() -> None:
+def test_next_item_is_produced_while_the_previous_one_is_processed() -> None:
     made = threading.Event()
 
     def items() -> Iterator[int]:
@@ -34,7 +34,7 @@ def test_the_next_item_is_made_while_one_is_worked_on() -> None:
         assert list(pairs) == [(1, True), (2, True)]
 
 
-def test_after_a_failure_nothing_more_is_begun() -> None:
+def test_no_item_is_started_after_a_failure() -> None:
     begun = []
 
     def work(n: int) -> int:
@@ -47,7 +47,7 @@ def test_after_a_failure_nothing_more_is_begun() -> None:
     assert begun == [0, 1]
 
 
-def test_what_was_begun_is_finished_when_the_caller_fails() -> None:
+def test_started_work_is_finished_when_the_caller_fails() -> None:
     finished = []
     go = threading.Event()
 
@@ -65,7 +65,7 @@ def test_what_was_begun_is_finished_when_the_caller_fails() -> None:
     assert finished == [1]
 
 
-def test_an_interrupt_cuts_the_work_short() -> None:
+def test_interrupt_stops_the_work() -> None:
     cut = threading.Event()
 
     def items() -> Iterator[int]:
