@@ -27,7 +27,7 @@ def test_codes_and_summaries_are_well_formed() -> None:
         assert info.summary and not info.summary.endswith(".")
 
 
-def test_a_diagnostic_cannot_be_changed() -> None:
+def test_diagnostic_is_immutable() -> None:
     diagnostic = make_diagnostic("unknown-key", "m", ("a",))
     with pytest.raises(FrozenInstanceError):
         setattr(diagnostic, "span", Span("jobs.yaml", 1, 1, 1, 2))  # noqa: B010 - mypy knows it is an error
