@@ -257,7 +257,9 @@ ENQUEUED_AT = 1_000_000
         (OldestRows(ENQUEUED_AT - 1, ENQUEUED_AT + 1), False),  # one row of an apply is missing
     ],
 )
-def test_missing_row_is_explained_by_retention_when_no_older_row_exists(oldest: OldestRows, explained: bool) -> None:
+def test_missing_row_is_explained_by_retention_when_no_older_row_exists(
+    oldest: OldestRows, explained: bool
+) -> None:
     assert is_explained(ENQUEUED_AT, oldest) is explained
 
 

@@ -54,7 +54,9 @@ def test_every_property_has_a_description_and_valid_examples(name: str) -> None:
         ({"x-note": 1, "timeout": None}, None, ""),
     ],
 )
-def test_schema_error_has_a_code_and_a_hint(entry: dict[str, Any], code: str | None, help: str | None) -> None:
+def test_schema_error_has_a_code_and_a_hint(
+    entry: dict[str, Any], code: str | None, help: str | None
+) -> None:
     data = {"version": 1, "name": "n", "workflows": [{"workflow": "f", "queue": "q", **entry}]}
     found = check_schema(data, manifest_schema())
     assert [diagnostic.code for diagnostic in found] == ([code] if code else [])

@@ -147,7 +147,9 @@ LIKE = "write it as `2026-01-31T09:00:00Z`"
         (parse_timestamp, "0000-01-01T00:00:00Z", "`0000-01-01T00:00:00Z` is not a date that exists"),
     ],
 )
-def test_invalid_text_is_refused_with_a_reason(parse: Callable[[Any], int], value: object, message: str) -> None:
+def test_invalid_text_is_refused_with_a_reason(
+    parse: Callable[[Any], int], value: object, message: str
+) -> None:
     with pytest.raises(ValueError) as caught:
         parse(value)
     assert str(caught.value) == message
