@@ -212,7 +212,7 @@ class _Reading:
             manifest = parse_manifest(document, tree, self._given)
             loaded = LoadedManifest(Expansion(manifest, check_option), source.path, alone, self._selection)
             validation.manifests.append(loaded)
-            good = not loaded.expansion.findings.diagnostics()
+            good = not loaded.expansion.problems.merge()
             if self._beside and good and loaded.expansion.count >= BESIDE_FROM:
                 self.postponed.append(loaded)
             else:

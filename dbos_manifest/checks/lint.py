@@ -14,7 +14,7 @@ from ..core.columns import Repeated, convert, distinct, read_chunks, weigh
 from ..core.diagnostic import Diagnostic, Path, Severity, make_diagnostic
 from ..core.memory_budget import BUDGET
 from ..expansion.expansion import Expansion
-from ..expansion.grouping import Enough
+from ..expansion.grouping import EnoughErrors
 from ..expressions.compiled import contains_mark
 from ..workflows.batch import Batch
 from ..workflows.options import FIELDS
@@ -35,29 +35,29 @@ def check_expansion(expansion: Expansion, chosen: Chosen | None, uniqueness: Uni
 
     What is wrong with a default is blamed on the default, once, however many workflows take it.
     """
-    manifest, found = expansion.manifest, expansion.findings
+    manifest, found = expansion.manifest, expansion.problems
     for diagnostic in uniqueness.add_manifest(manifest):
         found.add(diagnostic)
     constants = {option: value for option, value in manifest.defaults.items() if not contains_mark(value)}
     for diagnostic in lint_values(constants, ("defaults",)):
         found.add(diagnostic)
     if not expansion.too_many:
-        with suppress(Enough):
+        with suppress(EnoughErrors):
             _lint_workflows(expansion, chosen, uniqueness)
         uniqueness.add_expansion(expansion)
-    return found.diagnostics()
+    return found.merge()
 
 
 def _lint_workflows(expansion: Expansion, chosen: Chosen | None, uniqueness: Uniqueness) -> None:
     for index in range(len(expansion.manifest.entries)):
         linter = _EntryLinter(expansion, index)
         if linter.one:
-            for spec in expansion.entry_specs(index, expansion.findings.add):
+            for spec in expansion.entry_specs(index, expansion.problems.add):
                 uniqueness.add_spec(spec)
                 if chosen is None or chosen(expansion, spec):
                     linter.lint(spec)
             continue
-        for batch in expansion.entry_batches(index, BUDGET.batch_size, expansion.findings.add):
+        for batch in expansion.entry_batches(index, BUDGET.batch_size, expansion.problems.add):
             uniqueness.add_batch(batch)
             if chosen is None:
                 linter.lint_batch(batch)
@@ -94,7 +94,7 @@ class _EntryLinter:
         weighed = [_weigh_inputs(values, self._limit // 4) for values in inputs]
         if contracts or sum(largest for largest, _ in weighed) + len(_ENVELOPE) > self._limit:
             return False
-        enough = self._expansion.findings.enough_warnings
+        enough = self._expansion.problems.enough_warnings
         suspect = not enough and any(may_be_imprecise for _, may_be_imprecise in weighed)
         return not suspect or not any(True for value in chain(*inputs) for _ in lint_numbers(value, ()))
 
@@ -102,7 +102,7 @@ class _EntryLinter:
         known = signature in self._good
         if not known:
             problems = [*lint_spec(spec), *self._catalog.check_name(spec)]
-            enough = self._expansion.findings.enough_warnings
+            enough = self._expansion.problems.enough_warnings
             if not any(problem.severity is Severity.ERROR or not enough for problem in problems):
                 self._good.add(signature)
             self._tell(spec, problems)
@@ -124,7 +124,7 @@ class _EntryLinter:
         label = None if self.one or in_all else partial(self._expansion.label, spec)
         for problem in problems:
             blamed = _blame(self._expansion, spec, problem)
-            self._expansion.findings.add(blamed, label if blamed.path[0] == "workflows" else None)
+            self._expansion.problems.add(blamed, label if blamed.path[0] == "workflows" else None)
 
 
 def _weigh_inputs(values: Collection[Any], limit: int) -> tuple[int, bool]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ..core.diagnostic import Diagnostic, Path, Related, make_diagnostic
 from ..expansion.expansion import Expansion
-from ..expansion.grouping import Enough, Findings
+from ..expansion.grouping import DiagnosticGroups, EnoughErrors
 from ..manifest.manifest import Manifest
 from ..workflows.batch import Batch
 from ..workflows.spec import WorkflowSpec
@@ -67,24 +67,24 @@ class Uniqueness:
 
     def diagnostics(self) -> list[Diagnostic]:
         """Every workflow whose id or deduplication id another one has, each with its file."""
-        findings = Findings()
+        groups = DiagnosticGroups()
         if not any(self._suspects.values()):
             return []
-        with suppress(Enough):
-            self._compare_all(findings)
-        return findings.diagnostics()
+        with suppress(EnoughErrors):
+            self._compare_all(groups)
+        return groups.merge()
 
-    def _compare_all(self, findings: Findings) -> None:
+    def _compare_all(self, groups: DiagnosticGroups) -> None:
         ids, pairs = self._suspects["id"], self._suspects["deduplication_id"]
         first: dict[Any, _Use] = {}
         for expansion in self._expansions:
             for spec in expansion.specs(lambda diagnostic, label: None):
                 use = _Use(expansion, spec)
                 if hash(spec.id) & _BITS in ids:
-                    _compare(use, first.setdefault(spec.id, use), "id", findings)
+                    _compare(use, first.setdefault(spec.id, use), "id", groups)
                 pair = (spec.queue, spec.deduplication_id)
                 if spec.deduplication_id is not None and hash(pair) & _BITS in pairs:
-                    _compare(use, first.setdefault(pair, use), "deduplication_id", findings)
+                    _compare(use, first.setdefault(pair, use), "deduplication_id", groups)
 
 
 def _add_new(known: set[int], keys: list[int]) -> set[int]:
@@ -97,7 +97,7 @@ def _add_new(known: set[int], keys: list[int]) -> set[int]:
     return twice
 
 
-def _compare(use: _Use, first: _Use, option: str, findings: Findings) -> None:
+def _compare(use: _Use, first: _Use, option: str, groups: DiagnosticGroups) -> None:
     if use is first:
         return
     expansion, spec = use
@@ -107,7 +107,7 @@ def _compare(use: _Use, first: _Use, option: str, findings: Findings) -> None:
     path = first.place(option)
     alike = use.place(option) == path and expansion is first.expansion
     related = () if alike else (_related("the first workflow with it", first.expansion.manifest, path),)
-    findings.add(make(use, both, related), (lambda: f"{spec.id} ({label})") if label else None)
+    groups.add(make(use, both, related), (lambda: f"{spec.id} ({label})") if label else None)
 
 
 def _duplicate_id(use: _Use, both: str, related: tuple[Related, ...]) -> Diagnostic:

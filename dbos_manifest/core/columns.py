@@ -1,4 +1,4 @@
-"""Many records as columns: one sequence a field, and a field that says the same in all of them told once."""
+"""Many records as columns: one sequence per field; a value that all records share is stored once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import AnyStr, TypeVar, overload
 from .canonical_json import encode_json
 
 Value = TypeVar("Value")
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 _PLAIN = frozenset({str, int, type(None)})
 
 
@@ -38,21 +38,21 @@ class Repeated(Sequence[Value]):
 
 
 def read_chunks(items: Iterable[Value], size: int) -> Iterator[list[Value]]:
-    """The items in lists of `size`, the last one shorter."""
+    """Yield the items in lists of `size`, the last one shorter."""
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
 
 
 def make_column(values: Sequence[Value]) -> Sequence[Value]:
-    """The values, or one of them repeated where that is the same.
+    """Return the values as a column: a single value repeated, if all are the same.
 
     Texts, whole numbers and None are the same when they are equal, other values only when they are one
-    object: `[1]` equals `[True]` and is not the same JSON.
+    object: `[1]` equals `[True]`, but is different JSON.
     """
     first = values[0]
     if type(first) in _PLAIN:
-        # most columns that vary do so at once
+        # compare the last value first: in most columns that vary it differs
         same = values[-1] == first and values.count(first) == len(values) and len({*map(type, values)}) == 1
     else:
         same = all(value is first for value in values)
@@ -60,11 +60,12 @@ def make_column(values: Sequence[Value]) -> Sequence[Value]:
 
 
 def is_all_none(column: Sequence[object]) -> bool:
+    """Return whether every value is None."""
     return column.value is None if isinstance(column, Repeated) else column.count(None) == len(column)
 
 
 def filter_column(column: Sequence[Value], mask: bytes | bytearray) -> Sequence[Value]:
-    """The values at the places where the mask is not 0."""
+    """Return the values whose byte in the mask is not 0."""
     if isinstance(column, Repeated):
         return Repeated(column.value, len(mask) - mask.count(0))
     return list(compress(column, mask))
@@ -78,7 +79,7 @@ def take_values(column: Sequence[Value], positions: Sequence[int]) -> Sequence[V
 
 
 def concatenate(parts: Sequence[Sequence[Value]]) -> Sequence[Value]:
-    """One column after the other."""
+    """Join columns end to end."""
     first = parts[0]
     if isinstance(first, Repeated) and all(
         isinstance(part, Repeated) and _is_same(part.value, first.value) for part in parts
@@ -92,40 +93,40 @@ def _is_same(one: object, other: object) -> bool:
 
 
 def distinct(values: Iterable[Value]) -> Collection[Value]:
-    """Each object once, in the order of their first places."""
+    """Return each object once, in the order of first occurrence."""
     return {id(value): value for value in values}.values()
 
 
 def weigh(value: object) -> int:
-    """About how many bytes a text, a list or a map has."""
+    """Estimate the bytes of a value as JSON; 0 for numbers and other small values."""
     if isinstance(value, str):
         return len(value)
     return len(encode_json(value)) if isinstance(value, (list, dict)) else 0
 
 
-def convert(column: Sequence[Value], function: Callable[[Value], Made]) -> Sequence[Made]:
-    """What the function makes of each value; of an object that stands in several places once."""
+def convert(column: Sequence[Value], function: Callable[[Value], Result]) -> Sequence[Result]:
+    """Apply a function to each value; to an object that occurs more than once only once."""
     if isinstance(column, Repeated):
         return Repeated(function(column.value), len(column))
     objects = distinct(column)
     if len(objects) * 2 > len(column):
         return [*map(function, column)]
-    made = {id(value): function(value) for value in objects}
-    return [made[key] for key in map(id, column)]
+    results = {id(value): function(value) for value in objects}
+    return [results[key] for key in map(id, column)]
 
 
-def join_texts(columns: Iterable[Sequence[AnyStr]], count: int, nothing: AnyStr) -> Iterator[AnyStr]:
-    """The texts of each record as one, in the order of the columns; `nothing` is the empty text."""
+def join_texts(columns: Iterable[Sequence[AnyStr]], count: int, empty: AnyStr) -> Iterator[AnyStr]:
+    """Join the texts of each record in the order of the columns; `empty` is the empty text of their type."""
     pieces: list[Iterable[AnyStr]] = []
-    told = nothing  # what all records say next
+    shared = empty  # the texts since the last column that varies
     for column in columns:
         if isinstance(column, Repeated):
-            told += column.value
+            shared += column.value
         else:
-            if told:
-                pieces.append(repeat(told, count))
-                told = nothing
+            if shared:
+                pieces.append(repeat(shared, count))
+                shared = empty
             pieces.append(column)
-    if told or not pieces:
-        pieces.append(repeat(told, count))
-    return map(nothing.join, zip(*pieces, strict=True))
+    if shared or not pieces:
+        pieces.append(repeat(shared, count))
+    return map(empty.join, zip(*pieces, strict=True))

@@ -21,14 +21,15 @@ from .date_range import DateRange, put_in_zone
 
 MAX_CRON_YEARS = 100
 ENCODINGS = ("utf-8", "utf-16", "windows-1252", "iso-8859-1", "iso-8859-15", "shift_jis", "gb18030", "euc-kr")
-ROWS_READ = 1_000_000  # of a file with `select`, or ten for each workflow that is allowed
+_Settings = Mapping[str, Any]
+ROWS_READ = 1_000_000  # of a file at most, or ten for each workflow that is allowed
 
 
-def make_axis(name: str, source: Any, tree: Tree, limit: int) -> Axis:
-    """The axis that a list or one of the maps `range`, `date_range`, `cron`, `file` stands for.
+def make_axis(name: str, source: list[Any] | dict[str, Any], tree: Tree, limit: int) -> Axis:
+    """Read an axis: a list, or one of the maps `range`, `date_range`, `cron` and `file`.
 
-    Shape:  counting ends beyond `limit` where only counting can tell (cron, file): `count` is limit + 1 then.
-    Raises: AxisError also for an axis without values, with the reason.
+    Shape:  the values of `cron` and `file` must be counted one by one, which ends at `limit + 1`.
+    Raises: AxisError for an invalid axis, and for one without values.
     """
     if isinstance(source, list):
         if not source:
@@ -44,7 +45,7 @@ def make_axis(name: str, source: Any, tree: Tree, limit: int) -> Axis:
     return axis
 
 
-def _is_descending(settings: Mapping[str, Any]) -> bool:
+def _is_descending(settings: _Settings) -> bool:
     return settings.get("order") == "desc"
 
 
@@ -52,7 +53,7 @@ def _empty(name: str, why: str) -> AxisError:
     return AxisError("empty-axis", f"the axis `{name}` has no values: {why}")
 
 
-def _range(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axis:
+def _range(name: str, settings: _Settings, tree: Tree, limit: int) -> Axis:
     numbers = {"start": 0, "step": 1, **settings}
     backwards = -1 if _is_descending(settings) else 1
     start, stop, step = (numbers[key] for key in ("start", "stop", "step"))
@@ -61,7 +62,7 @@ def _range(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Ax
     if not any(number % 1 for number in (start, stop, step)):
         start, stop, step = int(start), int(stop), int(step)
         count = max(0, -((start - stop) // step))
-        values: Callable[[], Iterator[Any]] = partial(iter, range(start, stop, step)[::backwards])
+        values: Callable[[], Iterator[object]] = partial(iter, range(start, stop, step)[::backwards])
     else:
         first, last, by = (Fraction(Decimal(repr(number))) for number in (start, stop, step))
         count = max(0, ceil((last - first) / by))
@@ -70,18 +71,18 @@ def _range(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Ax
             return (float(first + k * by) for k in range(count)[::backwards])
 
     if not count:
-        raise _empty(name, f"from {start} to {stop} by {step} there is none, `stop` being excluded")
+        raise _empty(name, f"no number lies from {start} up to {stop} in steps of {step}; `stop` is excluded")
     return Axis(name, count, values)
 
 
-def _moment(settings: Mapping[str, Any], key: str) -> Moment:
+def _moment(settings: _Settings, key: str) -> Moment:
     try:
         return parse_moment(settings[key])
     except ValueError as error:
         raise AxisError("invalid-axis", f"`{key}`: {error}", (key,)) from None
 
 
-def _zone(settings: Mapping[str, Any]) -> tzinfo | None:
+def _zone(settings: _Settings) -> tzinfo | None:
     if settings.get("timezone") is None:
         return None
     try:
@@ -90,34 +91,34 @@ def _zone(settings: Mapping[str, Any]) -> tzinfo | None:
         raise AxisError("invalid-axis", str(error), ("timezone",)) from None
 
 
-def _date_range(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axis:
+def _date_range(name: str, settings: _Settings, tree: Tree, limit: int) -> Axis:
     start, end, zone = _moment(settings, "start"), _moment(settings, "end"), _zone(settings)
     try:
         step = parse_step(settings.get("step", "1d"))
     except ValueError as error:
         raise AxisError("invalid-axis", f"`step`: {error}", ("step",)) from None
     if sum(bool(part) for part in step) != 1:
-        message = "`step` is one number with one unit, above 0: `15m`, `1h`, `1d`, `1w`, `1mo`, `1y`"
+        message = "expected one number above 0 with one unit for `step`: `15m`, `1h`, `1d`, `1w`, `1mo`, `1y`"
         raise AxisError("invalid-axis", message, ("step",))
     dates = DateRange.make(start, end, step, zone, settings.get("include_end") is not False)
     if not dates.count:
-        raise _empty(name, f"it starts at {settings['start']} and ends at {settings['end']}")
+        raise _empty(name, f"`start` is {settings['start']} and `end` is {settings['end']}")
     return Axis(name, dates.count, partial(dates.values, -1 if _is_descending(settings) else 1))
 
 
-def _cron(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axis:
-    from . import cron_ticks  # only a manifest with a cron axis pays for loading it
+def _cron(name: str, settings: _Settings, tree: Tree, limit: int) -> Axis:
+    from . import cron_ticks  # loaded only for a manifest with a cron axis
 
     schedule, zone = settings["schedule"], _zone(settings) or UTC
     start, end = (_cron_bound(settings, key, zone) for key in ("start", "end"))
     fields = schedule.split()
     if any(letter in field.upper() for field in fields for letter in ("R", "H") if field.upper() == letter
            or field.upper().startswith((f"{letter}/", f"{letter}("))):  # fmt: skip
-        message = "`R` and `H` mean random times, and a manifest must always expand to the same workflows"
+        message = "`R` and `H` mean random times, but a manifest must always expand to the same workflows"
         raise AxisError("invalid-axis", message, ("schedule",))
     if not cron_ticks.is_schedule(schedule):
         message = f"`{schedule}` is not a cron schedule"
-        help = "5 fields, minute hour day month weekday, or 6 with the second in front"
+        help = "write 5 fields (minute hour day month weekday), or 6 with the second first"
         raise AxisError("invalid-axis", message, ("schedule",), help)
     if end.year - start.year > MAX_CRON_YEARS:
         message = f"a cron axis spans at most {MAX_CRON_YEARS} years"
@@ -128,16 +129,18 @@ def _cron(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axi
     found = list(islice(ticks(), limit + 1))
     if not found:
         raise _empty(name, f"`{schedule}` never fires after {settings['start']} and before {settings['end']}")
-    values: Callable[[], Iterator[Any]] = partial(iter, found) if len(found) <= BUDGET.held_texts else ticks
+    values: Callable[[], Iterator[object]] = (
+        partial(iter, found) if len(found) <= BUDGET.held_texts else ticks
+    )
     if _is_descending(settings):
         values = partial(reverse_values, values, len(found))
     return Axis(name, len(found), values, tuple(_excluded_ticks(schedule, settings, zone, start, end)))
 
 
 def _excluded_ticks(
-    schedule: str, settings: Mapping[str, Any], zone: tzinfo, start: datetime, end: datetime
+    schedule: str, settings: _Settings, zone: tzinfo, start: datetime, end: datetime
 ) -> Iterator[AxisWarning]:
-    """Warn of ticks that are `start` or `end` itself, since most ranges include at least the first."""
+    """Warn of a tick at `start` or `end`: both are excluded, which a user may not expect."""
     from . import cron_ticks
 
     for key, bound, outwards in (("start", start, -1), ("end", end, 1)):
@@ -151,26 +154,26 @@ def _excluded_ticks(
             )
             yield AxisWarning(
                 "excluded-tick",
-                f"`{schedule}` fires exactly at `{key}`, {settings[key]}, which is excluded, as DBOS has it",
+                f"`{schedule}` fires exactly at `{key}`, {settings[key]}, which is excluded, as in DBOS",
                 ("cron", key),
-                f'write `{key}: "{outside}"` to include the tick, or `"{inside}"` to leave it out',
+                f'write `{key}: "{outside}"` to include the tick, or `"{inside}"` to exclude it',
             )
 
 
-def _cron_bound(settings: Mapping[str, Any], key: str, zone: tzinfo) -> datetime:
+def _cron_bound(settings: _Settings, key: str, zone: tzinfo) -> datetime:
     moment = _moment(settings, key)
     if isinstance(moment, datetime) and moment.tzinfo is None:
-        message = f"`{key}` has no offset, which cron needs: DBOS reads such a time as UTC"
+        message = f"`{key}` has no UTC offset, and a cron axis needs one"
         raise AxisError(
-            "invalid-axis", message, (key,), f"write `{settings[key]}Z`, or an offset as `+02:00`"
+            "invalid-axis", message, (key,), f"write `{settings[key]}Z`, as DBOS reads it, or add `+02:00`"
         )
     try:
         return put_in_zone(moment, zone)
     except (ValueError, OverflowError):
-        raise AxisError("invalid-axis", "the time lies beyond the years 1 to 9999", (key,)) from None
+        raise AxisError("invalid-axis", "the time is outside the years 1 to 9999", (key,)) from None
 
 
-def _file(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axis:
+def _file(name: str, settings: _Settings, tree: Tree, limit: int) -> Axis:
     path, select = settings["path"], settings.get("select") or {}
     rows = partial(read_rows, tree, path, _file_format(settings), select, max(ROWS_READ, 10 * limit))
     try:
@@ -178,21 +181,28 @@ def _file(name: str, settings: Mapping[str, Any], tree: Tree, limit: int) -> Axi
     except TreeError as error:
         raise AxisError(error.code, error.message, ("path",), error.help) from None
     if not count:
-        raise _empty(name, f"{path} has no rows{' that `select` keeps' if select else ''}")
+        raise _empty(name, f"{path} has no rows{' that match `select`' if select else ''}")
     return Axis(name, count, partial(reverse_values, rows, count) if _is_descending(settings) else rows)
 
 
-def _file_format(settings: Mapping[str, Any]) -> FileFormat:
+def _file_format(settings: _Settings) -> FileFormat:
     path, name = settings["path"], settings.get("format") or format_of(settings["path"])
     if not path.strip():
         raise AxisError("invalid-axis", "`path` is blank", ("path",), "write the path of the file")
     if name is None:
-        message = f"the name `{path}` does not say what it holds"
-        raise AxisError("invalid-axis", message, ("path",), f"add `format: {'`, `'.join(FORMATS)}`")
+        message = f"the name `{path}` does not show the format of the file"
+        raise AxisError(
+            "invalid-axis",
+            message,
+            ("path",),
+            f"add `format:` with {', '.join(f'`{known}`' for known in FORMATS)}",
+        )
     delimiter, encoding = settings.get("delimiter"), settings.get("encoding") or "utf-8"
     if delimiter is not None and name != "csv":
-        raise AxisError("invalid-axis", f"`delimiter` is for CSV, and {path} is {name}", ("delimiter",))
+        raise AxisError(
+            "invalid-axis", f"`delimiter` applies only to CSV, and {path} is {name}", ("delimiter",)
+        )
     if (codec := known_encoding(encoding)) is None:
-        message, help = f"there is no encoding `{encoding}`", did_you_mean(encoding, ENCODINGS)
+        message, help = f"unknown encoding `{encoding}`", did_you_mean(encoding, ENCODINGS)
         raise AxisError("invalid-axis", message, ("encoding",), help)
     return FileFormat(name, delimiter or ",", codec)

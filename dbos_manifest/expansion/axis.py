@@ -1,4 +1,4 @@
-"""What an axis is: a name, and values that can be gone through again and again."""
+"""An axis of a matrix: a name, and values that can be read any number of times."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..core.columns import weigh
 from ..core.diagnostic import Path
@@ -14,7 +14,7 @@ from ..core.memory_budget import BUDGET
 
 
 class AxisError(Exception):
-    """What is wrong with an axis; `path` leads on from it."""
+    """A problem of an axis; `path` is relative to the axis."""
 
     def __init__(self, code: str, message: str, path: Path = (), help: str | None = None) -> None:
         super().__init__(message)
@@ -22,7 +22,7 @@ class AxisError(Exception):
 
 
 class AxisWarning(NamedTuple):
-    """What is doubtful about an axis; `path` leads on from it."""
+    """A warning about an axis; `path` is relative to the axis."""
 
     code: str
     message: str
@@ -32,22 +32,22 @@ class AxisWarning(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A name and its values, which can be gone through again and again."""
+    """A name and its values; `values` begins again with each call."""
 
     name: str
     count: int
-    values: Callable[[], Iterator[Any]]
+    values: Callable[[], Iterator[object]]
     warnings: tuple[AxisWarning, ...] = ()
 
 
-def reverse_values(values: Callable[[], Iterator[Any]], count: int) -> Iterator[Any]:
+def reverse_values(values: Callable[[], Iterator[object]], count: int) -> Iterator[object]:
     """Yield the first `count` values of a stream backwards.
 
     The stream is read again for each part of its values that fits the memory budget.
     """
     end = count
     while end:
-        held: deque[tuple[Any, int]] = deque()
+        held: deque[tuple[object, int]] = deque()
         weight = 0
         for value in islice(values(), end):
             held.append((value, size := weigh(value)))
@@ -55,6 +55,6 @@ def reverse_values(values: Callable[[], Iterator[Any]], count: int) -> Iterator[
             while weight > BUDGET.held_bytes and len(held) > 1:
                 weight -= held.popleft()[1]
         yield from (value for value, _ in reversed(held))
-        if not held:  # the stream has become shorter; whoever counts will see it
+        if not held:  # the file became shorter since it was counted; the caller counts too
             return
         end -= len(held)

@@ -7,7 +7,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from ..core.canonical_json import canonical_json
 from ..core.lines import find_position
@@ -17,17 +17,22 @@ from ..expressions.filters import text_of
 from ..reading.sandbox import Tree, TreeError
 
 MAX_FILE_BYTES = 256 * 2**20
-MAX_JSON_BYTES = 32 * 2**20  # a JSON list cannot be read piece by piece
+MAX_JSON_BYTES = 32 * 2**20  # less: a JSON list is read as a whole
 MAX_LINE_BYTES = 2**20
 FORMATS = ("csv", "jsonl", "json")
-DELIMITERS = (",", ";", "\t", "|")  # that a CSV file may seem to use
-_NO_ENCODINGS = {"idna", "punycode", "unicode-escape", "raw-unicode-escape"}  # which Python lists as such
+DELIMITERS = (",", ";", "\t", "|")  # that are suggested
+_NO_ENCODINGS = {
+    "idna",
+    "punycode",
+    "unicode-escape",
+    "raw-unicode-escape",
+}  # Python lists these as text encodings
 _CHUNK_BYTES = 2**16
 _SAVE = "save the file as UTF-8"
 
 
 class FileFormat(NamedTuple):
-    """How the bytes of a file become rows."""
+    """How the bytes of a file are read as rows."""
 
     name: str  # one of FORMATS
     delimiter: str = ","
@@ -35,13 +40,13 @@ class FileFormat(NamedTuple):
 
 
 def format_of(path: str) -> str | None:
-    """The format that a file's name says, None for another one."""
+    """Return the format of a file by its name; None if the name does not show it."""
     ending = path.rpartition(".")[2].lower()
     return ending if ending in FORMATS else "jsonl" if ending == "ndjson" else None
 
 
 def known_encoding(name: str) -> str | None:
-    """Return the name that Python has for a text encoding; None for an unknown one."""
+    """Return Python's name of a text encoding; None for an unknown one."""
     try:
         "a".encode(name)
         found = codecs.lookup(name).name
@@ -53,14 +58,14 @@ def known_encoding(name: str) -> str | None:
 
 
 def read_rows(
-    tree: Tree, path: str, format: FileFormat, select: Mapping[str, Any], most: int
-) -> Iterator[Any]:
-    """The rows of a file that `select` names, in the file's order.
+    tree: Tree, path: str, format: FileFormat, select: Mapping[str, object], most: int
+) -> Iterator[object]:
+    """Yield the rows of a file that match `select`, in the file's order; at most `most` are read.
 
-    Shape:  a CSV row is a map of texts by the names in its first line; a line of JSONL and an item of a
-            JSON list are any values. `select` keeps the rows whose column has the value, or one of them.
-            Blank lines, and rows of CSV without any value, are no rows.
-    Raises: TreeError naming file and line.
+    Shape:  a CSV row is a map of texts by the names in the first line; a line of JSONL and an item of a
+            JSON list are any values. `select` has the accepted value of a column, or a list of them.
+            Blank lines, and CSV rows without any value, are ignored.
+    Raises: TreeError with file and line.
     """
     limit = MAX_JSON_BYTES if format.name == "json" else MAX_FILE_BYTES
     readers = {"csv": _read_csv, "jsonl": _read_jsonl, "json": _read_json}
@@ -74,7 +79,7 @@ def read_rows(
                 raise TreeError(
                     "too-large",
                     f"{path} has more than {most:,} rows",
-                    "cut it up, or raise `limits.max_workflows`: ten rows are read for each of them",
+                    "split it, or raise `limits.max_workflows`: ten rows are read per allowed workflow",
                 )
             if not wanted or _selected(row, wanted, format.name, _place_row(path, format.name, line)):
                 yield row
@@ -84,15 +89,15 @@ def _place_row(path: str, format: str, number: int) -> str:
     return f"{path}: row {number}" if format == "json" else f"{path}:{number}"
 
 
-def _key(value: Any, format: str) -> str:
+def _key(value: object, format: str) -> str:
     if format == "csv" and not isinstance(value, (dict, list)) and value is not None:
         return text_of(value)
     return canonical_json(value)
 
 
-def _selected(row: Any, wanted: Mapping[str, set[str]], format: str, place: str) -> bool:
+def _selected(row: object, wanted: Mapping[str, set[str]], format: str, place: str) -> bool:
     if not isinstance(row, dict):
-        raise TreeError("axis-file", f"{place}: `select` needs rows that are maps, and this is none")
+        raise TreeError("axis-file", f"{place}: expected a map, because of `select`")
     for column, values in wanted.items():
         if column not in row:
             raise TreeError(
@@ -136,15 +141,15 @@ def _advise_encoding(data: bytes) -> str:
 
 
 def _decoded_lines(stream: BinaryIO, path: str, encoding: str) -> Iterator[tuple[int, str]]:
-    """The lines of a file that is not UTF-8; a line ends where its decoded text has a line feed."""
+    """Yield the lines of a file in another encoding than UTF-8, split after decoding."""
     decoder = codecs.getincrementaldecoder(encoding)()
     number, rest, ended = 1, "", False
     while not ended:
         chunk = stream.read(_CHUNK_BYTES)
         ended = not chunk
         if number == 1 and not rest and chunk.startswith(codecs.BOM_UTF8):
-            message = f"{path}:1: not {encoding}: the file begins with the byte order mark of UTF-8"
-            raise TreeError("axis-file", message, "leave `encoding` out")
+            message = f"{path}:1: expected {encoding}, found the byte order mark of UTF-8"
+            raise TreeError("axis-file", message, "remove `encoding`")
         try:
             text = decoder.decode(chunk, ended)
         except UnicodeError as error:
@@ -180,7 +185,7 @@ def _read_csv(stream: BinaryIO, path: str, format: FileFormat) -> Iterator[tuple
     else:
         return
     reader = csv.reader(chain([first], lines), delimiter=format.delimiter, strict=True)
-    line = before = skipped + 1  # of the row that is read: one value may have several
+    line = before = skipped + 1  # of the next row: a value may span several lines
     try:
         header = next(reader)
         _check_header(header, f"{path}:{line}", first.strip("\r\n"), format.delimiter)
@@ -198,12 +203,14 @@ def _read_csv(stream: BinaryIO, path: str, format: FileFormat) -> Iterator[tuple
 
 
 def _uneven(row: list[str], header: list[str], place: str, delimiter: str) -> TreeError:
-    message = f"{place}: the row has {len(row)} columns, and the first line names {len(header)}"
+    message = f"{place}: expected {len(header)} columns as in the first line, found {len(row)}"
     for other in DELIMITERS:
         names = delimiter.join(header).count(other)
         if other != delimiter and names and names == delimiter.join(row).count(other):
             return TreeError("axis-file", f"{message}; the file seems to use {_show(other)}", _write(other))
-    return TreeError("axis-file", message, f"put a value that contains {_show(delimiter)} into double quotes")
+    return TreeError(
+        "axis-file", message, f"write double quotes around a value that contains {_show(delimiter)}"
+    )
 
 
 def _check_header(header: list[str], place: str, text: str, delimiter: str) -> None:
@@ -211,8 +218,8 @@ def _check_header(header: list[str], place: str, text: str, delimiter: str) -> N
     if len(header) == 1 and others and '"' not in text:
         other = max(others, key=text.count)
         if text.lower() == f"sep={other}":
-            message = f"{place}: a spreadsheet's mark of the delimiter, and no header"
-            raise TreeError("axis-file", message, f"delete the line, and {_write(other)}")
+            message = f"{place}: expected a header, found the delimiter of a spreadsheet"
+            raise TreeError("axis-file", message, f"delete the line and {_write(other)}")
         mark = _show(delimiter).removeprefix("a ")
         message = f"{place}: no {mark} in the first line; the file seems to use {_show(other)}"
         help = f"{_write(other)}; if it is the name of one column, put it in double quotes"
@@ -234,13 +241,13 @@ def _write(delimiter: str) -> str:
     return f'write `delimiter: "{shown}"`'
 
 
-def _read_jsonl(stream: BinaryIO, path: str, format: FileFormat) -> Iterator[tuple[int, Any]]:
+def _read_jsonl(stream: BinaryIO, path: str, format: FileFormat) -> Iterator[tuple[int, object]]:
     for number, text in _lines(stream, path, format.encoding):
         if text.strip():
             yield number, _parse(text.rstrip("\r\n"), path, number)
 
 
-def _read_json(stream: BinaryIO, path: str, format: FileFormat) -> Iterator[tuple[int, Any]]:
+def _read_json(stream: BinaryIO, path: str, format: FileFormat) -> Iterator[tuple[int, object]]:
     data = stream.read()
     try:
         text = data.decode(format.encoding)
@@ -253,12 +260,14 @@ def _read_json(stream: BinaryIO, path: str, format: FileFormat) -> Iterator[tupl
     rows = _parse(text.removeprefix("\ufeff"), path, 1)
     if not isinstance(rows, list):
         raise TreeError(
-            "axis-file", f"{path}: a JSON file of rows is a list", "or write one value a line: jsonl"
+            "axis-file",
+            f"{path}: expected a list of rows",
+            "write a list, or one value per line with `format: jsonl`",
         )
     yield from enumerate(rows, 1)
 
 
-def _parse(text: str, path: str, line: int) -> Any:
+def _parse(text: str, path: str, line: int) -> object:
     """Parse the JSON text that begins at a line of the file."""
     try:
         value, problems = read_json(text)

@@ -1,4 +1,4 @@
-"""The ticks of a cron schedule between two instants, as DBOS's own scheduler counts them."""
+"""The ticks of a cron schedule between two instants, computed as DBOS's scheduler does."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from itertools import islice
 
 from croniter import CroniterError, croniter
 
-TICKS_WORTH_A_GUESS = 20  # a day
+MANY_TICKS = 20  # per day: days are counted instead
 
 
 def is_schedule(schedule: str) -> bool:
-    """Whether it is a schedule of 5 fields, or of 6 with the second in front."""
+    """Return whether a text is a schedule of 5 fields, or of 6 with the second first."""
     return croniter.is_valid(schedule, second_at_beginning=True)
 
 
 def ticks(schedule: str, start: datetime, end: datetime) -> Iterator[str]:
-    """The ticks after start and before end, in the words of the ids that DBOS gives them.
+    """Yield the ticks after start and before end, in the format that DBOS uses in workflow IDs.
 
     Source: dbos 3.4.0 `_scheduler.py`, backfill_schedule: both ends excluded, `isoformat()`.
     """
@@ -25,7 +25,7 @@ def ticks(schedule: str, start: datetime, end: datetime) -> Iterator[str]:
     while True:
         try:
             tick: datetime = iterator.get_next(datetime)
-        except CroniterError:  # there is no next date at all
+        except CroniterError:  # the schedule never fires again
             return
         if tick >= end:
             return
@@ -33,16 +33,16 @@ def ticks(schedule: str, start: datetime, end: datetime) -> Iterator[str]:
 
 
 def is_tick(schedule: str, moment: datetime) -> bool:
-    """Tell whether the schedule fires at an instant."""
+    """Return whether the schedule fires at an instant."""
     second = timedelta(seconds=1)
     before, after = ((moment.astimezone(timezone.utc) + k * second) for k in (-1, 1))
     around = ticks(schedule, before.astimezone(moment.tzinfo), after)
-    # a time that the clock shows twice never equals the same instant in another zone
+    # by timestamp: `==` is false for a local time that occurs twice and its instant in another zone
     return any(datetime.fromisoformat(tick).timestamp() == moment.timestamp() for tick in around)
 
 
 def least_ticks(schedule: str, start: datetime, end: datetime, limit: int) -> int:
-    """How many there are at least, by whole days, where a day has many: spares counting what is too many."""
+    """Return a lower bound of the number of ticks, 0 for a rare one, so that too many need not be counted."""
     fields = croniter.expand(schedule, second_at_beginning=True)[0]
     sizes = (60, 24, 1, 1, 1, 60)
     per_day = 1
@@ -51,7 +51,7 @@ def least_ticks(schedule: str, start: datetime, end: datetime, limit: int) -> in
     if all(field == ["*"] for field in fields[2:5]) and len(fields) <= len(sizes):
         return max(0, (end - start).days - 2) * per_day
     words = schedule.split()
-    if per_day < TICKS_WORTH_A_GUESS or len(words) not in (5, 6):
+    if per_day < MANY_TICKS or len(words) not in (5, 6):
         return 0
     days = ticks(f"0 0 {' '.join(words[-3:])}", start + timedelta(days=1), end - timedelta(days=1))
     return sum(1 for _ in islice(days, limit // per_day + 2)) * per_day

@@ -12,7 +12,7 @@ from .axis import AxisError
 
 @dataclass(frozen=True, slots=True)
 class DateRange:
-    """start + k·step for k from 0: days and longer by a zone's wall clock, hours and shorter absolute."""
+    """start + k·step for k from 0: days or longer by the wall clock of a zone, shorter steps absolute."""
 
     start: Moment
     end: Moment
@@ -25,22 +25,27 @@ class DateRange:
     def make(
         cls, start: Moment, end: Moment, step: Step, zone: tzinfo | None, include_end: bool
     ) -> DateRange:
-        """Raises: AxisError where start, end and step do not go together."""
+        """Check and count a range.
+
+        Raises: AxisError when start, end and step do not fit together.
+        """
         if not isinstance(start, datetime) and not isinstance(end, datetime) and step.by_calendar:
             bare = cls(start, end, step, None, include_end)
         else:
             if not isinstance(end, datetime) and not step.by_calendar:
-                message = f"`end` is a day, and the step is shorter: is `{end}` its first or its last hour?"
-                raise AxisError("invalid-axis", message, ("end",), f"write `{end}T00:00:00Z`, or the like")
+                message = (
+                    f"`end` is a day and `step` is shorter: `{end}` could mean its first or its last hour"
+                )
+                raise AxisError("invalid-axis", message, ("end",), f"write a time, such as `{end}T00:00:00Z`")
             zone = zone or (start.tzinfo if isinstance(start, datetime) else None) or UTC
             try:
                 bare = cls(put_in_zone(start, zone), put_in_zone(end, zone), step, zone, include_end)
             except (ValueError, OverflowError):
-                raise AxisError("invalid-axis", "the range lies beyond the years 1 to 9999") from None
+                raise AxisError("invalid-axis", "the range is outside the years 1 to 9999") from None
         return cls(bare.start, bare.end, step, bare.zone, include_end, bare._count())
 
     def _count(self) -> int:
-        """By arithmetic: a good guess, then the few values around it."""
+        """Count the values by arithmetic: an estimate from below, corrected by trying the next values."""
         if self.step.by_calendar:
             months = (self.end.year - self.start.year) * 12 + self.end.month - self.start.month
             days = (_day(self.end) - _day(self.start)).days
@@ -86,7 +91,7 @@ def _day(moment: Moment) -> date:
 
 
 def put_in_zone(moment: Moment, zone: tzinfo) -> datetime:
-    """Return the instant of a day, a wall clock or an instant, in a zone."""
+    """Return the instant of a day, a wall-clock time or an instant, in a zone."""
     if not isinstance(moment, datetime):
         return wall_to_instant(datetime(moment.year, moment.month, moment.day), zone)
     return wall_to_instant(moment, zone) if moment.tzinfo is None else moment.astimezone(zone)

@@ -1,4 +1,4 @@
-"""What is written in an entry in; its plain fields, its matrix, its expressions and variables out."""
+"""Read the parts of an entry: its plain fields, its matrix, and the variables of its expressions."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def read_matrix(
     check: CheckOption,
     report: Callable[[Diagnostic], None],
 ) -> Matrix:
-    """Read the matrix that an entry has at `path`, its variables put in; warnings are reported.
+    """Read the matrix of an entry, at `path`, with its variables resolved; warnings are reported.
 
-    Raises: Unfit with everything that is wrong with it.
+    Raises: Unfit with every problem of the matrix.
     """
     found = resolve_constants(raw, path, manifest.variables.values)
     if found is not raw and (problems := check("matrix", found)):
@@ -74,7 +74,7 @@ def read_matrix(
 def read_fields(
     options: Mapping[str, Any], path: Path, report: Callable[[Diagnostic], None]
 ) -> dict[str, Any]:
-    """Options under the names and in the units of WorkflowSpec, as far as they are no expressions."""
+    """Return the options that are not expressions, by field of WorkflowSpec and in its units."""
     fields: dict[str, Any] = {}
     for option, value in options.items():
         if option in PLAIN_OPTIONS:
@@ -90,8 +90,8 @@ def read_fields(
     return fields
 
 
-def variables_of(raw: Any) -> frozenset[str]:
-    """The variables that a value's expressions name; one that cannot be read names none."""
+def variables_of(raw: object) -> frozenset[str]:
+    """Return the variables that the expressions of a value name; an invalid expression names none."""
     if isinstance(raw, str):
         if MARK not in raw:
             return frozenset()
@@ -105,7 +105,8 @@ def variables_of(raw: Any) -> frozenset[str]:
     return frozenset[str]().union(*map(variables_of, parts))
 
 
-def find_marks(value: Any, path: Path) -> Iterator[tuple[Path, Target]]:
+def find_marks(value: object, path: Path) -> Iterator[tuple[Path, Target]]:
+    """Yield the place of each value or key with `${{`."""
     if isinstance(value, str):
         if MARK in value:
             yield path, Target.VALUE
@@ -120,14 +121,14 @@ def find_marks(value: Any, path: Path) -> Iterator[tuple[Path, Target]]:
 
 
 def has_unmarked(text: str) -> bool:
-    """Tell whether a file may have a `{{ name }}` without `$`."""
+    """Return whether a text may have a `{{ name }}` without `$`."""
     return _UNMARKED.search(text) is not None
 
 
 def find_unmarked(
-    value: Any, path: Path, names: Collection[str], variables: Collection[str]
+    value: object, path: Path, names: Collection[str], variables: Collection[str]
 ) -> Iterator[Diagnostic]:
-    """Warn of each `{{ name }}` without `$` in a value whose name an expression there would know."""
+    """Warn of each `{{ name }}` without `$` whose name would be valid in an expression."""
     if isinstance(value, str):
         for found in _UNMARKED.finditer(value):
             root, key = found.groups()

@@ -33,7 +33,7 @@ from .entry import (
     read_matrix,
     variables_of,
 )
-from .grouping import Findings
+from .grouping import DiagnosticGroups
 from .limits import check_entry, too_many_workflows
 from .matrix import Matrix
 
@@ -43,25 +43,25 @@ _INHERITED = ("application", "runtime")  # options at the top level of a manifes
 class Expansion:
     """A manifest compiled once, and expanded as often as needed, always to the same workflows.
 
-    Problems that are known without expanding are in `findings`. If one of them is an error, expand only to
+    Problems that are known without expanding are in `problems`. If one of them is an error, expand only to
     find more problems.
     """
 
     def __init__(self, manifest: Manifest, check_option: CheckOption) -> None:
         self.manifest = manifest
-        self.findings = Findings()
+        self.problems = DiagnosticGroups()
         self.catalog = Catalog(manifest.catalog, manifest.tree)
         self.unchecked: dict[int, frozenset[str]] = {}  # by entry, the variables it needs that have no value
         self._check = check_option
         self._compiled: dict[int, CompiledEntry | CompiledEntryByWorkflow] = {}  # the others are plain
         self._broken: set[int] = set()
         for problem in self.catalog.problems:
-            self.findings.add(problem)
+            self.problems.add(problem)
         self._report_misplaced()
         inherited = {key: getattr(manifest, key) for key in _INHERITED}
         self._inherited = {key: None if contains_mark(text) else text for key, text in inherited.items()}
         self._defaults = self._resolve_defaults()
-        self._shared = read_fields(self._defaults, ("defaults",), self.findings.add)
+        self._shared = read_fields(self._defaults, ("defaults",), self.problems.add)
         self._defaults_vary = contains_mark(self._defaults)
         for index, entry in enumerate(manifest.entries):
             if self._defaults_vary or "matrix" in entry or contains_mark(entry):
@@ -69,7 +69,7 @@ class Expansion:
         self.too_many = self._check_limits()
         if has_unmarked(manifest.document.text):
             for found in islice(self._unmarked(), MAX_UNMARKED):
-                self.findings.add(found)
+                self.problems.add(found)
 
     @property
     def count(self) -> int:
@@ -179,7 +179,7 @@ class Expansion:
                 if key == "catalog":  # its schemas may contain the mark, in a pattern or an example
                     value = {name: self.catalog.options(name) for name in self.manifest.catalog}
                 for path, target in find_marks(value, (key,)):
-                    self.findings.add(
+                    self.problems.add(
                         make_diagnostic(
                             "misplaced-expression",
                             "`${{ }}` is evaluated only under `defaults` and `workflows`",
@@ -209,7 +209,7 @@ class Expansion:
                     if value is not None and value.names <= {"vars"}:
                         out[option] = resolve_constants(raw, path, self.manifest.variables.values)
                         for problem in self._check(option, out[option]):
-                            self.findings.add(relocate(problem, path))
+                            self.problems.add(relocate(problem, path))
                             out[option] = None
                 except Unfit as unfit:
                     self._take(unfit)
@@ -218,7 +218,7 @@ class Expansion:
 
     def _take(self, unfit: Unfit) -> None:
         for diagnostic in unfit.diagnostics:
-            self.findings.add(diagnostic)
+            self.problems.add(diagnostic)
 
     def _missing_in(self, raw: Any) -> frozenset[str]:
         """Return the variables without a value that the expressions of an option need."""
@@ -267,7 +267,7 @@ class Expansion:
         if raw is None:
             return None
         path = ("workflows", index, "matrix")
-        return read_matrix(raw, path, self.manifest, self._check, self.findings.add)
+        return read_matrix(raw, path, self.manifest, self._check, self.problems.add)
 
     def _check_limits(self) -> bool:
         """Report entries that expand to too much or to nothing; return whether the manifest is too large."""
@@ -275,12 +275,12 @@ class Expansion:
         for index, compiled in self._compiled.items():
             checked = check_entry(manifest, index, compiled)
             for diagnostic in checked.diagnostics:
-                self.findings.add(diagnostic)
+                self.problems.add(diagnostic)
             if checked.is_broken:
                 self._broken.add(index)
             if checked.too_many:
                 return True
         if (total := self.count) <= manifest.max_workflows:
             return False
-        self.findings.add(too_many_workflows(manifest, total))
+        self.problems.add(too_many_workflows(manifest, total))
         return True

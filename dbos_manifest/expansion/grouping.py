@@ -1,4 +1,4 @@
-"""Diagnostics of many workflows in, one for each thing that is wrong out, with the first that have it."""
+"""Group equal diagnostics of many workflows, with the first workflows of each group."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import replace
 
 from ..core.diagnostic import Diagnostic, Severity
 
-SHOWN = 3
-ENOUGH = 20_000  # workflows with something wrong, of one manifest
+SHOWN = 3  # workflows of a group
+ENOUGH = 20_000  # workflows with a problem, of one manifest
 
 
-class Enough(Exception):
-    """So much is wrong that looking on would only take time."""
+class EnoughErrors(Exception):
+    """Raised when so many workflows have errors that more would not help the user."""
 
 
-class Findings:
-    """Collects diagnostics; those of one entry's workflows that say the same of the same place become one."""
+class DiagnosticGroups:
+    """Collects diagnostics; those of one entry's workflows with the same code and place become one."""
 
     def __init__(self) -> None:
         self._found: dict[object, Diagnostic] = {}
@@ -26,9 +26,9 @@ class Findings:
         self._warnings = 0
 
     def add(self, diagnostic: Diagnostic, label: Callable[[], str] | None = None) -> None:
-        """`label` says which of the entry's workflows it is, when the entry stands for several.
+        """Add a diagnostic; `label` returns the combination that has it, for an entry of several workflows.
 
-        Raises: Enough, the diagnostic being noted.
+        Raises: EnoughErrors after adding the diagnostic, when there are enough errors.
         """
         key: object = (
             diagnostic.code, diagnostic.path, diagnostic.target, diagnostic.fragment, diagnostic.file,
@@ -45,17 +45,18 @@ class Findings:
                 return
             self._total += 1
             if self._total >= ENOUGH:
-                raise Enough
+                raise EnoughErrors
 
     @property
     def enough_warnings(self) -> bool:
-        """Whether further warnings need not be looked for."""
+        """Return whether there are so many warnings that more need not be searched for."""
         return self._warnings >= ENOUGH
 
     def __contains__(self, code: str) -> bool:
         return any(diagnostic.code == code for diagnostic in self._found.values())
 
-    def diagnostics(self) -> list[Diagnostic]:
+    def merge(self) -> list[Diagnostic]:
+        """Return a diagnostic for each group, with its workflows in the note."""
         return [
             replace(diagnostic, note=note) if (note := self._note(key)) else diagnostic
             for key, diagnostic in self._found.items()

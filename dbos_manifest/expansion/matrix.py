@@ -1,4 +1,4 @@
-"""The axes of an entry in, its combinations out; how many there are is known before the first one is made."""
+"""Combine the axes of an entry. The number of combinations is known before the first one is made."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from ..expressions.filters import UNSET
 from .axis import Axis, AxisError
 
 Cell = tuple[Any, ...]
-"""A name's value in a combination, its canonical text (None where no rule asks), then its columns."""
+"""A value of a name, its canonical text (None if no rule has the name), then its columns."""
 
 Combination = tuple[Cell, ...]
-Column = Callable[[Any], Any]
-"""What is made of an axis's value alone: once for each value, not once for each combination."""
+Column = Callable[[Any], object]
+"""Computes something from the value of one axis, once per value instead of once per combination."""
 
-_STEP = 50  # combinations that are made before they are weighed
+_STEP = 50  # combinations that are made before they are measured
 MAX_STATES = 100_000
 _UNSET_CELL: Cell = (UNSET, None)
-Rule = dict[str, str]  # axis -> canonical text
+Rule = dict[str, str]  # by axis, the canonical text of its value
+_MakeCell = Callable[[object], Cell]
 
 
 class MemoryMeter:
@@ -39,10 +40,10 @@ class MemoryMeter:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Axes multiply in written order, the first one slowest; `exclude`, then `include`.
+    """The product of axes in written order, the first varying slowest, less `exclude`, plus `include`.
 
-    Shape:  an include whose axis values match combinations that are left adds its other names to them,
-            else it is a combination of its own, after all others.
+    Shape:  an include whose axis values match remaining combinations adds its other names to them;
+            any other include is a combination of its own, after all others.
     Source: SPEC §1; GitHub Actions, `jobs.<id>.strategy.matrix`.
     """
 
@@ -56,7 +57,7 @@ class Matrix:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The axes, then what only includes set."""
+        """Return the names of the axes, then those that only includes set."""
         extra = dict.fromkeys(name for rule in self.includes for name in rule)
         return (*self.axis_names, *(name for name in extra if name not in self.axis_names))
 
@@ -73,12 +74,12 @@ class Matrix:
     def _exclude_rules(self) -> list[Rule]:
         return [self._axis_rule(rule) for rule in self.excludes]
 
-    def _axis_rule(self, rule: Mapping[str, Any]) -> Rule:
+    def _axis_rule(self, rule: Mapping[str, object]) -> Rule:
         return {name: canonical_json(value) for name, value in rule.items() if name in self.axis_names}
 
     @cached_property
     def own_includes(self) -> tuple[dict[str, Any], ...]:
-        """The includes that are combinations of their own."""
+        """Return the includes that are combinations of their own."""
         return tuple(rule for rule in self.includes if not self._matches_any(self._axis_rule(rule)))
 
     def _matches_any(self, rule: Rule) -> bool:
@@ -100,14 +101,14 @@ class Matrix:
 
     @cached_property
     def count(self) -> int:
-        """How many combinations there are, by arithmetic.
+        """Count the combinations by arithmetic.
 
-        Raises: AxisError when the rules are too many and too entangled.
+        Raises: AxisError when the rules are too complex to count.
         """
         return self.product - self.excluded + len(self.own_includes)
 
     def unused_excludes(self) -> list[int]:
-        """The positions of excludes that match no combination."""
+        """Return the positions of the excludes that match no combination."""
         return [
             position
             for position, rule in enumerate(self._exclude_rules)
@@ -117,10 +118,10 @@ class Matrix:
     def combinations(
         self, columns: Mapping[str, Sequence[Column]], meter: MemoryMeter | None = None
     ) -> Iterator[Combination]:
-        """Every combination, one cell for each of `names`; the cells are weighed as they are made."""
+        """Yield every combination, with a cell for each of `names`; `meter` measures the cells."""
         meter = meter or MemoryMeter()
         makers = [self._cell_maker(name, columns.get(name, ()), meter) for name in self.axis_names]
-        found = self._left_over(_multiply(self.axes, makers, meter)) if self.axes else iter(())
+        found = self._without_excluded(_multiply(self.axes, makers, meter)) if self.axes else iter(())
         extras = len(self.names) - len(self.axes)
         if extras:
             found = self._with_additions(found)
@@ -129,10 +130,10 @@ class Matrix:
             cells = [make(rule.get(name, UNSET)) for name, make in zip(self.axis_names, makers, strict=True)]
             yield (*cells, *((rule.get(name, UNSET), None) for name in self.names[len(self.axes) :]))
 
-    def _cell_maker(self, name: str, columns: Sequence[Column], meter: MemoryMeter) -> Callable[[Any], Cell]:
+    def _cell_maker(self, name: str, columns: Sequence[Column], meter: MemoryMeter) -> _MakeCell:
         ruled = any(name in rule for rule in (*self.excludes, *self.includes))
 
-        def make(value: Any) -> Cell:
+        def make(value: object) -> Cell:
             key = canonical_json(value) if ruled and value is not UNSET else None
             cell = (value, key, *[column(value) for column in columns])
             meter.bytes += sum(map(weigh, cell))
@@ -140,13 +141,13 @@ class Matrix:
 
         return make
 
-    def _left_over(self, found: Iterator[Combination]) -> Iterator[Combination]:
+    def _without_excluded(self, found: Iterator[Combination]) -> Iterator[Combination]:
         for positions, keys in self._grouped(self._exclude_rules).items():
             found = _without(found, positions, set(keys))
         return found
 
     def _grouped(self, rules: Sequence[Rule]) -> dict[tuple[int, ...], dict[tuple[str, ...], list[int]]]:
-        """Rules by the axes they name: positions -> texts at them -> which rules."""
+        """Group rules by the axes that they name: positions -> texts at them -> indexes of the rules."""
         groups: dict[tuple[int, ...], dict[tuple[str, ...], list[int]]] = {}
         for number, rule in enumerate(rules):
             positions = tuple(p for p, name in enumerate(self.axis_names) if name in rule)
@@ -189,10 +190,8 @@ def _without(
     return (cells for cells in found if tuple([cells[p][1] for p in positions]) not in keys)
 
 
-def _multiply(
-    axes: Sequence[Axis], makers: Sequence[Callable[[Any], Cell]], meter: MemoryMeter
-) -> Iterator[Combination]:
-    """The product, never holding more than the inner axes' combinations, and those only when they are few."""
+def _multiply(axes: Sequence[Axis], makers: Sequence[_MakeCell], meter: MemoryMeter) -> Iterator[Combination]:
+    """Multiply axes. Only the combinations of the inner axes are held, and only when they fit the budget."""
     make = makers[0]
     if len(axes) == 1:
         return ((make(value),) for value in axes[0].values())
@@ -203,7 +202,7 @@ def _multiply(
 
 
 def _hold(found: Iterator[Combination], meter: MemoryMeter) -> list[Combination] | None:
-    """All of them, unless they are heavy: then it is better to make them again and again."""
+    """Return all combinations, or None when they exceed the budget and must be computed again each time."""
     held: list[Combination] = []
     most = meter.bytes + meter.budget.held_bytes
     for combination in found:
@@ -213,9 +212,7 @@ def _hold(found: Iterator[Combination], meter: MemoryMeter) -> list[Combination]
     return held
 
 
-def _pair(
-    axis: Axis, make: Callable[[Any], Cell], inner: Callable[[], Iterable[Combination]]
-) -> Iterator[Combination]:
+def _pair(axis: Axis, make: _MakeCell, inner: Callable[[], Iterable[Combination]]) -> Iterator[Combination]:
     for value in axis.values():
         head = (make(value),)
         for tail in inner():
@@ -223,7 +220,7 @@ def _pair(
 
 
 def read_part(combinations: Iterator[Combination], size: int, meter: MemoryMeter) -> list[Combination]:
-    """The next combinations: `size` of them, or fewer when they are heavy."""
+    """Return the next combinations: `size`, or fewer when they exceed the memory budget."""
     part: list[Combination] = []
     most = meter.bytes + meter.budget.evaluated_bytes
     while len(part) < size and meter.bytes <= most:
@@ -235,7 +232,7 @@ def read_part(combinations: Iterator[Combination], size: int, meter: MemoryMeter
 
 
 class _Counting:
-    """Counts combinations that rules match, each once, without making any."""
+    """Counts the combinations that rules match, each once, without making them."""
 
     def __init__(self, axes: Sequence[Axis], mentioned: Mapping[str, set[str]]) -> None:
         self._sizes = [axis.count for axis in axes]
@@ -250,10 +247,10 @@ class _Counting:
         return Counter(key for key in map(canonical_json, axis.values()) if key in wanted)
 
     def count_union(self, rules: Sequence[Rule], axis: int = 0) -> int:
-        """How many combinations at least one rule matches, from an axis on.
+        """Count the combinations of the axes from position `axis` on that at least one rule matches.
 
-        By the axis's values that a rule names, and all its others together: the rules bound the work, not
-        the sizes.
+        Values of an axis that no rule names are counted together, so that the work depends on the number of
+        rules and not on the sizes of the axes.
         """
         if not rules:
             return 0
@@ -262,7 +259,10 @@ class _Counting:
         key = (axis, frozenset(tuple(sorted(rule.items())) for rule in rules))
         if key not in self._known:
             if len(self._known) >= MAX_STATES:
-                raise AxisError("too-large", "`exclude` and `include` are too intricate to be counted")
+                raise AxisError(
+                    "too-large",
+                    "`exclude` and `include` have too many different rules to count their combinations",
+                )
             self._known[key] = self._count(rules, axis)
         return self._known[key]
 

@@ -1,4 +1,4 @@
-"""Which workflows of the manifests a call is about: comparisons, ids, entry names."""
+"""Select workflows of the manifests by comparisons, IDs and names of entries."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class Term(NamedTuple):
-    """`day>=2026-02-01`; several values are alternatives."""
+    """A comparison such as `day>=2026-02-01`; several values are alternatives."""
 
-    name: str  # a name of the matrix with a path into it, or an option
+    name: str  # of the matrix, with a path into its value; or an option
     operator: str
     values: tuple[str, ...]
 
@@ -44,9 +44,9 @@ class Term(NamedTuple):
 
 
 def parse_terms(text: str) -> list[Term]:
-    """`region=eu day>=2026-02-01`: all must hold; `region=eu,us` is one or the other; quotes around spaces.
+    """Parse comparisons such as `region=eu,us day>=2026-02-01`; values with spaces are quoted.
 
-    Raises: UsageError showing how a selection is written.
+    Raises: UsageError with an example of a selection.
     """
     terms, at = [], 0
     while match := _TERM.match(text, at):
@@ -56,7 +56,7 @@ def parse_terms(text: str) -> list[Term]:
             if _NUMBER.fullmatch(word) and "e" in word.lower() and not isfinite(float(word)):
                 raise UsageError(f"--select: `{word}` is out of range: a number is at most about 1.8e308")
         if operator in _ORDERS and len(words) != 1:
-            raise UsageError(f"--select: `{match[0].strip()}` compares with more than one value")
+            raise UsageError(f"--select: expected one value in `{match[0].strip()}`, found {len(words)}")
         terms.append(Term(name, operator, words or ("",)))
         at = match.end()
         if at < len(text) and not text[at].isspace():
@@ -70,7 +70,7 @@ def parse_terms(text: str) -> list[Term]:
 
 
 class Selection:
-    """Chooses a workflow that all terms hold for, and that the ids and the entry names have, if given."""
+    """Selects the workflows that match every term, and are in `ids` and `entries` if these are given."""
 
     def __init__(
         self, terms: Sequence[Term], ids: Iterable[str] | None = None, entries: Collection[str] = ()
@@ -81,6 +81,7 @@ class Selection:
         self._found: set[str] = set()
 
     def matches(self, expansion: Expansion, spec: WorkflowSpec) -> bool:
+        """Return whether a workflow is selected."""
         if self._ids is not None:
             if spec.id not in self._ids:
                 return False
@@ -90,9 +91,9 @@ class Selection:
         return all(_holds(term, _value_of(term, expansion, spec)) for term in self._terms)
 
     def check(self, expansions: Sequence[Expansion], selected: int) -> None:
-        """Whether the manifests have all that the selection names, once all specs have passed `matches`.
+        """Check the names of the selection, after `matches` was called for every workflow.
 
-        Raises: UsageError for an unknown name, entry or id, and when nothing was chosen.
+        Raises: UsageError for an unknown name, entry or ID, and when no workflow was selected.
         """
         known = set(OPTIONS)
         entries: set[str] = set()
@@ -114,18 +115,18 @@ class Selection:
             more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
             raise UsageError(
                 f"--ids-from: the manifests have no workflow {', '.join(missing[:3])}{more}",
-                "leave those ids out, or name the manifests that have them",
+                "remove these IDs, or add the manifests that contain them",
             )
         if not selected:
             total = sum(expansion.count for expansion in expansions)
             raise UsageError(
-                f"the selection chooses none of the {total:,} workflows",
-                "`expand -o ids` shows what there is",
+                f"the selection matches none of the {total:,} workflows",
+                "run `expand -o ids` to list their IDs",
             )
 
 
-def _value_of(term: Term, expansion: Expansion, spec: WorkflowSpec) -> Any:
-    """The value that a term compares: of the combination, else of the option; UNSET where there is none."""
+def _value_of(term: Term, expansion: Expansion, spec: WorkflowSpec) -> object:
+    """Return the value that a term compares, of the combination or of an option; UNSET if there is none."""
     root, *steps = term.name.split(".")
     names = expansion.names_of(spec.entry)
     if root in names:
@@ -139,7 +140,7 @@ def _value_of(term: Term, expansion: Expansion, spec: WorkflowSpec) -> Any:
     return UNSET if value is None else value
 
 
-def _holds(term: Term, value: Any) -> bool:
+def _holds(term: Term, value: object) -> bool:
     if value is UNSET:
         return False
     if term.name in TIME_OPTIONS and isinstance(value, int):
@@ -150,7 +151,7 @@ def _holds(term: Term, value: Any) -> bool:
     return equal if term.operator == "=" else not equal
 
 
-def _equal(value: Any, text: str) -> bool:
+def _equal(value: object, text: str) -> bool:
     if isinstance(value, str):
         return value == text
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -158,20 +159,23 @@ def _equal(value: Any, text: str) -> bool:
     return canonical_json(value) == text
 
 
-def _in_order(term: Term, value: Any) -> bool:
-    """Numbers as numbers, date-times with offsets as instants, other texts by their characters."""
+def _in_order(term: Term, value: object) -> bool:
+    """Compare numbers as numbers, times with offsets as instants, and other texts by their characters."""
     text, order = term.values[0], _ORDERS[term.operator]
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise UsageError(f"--select: `{term.name}` is {canonical_json(value)[:40]}, which has no order")
+        raise UsageError(
+            f"--select: expected text or a number to compare with `{term.operator}`, "
+            f"found {canonical_json(value)[:40]} for `{term.name}`"
+        )
     shown = str(value)
     if _NUMBER.fullmatch(text) and _NUMBER.fullmatch(shown):
         return order(Decimal(shown), Decimal(text))  # exact, and an integer may be beyond any float
     if not isinstance(value, str):
-        raise UsageError(f"--select: `{term.name}` is a number, and `{text}` is none")
+        raise UsageError(f"--select: expected a number to compare with `{term.name}`, found `{text}`")
     if "T" in text and "T" in value:
         try:
             return order(parse_moment(value), parse_moment(text))
-        except (ValueError, TypeError):  # not both date-times, or not both with an offset
+        except (ValueError, TypeError):  # not two times with offsets, or two without
             pass
     return order(value, text)
 

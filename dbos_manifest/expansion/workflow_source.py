@@ -1,4 +1,4 @@
-"""What planning and applying need of a manifest, read from its file or from a saved plan."""
+"""The interface of a manifest for plan and apply: the manifest itself, or a saved plan of it."""
 
 from __future__ import annotations
 
@@ -11,38 +11,39 @@ from ..workflows.spec import WorkflowSpec
 from .matrix import Matrix
 
 FIRST_BYTES = b'{"type":"plan",'
-"""How every saved plan begins."""
+"""The first bytes of every saved plan."""
 
 
 class WorkflowSource(Protocol):
-    """The workflows of one manifest, which can be gone through again and again."""
+    """The workflows of one manifest, which can be read any number of times."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def file(self) -> str:
-        """Where it was read from, as the user wrote it."""
+        """Return the path as the user wrote it."""
 
     @property
     def document(self) -> int:
-        """Which of the file's documents it is, from 0."""
+        """Return the index of the document in the file, from 0."""
 
     @property
     def queues(self) -> Mapping[str, bool]:
-        """Queues that the manifest declares: whether each is partitioned."""
+        """Return the queues that the manifest declares, and whether each is partitioned."""
 
     @property
     def complete(self) -> bool:
-        """Whether these are all workflows of the manifest: under a selection nothing is an orphan."""
+        """Return whether no selection is active, so that a lock entry without a workflow is an orphan."""
 
-    def specs(self) -> Iterator[WorkflowSpec]: ...
+    def specs(self) -> Iterator[WorkflowSpec]:
+        """Yield the workflows in manifest order."""
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """The same in batches of `size`, the last one smaller."""
+        """Yield the same in batches of `size`, the last one smaller."""
 
     def written_at(self, path: Path, workflow: str | None) -> Path:
-        """Where the option of a workflow that `path` names is written, as far as it is known."""
+        """Return the path where the option of a workflow at `path` is written, if that is known."""
 
     def matrix_of(self, entry: int) -> Matrix | None:
-        """The matrix that an entry's bindings belong to, where it is known."""
+        """Return the matrix of an entry, if it is known."""

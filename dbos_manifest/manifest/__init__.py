@@ -1,1 +1,1 @@
-"""A document as a manifest, with its variables and catalog."""
+"""Manifests: their content, variables and catalog."""

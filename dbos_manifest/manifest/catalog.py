@@ -1,4 +1,4 @@
-"""Contracts of workflows in, what breaks them out: JSON Schemas for args and kwargs, by workflow name."""
+"""Check arguments against the contracts of the catalog: JSON Schemas for args and kwargs, by workflow."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MAX_SCHEMA_FILES = 100
 CONTRACTS = ("args", "kwargs")
 _BASE = "tree:///"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
-# An engine that runs in time linear in the text: no pattern of a manifest can stop the program.
+# This engine takes time linear in the text: no pattern in a manifest can hang the program.
 _PATTERNS = jsonschema_rs.RegexOptions(size_limit=10 * 2**20)
 
 
 class Catalog:
-    """The contracts of one manifest, compiled. What is wrong with them is in `problems`."""
+    """The catalog of a manifest, its contracts compiled. Invalid contracts are in `problems`."""
 
     def __init__(self, entries: Mapping[str, Mapping[str, Any]], tree: Tree) -> None:
         self.problems: list[Diagnostic] = []
@@ -33,7 +33,7 @@ class Catalog:
         self._options = {name: _options_of(entry) for name, entry in entries.items()}
         self._tree = tree
         self._files = 0
-        self._failure: TreeError | None = None  # of the retriever, which the library wraps as text
+        self._failure: TreeError | None = None  # of `_retrieve`: the library passes on only its text
         self._validators: dict[str, list[tuple[str, Any]]] = {}
         for name, entry in entries.items():
             for part in CONTRACTS:
@@ -66,7 +66,7 @@ class Catalog:
             if (failure := self._failure) is not None:
                 found = make_diagnostic(failure.code, failure.message, path, help=failure.help)
             else:
-                found = make_diagnostic("catalog-schema", f"not a JSON Schema: {_first_line(error)}", path)
+                found = make_diagnostic("catalog-schema", f"invalid JSON Schema: {_first_line(error)}", path)
             self.problems.append(found)
         else:
             self._validators.setdefault(name, []).append((part, validator))
@@ -74,21 +74,25 @@ class Catalog:
     def _retrieve(self, uri: str) -> Any:
         try:
             if not uri.startswith(_BASE):
-                raise TreeError("remote-ref", f"`{uri}` is no path of a file", "copy it next to the manifest")
+                raise TreeError(
+                    "remote-ref",
+                    f"expected the path of a file, found `{uri}`",
+                    "copy it next to the manifest",
+                )
             self._files += 1
             if self._files > MAX_SCHEMA_FILES:
-                raise TreeError("too-large", f"the contracts need more than {MAX_SCHEMA_FILES} files")
+                raise TreeError("too-large", f"the contracts refer to more than {MAX_SCHEMA_FILES} files")
             return self._read(uri.removeprefix(_BASE))
         except TreeError as error:
             self._failure = error
             raise
 
-    def _read(self, file: str) -> Any:
+    def _read(self, file: str) -> object:
         with self._tree.stream(file, MAX_SCHEMA_BYTES) as stream:
             content = stream.read()
         documents, problems = parse_documents(content, file)
         if problems or len(documents) != 1:
-            why = problems[0].message if problems else "it is not one document"
+            why = problems[0].message if problems else f"expected one document, found {len(documents)}"
             raise TreeError("catalog-schema", f"{file}: {why}")
         try:
             _check_references(documents[0].data, posixpath.dirname(file), ())
@@ -97,7 +101,7 @@ class Catalog:
         return documents[0].data
 
     def check(self, spec: WorkflowSpec) -> Iterator[Diagnostic]:
-        """What a workflow's arguments break of its contract."""
+        """Yield each violation of a workflow's contract by its arguments."""
         for part, validator in self._validators.get(spec.workflow, ()):
             value = spec.args if part == "args" else spec.kwargs
             if not validator.is_valid(value):
@@ -106,14 +110,15 @@ class Catalog:
                         "catalog-arguments",
                         f"`{part}` of `{spec.workflow}`: {_first_line(error)}",
                         ("workflows", spec.entry, part, *error.instance_path),
-                        help=f"the contract is `catalog.{spec.workflow}.{part}`",
+                        help=f"see the contract `catalog.{spec.workflow}.{part}`",
                     )
 
     def has_contract(self, workflow: str) -> bool:
+        """Return whether arguments of a workflow are checked."""
         return workflow in self._validators
 
     def check_name(self, spec: WorkflowSpec) -> Iterator[Diagnostic]:
-        """A warning for a name that is nearly one of the catalog's; others need not be in it."""
+        """Warn of a name that resembles one of the catalog; other names may be missing from it."""
         if self._entries and spec.workflow not in self._entries:
             help = did_you_mean(spec.workflow, self._entries)
             if help.startswith("did you mean"):
@@ -137,8 +142,11 @@ class _BadReference(Exception):
         self.code, self.message, self.path, self.help = code, message, path, help
 
 
-def _check_references(schema: Any, folder: str, path: Path) -> None:
-    """Raises: _BadReference for one that is no path, or leads out of the tree."""
+def _check_references(schema: object, folder: str, path: Path) -> None:
+    """Check every reference of a schema.
+
+    Raises: _BadReference for a reference that is not a path, or leads out of the tree.
+    """
     if isinstance(schema, list):
         for index, item in enumerate(schema):
             _check_references(item, folder, (*path, index))
@@ -153,11 +161,11 @@ def _check_references(schema: Any, folder: str, path: Path) -> None:
 def _check_reference(reference: str, folder: str, path: Path) -> None:
     target = reference.partition("#")[0]
     if _SCHEME.match(target):
-        message = f"`{reference}` is a URI: contracts are read from the manifest's folder only"
+        message = f"`{reference}` is a URI, but contracts are read only from the manifest's folder"
         raise _BadReference("remote-ref", message, path, "copy the schema next to the manifest")
     joined = posixpath.normpath(posixpath.join(folder, target)) if target else ""
     if target.startswith("/") or joined == ".." or joined.startswith("../"):
-        message = f"`{reference}` leads out of the manifest's folder"
+        message = f"`{reference}` is outside the manifest's folder"
         raise _BadReference("outside-tree", message, path, "copy the schema into the manifest's folder")
 
 

@@ -1,4 +1,4 @@
-"""A document that has passed the schema in, the same content under names out."""
+"""The content of a manifest, after its document has passed the schema."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_INPUT_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One batch of workflows as written. Only its variables are resolved yet; the rest is `expand`'s."""
+    """A manifest as written, with its variables resolved. `Expansion` does the rest."""
 
     document: Document
     tree: Tree  # where its files are
@@ -28,15 +28,15 @@ class Manifest:
     max_workflows: int
     max_input_bytes: int
     catalog: dict[str, dict[str, Any]]
-    queues: dict[str, bool]  # declared queues: whether each is partitioned
+    queues: dict[str, bool]  # the declared queues, and whether each is partitioned
     defaults: dict[str, Any]
     entries: list[dict[str, Any]]
 
 
 def parse_manifest(document: Document, tree: Tree, given: Given) -> Manifest:
-    """The manifest that a document holds; the document has passed the schema.
+    """Read the manifest of a document that has passed the schema.
 
-    Raises: UsageError for a given variable of another kind than the manifest's.
+    Raises: UsageError for a given variable of another type than the manifest's.
     """
     data = document.data
     limits = data.get("limits") or {}

@@ -1,4 +1,4 @@
-"""What a manifest's `vars` are in this call: the values written in it, and those given from outside."""
+"""Resolve the variables of a manifest: the values written in it and those given on the command line."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ _KINDS = {str: "text", bool: "true or false", list: "a list", dict: "a map"}
 
 
 class Given(NamedTuple):
-    """Values from outside: texts of `--var name=value`, which stand over those of `--vars-file`."""
+    """Values given on the command line; `texts` take precedence."""
 
-    texts: Mapping[str, str] = {}
-    values: Mapping[str, Any] = {}
+    texts: Mapping[str, str] = {}  # of `--var name=value`
+    values: Mapping[str, Any] = {}  # of `--vars-file`
 
 
 class Variables(NamedTuple):
+    """The variables of a manifest, resolved."""
+
     values: dict[str, Any]
-    missing: frozenset[str]  # written as null, and not given
+    missing: frozenset[str]  # declared as null, and not given
 
 
 def resolve_variables(declared: Mapping[str, Any], given: Given) -> Variables:
-    """The value of each declared variable: a text becomes of the kind that its default has.
+    """Return the value of each declared variable; a text is converted to the type of the default.
 
-    Raises: UsageError for a value of another kind than the default's.
+    Raises: UsageError for a value of another type than the default's.
     """
     values = {}
     for name, default in declared.items():
@@ -40,23 +42,23 @@ def resolve_variables(declared: Mapping[str, Any], given: Given) -> Variables:
             value = given.values[name]
             if default is not None and value is not None and _kind(value) != _kind(default):
                 raise UsageError(
-                    f"the variable `{name}` is {_kind(value)} in the variables file, and {_kind(default)} "
-                    "in the manifest",
-                    "write it as the manifest does: text in quotes, numbers without",
+                    f"expected {_kind(default)} for the variable `{name}`, found {_kind(value)} in the "
+                    "variables file",
+                    "write it as in the manifest: text in quotes, numbers without quotes",
                 )
         values[name] = value
     missing = frozenset(name for name, value in values.items() if value is None)
     return Variables({name: value for name, value in values.items() if value is not None}, missing)
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     return _KINDS.get(type(value), "a number")
 
 
-def _convert(name: str, text: str, default: Any) -> Any:
+def _convert(name: str, text: str, default: object) -> object:
     if default is None or isinstance(default, str):
         return text
-    why = f"`{name}` is {_kind(default)}"
+    why = f"expected {_kind(default)}"
     try:
         if isinstance(default, bool):
             return {"true": True, "false": False}[text.lower()]
@@ -77,16 +79,18 @@ def _convert(name: str, text: str, default: Any) -> Any:
 def _convert_number(text: str, *, whole: bool) -> int | float:
     with suppress(ValueError):
         if whole:
-            return FILTERS["int"].make()(text)  # type: ignore[no-any-return]
-    return FILTERS["float"].make()(text)  # type: ignore[no-any-return]
+            return int(FILTERS["int"].make()(text))
+    return float(FILTERS["float"].make()(text))
 
 
 def check_given(given: Given, declared: set[str]) -> list[str]:
-    """Names of the variables file that no manifest declares.
+    """Return the names in the variables file that no manifest declares.
 
-    Raises: UsageError when `--var` sets one that no manifest declares.
+    Raises: UsageError when `--var` sets a variable that no manifest declares.
     """
     for name in given.texts:
         if name not in declared:
-            raise UsageError(f"no manifest has a variable `{name}`", did_you_mean(name, sorted(declared)))
+            raise UsageError(
+                f"no manifest declares the variable `{name}`", did_you_mean(name, sorted(declared))
+            )
     return sorted(set(given.values) - declared)

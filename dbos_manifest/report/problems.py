@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from ..actions.plan import ManifestPlan
 from ..core.diagnostic import Diagnostic, make_diagnostic
-from ..expansion.grouping import Enough, Findings
+from ..expansion.grouping import DiagnosticGroups, EnoughErrors
 from ..expansion.workflow_source import WorkflowSource
 from ..plan.states import Change, Changes, State
 from .groups import singled_out
@@ -25,7 +25,7 @@ class PlanProblems:
     """Collects what keeps a workflow from being as the manifest says."""
 
     def __init__(self) -> None:
-        self._findings: dict[str, Findings] = {}
+        self._groups: dict[str, DiagnosticGroups] = {}
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
         for change in singled_out(changes):
@@ -35,7 +35,7 @@ class PlanProblems:
         code = _CODES.get(change.state)
         if code is None or change.entry is None or change.held:
             return
-        findings = self._findings.setdefault(source.name, Findings())
+        groups = self._groups.setdefault(source.name, DiagnosticGroups())
         fields = ", ".join(difference.field for difference in change.differences)
         notes = ", ".join(notes_of(change)[1:])
         what = f"differs in {fields}" if fields else _WITHOUT_ROW.get(change.state)
@@ -47,13 +47,13 @@ class PlanProblems:
             document=source.document,
             help=_HELP[change.state],
         )
-        with suppress(Enough):
-            findings.add(found, (lambda: change.id) if source.matrix_of(change.entry) is not None else None)
+        with suppress(EnoughErrors):
+            groups.add(found, (lambda: change.id) if source.matrix_of(change.entry) is not None else None)
 
     def of(self, plan: ManifestPlan) -> list[Diagnostic]:
         """The problems of one manifest with its preflight findings."""
-        findings = self._findings.get(plan.name)
-        return [*plan.findings, *(findings.diagnostics() if findings else ())]
+        groups = self._groups.get(plan.name)
+        return [*plan.findings, *(groups.merge() if groups else ())]
 
 
 _WITHOUT_ROW = {

@@ -1,1 +1,1 @@
-"""One workflow, and batches of many."""
+"""Workflows one by one and in batches: options, precedence, digests, encoded arguments."""

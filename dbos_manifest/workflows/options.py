@@ -1,4 +1,4 @@
-"""One enqueue option as written in, under its name and in its unit in a WorkflowSpec out."""
+"""The options of a workflow: their names in a manifest, and their fields and units in a WorkflowSpec."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .spec import WorkflowSpec
 def _parse_positive_duration(text: object) -> int:
     milliseconds = parse_duration(text)
     if milliseconds == 0:
-        raise ValueError(f"`{text}` is not above zero: write a longer one, or leave the option out")
+        raise ValueError(f"expected a duration above zero, found `{text}`; remove the option to have none")
     return milliseconds
 
 
 class TimeOption(NamedTuple):
-    """An option whose text stands for milliseconds; `parse` raises ValueError saying what to write."""
+    """An option written as text, stored in milliseconds; `parse` raises ValueError with what is expected."""
 
     field: str  # of WorkflowSpec
     parse: Callable[[object], int]
-    code: str  # when the text cannot be read
+    code: str  # of the diagnostic of an invalid text
 
 
 TIME_OPTIONS = {
@@ -40,7 +40,7 @@ TEXT_OPTIONS = frozenset(
         "deduplication_id", "application_version", "authenticated_user", "assumed_role", "schedule", "name",
     }
 )  # fmt: skip
-"""Options that take any text at all."""
+"""Options that accept any text."""
 
 
 def read_plain_option(option: str, value: Any) -> Any:
@@ -52,4 +52,4 @@ REQUIRED_OPTIONS = ("workflow", "queue")
 FIELDS = {option: TIME_OPTIONS[option].field if option in TIME_OPTIONS else option for option in OPTIONS}
 POSITIONS = {field: position for position, field in enumerate(WorkflowSpec._fields)}
 EMPTY: dict[str, Any] = {"args": [], "kwargs": {}}
-"""What an option that is not set becomes, where that is not its field's default."""
+"""The values of options that are not set and have no default in WorkflowSpec."""

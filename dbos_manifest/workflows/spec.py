@@ -10,7 +10,7 @@ from ..core.canonical_json import canonical_json
 
 
 class WorkflowSpec(NamedTuple):
-    """Lists and maps are plain JSON values. None is SQL NULL; no text field is ever ''."""
+    """A workflow. Lists and maps are JSON values; None becomes NULL; no text field is ''."""
 
     id: str
     workflow: str
@@ -25,7 +25,7 @@ class WorkflowSpec(NamedTuple):
     timeout_ms: int | None = None
     deadline_ms: int | None = None  # epoch ms
     not_before_ms: int | None = None  # epoch ms
-    delay_ms: int | None = None  # from the apply's clock
+    delay_ms: int | None = None  # from the time of the apply
     deduplication_id: str | None = None
     duplication_policy: str = "reject"  # or return-existing
     application_version: str | None = None
@@ -33,11 +33,13 @@ class WorkflowSpec(NamedTuple):
     authenticated_roles: list[str] | None = None
     assumed_role: str | None = None
     attributes: dict[str, Any] | None = None
-    schedule: str | None = None  # the DBOS schedule whose run it stands in for
+    schedule: str | None = None  # the DBOS schedule whose run it replaces
     runtime: str | None = None
     name: str | None = None  # the entry's label, for messages and --entry
     entry: int = 0  # index in `workflows`, from 0
-    binding: tuple[tuple[Any, ...], ...] = ()  # one cell for each name of the entry's matrix, its value first
+    binding: tuple[
+        tuple[Any, ...], ...
+    ] = ()  # a cell for each name of the entry's matrix, beginning with its value
 
 
 DEFAULT_SPEC = WorkflowSpec(id="", workflow="", queue="", args=[], kwargs={})
@@ -45,12 +47,12 @@ DEFAULT_SPEC = WorkflowSpec(id="", workflow="", queue="", args=[], kwargs={})
 
 
 def make_workflow(fields: Mapping[str, Any]) -> WorkflowSpec:
-    """Make a workflow of the fields that are set, with lists and maps of its own."""
+    """Make a workflow from the fields that are set, with lists and maps of its own."""
     return WorkflowSpec(**{"id": "", "workflow": "", "queue": "", "args": [], "kwargs": {}, **fields})
 
 
 def default_id(manifest: str, spec: WorkflowSpec) -> str:
-    """The id of a workflow whose entry gives none: stable over runs, options and entry order.
+    """Generate the ID of a workflow whose entry has none; options and the order of entries do not change it.
 
     Source: SPEC §1.
     """

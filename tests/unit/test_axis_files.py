@@ -122,11 +122,11 @@ def test_delimiter_line_of_a_spreadsheet_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "line", "words"),
     [
-        (b'id,name\n1,"two\nlines"\n\n2\n', 5, "the row has 1 columns"),
+        (b'id,name\n1,"two\nlines"\n\n2\n', 5, "expected 2 columns as in the first line, found 1"),
         (b'id,name\n1,"a"\n2,"open\n3,b\n', 3, "unexpected end of data"),
         (b'id,name\n1,"a\nb"\n2,"c"d\n', 4, "not CSV"),
         (b"id,name\r1,a\r2,b\r", 1, "new-line character"),
-        (b'id,"name\n\n"\n1,a\n\n\n2\n', 7, "the row has 1 columns"),
+        (b'id,"name\n\n"\n1,a\n\n\n2\n', 7, "expected 2 columns as in the first line, found 1"),
     ],
 )
 def test_problem_is_reported_at_the_first_line_of_its_row(
@@ -141,7 +141,7 @@ def test_problem_is_reported_at_the_first_line_of_its_row(
 def test_empty_rows_before_the_header_are_skipped(tmp_path: Path, before: bytes) -> None:
     assert rows_of(tmp_path, before + b"id,name\n1,a\n") == [{"id": "1", "name": "a"}]
     line = before.count(b"\n") + 2
-    assert f"rows.csv:{line}: the row has" in problem(tmp_path, before + b"id,name\n1\n").message
+    assert f"rows.csv:{line}: expected 2 columns" in problem(tmp_path, before + b"id,name\n1\n").message
 
 
 def test_column_without_a_name_is_reported(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_file_that_does_not_have_the_given_encoding_is_reported(tmp_path: Path) 
 )
 def test_unknown_encoding_is_refused(tmp_path: Path, encoding: str) -> None:
     found = problem(tmp_path, b"id\n1\n", encoding=encoding)
-    assert "there is no encoding" in found.message
+    assert "unknown encoding" in found.message
     assert found.path == ("file", "encoding")
 
 
