@@ -1,9 +1,9 @@
-"""A value as written in, with its expressions as a function of whatever they are to be a function of out."""
+"""Compile values that contain expressions to functions of a combination of axis values."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..core.columns import weigh
@@ -16,7 +16,7 @@ _ESCAPED_MARK = re.compile(r"\$\$\{\{")
 
 
 class Unfit(Exception):
-    """Values for which an option cannot be made, with what to say about it."""
+    """A value cannot be computed, for the reasons in `diagnostics`."""
 
     def __init__(self, diagnostics: list[Diagnostic]) -> None:
         super().__init__(diagnostics)
@@ -24,91 +24,107 @@ class Unfit(Exception):
 
 
 class TooHeavy(Exception):
-    """Values that are not to be held together."""
+    """The values of some combinations together exceed the memory budget."""
 
 
 class Scope:
-    """What names mean for a value that is bound: functions of whatever the result is to be a function of."""
+    """The names that expressions may use, each with a function that returns its value for a combination."""
 
-    def __init__(self, getters: Mapping[str, Getter], variables: Mapping[str, Any]) -> None:
+    def __init__(self, getters: Mapping[str, Getter], variables: Mapping[str, object]) -> None:
         self.getters = {**getters, "vars": lambda _: variables}
 
     def hoist(self, value: Value) -> Getter | None:
-        """A cheaper way to the same value, if this scope knows one."""
+        """Return a cheaper function for the same value, if this scope has one."""
         return None
 
 
 class Value(NamedTuple):
-    """A value with expressions in it, `size` of them."""
+    """A compiled value."""
 
-    size: int
+    size: int  # number of expressions
     names: frozenset[str]
     make: Callable[[Scope], Getter]
-    is_text: bool = False  # whatever the expressions give
+    is_text: bool = False  # for all values of its expressions
 
     def bind(self, scope: Scope) -> Getter:
-        """The value as a function. Raises: Unfit for a name that the scope does not have."""
+        """Return a function that computes the value for a combination.
+
+        Raises: Unfit for a name that is not in the scope.
+        """
         return scope.hoist(self) or self.make(scope)
 
 
-def contains_mark(value: Any) -> bool:
-    """Whether there may be an expression in it; exact but for keys, and at C speed."""
+def contains_mark(value: object) -> bool:
+    """Return quickly whether a value may have expressions; one in a key counts too."""
     return MARK in (value if isinstance(value, str) else repr(value)) if value is not None else False
 
 
-def compile_value(raw: Any, path: Path) -> Value | None:
-    """A value's expressions, None for a value without any.
+def compile_value(raw: object, path: Path) -> Value | None:
+    """Compile the expressions of a value; None for a value without expressions.
 
-    Raises: Unfit with every expression that cannot be read.
+    Raises: Unfit with every expression that cannot be parsed.
     """
-    found: list[Diagnostic] = []
-    value = _compile(raw, path, found)
-    if found:
-        raise Unfit(found)
-    return value
-
-
-def _compile(raw: Any, path: Path, found: list[Diagnostic]) -> Value | None:
     if isinstance(raw, str):
-        return _compile_text(raw, path, found) if MARK in raw else None
+        return _compile_text(raw, path) if MARK in raw else None
     if isinstance(raw, list):
-        items = [_compile(item, (*path, index), found) for index, item in enumerate(raw)]
-        return _compile_list(raw, items) if any(items) else None
+        items = _compile_items(enumerate(raw), path)
+        return _collection(raw, items) if items else None
     if isinstance(raw, dict):
-        values = {key: _compile(item, (*path, key), found) for key, item in raw.items()}
-        if any(MARK in key for key in raw):
-            names = {key: _read_key(key, path, found) for key in raw}
-            raw = {names[key]: item for key, item in raw.items()}
-            return _compile_map(raw, {names[key]: value for key, value in values.items()})
-        return _compile_map(raw, values) if any(values.values()) else None
+        return _compile_map(raw, path)
     return None
 
 
-def _read_key(key: str, path: Path, found: list[Diagnostic]) -> str:
-    """A key as it is meant: `$${{` is a literal `${{`, and expressions are not read in keys."""
-    read = _ESCAPED_MARK.sub(MARK, key)
-    if MARK in _ESCAPED_MARK.sub("", key):
-        found.append(
-            make_diagnostic(
-                "misplaced-expression",
-                "`${{ }}` is not read in a key",
-                (*path, key),
-                target=Target.KEY,
-                help="write the expression as a value; for a literal `${{` in a key, write `$${{`",
-            )
-        )
-    return read
+def _compile_items(items: Iterable[tuple[str | int, object]], path: Path) -> list[tuple[str | int, Value]]:
+    """Compile the items of a list or a map, and return those with expressions."""
+    compiled: list[tuple[str | int, Value]] = []
+    problems: list[Diagnostic] = []
+    for key, item in items:
+        try:
+            value = compile_value(item, (*path, key))
+        except Unfit as error:
+            problems += error.diagnostics
+        else:
+            if value is not None:
+                compiled.append((key, value))
+    if problems:
+        raise Unfit(problems)
+    return compiled
 
 
-def _compile_text(raw: str, path: Path, found: list[Diagnostic]) -> Value | None:
+def _compile_map(raw: dict[str, object], path: Path) -> Value | None:
+    if not any(MARK in key for key in raw):
+        items = _compile_items(raw.items(), path)
+        return _collection(raw, items) if items else None
+    problems = [_misplaced(key, path) for key in raw if MARK in _ESCAPED_MARK.sub("", key)]
+    try:
+        items = _compile_items(raw.items(), path)
+    except Unfit as error:
+        raise Unfit([*error.diagnostics, *problems]) from None
+    if problems:
+        raise Unfit(problems)
+    names = {key: _ESCAPED_MARK.sub(MARK, key) for key in raw}
+    unescaped = {names[key]: item for key, item in raw.items()}
+    return _collection(unescaped, [(names[str(key)], value) for key, value in items])
+
+
+def _misplaced(key: str, path: Path) -> Diagnostic:
+    return make_diagnostic(
+        "misplaced-expression",
+        "`${{ }}` is not evaluated in a key",
+        (*path, key),
+        target=Target.KEY,
+        help="write the expression as a value; for a literal `${{` in a key, write `$${{`",
+    )
+
+
+def _compile_text(raw: str, path: Path) -> Value:
     try:
         template = parse_template(raw)
     except ExpressionError as error:
-        found.append(explain(error, path))
-        return None
+        raise Unfit([_to_diagnostic(error, path)]) from None
     if len(template.pieces) == 1 or not template.names:
         return _scalar(template, path)
-    parts: list[Template] = []  # each expression with the text behind it; the text before goes to the first
+    parts: list[Template] = []  # each expression with the text after it; the first also with the text before
     for piece in template.pieces:
         if parts and (isinstance(piece, str) or not parts[-1].names):
             parts[-1] = Template((*parts[-1].pieces, piece))
@@ -122,13 +138,13 @@ def _scalar(template: Template, path: Path, *, text: bool = False) -> Value:
         try:
             value_of = bind_template(template, scope.getters, text=text)
         except ExpressionError as error:
-            raise Unfit([explain(error, path)]) from None
+            raise Unfit([_to_diagnostic(error, path)]) from None
 
-        def value(combination: Any) -> Any:
+        def value(combination: object) -> object:
             try:
                 return value_of(combination)
             except ExpressionError as error:
-                raise Unfit([explain(error, path)]) from None
+                raise Unfit([_to_diagnostic(error, path)]) from None
 
         return value
 
@@ -144,15 +160,15 @@ def _concatenation(parts: list[Value]) -> Value:
 
 
 class _Concatenated:
-    """Texts, one behind the other, as a function of a combination, or of many."""
+    """Concatenated texts, as a function of one combination or of many."""
 
     def __init__(self, getters: list[Getter]) -> None:
         self._getters = getters
 
-    def __call__(self, combination: Any) -> str:
+    def __call__(self, combination: object) -> str:
         return "".join([getter(combination) for getter in self._getters])
 
-    def of_all(self, combinations: Sequence[Any]) -> list[str]:
+    def of_all(self, combinations: Sequence[object]) -> list[str]:
         columns = [evaluate_all(getter, combinations) for getter in self._getters]
         if (
             sum(sum(map(len, column)) for column in columns) > BUDGET.evaluated_bytes
@@ -162,12 +178,12 @@ class _Concatenated:
         return [*map("".join, zip(*columns, strict=True))]
 
 
-def evaluate_all(getter: Getter, combinations: Sequence[Any]) -> list[Any]:
-    """The values of many combinations; in one go, where the getter has a way to.
+def evaluate_all(getter: Getter, combinations: Sequence[object]) -> list[Any]:
+    """Return the values for many combinations; in one call if the getter has a method for it.
 
-    Raises: TooHeavy when more than one combination makes more bytes than the memory budget allows.
+    Raises: TooHeavy if the values of more than one combination exceed the memory budget.
     """
-    of_all: Callable[[Sequence[Any]], list[Any]] | None = getattr(getter, "of_all", None)
+    of_all: Callable[[Sequence[object]], list[Any]] | None = getattr(getter, "of_all", None)
     if of_all is not None:
         return of_all(combinations)
     out, weight, most = [], 0, BUDGET.evaluated_bytes
@@ -179,8 +195,8 @@ def evaluate_all(getter: Getter, combinations: Sequence[Any]) -> list[Any]:
     return out
 
 
-def explain(error: ExpressionError, path: Path) -> Diagnostic:
-    """An expression's error as a diagnostic at its own column."""
+def _to_diagnostic(error: ExpressionError, path: Path) -> Diagnostic:
+    """Convert an error to a diagnostic at the column of the expression."""
     start = error.start
     return make_diagnostic(
         error.code,
@@ -191,20 +207,11 @@ def explain(error: ExpressionError, path: Path) -> Diagnostic:
     )
 
 
-def _compile_list(raw: list[Any], items: list[Value | None]) -> Value:
-    varying = [(index, value) for index, value in enumerate(items) if value is not None]
-    return _collection(raw, varying)
-
-
-def _compile_map(raw: dict[str, Any], values: dict[str, Value | None]) -> Value:
-    return _collection(raw, [(key, value) for key, value in values.items() if value is not None])
-
-
-def _collection(raw: Any, varying: Sequence[tuple[Any, Value]]) -> Value:
+def _collection(raw: Any, varying: Sequence[tuple[str | int, Value]]) -> Value:
     def make(scope: Scope) -> Getter:
         parts = [(key, value.bind(scope)) for key, value in varying]
 
-        def fill(combination: Any) -> Any:
+        def fill(combination: object) -> object:
             out = raw.copy()
             for key, part in parts:
                 out[key] = part(combination)
@@ -216,10 +223,10 @@ def _collection(raw: Any, varying: Sequence[tuple[Any, Value]]) -> Value:
     return Value(sum(value.size for _, value in varying), names, make)
 
 
-def resolve_constants(raw: Any, path: Path, variables: Mapping[str, Any]) -> Any:
-    """A value whose expressions may name variables only.
+def resolve_constants(raw: Any, path: Path, variables: Mapping[str, object]) -> Any:
+    """Compute a value whose expressions use only variables; return a value without expressions unchanged.
 
-    Raises: Unfit for others, and for a variable that has no value.
+    Raises: Unfit for another name, and for a variable without a value.
     """
     value = compile_value(raw, path) if contains_mark(raw) else None
     if value is None:

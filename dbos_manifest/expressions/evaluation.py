@@ -1,4 +1,4 @@
-"""Evaluate parsed expressions: functions that give an expression's value for a combination of axis values."""
+"""Evaluate parsed expressions, as functions of a combination of axis values."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from .filters import MAX_TEXT, UNSET, Function, text_of
 from .syntax import Expression, ExpressionError, Part, Template
 
 Getter = Callable[[Any], Any]
-"""A function of a combination, which this module never looks into."""
+"""Returns a value for a combination. Only the functions that scopes provide look inside a combination."""
 
 
 def bind_template(template: Template, getters: Mapping[str, Getter], *, text: bool = False) -> Getter:
-    """A template as a function of a combination: one expression keeps its type, else all become one text.
+    """Return the function that evaluates a template.
 
-    With `text`, a single expression becomes text too.
-
-    Raises: ExpressionError, at once for a name without a getter, when called for a value that does not fit.
+    Shape:  the value of a single expression keeps its type, unless `text`; otherwise all pieces are joined.
+    Raises: ExpressionError for an unknown name; the returned function, for a value that does not fit.
     """
     if len(template.pieces) == 1 and isinstance(template.pieces[0], Expression) and not text:
         return _bind(template.pieces[0], getters)
     pieces = [piece if isinstance(piece, str) else _as_text(piece, getters) for piece in template.pieces]
 
-    def join(combination: Any) -> str:
+    def join(combination: object) -> str:
         text = "".join([piece if isinstance(piece, str) else piece(combination) for piece in pieces])
         if len(text) > MAX_TEXT:
             last = template.expressions[-1]
             raise last.error(
-                "expression-value", f"the text has more than {MAX_TEXT:,} characters", last.path[0]
+                "expression-value", f"the text is longer than {MAX_TEXT:,} characters", last.path[0]
             )
         return text
 
@@ -39,7 +38,7 @@ def bind_template(template: Template, getters: Mapping[str, Getter], *, text: bo
 def _as_text(expression: Expression, getters: Mapping[str, Getter]) -> Getter:
     value_of = _bind(expression, getters)
 
-    def text(combination: Any) -> str:
+    def text(combination: object) -> str:
         value = value_of(combination)
         if value.__class__ is str:
             return value
@@ -56,35 +55,35 @@ def _bind(expression: Expression, getters: Mapping[str, Getter]) -> Getter:
     root, *steps = expression.path
     getter = getters.get(root.name)
     if getter is None:
-        message = f"there is no `{root.name}` here"
+        message = f"unknown name `{root.name}`"
         raise expression.error("unknown-name", message, root, did_you_mean(root.name, getters))
     if root.name == "vars":
         _check_variable(expression, getter(None))
     with_default = bool(expression.filters) and expression.filters[0].name == "default"
     if not steps and not expression.filters:
-        return _set_only(getter, expression)
+        return _require_set(getter, expression)
 
-    def evaluate(combination: Any) -> Any:
+    def evaluate(combination: object) -> object:
         value = root = getter(combination)
         for step in steps:
             value = _step_into(value, step, expression)
         if value is UNSET and not with_default:
             raise _not_set(expression, root)
-        return _filtered(value, expression)
+        return _apply_filters(value, expression)
 
     return evaluate
 
 
-def _check_variable(expression: Expression, variables: Mapping[str, Any]) -> None:
+def _check_variable(expression: Expression, variables: Mapping[str, object]) -> None:
     if expression.variable not in variables:
         part = expression.path[-1 if len(expression.path) == 1 else 1]
         name = expression.variable
-        message = "`vars` needs a name: `vars.start`" if name is None else f"there is no variable `{name}`"
+        message = f"unknown variable `{name}`" if name is not None else "`vars` needs a name: `vars.start`"
         raise expression.error("unknown-name", message, part, did_you_mean(name or "", variables))
 
 
-def _set_only(getter: Getter, expression: Expression) -> Getter:
-    def value_of(combination: Any) -> Any:
+def _require_set(getter: Getter, expression: Expression) -> Getter:
+    def value_of(combination: object) -> object:
         value = getter(combination)
         if value is UNSET:
             raise _not_set(expression, value)
@@ -93,8 +92,8 @@ def _set_only(getter: Getter, expression: Expression) -> Getter:
     return value_of
 
 
-def _not_set(expression: Expression, root: Any) -> ExpressionError:
-    """The error for a path that leads to nothing, at the step that is not there."""
+def _not_set(expression: Expression, root: object) -> ExpressionError:
+    """Return the error for a path without a value, at the first step that has none."""
     value, shown = root, expression.root
     for step in expression.path[1:]:
         if value is UNSET or (below := _step_into(value, step, expression)) is UNSET:
@@ -104,19 +103,18 @@ def _not_set(expression: Expression, root: Any) -> ExpressionError:
     else:
         step = expression.path[-1]
     if value is UNSET:
-        message, help = f"`{shown}` is not set here", "write `| default(…)` for where it is not"
+        message, help = f"`{shown}` is not set here", "append `| default(…)` to give it a value"
     elif isinstance(value, dict):
         kind = "column" if shown == expression.root else "key"
-        message, help = (
-            f"there is no {kind} `{step.value}` in `{shown}`",
-            did_you_mean(str(step.value), value),
-        )
+        message = f"there is no {kind} `{step.value}` in `{shown}`"
+        help = did_you_mean(str(step.value), value)
     else:
-        message, help = f"`{shown}` has {len(value)} items, so no `[{step.value}]`", "the first item is `[0]`"
+        count = len(value) if isinstance(value, list) else 0
+        message, help = f"`{shown}` has {count} items, but no `[{step.value}]`", "the first item is `[0]`"
     return expression.error("expression-value", message, step, help)
 
 
-def _step_into(value: Any, step: Part, expression: Expression) -> Any:
+def _step_into(value: object, step: Part, expression: Expression) -> object:
     if value is UNSET:
         return UNSET
     if isinstance(value, dict) and isinstance(step.value, str):
@@ -127,7 +125,7 @@ def _step_into(value: Any, step: Part, expression: Expression) -> Any:
     raise expression.error("expression-value", f"{what} has no `{step.name}`", step)
 
 
-def _filtered(value: Any, expression: Expression) -> Any:
+def _apply_filters(value: object, expression: Expression) -> object:
     for part in expression.filters:
         function: Function = part.value
         try:
@@ -138,7 +136,7 @@ def _filtered(value: Any, expression: Expression) -> Any:
             raise expression.error("expression-value", str(error), part) from None
         if isinstance(value, str) and len(value) > MAX_TEXT:
             raise expression.error(
-                "expression-value", f"the text has more than {MAX_TEXT:,} characters", part
+                "expression-value", f"the text is longer than {MAX_TEXT:,} characters", part
             )
         if isinstance(value, float) and value - value != 0:
             raise expression.error("expression-value", "the number is out of range", part)

@@ -1,4 +1,4 @@
-"""The filters of expressions: constants in, a function of one value out; each with a tested example."""
+"""The filters of expressions. Each makes a function of one value, and has a tested example."""
 
 from __future__ import annotations
 
@@ -15,8 +15,17 @@ from ..core.dates import add_step, check_directives, format_by, format_moment, p
 MAX_TEXT = 2**20  # characters of any result
 MAX_DIGITS = 1000
 MAX_PAD = 1000
-UNSET: Any = type("Unset", (), {"__repr__": lambda self: "unset", "__slots__": ()})()
-"""The value of a name that a combination does not have."""
+
+
+class _Unset:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "unset"
+
+
+UNSET = _Unset()
+"""The value of a name without a value in a combination."""
 
 Function = Callable[[Any], Any]
 _INTEGER = re.compile(rf"[-+]?[0-9]{{1,{MAX_DIGITS}}}", re.ASCII)
@@ -24,42 +33,52 @@ _NUMBER = re.compile(r"[-+]?[0-9]{1,400}(\.[0-9]{1,400})?([eE][-+]?[0-9]{1,4})?"
 
 
 class OutOfRange(ValueError):
-    """A number that JSON can spell and a float cannot hold."""
+    """A number that is valid JSON but too large for a float."""
 
 
 class Filter(NamedTuple):
-    """`make` takes the constants in brackets and gives the function; it raises ValueError for bad ones."""
+    """A filter. `make` returns its function for the arguments in parentheses.
+
+    Raises: ValueError for invalid arguments.
+    """
 
     make: Callable[..., Function]
-    parameters: tuple[str, ...]  # the last ones with a `?` may be left out
+    parameters: tuple[str, ...]  # names that end in `?` are optional
     summary: str
-    example: tuple[str, Any, Any]  # expression over `x`, its value, the result
+    example: tuple[str, Any, Any]  # expression that uses `x`, the value of `x`, the result
 
 
-def text_of(value: Any) -> str:
-    """A value as a part of a text: text as it is, numbers and booleans as JSON writes them.
+def text_of(value: object) -> str:
+    """Return a value as part of a text: text unchanged, numbers and booleans as JSON.
 
     Raises: ValueError for null, lists and maps.
     """
     if isinstance(value, str):
         return value
     if value is None or value is UNSET:
-        raise ValueError("null cannot be a part of a text: write `| default('…')`")
+        raise ValueError("null cannot be part of a text: append `| default('…')`")
     if isinstance(value, (list, dict)):
-        raise ValueError(f"a {_kind(value)} cannot be a part of a text: name one of its values, or `| json`")
+        raise ValueError(
+            f"{_kind(value)} cannot be part of a text: use one of its values, or append `| json`"
+        )
     return canonical_json(value)
 
 
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    kinds = {bool: "boolean", int: "number", float: "number", str: "text", list: "list", dict: "map"}
-    return kinds.get(type(value), "value")
+def _kind(value: object) -> str:
+    kinds = {
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+        dict: "a map",
+    }
+    return "null" if value is None else kinds.get(type(value), "a value")
 
 
-def _take_text(value: Any, name: str) -> str:
+def _take_text(value: object, name: str) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{name} takes text, and this is a {_kind(value)}: put `str` before it")
+        raise ValueError(f"`{name}` expects text, found {_kind(value)}: put `str` before it")
     return value
 
 
@@ -72,30 +91,30 @@ def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
 
 
-def _make_strftime(pattern: Any) -> Function:
+def _make_strftime(pattern: object) -> Function:
     if not isinstance(pattern, str):
-        raise ValueError("strftime needs a text, as '%Y%m%d'")
+        raise ValueError("`strftime` expects a pattern in quotes, such as '%Y%m%d'")
     check_directives(pattern)
     return lambda value: format_by(parse_moment(value), pattern)
 
 
-def _make_shift(name: str, sign: int) -> Callable[[Any], Function]:
-    def make(amount: Any) -> Function:
+def _make_shift(name: str, sign: int) -> Callable[[object], Function]:
+    def make(amount: object) -> Function:
         if isinstance(amount, str):
             step = parse_step(amount).times(sign)
 
-            def shift(value: Any) -> Any:
+            def shift(value: object) -> str:
                 if not isinstance(value, str):
-                    raise ValueError(f"{name}('{amount}') needs a date, found a {_kind(value)}")
+                    raise ValueError(f"`{name}('{amount}')` expects a date, found {_kind(value)}")
                 return format_moment(add_step(parse_moment(value), step), zulu=value[-1:] in "Zz")
 
             return shift
         if isinstance(amount, bool) or not isinstance(amount, (int, float)):
-            raise ValueError(f"{name} needs a number, or a text as '1d'")
+            raise ValueError(f"`{name}` expects a number, or a step in quotes, such as '1d'")
 
-        def count(value: Any) -> Any:
+        def count(value: object) -> float:
             if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise ValueError(f"{name}({amount}) needs a number, found a {_kind(value)}")
+                raise ValueError(f"`{name}({amount})` expects a number, found {_kind(value)}")
             return value + sign * amount
 
         return count
@@ -103,7 +122,7 @@ def _make_shift(name: str, sign: int) -> Callable[[Any], Function]:
     return make
 
 
-def _to_int(value: Any) -> int:
+def _to_int(value: object) -> int:
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         return int(value)
     if isinstance(value, float) and value.is_integer():
@@ -113,9 +132,9 @@ def _to_int(value: Any) -> int:
     raise ValueError(f"{_shown(value)} is not a whole number")
 
 
-def _to_float(value: Any) -> float:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if is_number or (isinstance(value, str) and _NUMBER.fullmatch(value)):
+def _to_float(value: object) -> float:
+    is_number = _NUMBER.fullmatch(value) if isinstance(value, str) else type(value) in (int, float)
+    if is_number and isinstance(value, (str, int, float)):
         with suppress(OverflowError):
             if isfinite(number := float(value)):
                 return number
@@ -123,11 +142,11 @@ def _to_float(value: Any) -> float:
     raise ValueError(f"{_shown(value)} is not a number")
 
 
-def _make_replace(old: Any, new: Any) -> Function:
+def _make_replace(old: object, new: object) -> Function:
     if not isinstance(old, str) or not isinstance(new, str) or not old:
-        raise ValueError("replace takes two texts, the first not empty")
+        raise ValueError("`replace` expects two texts, the first not empty")
 
-    def replace(value: Any) -> str:
+    def replace(value: object) -> str:
         text = _take_text(value, "replace")
         if len(text) + text.count(old) * (len(new) - len(old)) > MAX_TEXT:
             raise ValueError(f"the result is longer than {MAX_TEXT:,} characters")
@@ -136,15 +155,15 @@ def _make_replace(old: Any, new: Any) -> Function:
     return replace
 
 
-def _make_pad(width: Any, fill: Any = "0") -> Function:
-    if type(width) not in (int, float) or width % 1 or not 0 <= width <= MAX_PAD:
-        raise ValueError(f"pad needs a width from 0 to {MAX_PAD}")
+def _make_pad(width: object, fill: object = "0") -> Function:
+    if isinstance(width, bool) or not isinstance(width, (int, float)) or width not in range(MAX_PAD + 1):
+        raise ValueError(f"`pad` expects a width from 0 to {MAX_PAD}")
     if not isinstance(fill, str) or len(fill) != 1:
-        raise ValueError("pad takes one character to fill with")
+        raise ValueError("`pad` expects one character to fill with")
     return lambda value: text_of(value).rjust(int(width), fill)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = value if isinstance(value, str) else canonical_json(value)
     return f"`{text[:60]}{'…' if len(text) > 60 else ''}`"
 
@@ -159,7 +178,7 @@ FILTERS = {
         ("x | add('1mo')", "2026-01-31", "2026-02-28"),
     ),
     "sub": Filter(
-        _make_shift("sub", -1), ("amount",), "the difference instead of the sum", ("x | sub(1)", 8, 7),
+        _make_shift("sub", -1), ("amount",), "a difference, like `add`", ("x | sub(1)", 8, 7),
     ),
     "int": Filter(lambda: _to_int, (), "text as a whole number", ("x | int", "042", 42)),
     "float": Filter(lambda: _to_float, (), "text or a whole number as a float", ("x | float", "0.5", 0.5)),
@@ -176,14 +195,14 @@ FILTERS = {
     ),
     "default": Filter(
         lambda value: lambda given: value if given is None or given is UNSET else given, ("value",),
-        "the default for a name that is not set here, or null", ("x | default('eu')", None, "eu"),
+        "another value if the value is null or not set", ("x | default('eu')", None, "eu"),
     ),
     "json": Filter(
         lambda: canonical_json, (), "any value as JSON text", ("x | json", {"b": 1, "a": [True]},
         '{"a":[true],"b":1}'),
     ),
     "pad": Filter(
-        _make_pad, ("width", "fill?"), "text filled from the left, with zeros by default",
+        _make_pad, ("width", "fill?"), "text padded on the left, with zeros by default",
         ("x | pad(3)", 7, "007"),
     ),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Parse the `${{ … }}` of a scalar; `evaluation` makes functions of them.
+"""Parse the `${{ … }}` of a scalar.
 
     expression = path { "|" filter }        path = name { "." name | "[" index-or-text "]" }
     filter     = name [ "(" [ constant { "," constant } ] ")" ]
@@ -28,7 +28,7 @@ _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
 class ExpressionError(Exception):
-    """What is wrong with an expression, and where: offsets from the start of its scalar."""
+    """An error in an expression, with its offsets from the start of the scalar."""
 
     def __init__(
         self,
@@ -47,6 +47,8 @@ class ExpressionError(Exception):
 
 
 class Part(NamedTuple):
+    """A step of a path or a filter; all offsets count from the start of the scalar."""
+
     value: Any  # a key or index of the path, or a filter's function
     name: str  # as written
     start: int
@@ -54,7 +56,7 @@ class Part(NamedTuple):
 
 
 class Expression(NamedTuple):
-    """One `${{ … }}`; all offsets count from the start of its scalar."""
+    """One `${{ … }}`; all offsets count from the start of the scalar."""
 
     number: int  # which `${{` of the scalar, from 0
     start: int  # of the `${{`
@@ -63,36 +65,39 @@ class Expression(NamedTuple):
 
     @property
     def root(self) -> str:
+        """Return the first name of the path."""
         return self.path[0].name
 
     @property
     def variable(self) -> str | None:
-        """The `x` of `vars.x`."""
+        """Return the variable that the path names: `x` for `vars.x`."""
         return str(self.path[1].value) if self.root == "vars" and len(self.path) > 1 else None
 
     def error(self, code: str, message: str, part: Part, help: str | None = None) -> ExpressionError:
+        """Make an error at a part of the expression."""
         return ExpressionError(code, message, part.start, part.end, self.number, self.start, help)
 
 
 class Template(NamedTuple):
-    """A scalar's texts and expressions, in order."""
+    """The texts and expressions of a scalar, in order."""
 
     pieces: tuple[str | Expression, ...]
 
     @property
     def expressions(self) -> tuple[Expression, ...]:
+        """Return the expressions without the texts."""
         return tuple(piece for piece in self.pieces if isinstance(piece, Expression))
 
     @property
     def names(self) -> frozenset[str]:
-        """What it depends on, known without evaluating it."""
+        """Return the names that the expressions use."""
         return frozenset(expression.root for expression in self.expressions)
 
 
 def parse_template(text: str) -> Template:
-    """The pieces of a scalar; `$${{` is a literal `${{`.
+    """Parse a scalar; `$${{` is a literal `${{`.
 
-    Raises: ExpressionError at the place of the first thing that cannot be read.
+    Raises: ExpressionError at the first syntax error.
     """
     pieces: list[str | Expression] = []
     literal, at, number = "", 0, 0
@@ -205,13 +210,13 @@ class _Parser:
             end = self._at
         known = FILTERS.get(name.name)
         if known is None:
-            message = f"there is no filter `{name.name}`"
+            message = f"unknown filter `{name.name}`"
             self._raise("unknown-filter", message, name.start, name.end, did_you_mean(name.name, FILTERS))
         least = sum(not parameter.endswith("?") for parameter in known.parameters)
         try:
             if not least <= len(arguments) <= len(known.parameters):
-                wanted = ", ".join(known.parameters) or "nothing"
-                raise ValueError(f"{name.name} takes {wanted} in brackets")
+                wanted = ", ".join(known.parameters) or "no arguments"
+                raise ValueError(f"`{name.name}` takes {wanted} in parentheses")
             function = known.make(*arguments)
         except ValueError as error:
             self._raise("expression-syntax", str(error), name.start, end)

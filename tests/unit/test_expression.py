@@ -97,7 +97,7 @@ def test_large_results_are_refused() -> None:
     text = "${{ a" + " | replace('a', 'aaaaaaaaaaaaaaaaaaaa')" * 19 + " }}"
     with pytest.raises(ExpressionError, match="longer than"):
         evaluate(text, a="a")
-    with pytest.raises(ExpressionError, match="more than"):
+    with pytest.raises(ExpressionError, match="longer than"):
         evaluate("${{ a }}${{ a }}", a="x" * (MAX_TEXT - 1))
 
 
