@@ -290,7 +290,7 @@ def merge_lines(first: str, second: str) -> str:
     """Choose between two lines of one workflow, independently of their order.
 
     More retries win, then the later `completed_at`, then the earlier `enqueued_at`. Lines are never
-    combined, since the status of one run says nothing about another one.
+    combined, since the status of one run is not that of another one.
     Source: SPEC §5.
     """
     worse, better = sorted((first, second), key=_rank)

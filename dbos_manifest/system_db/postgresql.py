@@ -221,7 +221,7 @@ class PostgreSQLDatabase(Database):
         return lock_key(self.schema, manifest) ^ 1  # not the key of the lock that the same apply holds
 
     def read_recorded_state(self, connection: Connection, transaction_id: str) -> RecordedState | None:
-        """Ask the server about a transaction ID.
+        """Query the server about a transaction ID.
 
         A server that crashed forgets the IDs of transactions that wrote nothing to its log, and assigns them
         again: after a restart an ID proves a commit only together with a row.

@@ -87,7 +87,7 @@ def connect(url: str, parameters: dict[str, str]) -> psycopg.Connection:
     except psycopg.Error as error:
         text = str(error)
         unresolved = text.startswith("failed to resolve host")
-        # EAI_AGAIN is transient: the name server did not answer. Any other error means an unknown host
+        # EAI_AGAIN is transient: the name server did not respond. Any other error means an unknown host
         if unresolved and f"[Errno {socket.EAI_AGAIN}]" not in text:
             raise _unknown_host(url, parameters) from None
         if not unresolved and error.sqlstate is None and _is_rejected_before_connecting(error, text):

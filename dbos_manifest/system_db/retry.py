@@ -154,7 +154,7 @@ def _to_tool_error(error: BaseException) -> DatabaseError:
     kind, message = classify(error), describe_error(error)
     if kind == "transient":
         return DatabaseUnreachable(
-            f"the system database does not answer: {message}",
+            f"the system database does not respond: {message}",
             "check that it runs and that host and port are right",
         )
     if kind == "denied":

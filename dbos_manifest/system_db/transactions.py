@@ -1,4 +1,4 @@
-"""Find out whether a transaction was committed whose COMMIT was not answered."""
+"""Find out whether a transaction was committed whose COMMIT had no reply."""
 
 from __future__ import annotations
 

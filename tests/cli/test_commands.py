@@ -344,7 +344,7 @@ def test_large_arguments_make_transactions_smaller(run_db: Cli, tmp_path: Path) 
                 "postgresql://u:secret@127.0.0.1:1/d",
             ),
             3,
-            "does not answer",
+            "does not respond",
         ),
         (("plan", "missing.yaml"), 2, "no such file"),
         (("validate", "."), 0, ""),
