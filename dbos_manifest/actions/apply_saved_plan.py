@@ -9,7 +9,7 @@ from pathlib import Path
 from ..core.errors import Refused
 from ..expansion.workflow_source import FIRST_BYTES, WorkflowSource
 from ..files.bundled import read_schema
-from ..files.manifests import FileReader
+from ..files.plan_file import PlanFile
 from ..plan.saved_plan import PlanHeader, PlannedManifest, PlanWriter, SavedPlan
 from ..plan.states import Changes, Overrides
 from ..system_db.database import Database
@@ -43,9 +43,8 @@ def begin_plan(
 
 
 def is_saved_plan(path: Path) -> bool:
-    """Whether a file begins as a saved plan does."""
-    reader = FileReader(path)
-    return reader.exists() and reader.begins_with(FIRST_BYTES)
+    """Return whether a file begins like a saved plan."""
+    return path.is_file() and PlanFile(path).begins_with(FIRST_BYTES)
 
 
 class PlannedApply:
@@ -53,7 +52,7 @@ class PlannedApply:
 
     def __init__(self, path: Path) -> None:
         """Raises: Refused for a plan that is not whole, was edited, or is of a newer version."""
-        self.plan = SavedPlan(FileReader(path).stream, str(path), json.loads(read_schema("plan.v1")))
+        self.plan = SavedPlan(PlanFile(path).stream, str(path), json.loads(read_schema("plan.v1")))
         self._checks = [self.plan.checker(at) for at in range(len(self.plan.header.manifests))]
 
     @property

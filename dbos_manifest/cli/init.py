@@ -8,7 +8,7 @@ import click
 
 from ..core.errors import UsageError
 from ..files.bundled import read_ci_template, read_schema, read_template
-from ..files.replace import write_new
+from ..files.output_files import write_new
 from ..report.text import printable
 from .help import command
 from .options import argument, option

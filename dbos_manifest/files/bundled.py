@@ -8,7 +8,7 @@ SCHEMAS = ("manifest.v1", "lockfile.v1", "plan.v1", "diagnostics.v1", "changes.v
 
 
 def read_schema(name: str) -> str:
-    """The text of a published schema, as `manifest.v1`, from the wheel or the source tree."""
+    """Read a published schema, as `manifest.v1`, from the wheel or the source tree."""
     here = Path(__file__).parent.parent
     packaged = here / "schemas" / f"{name}.schema.json"
     source = packaged if packaged.is_file() else here.parent / "schemas" / packaged.name
@@ -16,12 +16,12 @@ def read_schema(name: str) -> str:
 
 
 def read_template(name: str) -> str:
-    """The text of a file that `init` writes."""
+    """Read the template of a file that `init` writes."""
     return (Path(__file__).parent.parent / "templates" / name).read_text(encoding="utf-8")
 
 
 def read_ci_template(name: str) -> str:
-    """The text of a pipeline's template, from the wheel or the source tree."""
+    """Read the template of a CI pipeline, from the wheel or the source tree."""
     here = Path(__file__).parent.parent
     packaged = here / "templates" / name
     if packaged.is_file():

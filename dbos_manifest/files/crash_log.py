@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write_crash_log(folder: Path, name: str, text: str) -> Path:
-    """A log that only its owner can read; gives its path."""
+    """Write a new log that only its owner can read, and return its path."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / name
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

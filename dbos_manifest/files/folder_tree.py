@@ -13,7 +13,7 @@ from ..reading.sandbox import TreeError
 class FolderTree:
     """The files that a manifest may name: regular files in its folder and below, symbolic links followed.
 
-    A file stays what it was when first opened: a plan is not to be sent with other rows than it was made of.
+    A file may not change after it was first opened: an apply enqueues exactly the rows that it has planned.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -21,15 +21,15 @@ class FolderTree:
         self._seen: dict[Path, tuple[int, int, int]] = {}
 
     def files(self) -> list[Path]:
-        """The files that were opened so far."""
+        """Return the files that were opened so far."""
         return [*self._seen]
 
     def stream(self, path: str, limit: int) -> BinaryIO:
-        """See `tree.Tree`."""
+        """Open a file of at most `limit` bytes; see `sandbox.Tree`."""
         if "\0" in path or not path or Path(path).is_absolute() or ".." in Path(path).parts:
             raise TreeError(
                 "outside-tree",
-                f"`{printable_path(path)}` is no path below the manifest's folder",
+                f"`{printable_path(path)}` is not a path below the manifest's folder",
                 "copy the file there, and write its path from the manifest's folder",
             )
         try:
@@ -51,7 +51,7 @@ class FolderTree:
 
     def _check(self, path: str, real: Path, found: os.stat_result, limit: int) -> None:
         if not stat.S_ISREG(found.st_mode):
-            raise TreeError("axis-file", f"cannot read {path}: it is no regular file")
+            raise TreeError("axis-file", f"cannot read {path}: it is not a regular file")
         if found.st_size > limit:
             raise TreeError("too-large", f"{path} has {found.st_size:,} bytes; at most {limit:,} are read")
         version = (found.st_ino, found.st_size, found.st_mtime_ns)
@@ -60,4 +60,5 @@ class FolderTree:
 
 
 def printable_path(path: str) -> str:
+    """Replace NUL characters in a path."""
     return path.replace("\0", "\\0")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def read_git_commit(folder: Path) -> str | None:
-    """The commit that the working tree around a folder is at, read from Git's own files.
+    """Return the commit that is checked out in the working tree around a folder, from Git's own files.
 
     Source: gitrepository-layout(5): HEAD, refs, packed-refs, and `gitdir:` files of work trees.
     """
@@ -16,7 +16,7 @@ def read_git_commit(folder: Path) -> str | None:
         root = find_repository(folder)
         return _read_head(root / ".git") if root is not None else None
     except (OSError, UnicodeDecodeError):
-        return None  # provenance is a hint: an odd or unreadable repository is no reason to stop
+        return None  # provenance is optional: an unreadable repository does not stop an apply
 
 
 def find_repository(folder: Path) -> Path | None:

@@ -1,4 +1,4 @@
-"""The file of a journal: found next to the lockfile, read, appended to before each COMMIT, removed."""
+"""The file of a journal, next to its lockfile: open, append to, sync and remove it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe is refused inste
 
 
 def journal_path(lockfile: Path) -> Path:
-    """The journal of a lockfile, next to it: `jobs.lock.jsonl.journal`."""
+    """Return the path of a lockfile's journal, next to it: `jobs.lock.jsonl.journal`."""
     return lockfile.with_name(f"{lockfile.name}.journal")
 
 
@@ -25,7 +25,7 @@ def journal_path(lockfile: Path) -> Path:
 def open_journal(path: Path) -> Iterator[BinaryIO | None]:
     """Open a journal for reading; None where there is none.
 
-    Raises: Refused when it is there and cannot be read.
+    Raises: Refused when it exists and cannot be read.
     """
     try:
         descriptor = _open_regular(path, os.O_RDONLY)
@@ -35,7 +35,7 @@ def open_journal(path: Path) -> Iterator[BinaryIO | None]:
     except OSError as error:
         raise Refused(
             f"cannot read the journal {path}: {error.strerror}",
-            "it holds what an interrupted apply enqueued: make it readable, or move it away",
+            "it records what an interrupted apply enqueued: make it readable, or move it away",
         ) from error
     with os.fdopen(descriptor, "rb") as file:
         yield file
@@ -51,10 +51,10 @@ def _open_regular(path: Path, flags: int) -> int:
 
 
 class JournalFile:
-    """A journal that one apply appends to, holding the lockfile's slot."""
+    """A journal that one apply appends to while it holds the lockfile's slot."""
 
     def __init__(self, path: Path) -> None:
-        """Open it, or create it. Raises: LockfileNotWritable."""
+        """Open or create the file. Raises: LockfileNotWritable."""
         self.path = path
         try:
             self._descriptor = _open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
@@ -69,10 +69,11 @@ class JournalFile:
 
     @property
     def is_empty(self) -> bool:
+        """Return whether nothing was written yet."""
         return self._size == 0
 
     def append(self, data: bytes) -> None:
-        """Add whole lines. Raises: LockfileNotWritable; nothing of them is left then."""
+        """Append whole lines. Raises: LockfileNotWritable; the file then has none of them."""
         rest = memoryview(data)
         try:
             while rest:
@@ -84,17 +85,18 @@ class JournalFile:
         self._size += len(data)
 
     def sync(self) -> None:
-        """Wait until everything is on the disk. Raises: LockfileNotWritable."""
+        """Flush everything to the disk. Raises: LockfileNotWritable."""
         try:
             _sync_data(self._descriptor)
         except OSError as error:
             raise self._failed(error) from error
 
     def close(self) -> None:
+        """Close the file."""
         os.close(self._descriptor)
 
     def _cut_torn_line(self) -> int:
-        """Remove what a killed apply was writing, and return the size of the rest."""
+        """Remove the incomplete last line of a killed apply, and return the size of the rest."""
         end = os.fstat(self._descriptor).st_size
         while end:
             start = max(0, end - 65536)
@@ -109,7 +111,7 @@ class JournalFile:
     def _failed(self, error: OSError) -> LockfileNotWritable:
         return LockfileNotWritable(
             f"the journal {self.path} cannot be written: {error.strerror}",
-            "make room and the folder writable; then run the same command again",
+            "free some disk space and make the folder writable, then run the same command again",
         )
 
 
@@ -117,12 +119,12 @@ def remove_journal(path: Path) -> None:
     """Remove a journal whose entries are in the lockfile. Raises: OSError."""
     try:
         path.unlink(missing_ok=True)
-    except PermissionError:  # another user's, in a sticky folder: an empty journal says nothing either
+    except PermissionError:  # another user's file in a sticky folder: an empty journal has the same effect
         os.truncate(path, 0)
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk. Raises: OSError."""
+    """Flush the names in a folder to the disk. Raises: OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -46,7 +46,7 @@ def find_lockfiles(folder: Path) -> list[Path]:
 
 
 def resolve_lockfile(path: Path) -> Path:
-    """Find the file that a lockfile's path stands for; links are followed only within its folder.
+    """Resolve a lockfile's path; symbolic links are followed only within its folder.
 
     Raises: InvalidLockfile for a link that leads elsewhere, and for what is not a regular file.
     """
@@ -57,7 +57,7 @@ def resolve_lockfile(path: Path) -> Path:
             f"the lockfile {path} is a link that leads out of its folder, to {real}",
             "put the file itself there, or name the other place with --lockfile",
         )
-    with suppress(OSError):  # none yet, or what opening it reports
+    with suppress(OSError):  # it does not exist yet, or opening it reports the error
         _check_regular(path, real.stat())
     return real
 
@@ -73,9 +73,9 @@ def _check_regular(path: Path, found: os.stat_result) -> None:
 class LockfileSlot:
     """The right to replace one lockfile, held from reading it until it is written.
 
-    The temporary file beside the lockfile is both the proof that the folder can be written, opened
-    before anything is sent, and the operating system's lock between two applies. A killed process
-    leaves an unlocked temporary file, which the next one takes over.
+    The temporary file next to the lockfile is opened before anything is enqueued. It proves that the folder
+    can be written, and its lock of the operating system keeps two applies apart. A killed process leaves an
+    unlocked temporary file, which the next one takes over.
     """
 
     def __init__(self, path: Path, timeout_s: float) -> None:
@@ -84,17 +84,17 @@ class LockfileSlot:
         self._descriptor: int | None = self._acquire(timeout_s)
 
     def _acquire(self, timeout_s: float) -> int:
-        give_up = time.monotonic() + timeout_s
+        deadline = time.monotonic() + timeout_s
         while True:
             descriptor = self._open()
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(descriptor)
-                if time.monotonic() >= give_up:
+                if time.monotonic() >= deadline:
                     raise Refused(
                         f"another apply holds the lockfile {self.path}",
-                        "wait for it to end, or give it longer with --lock-timeout",
+                        "wait for it to end, or set a longer --lock-timeout",
                     ) from None
                 time.sleep(0.05)
                 continue
@@ -122,7 +122,7 @@ class LockfileSlot:
         return JournalFile(journal_path(self.path))
 
     def remove_journal(self) -> None:
-        """Remove a journal that holds nothing. Raises: LockfileNotWritable."""
+        """Remove a journal that is no longer needed. Raises: LockfileNotWritable."""
         try:
             remove_journal(journal_path(self.path))
         except OSError as error:
@@ -131,7 +131,7 @@ class LockfileSlot:
             ) from error
 
     def check_replaceable(self) -> None:
-        """Find out before anything is enqueued what would keep `replace` from working.
+        """Check, before anything is enqueued, that `replace` will be possible.
 
         Raises: LockfileNotWritable.
         """
@@ -156,14 +156,13 @@ class LockfileSlot:
             )
 
     def replace(self, lines: Iterable[str], *, keep_journal: bool = False) -> None:
-        """Put the lines in the lockfile's place, so that a reader sees all of the old or all of the new.
+        """Replace the lockfile atomically.
 
-        The journal is removed then, unless a transaction in it is still in doubt.
-        Raises: LockfileNotWritable when the disk refuses; the old lockfile and the journal are then as they
-                were.
+        The journal is then removed, unless a transaction in it is still in doubt.
+        Raises: LockfileNotWritable when writing fails; the old lockfile and the journal are then unchanged.
         """
         descriptor, self._descriptor = self._descriptor, None
-        assert descriptor is not None, "a slot writes once"
+        assert descriptor is not None, "a slot is written once"
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
                 file.truncate(0)
@@ -182,10 +181,12 @@ class LockfileSlot:
                 raise
             raise LockfileNotWritable(
                 f"the lockfile {self.path} could not be written: {error.strerror}",
-                "the journal next to it has what was enqueued: make room, then run the same command again",
+                "the journal next to it records what was enqueued: free some disk space, then run the same "
+                "command again",
             ) from error
 
     def close(self) -> None:
+        """Release the slot; the lockfile is unchanged unless it was replaced."""
         if self._descriptor is not None:
             self._temporary.unlink(missing_ok=True)
             os.close(self._descriptor)
@@ -201,7 +202,7 @@ class LockfileSlot:
 
 
 def _mount_points() -> set[str]:
-    """The paths where something is mounted; empty where the system does not list them.
+    """Return the paths where something is mounted; none where the system does not list them.
 
     Source: proc_pid_mountinfo(5): the fifth field, with blanks and backslashes as octal numbers.
     """

@@ -1,4 +1,4 @@
-"""The files that results are written into: a regular file whole or not at all, everything else in place."""
+"""Write result files: a regular file is replaced at the end or not at all, others are written in place."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from typing import TextIO
 from ..core.errors import UsageError
 
 _IN_PLACE_INSTEAD = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV)
-"""Why a file may not be replaced though it may be written: it is a mount, or its folder is closed to us."""
+"""Errors that forbid to replace a file but not to write it: it is a mount, or its folder is not writable."""
 
 
 class OutputFile:
-    """A file that a result is written into. A write that fails is noted in `error` and stops nothing.
+    """A file that a result is written to. A failed write is recorded in `error`, and nothing is raised.
 
-    Shape:  a regular file takes its place in `finish`, whole, with the mode that it had, where a symbolic
-            link leads; a device, FIFO or process substitution is written in place as text comes.
+    A regular file is written to a temporary file, which replaces it in `finish` with the same mode; symbolic
+    links are followed. A device, FIFO or process substitution is written in place.
     """
 
     def __init__(self, path: Path, *, private: bool = False) -> None:
-        """Open the file; a new one is for its owner only where it is `private`.
+        """Open the file; with `private`, only the owner can read a new file.
 
         Raises: UsageError when it cannot be written.
         """
@@ -80,14 +80,14 @@ class OutputFile:
             self.error = error
 
     def flush(self) -> None:
-        """Hand on what was written so far, to a reader of a FIFO."""
+        """Flush what was written so far to the reader of a FIFO."""
         try:
             self._file.flush()
         except OSError as error:
             self.error = self.error or error
 
     def finish(self) -> None:
-        """Let the file take its place, unless a write has failed."""
+        """Replace the file with the new text, unless a write has failed."""
         try:
             self._file.close()
             if self._temporary is not None and self.error is None:
@@ -106,7 +106,7 @@ class OutputFile:
             shutil.copyfile(temporary, real)
 
     def drop(self) -> None:
-        """Leave the file as it was before."""
+        """Discard what was not finished; the file is unchanged."""
         with suppress(OSError):
             self._file.close()
         if self._temporary is not None:
@@ -126,7 +126,7 @@ def _stat(path: Path) -> os.stat_result | None:
 
 
 def is_standard_output(path: Path, descriptor: int) -> bool:
-    """Whether a path leads to the file or pipe that a descriptor is open for, as `/dev/stdout` does."""
+    """Return whether a path leads to the file or pipe of a descriptor, as `/dev/stdout` does."""
     try:
         found, ours = path.stat(), os.fstat(descriptor)
     except OSError:
@@ -136,7 +136,7 @@ def is_standard_output(path: Path, descriptor: int) -> bool:
 
 
 def find_same(path: Path, others: Iterable[Path]) -> Path | None:
-    """Find another name of the file at `path`; two names of a device, as `/dev/null`, are no matter."""
+    """Find another name of the file at `path` among others; a device, as `/dev/null`, may have several."""
     found, real = _stat_or_none(path), os.path.realpath(path)
     if found is not None and stat.S_ISCHR(found.st_mode):
         return None
@@ -154,3 +154,19 @@ def _stat_or_none(path: Path) -> os.stat_result | None:
         return path.stat()
     except OSError:
         return None
+
+
+def write_new(path: Path, text: str) -> bool:
+    """Write a new file; return False when it exists already, and leave it unchanged.
+
+    Raises: UsageError when it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    return True

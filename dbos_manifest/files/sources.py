@@ -1,4 +1,4 @@
-"""The files that the paths of a command stand for, read, and those that are no manifests left out."""
+"""Read the manifests of the paths that a command is given; other files of a folder are skipped."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ STDIN = "-"
 
 
 class Source(NamedTuple):
-    """A file to read. `chosen` files are manifests whatever is in them; others must look like one."""
+    """A file that was read. `chosen` files must be manifests; others are skipped when they are not."""
 
-    name: str  # as the user wrote it
+    name: str  # as given on the command line
     path: Path | None  # None: standard input
     content: bytes
     chosen: bool
 
 
 def read_sources(paths: Sequence[str], stdin: bytes, *, skip_others: bool = False) -> Iterator[Source]:
-    """Read the files that the paths stand for, each once; with `skip_others` no file is chosen by its name.
+    """Read the files of the paths, each once; with `skip_others` also a file that is named may be skipped.
 
     Raises: UsageError for an empty path, and for a file or folder that cannot be opened.
     """
@@ -47,7 +47,7 @@ def read_sources(paths: Sequence[str], stdin: bytes, *, skip_others: bool = Fals
 
 
 def parse_source(source: Source) -> tuple[list[Document], list[Diagnostic]]:
-    """Parse the manifests of a file; nothing at all for a file that is none and was not chosen.
+    """Parse the manifests of a file; nothing for a file that is not a manifest and was not chosen.
 
     Raises: UsageError for a saved plan.
     """
