@@ -31,7 +31,7 @@ class CompiledEntry:
         entry: int,
         options: Mapping[str, Option],
         matrix: Matrix | None,
-        variables: Mapping[str, Any],
+        variables: Mapping[str, object],
         check: CheckOption,
         *,
         by_axis: bool = True,
@@ -66,7 +66,8 @@ class CompiledEntry:
 
         Raises: Unfit when it cannot be made.
         """
-        name: str = self._options.value("workflow", combination)
+        name = self._options.value("workflow", combination)
+        assert isinstance(name, str)
         return name
 
     def colliding_axes(self) -> tuple[str, ...]:

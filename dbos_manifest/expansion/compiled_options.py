@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..core.diagnostic import Diagnostic, Path, make_diagnostic
 from ..expressions.compiled import Scope, Unfit, Value, compile_value, contains_mark, evaluate_all
@@ -35,7 +35,7 @@ class CompiledOptions:
         entry: int,
         options: Mapping[str, Option],
         matrix: Matrix | None,
-        variables: Mapping[str, Any],
+        variables: Mapping[str, object],
         check: CheckOption,
         *,
         by_axis: bool = True,
@@ -51,7 +51,7 @@ class CompiledOptions:
         self._check = check
         self.size = 0  # expressions per workflow
         self.columns: dict[str, list[Column]] = {}
-        self.base: list[Any] = list(make_workflow({"entry": entry}))
+        self.base: list[object] = list(make_workflow({"entry": entry}))
         self.names: dict[str, frozenset[str]] = {}
         self._getters: dict[str, Getter] = {}  # by option
         problems: list[Diagnostic] = []
@@ -67,7 +67,7 @@ class CompiledOptions:
         """Return whether an option is written with a value other than null."""
         return option in self.written and self.written[option].value is not None
 
-    def evaluate(self, combinations: Sequence[Combination]) -> dict[str, Sequence[Any]]:
+    def evaluate(self, combinations: Sequence[Combination]) -> dict[str, Sequence[object]]:
         """Return the column of each field that varies, for many combinations.
 
         Raises: Unfit when a value cannot be made; TooHeavy when the values are too large for one batch.
@@ -76,7 +76,7 @@ class CompiledOptions:
             FIELDS[option]: evaluate_all(getter, combinations) for option, getter in self._getters.items()
         }
 
-    def evaluate_one(self, combination: Combination) -> tuple[list[Any], list[Diagnostic]]:
+    def evaluate_one(self, combination: Combination) -> tuple[list[object], list[Diagnostic]]:
         """Return the fields of one combination, and a diagnostic for each one that cannot be made."""
         values, problems = self.base.copy(), []
         for option, getter in self._getters.items():
@@ -86,7 +86,7 @@ class CompiledOptions:
                 problems += unfit.diagnostics
         return values, problems
 
-    def value(self, option: str, combination: Combination) -> Any:
+    def value(self, option: str, combination: Combination) -> object:
         """Return one option of a combination.
 
         Raises: Unfit when its value cannot be made.
@@ -138,7 +138,7 @@ class CompiledOptions:
         if option.name in TEXT_OPTIONS and value.is_text:
             return value_of
 
-        def read(combination: Any) -> Any:
+        def read(combination: object) -> object:
             found = value_of(combination)
             if problems := self._check(option.name, found):
                 raise Unfit([relocate(problem, option.path) for problem in problems])
@@ -147,7 +147,7 @@ class CompiledOptions:
         return read
 
 
-def _read(option: Option, value: Any) -> Any:
+def _read(option: Option, value: object) -> object:
     """Return an option's value in the unit of its field.
 
     Raises: Unfit for a duration or a time that cannot be read.
@@ -184,7 +184,7 @@ class _Failure(NamedTuple):
 def _keep_failures(value_of: Getter) -> Column:
     """Return failures as values: a combination whose failed value is excluded is not a problem."""
 
-    def column(value: Any) -> Any:
+    def column(value: object) -> object:
         try:
             return value_of(value)
         except Unfit as unfit:
@@ -203,10 +203,10 @@ class _ColumnGetter:
     def __init__(self, position: int, column: int) -> None:
         self._position, self._column = position, column
 
-    def __call__(self, combination: Combination) -> Any:
+    def __call__(self, combination: Combination) -> object:
         return self.of_all([combination])[0]
 
-    def of_all(self, combinations: Sequence[Combination]) -> list[Any]:
+    def of_all(self, combinations: Sequence[Combination]) -> list[object]:
         position, column = self._position, self._column
         values = [combination[position][column] for combination in combinations]
         if _Failure in {*map(type, values)}:

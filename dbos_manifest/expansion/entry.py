@@ -72,10 +72,10 @@ def read_matrix(
 
 
 def read_fields(
-    options: Mapping[str, Any], path: Path, report: Callable[[Diagnostic], None]
-) -> dict[str, Any]:
+    options: Mapping[str, object], path: Path, report: Callable[[Diagnostic], None]
+) -> dict[str, object]:
     """Return the options that are not expressions, by field of WorkflowSpec and in its units."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, object] = {}
     for option, value in options.items():
         if option in PLAIN_OPTIONS:
             fields[option] = read_plain_option(option, value)
@@ -99,7 +99,7 @@ def variables_of(raw: object) -> frozenset[str]:
             return frozenset(e.variable for e in parse_template(raw).expressions if e.variable is not None)
         except ExpressionError:
             return frozenset()
-    parts: Sequence[Any] = (
+    parts: Sequence[object] = (
         list(raw.values()) if isinstance(raw, dict) else raw if isinstance(raw, list) else ()
     )
     return frozenset[str]().union(*map(variables_of, parts))

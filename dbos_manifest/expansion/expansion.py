@@ -198,7 +198,7 @@ class Expansion:
                 yield from find_unmarked(option.value, option.path, names, variables)
             yield from find_unmarked(entry.get("matrix"), ("workflows", index, "matrix"), (), variables)
 
-    def _resolve_defaults(self) -> dict[str, Any]:
+    def _resolve_defaults(self) -> dict[str, object]:
         """Return the defaults, with the values of those that depend on variables only."""
         out = dict(self.manifest.defaults)
         for option, raw in self.manifest.defaults.items():
@@ -220,7 +220,7 @@ class Expansion:
         for diagnostic in unfit.diagnostics:
             self.problems.add(diagnostic)
 
-    def _missing_in(self, raw: Any) -> frozenset[str]:
+    def _missing_in(self, raw: object) -> frozenset[str]:
         """Return the variables without a value that the expressions of an option need."""
         if not self.manifest.variables.missing:
             return frozenset()

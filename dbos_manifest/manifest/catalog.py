@@ -27,7 +27,7 @@ _PATTERNS = jsonschema_rs.RegexOptions(size_limit=10 * 2**20)
 class Catalog:
     """The catalog of a manifest, its contracts compiled. Invalid contracts are in `problems`."""
 
-    def __init__(self, entries: Mapping[str, Mapping[str, Any]], tree: Tree) -> None:
+    def __init__(self, entries: Mapping[str, Mapping[str, object]], tree: Tree) -> None:
         self.problems: list[Diagnostic] = []
         self._entries = entries
         self._options = {name: _options_of(entry) for name, entry in entries.items()}
@@ -40,7 +40,7 @@ class Catalog:
                 if entry.get(part) is not None:
                     self._add(name, part, entry[part])
 
-    def options(self, workflow: str | None) -> dict[str, Any]:
+    def options(self, workflow: str | None) -> dict[str, object]:
         """Return the options that the catalog sets for a workflow; none for a name it does not have."""
         return self._options.get(workflow or "", {})
 
@@ -128,7 +128,7 @@ class Catalog:
                 )
 
 
-def _options_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _options_of(entry: Mapping[str, object]) -> dict[str, object]:
     return {
         key: value
         for key, value in entry.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..core.errors import UsageError
 from ..core.portable_json import read_json
@@ -18,17 +18,17 @@ class Given(NamedTuple):
     """Values given on the command line; `texts` take precedence."""
 
     texts: Mapping[str, str] = {}  # of `--var name=value`
-    values: Mapping[str, Any] = {}  # of `--vars-file`
+    values: Mapping[str, object] = {}  # of `--vars-file`
 
 
 class Variables(NamedTuple):
     """The variables of a manifest, resolved."""
 
-    values: dict[str, Any]
+    values: dict[str, object]
     missing: frozenset[str]  # declared as null, and not given
 
 
-def resolve_variables(declared: Mapping[str, Any], given: Given) -> Variables:
+def resolve_variables(declared: Mapping[str, object], given: Given) -> Variables:
     """Return the value of each declared variable; a text is converted to the type of the default.
 
     Raises: UsageError for a value of another type than the default's.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from ..core.canonical_json import canonical_json
 from ..core.columns import Repeated, distinct
@@ -144,7 +144,7 @@ def _input_differences(spec: WorkflowSpec, inputs: str | None) -> tuple[list[Dif
         return [Difference("args", spec.args, inputs)], "its stored arguments are not JSON"
 
 
-def compare_values(field: str, wanted: Any, stored: Any) -> Iterator[Difference]:
+def compare_values(field: str, wanted: object, stored: object) -> Iterator[Difference]:
     """Yield the places below `field` where two JSON values differ: `kwargs.region`, `args[0].days`."""
     if isinstance(wanted, dict) and isinstance(stored, dict):
         for key in [*wanted, *(key for key in stored if key not in wanted)]:
@@ -160,7 +160,7 @@ def compare_values(field: str, wanted: Any, stored: Any) -> Iterator[Difference]
         yield Difference(field, wanted, stored)
 
 
-def _stored(envelope: dict[str, Any] | None, key: str, empty: Any) -> Any:
+def _stored(envelope: dict[str, object] | None, key: str, empty: object) -> object:
     value = envelope.get(key) if envelope else None
     return empty if value is None else value
 
@@ -184,7 +184,7 @@ def _result_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference
     return differences
 
 
-def _read_roles(text: str | None) -> Any:
+def _read_roles(text: str | None) -> object:
     """Parse stored roles; text that is not JSON is returned as text, which no list equals."""
     if not text:
         return None

@@ -55,7 +55,7 @@ class Batch:
         """Return whether any workflow has a value for a field."""
         return not is_all_none(self.columns[field])
 
-    def varying(self, fields: Iterable[str]) -> list[Sequence[Any]]:
+    def varying(self, fields: Iterable[str]) -> list[Sequence[object]]:
         """Return the columns of those fields in which the workflows differ."""
         columns = map(self.columns.__getitem__, fields)
         return [column for column in columns if not isinstance(column, Repeated)]

@@ -43,7 +43,7 @@ TEXT_OPTIONS = frozenset(
 """Options that accept any text."""
 
 
-def read_plain_option(option: str, value: Any) -> Any:
+def read_plain_option(option: str, value: object) -> object:
     """Return a plain option's value; `1e1` is an integer to JSON Schema, so a priority of 1e1 is 10."""
     return int(value) if type(value) is float and option == "priority" else value
 

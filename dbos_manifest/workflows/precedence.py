@@ -25,14 +25,14 @@ class Layers(NamedTuple):
     Source: SPEC §1.
     """
 
-    manifest: Mapping[str, Any]  # options at the top level: application, runtime
-    defaults: Mapping[str, Any]
-    catalog: Mapping[str, Any]  # of the workflow's name
-    entry: Mapping[str, Any]
+    manifest: Mapping[str, object]  # options at the top level: application, runtime
+    defaults: Mapping[str, object]
+    catalog: Mapping[str, object]  # of the workflow's name
+    entry: Mapping[str, object]
 
-    def merge(self) -> dict[str, Any]:
+    def merge(self) -> dict[str, object]:
         """Return the value of each option from the strongest place that sets it."""
-        merged: dict[str, Any] = {}
+        merged: dict[str, object] = {}
         for options in self:
             merged |= options
         return merged
@@ -63,6 +63,7 @@ def path_of_place(place: str, entry: int, workflow: str | None) -> Path:
     return paths[place]
 
 
-def find_workflow_name(entry: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
+def find_workflow_name(entry: Mapping[str, object], defaults: Mapping[str, object]) -> str | None:
     """Return the workflow that an entry names, itself or by the defaults; the catalog is searched for it."""
-    return entry["workflow"] if "workflow" in entry else defaults.get("workflow")
+    name = entry["workflow"] if "workflow" in entry else defaults.get("workflow")
+    return name if isinstance(name, str) else None

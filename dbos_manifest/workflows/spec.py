@@ -37,9 +37,7 @@ class WorkflowSpec(NamedTuple):
     runtime: str | None = None
     name: str | None = None  # the entry's label, for messages and --entry
     entry: int = 0  # index in `workflows`, from 0
-    binding: tuple[
-        tuple[Any, ...], ...
-    ] = ()  # a cell for each name of the entry's matrix, beginning with its value
+    binding: tuple[tuple[Any, ...], ...] = ()  # a cell per name of the matrix, its value first
 
 
 DEFAULT_SPEC = WorkflowSpec(id="", workflow="", queue="", args=[], kwargs={})
