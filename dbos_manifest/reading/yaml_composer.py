@@ -243,7 +243,7 @@ class _Composer:
                 self._note("merge-key", "`<<` is not part of YAML 1.2", event, help)
                 return None
             if not is_plain_text(text):
-                self._note("non-string-key", f"the key `{text}` is not text", event, f'write it as "{text}"')
+                self._note("non-string-key", f"the key `{text}` is not text", event, self._key_help(text))
                 return None
             if event.anchor is not None:
                 self._anchors[event.anchor] = (text, 1)
@@ -270,6 +270,15 @@ class _Composer:
             message, help = found
             self._note("ambiguous-scalar", message, event, help)
         return value
+
+    def _key_help(self, text: str) -> str:
+        """Return how to write a key that is not text; quotes do not make a name of a number."""
+        match self._path:
+            case ["vars", _] | ["workflows", _, "matrix", _] if not text.isidentifier():
+                example = f", such as `_{text}`" if text.isalnum() else ""
+                return f"start the name with a letter or `_`{example}"
+            case _:
+                return f'write it as "{text}"'
 
     def _in_arguments(self) -> bool:
         path = self._path

@@ -60,6 +60,13 @@ workflows:
             '{id: "${{ vars.n | str }}"}',
         ),
         (
+            "{id: a, matrix: {1: [x]}}",
+            "start the name with a letter or `_`, such as `_1`",
+            "{id: a, matrix: {_1: [x]}}",
+        ),
+        ("{id: a, kwargs: {1: x}}", 'write it as "1"', '{id: a, kwargs: {"1": x}}'),
+        ("{id: a, matrix: {true: [x]}}", 'write it as "true"', '{id: a, matrix: {"true": [x]}}'),
+        (
             '{id: a, application_version: "${{ vars.n }}"}',
             "write `| str` at the end of the expression",
             '{id: a, application_version: "${{ vars.n | str }}"}',
