@@ -24,7 +24,6 @@ NOT_YET_IMPERATIVE: tuple[str, ...] = (
     "dbos_manifest/checks/",
     "dbos_manifest/cli/",
     "dbos_manifest/core/",
-    "dbos_manifest/files/",
     "dbos_manifest/plan/",
     "dbos_manifest/reading/",
     "dbos_manifest/report/",
@@ -36,8 +35,8 @@ VERBS = set(
         """
         accept acquire add adopt append apply assign begin bind build call cancel check choose classify
         close collect combine compare compile complete compute connect convert copy count create cut decide
-        declare decode delete describe drop encode end enqueue enter escape evaluate expand explain extend
-        filter find finish fold follow forget format freeze generate give group guard handle hash hide hold
+        declare decode delete describe discard drop encode end enqueue enter escape evaluate expand explain extend
+        filter find finish flush fold follow forget format freeze generate give group guard handle hash hide hold
         identify ignore infer insert inspect join keep leave limit list load locate lock make map mark match
         measure merge move multiply name normalize open order pack parse pause pick place plan poll prepare
         print process propose prune query quote raise read rebind rebuild record reduce refuse register

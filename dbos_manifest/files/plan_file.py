@@ -6,7 +6,7 @@ import io
 import os
 import weakref
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ..core.errors import UsageError
 
@@ -51,7 +51,7 @@ class _PlanReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: Any) -> int:
         data = os.pread(self._file.descriptor, len(buffer), self._position)
         buffer[: len(data)] = data
         self._position += len(data)

@@ -14,6 +14,7 @@ from ..plan.rows import FINAL_STATUSES, LiveRow, SnapshotRow
 from .database import Database
 
 Value = TypeVar("Value")
+Record = TypeVar("Record")
 _SNAPSHOT = (
     "workflow_uuid", "status", "name", "class_name", "config_name", "application_name", "queue_name",
     "queue_partition_key", "deduplication_id", "application_version", "priority", "workflow_timeout_ms",
@@ -48,7 +49,7 @@ def read_ids(connection: Connection, database: Database, table: str, ids: Sequen
 
 def read_snapshot(connection: Connection, database: Database, ids: Sequence[str]) -> dict[str, SnapshotRow]:
     """Read the rows of these IDs, with their inputs as stored."""
-    return {row[0]: SnapshotRow(*row) for row in _read(connection, database, ids, _SNAPSHOT)}
+    return _read(connection, database, ids, _SNAPSHOT, SnapshotRow)
 
 
 def read_shared_rows(
@@ -100,23 +101,23 @@ def read_rows_of_other_times(
     connection: Connection, database: Database, times: Mapping[str, int]
 ) -> dict[str, SnapshotRow]:
     """Read those rows, of these IDs, that were created at another time than the given one (epoch ms)."""
-    stored = _read(connection, database, [*times], ("workflow_uuid", "created_at"))
-    others = [row[0] for row in stored if row[1] != times[row[0]]]
+    columns = ("workflow_uuid", "created_at")
+    stored = _read(connection, database, [*times], columns, lambda _, created_at: created_at)
+    others = [workflow_id for workflow_id, created_at in stored.items() if created_at != times[workflow_id]]
     return read_snapshot(connection, database, others) if others else {}
 
 
 def read_live(connection: Connection, database: Database, ids: Sequence[str]) -> dict[str, LiveRow]:
     """Read the live rows of these IDs, with output and error as stored."""
-    rows = _read(connection, database, ids, _LIVE, _column_as_stored)
-    return {row[0]: LiveRow(*row) for row in rows}
+    return _read(connection, database, ids, _LIVE, LiveRow, _column_as_stored)
 
 
 def read_statuses(
     connection: Connection, database: Database, ids: Sequence[str]
 ) -> dict[str, tuple[str, int | None]]:
     """Read the status of these IDs and, for a final one, completed_at (epoch ms)."""
-    rows = _read(connection, database, ids, ("workflow_uuid", "status", "completed_at"))
-    return {row[0]: (row[1], row[2]) for row in rows}
+    columns = ("workflow_uuid", "status", "completed_at")
+    return _read(connection, database, ids, columns, lambda _, status, completed_at: (status, completed_at))
 
 
 def _read(
@@ -124,8 +125,10 @@ def _read(
     database: Database,
     ids: Sequence[str],
     columns: Sequence[str],
+    make: Callable[..., Record],
     select: Callable[[Database, str], str] | None = None,
-) -> Sequence[Any]:
+) -> dict[str, Record]:
+    """Read records by ID, made of the values of these columns; the ID is the first of them."""
     select = select or _column
     selected = ", ".join(f"{select(database, name)} AS {name}" for name in columns)
     joins = ""
@@ -134,13 +137,14 @@ def _read(
     if "output" in columns and database.layout.has_workflow_output:
         joins += f" LEFT JOIN {database.table('workflow_output')} wo ON wo.workflow_uuid = ws.workflow_uuid"
     database.prefer_index_scans(connection)
-    return connection.execute(
+    rows = connection.execute(
         text(
             f"SELECT {selected} FROM {database.table('workflow_status')} ws{joins} "
             f"WHERE ws.workflow_uuid {database.in_list}"
         ),
         {"ids": database.encode_list(ids)},
     ).all()
+    return {row[0]: make(*row) for row in rows}
 
 
 def _column(database: Database, name: str) -> str:
