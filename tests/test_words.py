@@ -39,11 +39,9 @@ SCOPE = [
 NOT_YET_PLAIN = (
     "dbos_manifest/actions/",
     "dbos_manifest/checks/",
-    "dbos_manifest/cli/",
     "dbos_manifest/core/",
     "dbos_manifest/files/",
     "dbos_manifest/plan/",
-    "dbos_manifest/report/",
     "tests/cases/outputs/",
     "tests/cli/test_commands.py",
     "tests/unit/test_forked.py",

@@ -59,7 +59,7 @@ class RejectedRow(NamedTuple):
 
 class Progress(NamedTuple):
     manifest: str
-    sent: int
+    enqueued: int
     total: int
 
 

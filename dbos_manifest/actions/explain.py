@@ -39,7 +39,7 @@ class Explained(NamedTuple):
     lock_path: FilePath | None = None
     lock_entry: LockEntry | None = None
     row: LiveRow | None = None
-    asked: bool = False  # whether a database was asked for the row
+    database_given: bool = False
 
 
 def find_workflow(validation: Validation, workflow_id: str) -> tuple[Explained | None, list[str]]:

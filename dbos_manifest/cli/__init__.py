@@ -1,1 +1,1 @@
-"""The command line: words in, one operation, its result on stdout and its talk on stderr."""
+"""The command line: one module per command."""

@@ -139,7 +139,7 @@ class _Job:
 
     @property
     def files(self) -> list[Path]:
-        """The files that this call reads or keeps, beside those of a database."""
+        """The files that this call reads or keeps, except those of a database."""
         locks = [target.lock_path for target in self._targets]
         return [*self.validation.inputs, *locks, *map(journal_path, locks)]
 
@@ -153,7 +153,7 @@ class _Job:
         return make_overrides(call.override)
 
     def run(self, views: ApplyViews) -> ManifestToolError | None:
-        """Apply, wait if asked to, and give what went wrong instead of raising it: it is to be told first."""
+        """Apply, wait with --wait, and return an error instead of raising it: it is reported first."""
         database = self._database._replace(on_retry=_both(print_retry, views.retry))
         with stop_requests() as stopped:
             failure: ManifestToolError | None = None
@@ -174,7 +174,7 @@ class _Job:
         with progress_bar("enqueued") as bar:
 
             def progress(done: Progress) -> None:
-                bar(done.sent, done.total)
+                bar(done.enqueued, done.total)
                 views.progress(done)
 
             self._apply(database, views, progress, stopped)
@@ -205,7 +205,7 @@ class _Job:
 
 
 class _SavedPlanJob(_Job):
-    """One call of apply on a saved plan, which says itself what an apply of manifests takes from options."""
+    """One call of apply on a saved plan, which fixes what an apply of manifests takes from options."""
 
     def _load(self, call: _Call) -> Validation:
         path, *others = call.inputs.paths
@@ -296,7 +296,7 @@ def _wait(
 
 
 def _read_failed(results: list[ApplyResult], settings: DatabaseSettings) -> dict[str, LiveRow]:
-    """The rows of workflows that were waited for and failed, for their error messages."""
+    """Read the rows of workflows that were waited for and failed, for their error messages."""
     waits = [applied.wait for applied in results if applied.wait is not None]
     ids = [key for wait in waits for key, final in wait.final.items() if final.status != "SUCCESS"]
     return read_rows(ids[:MOST_SHOWN], settings)[0] if ids else {}

@@ -1,4 +1,4 @@
-"""The Git commit that a pipeline says it runs for."""
+"""Find the Git commit of the pipeline that this process runs in."""
 
 from __future__ import annotations
 
@@ -15,4 +15,5 @@ _VARIABLES = (
 
 
 def commit_of_pipeline() -> str | None:
+    """Return the commit that the environment of the pipeline names, if any."""
     return next((os.environ[name] for name in _VARIABLES if os.environ.get(name)), None)

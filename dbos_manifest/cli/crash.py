@@ -1,4 +1,4 @@
-"""A bug in, a log out that its owner can send to us."""
+"""Write the log of a bug, which the user can attach to a report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .output import print_error
 
 
 def report_bug(error: Exception) -> int:
-    """Write the log of a bug, without secrets and for its owner's eyes only; give the exit code."""
+    """Write the log of a bug, without secrets and readable by its owner only; return the exit code."""
     text = redact("".join(traceback.format_exception(error)))
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     name = f"crash-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
@@ -30,15 +30,15 @@ def report_bug(error: Exception) -> int:
             break
         except OSError:
             continue
-    where = f"its log is {log}" if log else "and no log could be written"
+    where = f"the log is {log}" if log else "no log could be written"
     print_error(
-        f"this is a bug in dbos-manifest ({type(error).__name__}); {where}", "please report it with the log"
+        f"this is a bug in dbos-manifest ({type(error).__name__}); {where}", "report it and attach the log"
     )
     return 70
 
 
 def redact(text: str) -> str:
-    """The text without passwords: those of the database URLs of this process, and whatever stands in one."""
+    """Replace passwords: those of the database URLs of this process, and those in any URL of the text."""
     given = [*sys.argv, *(value for key, value in os.environ.items() if key.endswith("DATABASE_URL"))]
     secrets = {value for key, value in os.environ.items() if key == "PGPASSWORD" and value}
     for word in given:

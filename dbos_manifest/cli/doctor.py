@@ -1,4 +1,4 @@
-"""`dbos-manifest doctor`."""
+"""Run `dbos-manifest doctor`."""
 
 from __future__ import annotations
 

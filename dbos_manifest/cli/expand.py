@@ -1,4 +1,4 @@
-"""`dbos-manifest expand`."""
+"""Run `dbos-manifest expand`."""
 
 from __future__ import annotations
 

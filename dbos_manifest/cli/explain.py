@@ -1,4 +1,4 @@
-"""`dbos-manifest explain`."""
+"""Run `dbos-manifest explain`."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def explain(
     found, close = find_workflow(validation, workflow_id)
     if found is None:
         raise UsageError(f"the manifests have no workflow `{workflow_id}`", did_you_mean(workflow_id, close))
-    row, identity, asked = None, None, bool(database.database_url)
-    if asked:
+    row, identity = None, None
+    if database.database_url:
         rows, identity = read_rows([workflow_id], database_settings(database))
         row = rows.get(workflow_id)
     lock_entry, lock_path = None, None
@@ -47,7 +47,9 @@ def explain(
         lock_path = lockfile_path(found.loaded, lockfiles)
         lock = load_lockfile(Path(lock_path), found.loaded.name, identity)
         lock_entry = lock.entry(workflow_id) if lock is not None else None
-    explained = found._replace(lock_path=lock_path, lock_entry=lock_entry, row=row, asked=asked)
+    explained = found._replace(
+        lock_path=lock_path, lock_entry=lock_entry, row=row, database_given=bool(database.database_url)
+    )
     if output == "json":
         write_line(explained_json(explained))
     else:

@@ -1,4 +1,4 @@
-"""`dbos-manifest init`."""
+"""Run `dbos-manifest init`."""
 
 from __future__ import annotations
 

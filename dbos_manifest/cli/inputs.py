@@ -1,4 +1,4 @@
-"""The manifests of the command line: read, checked, and their problems shown."""
+"""Read and check the manifests of the command line, and print their diagnostics."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read_paths(
     beside: bool = False,
     skip_others: bool = False,
 ) -> Validation:
-    """Validate the paths; standard input is read when one of them is `-`."""
+    """Read and validate the paths; `-` is standard input."""
     named = [*inputs.vars_file, *_ids_file(selection)]
     given = _given(inputs)
     selected = _selection(selection, STDIN in inputs.paths) if selection is not None else None
@@ -49,10 +49,11 @@ def _ids_file(selection: SelectionArguments | None) -> list[Path]:
 def load_manifests(
     inputs: InputArguments, selection: SelectionArguments | None = None, *, beside: bool = False
 ) -> Validation:
-    """Valid manifests for a command that goes on to use them; warnings are shown.
+    """Return valid manifests, and print their warnings.
 
-    With `beside` the command calls `settle_manifests` before it changes anything or says what it found.
-    Raises: InvalidManifest, its diagnostics already on stderr; UsageError for a variable that is needed.
+    With `beside` the checks run in parallel: the command calls `settle_manifests` before it changes or prints
+    anything.
+    Raises: InvalidManifest, with its diagnostics already printed; UsageError for a variable without a value.
     """
     validation = read_paths(inputs, selection, beside=beside)
     say_diagnostics(validation)
@@ -60,14 +61,14 @@ def load_manifests(
     for manifest, missing in validation.unchecked.items():
         names = ", ".join(f"`{name}`" for name in sorted(missing))
         words = " ".join(f"--var {name}=…" for name in sorted(missing))
-        raise UsageError(f"the manifest `{manifest}` needs {names}", f"say {words}, or use --vars-file")
+        raise UsageError(f"the manifest `{manifest}` needs {names}", f"set {words}, or use --vars-file")
     for note in validation.notes:
         say(f"note: {printable(note)}")
     return validation
 
 
 def settle_manifests(validation: Validation) -> None:
-    """Wait for what was checked beside; raises as load_manifests does, as often as it is called."""
+    """Wait for the parallel checks. Raises what load_manifests raises, each time it is called."""
     if validation.settle():
         say_diagnostics(validation)
     _raise_if_invalid(validation)
@@ -83,7 +84,9 @@ def _given(inputs: InputArguments) -> Given:
     for text in inputs.var:
         name, sign, value = text.partition("=")
         if not sign or not name.strip():
-            raise UsageError(f"--var {text}: this is no NAME=VALUE", "write --var start=2026-01-01")
+            raise UsageError(
+                f"expected NAME=VALUE after --var, found `{text}`", "write --var start=2026-01-01"
+            )
         texts[name] = value
     values: dict[str, Any] = {}
     for path in inputs.vars_file:
@@ -99,7 +102,7 @@ def _read_variables(path: Path) -> dict[str, Any]:
         place = f"{path}:{span.line}:{span.column}" if span else str(path)
         raise UsageError(f"{place}: {errors[0].message}", errors[0].help)
     if len(documents) != 1 or not isinstance(documents[0].data, dict):
-        raise UsageError(f"{path} is no map of variables", "write `name: value` lines")
+        raise UsageError(f"expected a map of variables in {path}", "write `name: value` lines")
     data: dict[str, Any] = documents[0].data
     if "" in data:
         raise UsageError(f"{path} has a variable with an empty name", "write `name: value` lines")
@@ -114,11 +117,11 @@ def _selection(selection: SelectionArguments, stdin_taken: bool) -> Selection | 
     if ids_from is not None:
         if ids_from == STDIN and stdin_taken:
             raise UsageError(
-                "standard input cannot be both the manifest and the ids", "write one into a file"
+                "standard input cannot be both the manifest and the IDs", "write one of them to a file"
             )
         content = sys.stdin.buffer.read() if ids_from == STDIN else read_ids(Path(ids_from))
         try:
             ids = {line for line in split_lines(content.decode("utf-8-sig")) if line}
         except UnicodeDecodeError:
-            raise UsageError(f"the ids of {ids_from} are not UTF-8 text") from None
+            raise UsageError(f"the IDs of {ids_from} are not UTF-8 text") from None
     return Selection([term for text in selection.select for term in parse_terms(text)], ids, selection.entry)

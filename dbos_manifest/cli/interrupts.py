@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: the first asks a running apply to stop after its chunk, the second ends it."""
+"""Handle Ctrl-C, SIGTERM and SIGHUP: the first stops apply after its transaction, the second at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .output import say
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Inside, the answer to `stopped()` turns true with the first signal."""
+    """Yield a function that returns whether a signal was received."""
     received: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:

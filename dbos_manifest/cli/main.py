@@ -80,7 +80,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """The console script's entry point."""
+    """Run the program and exit."""
     # few objects are in reference cycles and most are short-lived: collecting less often saves a tenth
     gc.set_threshold(50_000, 20, 50)
     try:

@@ -1,7 +1,4 @@
-"""The words that commands share; each option is also an environment variable, without the command's name.
-
-The value of the variable is the value of the option. A repeatable option takes one value per line.
-"""
+"""Make options and arguments: sections of the help, environment variables, and types of values."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ Decorator = Callable[[Command], Command]
 
 
 def duration(text: str) -> float:
-    """Text with a unit, as `90s`, in seconds."""
+    """Convert text with a unit, such as `90s`, to seconds."""
     try:
         return parse_duration(text) / 1000
     except ValueError as error:
@@ -48,7 +45,7 @@ class Option(click.Option):
         for name in names:
             text = os.environ.get(name)
             if text == "" and name.startswith(ENVIRONMENT_PREFIX):
-                raise click.BadParameter(f"{name} is set and empty; unset it or give it a value", ctx, self)
+                raise click.BadParameter(f"{name} is set but empty; unset it or set a value", ctx, self)
         if not self.multiple:
             return super().value_from_envvar(ctx)
         text = self.resolve_envvar_value(ctx)
@@ -76,20 +73,20 @@ class Argument(click.Argument):
 
 
 def _refuse_empty(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    """Refuse empty text, which an unset shell variable gives: it never means the default."""
+    """Refuse empty text, which an unset shell variable yields: it never means the default."""
     if isinstance(param.type, click.Choice):
-        return  # it refuses what is not a choice, and lists the choices
+        return  # click lists the choices
     if value == "" or (isinstance(value, (list, tuple)) and "" in value):
         raise click.BadParameter("the value is empty (is a shell variable unset?)", ctx, param)
 
 
 def argument(name: str, **settings: Any) -> Decorator:
-    """A click argument that takes no empty value."""
+    """Add an argument that takes no empty value."""
     return click.argument(name, cls=Argument, **settings)
 
 
 def option(*words: str, **settings: Any) -> Decorator:
-    """A click option whose environment variable is DBOS_MANIFEST_ and its long name."""
+    """Add an option with its environment variable, unless `envvar` is given."""
     settings.setdefault("envvar", variable_of(words))
     return click.option(*words, cls=Option, **settings)
 
@@ -110,7 +107,7 @@ else:
 
 
 class Output(NamedTuple):
-    """A form of the result, and where it goes: None is standard output."""
+    """A format of the result, and its file; None is standard output."""
 
     format: str
     path: Path | None
@@ -127,12 +124,12 @@ class _OutputType(_ParamType):
             return value
         name, sign, path = str(value).partition("=")
         if sign and not path:
-            self.fail(f"`{value}` names no file: write {name}=FILE", param, ctx)
+            self.fail(f"`{value}` has no file name; write {name}=FILE", param, ctx)
         return Output(self._choice.convert(name, param, ctx), Path(path) if sign else None)
 
 
 class NameChoice(_Choice):
-    """One of some names, in any case; for another one the closest is suggested."""
+    """A choice of names, in upper or lower case. An error suggests the closest name."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         names = {name.upper(): name for name in self.choices}
@@ -140,12 +137,12 @@ class NameChoice(_Choice):
         if name not in names:
             close = find_closest(name, names)
             hint = did_you_mean(names[close] if close else str(value), names.values())
-            self.fail(f"`{value}` is not one of the choices: {hint}", param, ctx)
+            self.fail(f"`{value}` is not one of the choices; {hint}", param, ctx)
         return names[name]
 
 
 def output_option(*formats: str) -> Decorator:
-    """One form of the result, on standard output."""
+    """Add -o for one format, on standard output."""
     return option(
         "-o",
         "--output",
@@ -158,7 +155,7 @@ def output_option(*formats: str) -> Decorator:
 
 
 def outputs_option(*formats: str) -> Decorator:
-    """Several forms of the result at once, into files or one to standard output; the first is the default."""
+    """Add -o for several formats, in files or one on standard output; the first is the default."""
     return option(
         "-o",
         "--output",

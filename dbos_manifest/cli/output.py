@@ -1,4 +1,4 @@
-"""The only module that writes to the terminal: results to stdout, progress and diagnostics to stderr."""
+"""Write to the terminal: results to stdout, progress and diagnostics to stderr. No other module does."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from ..report.github import github_annotation
 from ..report.text import Paint, plain, printable, shorten
 from .repository import from_repository
 
-if TYPE_CHECKING:  # `--help` needs none of it
+if TYPE_CHECKING:  # `--help` loads none of it
     from ..actions.validate import Validation
 
 MAX_MESSAGE = 2_000  # characters of an error that are printed
 
 
 class GuardedStream:
-    """Standard output or standard error, where a write that fails is noted and never raises.
+    """Standard output or standard error, where a failed write is recorded and never raises.
 
-    What cannot be spelled in the stream's encoding is written with its code. After a failure nothing more is
-    written, and the interpreter's flush at exit cannot fail either.
+    Characters outside of the stream's encoding are escaped. After a failure nothing more is written, and the
+    flush of the interpreter at exit cannot fail either.
     """
 
-    # `buffer` is left out on purpose: click would write past the guard
+    # there is no `buffer`: click would write to it and bypass the guard
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -92,7 +92,7 @@ class GuardedStream:
 
 @contextmanager
 def guarded_streams() -> Iterator[GuardedStream]:
-    """Guard standard output, which is given, and standard error; a closed one leads nowhere."""
+    """Guard standard output, which is yielded, and standard error. A closed one becomes the null device."""
     before = sys.stdin, sys.stdout, sys.stderr
     _open_closed()
     out = GuardedStream(sys.stdout)
@@ -106,11 +106,13 @@ def guarded_streams() -> Iterator[GuardedStream]:
 def _open_closed() -> None:
     """Open the null device for each standard stream that is closed.
 
-    Otherwise the next file that is opened, as a database, takes its number, and is what prints go to.
+    Otherwise the next file that is opened, such as a database, gets its descriptor and receives the output.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            descriptor = os.open(os.devnull, os.O_RDWR)  # takes the lowest number: that of the closed one
+            descriptor = os.open(
+                os.devnull, os.O_RDWR
+            )  # gets the lowest free descriptor: that of the closed stream
             setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
@@ -119,19 +121,19 @@ def _failure_of_stdout() -> OSError | None:
 
 
 def output_ended() -> bool:
-    """Whether writing more to standard output is in vain."""
+    """Return whether standard output has failed, so that writing more has no effect."""
     return _failure_of_stdout() is not None
 
 
 def reader_left() -> bool:
-    """Whether the reader of standard output has left, as `| head` does."""
+    """Return whether the reader of standard output has left, as `| head` does."""
     sys.stdout.flush()
     failure = _failure_of_stdout()
     return failure is not None and failure.errno == errno.EPIPE
 
 
 def describe_lost_output() -> str | None:
-    """Say why standard output could not be written; None when it was, or when its reader has left."""
+    """Describe why standard output could not be written; None if it was, or if its reader has left."""
     sys.stdout.flush()
     failure = _failure_of_stdout()
     if failure is None or failure.errno == errno.EPIPE:
@@ -140,27 +142,28 @@ def describe_lost_output() -> str | None:
 
 
 def write(text: str) -> None:
-    """A piece of the result, as it is."""
+    """Write a part of the result."""
     sys.stdout.write(text)
 
 
 def write_now(text: str) -> None:
-    """A piece of the result that somebody waits for at the other end of a pipe."""
+    """Write a part of the result, and flush it for the reader of a pipe."""
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
 def write_line(text: str = "") -> None:
+    """Write a line of the result."""
     sys.stdout.write(f"{text}\n")
 
 
 def say(text: str) -> None:
-    """A line to the person who waits."""
+    """Print a line on stderr."""
     click.echo(text, err=True)
 
 
 def print_error(message: str, hint: str | None = None) -> None:
-    """Print an error; what it quotes from a file or a database cannot control the terminal or flood it."""
+    """Print an error; text that it quotes is escaped and shortened."""
     paint = painter(err=True)
     say(f"{paint('red', 'error')}: {shorten(printable(message), MAX_MESSAGE)}")
     if hint:
@@ -168,7 +171,7 @@ def print_error(message: str, hint: str | None = None) -> None:
 
 
 def painter(*, err: bool = False) -> Paint:
-    """Colours on a terminal, none elsewhere or with NO_COLOR."""
+    """Return the function that colours text: on a terminal, unless NO_COLOR is set."""
     stream = sys.stderr if err else sys.stdout
     if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return plain
@@ -177,31 +180,34 @@ def painter(*, err: bool = False) -> Paint:
 
 def _style(style: str, text: str) -> str:
     if style in ("bold", "dim"):
-        return click.style(text, **{style: True})  # naming the other one would end this one
+        return click.style(text, **{style: True})  # click resets a style that is named and false
     return click.style(text, fg=style)
 
 
 def on_terminal() -> bool:
+    """Return whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
 def screenful() -> int:
-    """How many workflows are shown one by one: what fits a terminal, 50 lines elsewhere."""
+    """Return how many workflows are listed one by one: those that fit the terminal, 50 elsewhere."""
     return max(10, shutil.get_terminal_size().lines - 5) if on_terminal() else 50
 
 
 def in_github_actions() -> bool:
+    """Return whether this process runs in GitHub Actions."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 def say_diagnostics(validation: Validation) -> None:
-    """The problems of the manifests, on stderr, and as annotations inside GitHub Actions."""
+    """Print the diagnostics of the manifests on stderr, in GitHub Actions also as annotations."""
     for block in format_diagnostics(validation.diagnostics, validation.texts, painter(err=True)):
         say(block)
     write_annotations(validation.diagnostics)
 
 
 def write_annotations(diagnostics: Iterable[Diagnostic]) -> None:
+    """Print annotations in GitHub Actions; nothing elsewhere."""
     if in_github_actions():
         for diagnostic in from_repository(diagnostics):
             say(github_annotation(diagnostic))
@@ -209,7 +215,7 @@ def write_annotations(diagnostics: Iterable[Diagnostic]) -> None:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, a line now and then elsewhere: call it with (done, total)."""
+    """Yield a function that shows (done, total): as a bar on a terminal, elsewhere as a line per tenth."""
     if not sys.stderr.isatty():
         yield _plain_progress(title)
         return
@@ -236,7 +242,7 @@ def _plain_progress(title: str) -> Callable[[int, int], None]:
 
 
 def program_version() -> str:
-    """The installed program's version."""
-    from importlib.metadata import version  # slow to load, and most calls show no version
+    """Return the version of the installed program."""
+    from importlib.metadata import version  # slow to load, and rarely needed
 
     return version("dbos-manifest")

@@ -1,4 +1,4 @@
-"""Where the forms of a result go: one to standard output, others into files."""
+"""Open the outputs of a command: one format on standard output, others in files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STDOUT = 1
 
 
 class Sink(NamedTuple):
-    """A form of the result, the function that writes it, and the colours it may have."""
+    """A format of the result, with the functions that write and colour it."""
 
     format: str
     write: Write
@@ -27,15 +27,15 @@ class Sink(NamedTuple):
 
 
 class Outputs:
-    """The sinks of a call, open from before its work until its end.
+    """The outputs of a command, opened before its work and closed after it.
 
-    A write that fails stops nothing: `lost` has what could not be written once the call has ended.
+    A failed write does not stop the command: afterwards `lost` describes what could not be written.
     """
 
     def __init__(self, outputs: Sequence[Output], default: str, plan_file: Path | None = None) -> None:
         """Open every file.
 
-        Raises: UsageError when two forms want one place, or a place cannot be written.
+        Raises: UsageError if two outputs go to one file, or a file cannot be written.
         """
         outputs = [_through_stdout(output) for output in outputs]
         direct = [output.format for output in outputs if output.path is None]
@@ -65,7 +65,7 @@ class Outputs:
         return file
 
     def refuse_inputs(self, inputs: Iterable[Path]) -> None:
-        """Make sure that no result takes the place of a file that this call reads or keeps.
+        """Refuse an output that would replace a file that this command reads or maintains.
 
         Raises: UsageError.
         """
@@ -73,7 +73,7 @@ class Outputs:
         for file in self._files:
             if (taken := find_same(file.path, known)) is not None:
                 raise UsageError(
-                    f"cannot write a result to {file.path}: this call uses {taken} itself",
+                    f"cannot write a result to {file.path}: the command itself uses {taken}",
                     "name another file",
                 )
 
@@ -96,14 +96,14 @@ class Outputs:
             file.drop()
 
     def end(self, code: int) -> int:
-        """Print what could not be written, and give the exit code of the call, whose own is `code`."""
+        """Print what could not be written, and return the exit code: `code` if nothing failed."""
         for text in self.lost:
             print_error(text)
         return decide_exit_code(code, output_failed=bool(self.lost))
 
 
 def _through_stdout(output: Output) -> Output:
-    """`json=/dev/stdout` is `json`: opened by its name, a file there would be written from its start."""
+    """Treat `json=/dev/stdout` as `json`: opening it by name would overwrite its file."""
     if output.path is not None and is_standard_output(output.path, _STDOUT):
         return output._replace(path=None)
     return output
@@ -112,4 +112,4 @@ def _through_stdout(output: Output) -> Output:
 def _refuse_shared(paths: Sequence[Path]) -> None:
     for position, path in enumerate(paths):
         if find_same(path, paths[:position]) is not None:
-            raise UsageError(f"two results both go to {path}", "give each a file of its own")
+            raise UsageError(f"two results both go to {path}", "name a different file for each")

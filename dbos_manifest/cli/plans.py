@@ -27,7 +27,7 @@ PLAN_FORMATS = ("text", "json", "jsonl", "ids", "github", "sarif", "junit", "mar
 
 
 class PlanView(Protocol):
-    """Takes the changes of a plan as they come, and is told when they are all there."""
+    """Takes the changes of a plan as they arrive, and renders it at the end."""
 
     def add(self, source: WorkflowSource, changes: Changes) -> None: ...
 
@@ -37,7 +37,7 @@ class PlanView(Protocol):
 def make_plan_view(
     sink: Sink, validation: Validation, show_values: bool | None, *, verdict: bool = False
 ) -> PlanView:
-    """The view of a form. Values are shown on a terminal or when asked for."""
+    """Make the view of a format. Values are shown on a terminal or with --show-values."""
     format, write, paint = sink
     if format == "text":
         shown = on_terminal() if show_values is None else show_values
@@ -102,7 +102,7 @@ def place_diagnostics(validation: Validation, plans: Sequence[ManifestPlan]) -> 
 
 
 def print_diagnostics(validation: Validation, plans: Sequence[ManifestPlan]) -> None:
-    """The preflight findings on stderr, and as annotations inside GitHub Actions."""
+    """Print the preflight diagnostics on stderr, in GitHub Actions also as annotations."""
     findings = [finding for plan in plans for finding in plan.findings]
     for block in format_diagnostics(findings, validation.texts, painter(err=True)):
         say(block)

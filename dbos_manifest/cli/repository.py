@@ -1,4 +1,4 @@
-"""Paths as GitHub's annotations and code scanning take them: from the repository's root."""
+"""Make paths relative to the root of the repository, as annotations and code scanning need them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..files.git_commit import find_repository
 
 
 def from_repository(diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
-    """Yield the diagnostics with their files as paths from the root; one outside of it is absolute."""
+    """Yield the diagnostics with paths relative to the root; a path outside of it is absolute."""
     known: dict[str, str] = {}
 
     def show(file: str) -> str:
@@ -32,7 +32,7 @@ def from_repository(diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
 def _path_from_root(file: str) -> str:
     if file.startswith("<"):  # standard input
         return file
-    path = Path(os.path.abspath(file))  # noqa: PTH100 - links stay, as in the repository
+    path = Path(os.path.abspath(file))  # noqa: PTH100 - does not follow links
     workspace = os.environ.get("GITHUB_WORKSPACE")
     roots = [Path(workspace)] if workspace else []
     roots += [root for root in (find_repository(path.parent), Path.cwd()) if root is not None]

@@ -1,4 +1,4 @@
-"""`dbos-manifest schema`."""
+"""Run `dbos-manifest schema`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The typed arguments of a command as the settings that the library takes."""
+"""Convert the arguments of a command to the settings of the library."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def database_settings(database: DatabaseArguments) -> DatabaseSettings:
     if not database.database_url:
         raise UsageError(
             "no database given",
-            "set DBOS_SYSTEM_DATABASE_URL, or say --database-url postgresql://… or sqlite:///path",
+            "set DBOS_SYSTEM_DATABASE_URL, or use --database-url postgresql://… or sqlite:///PATH",
         )
     verify = isinstance(database, ComparisonArguments) and database.verify
     return DatabaseSettings(
@@ -79,7 +79,7 @@ def apply_settings(arguments: ApplyArguments, overrides: Overrides) -> ApplySett
 
 
 def used_files(validation: Validation, url: str | None, lockfiles: LockfileSettings) -> list[Path]:
-    """List the files that a call on manifests reads or keeps: inputs, lockfiles, the files of a database."""
+    """List the files that a command reads or maintains: inputs, lockfiles, the files of a database."""
     manifests = validation.manifests
     locks = [lockfile_path(loaded, lockfiles) for loaded in manifests if loaded.path or lockfiles.path]
     return [*validation.inputs, *locks, *map(journal_path, locks), *database_files(url)]

@@ -1,4 +1,4 @@
-"""`dbos-manifest status`."""
+"""Run `dbos-manifest status`."""
 
 from __future__ import annotations
 

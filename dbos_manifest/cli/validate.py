@@ -1,4 +1,4 @@
-"""`dbos-manifest validate`."""
+"""Run `dbos-manifest validate`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def validate(
 
 
 def _write(validation: Validation, sink: Sink, strict: bool) -> None:
-    """Each form is loaded when it is asked for: most calls want text only."""
+    """Write one format; its renderer is loaded only if needed."""
     found, (format, write, paint) = validation.diagnostics, sink
     if format == "json":
         names = [loaded.name for loaded in validation.manifests]

@@ -1,1 +1,1 @@
-"""Results in, text out: one module for each kind of result, one renderer for each format."""
+"""Renderers: one module for each kind of result or format; each turns data into text."""

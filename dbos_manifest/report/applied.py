@@ -1,4 +1,4 @@
-"""What an apply did, as a person and a program read it."""
+"""Render the results of apply as text, Markdown, JSON and JSON lines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_FAULTS = 20
 def applied_lines(
     applied: ApplyResult, failures: Mapping[str, LiveRow], paint: Paint = plain
 ) -> Iterator[str]:
-    """One manifest: what was enqueued, what was not and why, and how the waiting ended."""
+    """Describe the result of one manifest: counts, rejected rows and final statuses."""
     outcome = applied.outcome
     parts = [f"{outcome.enqueued:,} enqueued"]
     if outcome.existing:
@@ -57,7 +57,7 @@ def _wait_lines(applied: ApplyResult, failures: Mapping[str, LiveRow], paint: Pa
     parts = [f"{count:,} {status}" for status, count in sorted(counts.items())]
     if applied.wait.pending:
         still = Counter(applied.wait.pending.values())
-        parts.append(f"{count_of(len(applied.wait.pending), 'workflow')} not ended ({_counts(still)})")
+        parts.append(f"{count_of(len(applied.wait.pending), 'workflow')} not finished ({_counts(still)})")
     if applied.wait.gone:
         parts.append(f"{count_of(len(applied.wait.gone), 'row')} disappeared")
     yield f"Waited: {', '.join(parts) or 'nothing to wait for'}"
@@ -73,7 +73,7 @@ def applied_json(
     failures: Mapping[str, LiveRow],
     error: ManifestToolError | None,
 ) -> str:
-    """The outcome of an apply as one document, also when it was refused or failed half way."""
+    """Return the results of apply as one document, also if it refused or failed."""
     document = {"format_version": FORMAT_VERSION, **applied_document(plans, results, failures, error)}
     return to_json(document, indent=2)
 
@@ -84,6 +84,7 @@ def applied_document(
     failures: Mapping[str, LiveRow],
     error: ManifestToolError | None,
 ) -> dict[str, Any]:
+    """Return the results as JSON values; a manifest that was not reached has its plan only."""
     by_name = {applied.plan.name: applied for applied in results}
     document: dict[str, Any] = {
         "manifests": [_manifest_json(plan, by_name.get(plan.name), failures) for plan in plans],
@@ -136,7 +137,7 @@ def _time_or_none(epoch_ms: int | None) -> str | None:
 
 
 def fault_diagnostics(results: Sequence[ApplyResult]) -> list[Diagnostic]:
-    """The workflows that could not be enqueued, at their entries."""
+    """Make a diagnostic of each workflow that could not be enqueued, placed at its entry."""
     return [
         make_diagnostic(
             "not-enqueued",
@@ -153,7 +154,7 @@ def fault_diagnostics(results: Sequence[ApplyResult]) -> list[Diagnostic]:
 def applied_markdown(
     results: Sequence[ApplyResult], failures: Mapping[str, LiveRow], error: ManifestToolError | None
 ) -> str:
-    """The outcome below the plan."""
+    """Render the results as the section that follows the plan."""
 
     def lines() -> Iterator[str]:
         yield from ("", "### Applied", "")
@@ -167,7 +168,7 @@ def applied_markdown(
 
 
 class ApplyEvents:
-    """What an apply does, one JSON line at a time: `type` says what, `format_version` how to read it."""
+    """Write what apply does as JSON lines, while it happens. `type` names the kind of line."""
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
@@ -176,15 +177,18 @@ class ApplyEvents:
         self._write(f"{to_json({'type': kind, 'format_version': FORMAT_VERSION, **fields})}\n")
 
     def plans(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
+        """Write the summary of each plan."""
         for plan in plans:
             self._event("plan", **summary_json(plan, strict))
 
     def retry(self, notice: RetryNotice) -> None:
+        """Write that a step failed and is retried."""
         wait_ms = round(notice.wait_s * 1000)
         self._event("retry", attempt=notice.attempt, reason=notice.reason, wait_ms=wait_ms)
 
     def progress(self, progress: Progress) -> None:
-        self._event("chunk", manifest=progress.manifest, sent=progress.sent, total=progress.total)
+        """Write how many workflows of a manifest are enqueued."""
+        self._event("chunk", manifest=progress.manifest, enqueued=progress.enqueued, total=progress.total)
 
     def finish(
         self,
@@ -193,6 +197,7 @@ class ApplyEvents:
         failures: Mapping[str, LiveRow],
         error: ManifestToolError | None,
     ) -> None:
+        """Write each rejected workflow, then the whole result."""
         for applied in results:
             for fault in applied.outcome.rejected:
                 self._event("failed", manifest=applied.plan.name, id=fault.spec.id, reason=fault.reason)

@@ -1,4 +1,4 @@
-"""What doctor found, as a person and a program read it."""
+"""Render the checks of doctor as text and JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 
 
 def checkup_lines(checks: Sequence[Check], paint: Paint = plain) -> Iterator[str]:
-    """A line for each check, its way out below."""
+    """Yield a line for each check, followed by its help."""
     for check in checks:
         level = paint(_STYLES[check.level], f"{check.level.value:<8}")
         yield f"{level} {check.what:<10} {printable(check.message)}"
@@ -21,5 +21,6 @@ def checkup_lines(checks: Sequence[Check], paint: Paint = plain) -> Iterator[str
 
 
 def checkup_json(checks: Sequence[Check]) -> str:
+    """Return the checks as one document."""
     found = [{**check._asdict(), "level": check.level.value} for check in checks]
     return to_json({"format_version": FORMAT_VERSION, "checks": found}, indent=2)

@@ -1,4 +1,4 @@
-"""Diagnostics as a person, a program and GitHub read them."""
+"""Render diagnostics as text and JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_LINE = 200
 def format_diagnostics(
     diagnostics: Sequence[Diagnostic], texts: Mapping[str, str], paint: Paint = plain
 ) -> Iterator[str]:
-    """Each diagnostic as a block: what, where, the line with a caret, the way out.
+    """Yield a block for each diagnostic: message, place, the line with a caret, help.
 
     Source: SPEC §2.
     """
@@ -55,7 +55,7 @@ def _place(span: Span) -> str:
 
 def _frame(span: Span, line: str, style: str, paint: Paint) -> Iterator[str]:
     start, end = span.column - 1, span.end_column - 1 if span.end_line == span.line else len(line)
-    cut = max(0, start - 40) if len(line) > _MAX_LINE else 0  # a line of a JSON file may be the file
+    cut = max(0, start - 40) if len(line) > _MAX_LINE else 0  # a JSON file may be a single long line
     before, marked = printable(line[cut:start]), printable(line[start : max(end, start + 1)])
     after = printable(line[max(end, start + 1) : cut + _MAX_LINE])
     marked = marked[:_MAX_LINE]
@@ -67,7 +67,7 @@ def _frame(span: Span, line: str, style: str, paint: Paint) -> Iterator[str]:
 
 
 def summarize_validation(files: int, manifests: int, workflows: int, errors: int, warnings: int) -> str:
-    """The closing line of validate."""
+    """Return the last line of validate."""
     found = f"{count_of(manifests, 'manifest')} with {count_of(workflows, 'workflow')}"
     if errors or warnings:
         return f"{count_of(errors, 'error')}, {count_of(warnings, 'warning')} in {count_of(files, 'file')}"
@@ -75,7 +75,7 @@ def summarize_validation(files: int, manifests: int, workflows: int, errors: int
 
 
 def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Any]:
-    """A diagnostic as JSON: lines and columns count from 1, ends are exclusive."""
+    """Return a diagnostic as JSON values. Lines and columns count from 1, ends are exclusive."""
     return {
         "code": diagnostic.code,
         "severity": diagnostic.severity.value,
@@ -104,6 +104,7 @@ def _span_json(span: Span | None) -> dict[str, int] | None:
 
 
 def validation_json(files: int, manifests: Sequence[str], diagnostics: Sequence[Diagnostic]) -> str:
+    """Return the result of validate as one document."""
     document = {
         "format_version": FORMAT_VERSION,
         "files": files,

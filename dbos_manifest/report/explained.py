@@ -1,4 +1,4 @@
-"""Where a workflow comes from, as a person and a program read it."""
+"""Render the origin of a workflow as text and JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _place(span: Span | None) -> str:
 
 
 def explained_lines(explained: Explained, paint: Paint = plain) -> Iterator[str]:
-    """The workflow, its combination, each option with its place, its digest, lock line and row."""
+    """Describe the workflow: its axis values, options with their origin, digest, lock entry and row."""
     spec = explained.spec
     label = f" ({spec.name})" if spec.name else ""
     yield paint("bold", printable(spec.id))
@@ -39,7 +39,7 @@ def explained_lines(explained: Explained, paint: Paint = plain) -> Iterator[str]
         yield f"  axis    {name} = {show_value(value)}"
     for origin in explained.origins:
         made = origin.layer == "made"
-        where = "made from the workflow" if made else f"{origin.layer}, {_place(origin.span)}"
+        where = "generated from the workflow" if made else f"{origin.layer}, {_place(origin.span)}"
         yield f"  option  {origin.option} = {show_value(_value(origin))}  ({printable(where)})"
     yield f"  digest  {_digest(explained)}"
     yield f"  lock    {printable(_lock(explained))}"
@@ -50,7 +50,7 @@ def explained_lines(explained: Explained, paint: Paint = plain) -> Iterator[str]
         message = error_message(row)
         yield f"  row     {printable(text + (f': {message}' if message else ''))}"
     else:
-        yield f"  row     {'none' if explained.asked else 'not known: no database was given'}"
+        yield f"  row     {'none' if explained.database_given else 'unknown: no database given'}"
 
 
 def _digest(explained: Explained) -> str:
@@ -60,14 +60,14 @@ def _digest(explained: Explained) -> str:
 def _lock(explained: Explained) -> str:
     entry = explained.lock_entry
     if entry is None:
-        return f"no line in {explained.lock_path}" if explained.lock_path else "no lockfile"
+        return f"no entry in {explained.lock_path}" if explained.lock_path else "no lockfile"
     same = "the same digest" if entry.digest == _digest(explained) else f"digest {entry.digest}"
     parts = [f"enqueued {format_timestamp(entry.enqueued_at)}", same, entry.outcome, entry.status]
     return f"{explained.lock_path}: {', '.join(part for part in parts if part)}"
 
 
 def explained_json(explained: Explained) -> str:
-    """The same as one document."""
+    """Return the origin of a workflow as one document."""
     spec, row, entry = explained.spec, explained.row, explained.lock_entry
     document = {
         "format_version": FORMAT_VERSION,

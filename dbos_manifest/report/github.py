@@ -1,4 +1,4 @@
-"""Diagnostics as workflow commands that GitHub shows beside the lines."""
+"""Render diagnostics as GitHub workflow commands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .text import printable
 
 
 def github_annotation(diagnostic: Diagnostic) -> str:
-    """A workflow command that GitHub shows beside the line. Hostile text stays text.
+    """Return the workflow command that annotates the line. Nothing in the diagnostic can start a command.
 
     Source: GitHub Actions, workflow commands; the escapes are those of its own toolkit.
     """

@@ -1,4 +1,4 @@
-"""Changes in, a few groups out: one for each entry, state and status, with the ranges of its axes."""
+"""Summarize the changes of a plan in groups: one for each entry, state and status, with its axis ranges."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RUNS_SHOWN = 4
 
 @dataclass(slots=True)
 class Group:
-    """Workflows of one entry (or, of entries that are one workflow each, of one name) in one state."""
+    """Workflows of one entry in one state. Entries without a matrix are grouped by workflow name."""
 
     first: Change
     last: Change
@@ -44,7 +44,7 @@ class Group:
                     known[label_of(cell[0])] = None
 
     def ranges(self) -> str:
-        """`day 2026-04-01 … 2026-04-30 (30), region eu, us`; nothing where no matrix is known."""
+        """Return `day 2026-04-01 … 2026-04-30 (30), region eu, us`; empty without a matrix."""
         if self.matrix is None:
             return ""
         axes = {axis.name: axis for axis in self.matrix.axes}
@@ -60,7 +60,7 @@ class Group:
 
 
 def label_of(value: Any) -> str:
-    """A value of an axis in few characters; a map by its `name` or `id`."""
+    """Shorten a value of an axis to a label; a map is labelled by its `name` or `id`."""
     if type(value) is str or type(value) is int:
         return _label(value)
     if isinstance(value, dict):
@@ -84,7 +84,7 @@ def _describe(known: dict[str, None], order: Iterable[str]) -> str:
 
 
 def _runs(known: dict[str, None], order: Iterable[str]) -> Iterator[tuple[str, str, int]]:
-    """The stretches of an axis's values that are all known: first, last, how many."""
+    """Yield the first and last value and the length of each run of known values."""
     run: list[str] = []
     for label in dict.fromkeys(order):
         if label in known:
@@ -103,6 +103,7 @@ class Groups:
         self._groups: dict[str, dict[tuple[Any, ...], Group]] = {}
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
+        """Add a batch of changes to the groups."""
         for part in chain.from_iterable(_by_entry(source, group) for group in changes.groups):
             group = self._group_of(source, part.first)
             group.last = part.last
@@ -124,11 +125,12 @@ class Groups:
         return group
 
     def of(self, name: str) -> Sequence[Group]:
+        """Return the groups of a manifest."""
         return list(self._groups.get(name, {}).values())
 
 
 def _by_entry(source: WorkflowSource, group: ChangeGroup) -> Iterable[ChangeGroup]:
-    """Those of one entry and one name of a workflow together; entries without a matrix are as one."""
+    """Split a group by entry and workflow name; all entries without a matrix count as one."""
 
     def with_matrix(entry: int) -> int | None:
         return entry if source.matrix_of(entry) is not None else None
@@ -147,7 +149,7 @@ def _by_entry(source: WorkflowSource, group: ChangeGroup) -> Iterable[ChangeGrou
 
 
 def describe_group(group: Group) -> str:
-    """`180 × create, ingest_orders: day 2026-01-01 … 2026-03-31 (90), region eu, us`."""
+    """Return `180 × create, ingest_orders: day 2026-01-01 … 2026-03-31 (90), region eu, us`."""
     first = group.first
     notes = [first.state.value, first.workflow, first.status]
     ranges = group.ranges()
@@ -156,16 +158,16 @@ def describe_group(group: Group) -> str:
 
 
 def ids_of(group: Group) -> str:
-    """`orders-2026-01-01 … orders-2026-03-31`."""
+    """Return `orders-2026-01-01 … orders-2026-03-31`."""
     ids = printable(group.first.id)
     return ids if group.count == 1 else f"{ids} … {printable(group.last.id)}"
 
 
 SINGLED_OUT = frozenset({State.DRIFTED, State.CONFLICT, State.VANISHED, State.MISSING, State.ORPHANED})
-"""States that a reviewer wants to see one by one, not only counted."""
+"""States whose workflows are listed one by one."""
 
 
 def singled_out(changes: Changes) -> Iterator[Change]:
-    """Those in such a state."""
+    """Yield the changes in a state that is listed one by one."""
     if any(group.first.state in SINGLED_OUT for group in changes.groups):
         yield from changes.select(lambda change: change.state in SINGLED_OUT)

@@ -1,4 +1,4 @@
-"""Diagnostics as JUnit XML, for pipelines that show test reports."""
+"""Render diagnostics as JUnit XML, for pipelines that show test reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MESSAGE_WIDTH = 80
 
 
 def junit_document(files: Mapping[str, Sequence[Diagnostic]], strict: bool) -> str:
-    """One suite a file, one case a finding; a file without findings is one case that passed.
+    """Return one suite per file and one case per diagnostic. A file without diagnostics has one passed case.
 
     Errors are failures, and with `strict` warnings too.
     """

@@ -1,4 +1,4 @@
-"""Diagnostics and plans as Markdown that fits a pull request: the summary first, the details folded."""
+"""Render diagnostics and plans as Markdown for a pull request: summary first, details folded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PUNCTUATION = re.compile(r"""[!"#$&'*<>@\[\]\\^_`{|}~]""")
 
 
 def code(text: str) -> str:
-    """Text as code that is nothing but text: no Markdown, no HTML, no mention, no end of a table cell."""
+    """Return text as code. It contains no Markdown, HTML or mention, and cannot end a table cell."""
     return f"<code>{_escape(text)}</code>"
 
 
@@ -30,24 +30,25 @@ def _escape(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """The same outside of code, where a word joiner behind `@` keeps it from calling anybody."""
+    """Escape text outside of code. A word joiner after `@` prevents a mention."""
     return _escape(text).replace("&#64;", "&#64;&#8288;")
 
 
 def fold(title: str, lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines as a folded section; nothing if there are none."""
     found = list(lines)
     if found:
         yield from (f"<details><summary>{title}</summary>", "", *found, "", "</details>", "")
 
 
 def fit(lines: Iterable[str]) -> str:
-    """The lines as far as they fit, and a word on the rest. A cut never leaves a fold open."""
+    """Join the lines that fit into a comment, and note that the rest is missing. Closes open folds."""
     out: list[str] = []
     size = folds = 0
     for line in lines:
         size += len(line) + 1
         if size > MAX_CHARACTERS - 200:
-            out += ["", *["</details>"] * folds, "", "… cut: the rest does not fit into a comment"]
+            out += ["", *["</details>"] * folds, "", "… the rest was cut to fit into a comment"]
             break
         folds += line.startswith("<details>") - line.startswith("</details>")
         out.append(line)
@@ -55,7 +56,7 @@ def fit(lines: Iterable[str]) -> str:
 
 
 def diagnostic_lines(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:
-    """A list item for each diagnostic."""
+    """Yield a list item for each diagnostic."""
     for found in diagnostics[:_MOST_DETAILS]:
         mark = "❌" if found.severity is Severity.ERROR else "⚠️"
         place = f"{found.span.file}:{found.span.line}" if found.span else found.file or ""
@@ -70,12 +71,12 @@ def diagnostic_lines(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:
 
 
 def validation_markdown(closing_line: str, diagnostics: Sequence[Diagnostic]) -> str:
-    """What validate found."""
+    """Render the result of validate."""
     return fit(["### dbos-manifest validate", "", _plain(closing_line), "", *diagnostic_lines(diagnostics)])
 
 
 class PlanMarkdown:
-    """The plan for a reviewer: a table of ranges, then findings and single workflows, folded."""
+    """Render plans: a table of groups, then diagnostics and single workflows, folded."""
 
     def __init__(self, write: Callable[[str], object], show_values: bool) -> None:
         self._write = write
@@ -85,6 +86,7 @@ class PlanMarkdown:
         self._counts: dict[str, int] = {}
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
+        """Collect a batch of changes."""
         self._groups.add(source, changes)
         count = sum(group.size for group in changes.groups if group.first.state in SINGLED_OUT)
         self._counts[source.name] = self._counts.get(source.name, 0) + count
@@ -92,6 +94,7 @@ class PlanMarkdown:
         found += islice(singled_out(changes), _MOST_DETAILS - len(found))
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
+        """Write the plans."""
         self._write(fit(line for plan in plans for line in self._lines(plan, strict)))
 
     def _lines(self, plan: ManifestPlan, strict: bool) -> Iterator[str]:
@@ -106,9 +109,9 @@ class PlanMarkdown:
             yield ""
         for note in plan.summary.notes():
             yield from (f"- {_plain(note)}", "")
-        yield from fold(f"Findings ({len(plan.findings)})", diagnostic_lines(plan.findings))
+        yield from fold(f"Diagnostics ({len(plan.findings)})", diagnostic_lines(plan.findings))
         total = self._counts.get(plan.name, 0)
-        yield from fold(f"One by one ({total:,})", self._details(plan.name, total))
+        yield from fold(f"Details ({total:,})", self._details(plan.name, total))
 
     def _table(self, plan: ManifestPlan) -> Iterator[str]:
         groups = self._groups.of(plan.name)

@@ -1,4 +1,4 @@
-"""A plan as programs read it: one JSON document, JSON lines, or just the ids to enqueue."""
+"""Render a plan as one JSON document, as JSON lines, or as the IDs to enqueue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Write = Callable[[str], object]
 
 
 def change_json(change: Change, show_values: bool) -> dict[str, Any]:
-    """A change as JSON; stored and wanted values only when they may be shown."""
+    """Return a change as JSON values; values of both sides only with `show_values`."""
     out: dict[str, Any] = {
         "id": change.id,
         "state": change.state.value,
@@ -44,7 +44,7 @@ def _difference_json(difference: Difference, show_values: bool) -> dict[str, Any
 
 
 def summary_json(plan: ManifestPlan, strict: bool) -> dict[str, Any]:
-    """What a plan comes to."""
+    """Return the summary of a plan as JSON values."""
     return {
         "name": plan.name,
         "file": plan.file,
@@ -58,7 +58,7 @@ def summary_json(plan: ManifestPlan, strict: bool) -> dict[str, Any]:
 
 
 class PlanJson:
-    """Writes the plan's document as the changes come, so that a million of them are never held."""
+    """Write the plan as one document, while changes arrive: a million of them are never held in memory."""
 
     def __init__(self, write: Write, show_values: bool) -> None:
         self._write = write
@@ -89,7 +89,7 @@ class PlanJson:
 
 
 class PlanJsonLines:
-    """One line a change, then one for each manifest's summary: `type` says which."""
+    """Write one line per change, then one per manifest for its summary. `type` names the kind of line."""
 
     def __init__(self, write: Write, show_values: bool) -> None:
         self._write = write
@@ -112,7 +112,7 @@ class PlanJsonLines:
 
 
 class PlanIds:
-    """The ids that apply would enqueue, one a line, as far as they are new."""
+    """Write the IDs that apply would enqueue and that are new, one per line."""
 
     def __init__(self, write: Write) -> None:
         self._write = write

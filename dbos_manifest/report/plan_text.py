@@ -1,4 +1,4 @@
-"""A plan as a person reads it on a terminal: changes come bit by bit, the text when all are there."""
+"""Render a plan as text for a terminal, once all its changes have arrived."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Shown:
 
 
 class PlanText:
-    """Collects changes within bounds, and gives the plan of each manifest as text."""
+    """Collect a bounded number of changes, and render the plan of each manifest."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class PlanText:
         *,
         verdict: bool = False,
     ) -> None:
-        """`verdict`: end with what apply would do, and where."""
+        """Prepare a view. With `verdict` it ends with what apply would do, and in which database."""
         self._screenful = screenful
         self._show_values = show_values
         self._paint = paint
@@ -53,6 +53,7 @@ class PlanText:
         self._groups = Groups()
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
+        """Collect a batch of changes."""
         shown = self._shown.setdefault(source.name, _Shown())
         shown.count += len(changes.shared)
         if shown.count <= self._screenful:
@@ -62,6 +63,7 @@ class PlanText:
             shown.singled_out += islice(_singled_out(changes), room)
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
+        """Write the plans."""
         for plan in plans:
             for line in self.lines(plan):
                 self._write(f"{line}\n")
@@ -70,7 +72,7 @@ class PlanText:
                 self._write(f"{line}\n")
 
     def lines(self, plan: ManifestPlan) -> Iterator[str]:
-        """The plan of one manifest: its workflows, and the closing line."""
+        """Yield the plan of one manifest: its workflows, notes and summary."""
         shown = self._shown.get(plan.name, _Shown())
         yield self._paint("bold", f"{printable(plan.name)}  ({printable(plan.file)})")
         if shown.count <= self._screenful:
@@ -96,7 +98,7 @@ class PlanText:
             if group.uniform:
                 yield describe_difference(difference, self._show_values)
             else:
-                yield f"{printable(difference.field)} (not the same in all)"
+                yield f"{printable(difference.field)} (differs between workflows)"
 
     def _line(self, change: Change) -> Iterator[str]:
         sign, style = SIGNS[change.state]
@@ -106,7 +108,7 @@ class PlanText:
 
 
 def _singled_out(changes: Changes) -> Iterator[Change]:
-    """The workflows that are listed one by one: not those whose group shows all that differs."""
+    """Yield the workflows to list one by one, except those whose group already shows every difference."""
     shown = {
         (group.first.state, group.first.status, group.first.fields)
         for group in changes.groups
@@ -118,7 +120,7 @@ def _singled_out(changes: Changes) -> Iterator[Change]:
 
 
 def verdict_lines(plans: Sequence[ManifestPlan], strict: bool) -> Iterator[str]:
-    """Say what apply would do, and to which database; for several manifests after their total."""
+    """Yield the total of several manifests, then what apply would do, and in which database."""
     if len(plans) > 1:
         total = PlanSummary()
         for plan in plans:
@@ -141,7 +143,7 @@ def verdict_lines(plans: Sequence[ManifestPlan], strict: bool) -> Iterator[str]:
 
 
 def notes_of(change: Change) -> list[str]:
-    """What is said behind an id: state, workflow, DBOS status and reasons."""
+    """List what is printed after an ID: state, workflow, DBOS status and reasons."""
     notes = [part for part in (change.workflow, change.status, change.reason) if part]
     if change.held_by:
         notes.append(f"held by {change.held_by}")
@@ -153,7 +155,7 @@ def notes_of(change: Change) -> list[str]:
 
 
 def describe_difference(difference: Difference, show_values: bool) -> str:
-    """`kwargs.region: "eu" -> "us"`, from the database's value to the manifest's."""
+    """Return `kwargs.region: "eu" -> "us"`, from the value in the database to that of the manifest."""
     field = printable(difference.field)
     if not show_values:
         return field

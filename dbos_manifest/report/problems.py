@@ -1,4 +1,4 @@
-"""Changes in, diagnostics out: what a reviewer or a pipeline is to look at, one for each entry and state."""
+"""Make diagnostics of the changes that need attention: one for each entry and state."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ _CODES = {
 
 
 class PlanProblems:
-    """Collects what keeps a workflow from being as the manifest says."""
+    """Collect the workflows whose row or lock entry contradicts the manifest."""
 
     def __init__(self) -> None:
         self._groups: dict[str, DiagnosticGroups] = {}
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
+        """Collect the problems of a batch of changes."""
         for change in singled_out(changes):
             self._add(source, change)
 
@@ -51,25 +52,25 @@ class PlanProblems:
             groups.add(found, (lambda: change.id) if source.matrix_of(change.entry) is not None else None)
 
     def of(self, plan: ManifestPlan) -> list[Diagnostic]:
-        """The problems of one manifest with its preflight findings."""
+        """Return the problems of one manifest, after its preflight diagnostics."""
         groups = self._groups.get(plan.name)
         return [*plan.findings, *(groups.merge() if groups else ())]
 
 
 _WITHOUT_ROW = {
-    State.VANISHED: "has no row any more: retention explains it",
-    State.MISSING: "has no row, and was not seen to end",
+    State.VANISHED: "has no row; retention explains it",
+    State.MISSING: "has no row, and the lockfile has no final status",
 }
 _HELP = {
-    State.DRIFTED: "an enqueued workflow cannot be changed: give the new one another id",
-    State.CONFLICT: "give the workflow an id, or a deduplication id, of its own",
-    State.VANISHED: "--recreate-vanished enqueues it again, unless it was seen to end",
-    State.MISSING: "--recreate-missing enqueues it again; --skip-missing if it ran and its row was deleted",
+    State.DRIFTED: "an enqueued workflow cannot be changed; give the new one another ID",
+    State.CONFLICT: "give the workflow its own ID or deduplication ID",
+    State.VANISHED: "use --recreate-vanished to enqueue it again, unless the lockfile has its final status",
+    State.MISSING: "use --recreate-missing to enqueue it again, --skip-missing if it ran before",
 }
 
 
 def problems_by_file(problems: Sequence[Diagnostic], files: Sequence[str]) -> dict[str, list[Diagnostic]]:
-    """The problems under the file they are in; a file without any has an empty list."""
+    """Group the problems by file; a file without problems has an empty list."""
     out: dict[str, list[Diagnostic]] = {file: [] for file in files}
     for problem in problems:
         file = problem.span.file if problem.span else problem.file or ""

@@ -1,4 +1,4 @@
-"""Diagnostics as a SARIF log, for code scanning."""
+"""Render diagnostics as a SARIF log, for code scanning."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from urllib.parse import quote
 from ..core.diagnostic import CODES, Diagnostic, Severity
 from .text import printable, to_json
 
-MOST_RESULTS = 5_000  # what GitHub shows of one run
+MOST_RESULTS = 5_000  # GitHub shows no more of one run
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def sarif_document(diagnostics: Sequence[Diagnostic], version: str) -> str:
-    """The log of one run. Columns count code points.
+    """Return the log of one run. Columns count code points.
 
     Source: OASIS SARIF 2.1.0; its official schema is checked by the tests.
     """

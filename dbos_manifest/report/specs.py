@@ -1,4 +1,4 @@
-"""Expanded workflows as JSON lines or YAML, in the manifest's own words: they can be one again."""
+"""Render expanded workflows as JSON lines or YAML, as entries of a manifest."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ _ONE_LINE = 2**31 - 1  # characters
 
 
 def spec_json_line(spec: WorkflowSpec) -> str:
+    """Return the workflow as a line of JSON."""
     return f"{encode_json(spec_entry(spec)).decode()}\n"
 
 
@@ -34,7 +35,7 @@ def spec_yaml(spec: WorkflowSpec) -> str:
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Quotes every text that some reader of YAML 1.1 or 1.2 might take for something else."""
+    """Quote every text that a parser of YAML 1.1 or 1.2 may read as another type."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -49,7 +50,7 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def _escape_marks(value: Any) -> Any:
-    """The value with each literal `${{` written `$${{`."""
+    """Escape each literal `${{` as `$${{`."""
     if isinstance(value, str):
         return value.replace(MARK, f"${MARK}")
     if isinstance(value, dict):
@@ -58,6 +59,7 @@ def _escape_marks(value: Any) -> Any:
 
 
 def spec_id_line(spec: WorkflowSpec) -> str:
+    """Return the ID as a line."""
     return f"{spec.id}\n"
 
 
@@ -69,7 +71,7 @@ FORMATTERS: dict[str, Callable[[WorkflowSpec], str]] = {
 
 
 def count_lines(expansion: Expansion, selected: int | None) -> Iterator[str]:
-    """How many workflows a manifest stands for, by entry and axis.
+    """Yield the number of workflows of a manifest, by entry and axis.
 
     `  workflows[1]: 181 = day 90 × region 2 - 1 excluded + 1 included`
     """
@@ -92,7 +94,7 @@ assert len(_KEYS) == WorkflowSpec._fields.index("entry"), "zip stops before the 
 
 
 def spec_entry(spec: WorkflowSpec) -> dict[str, Any]:
-    """A workflow as the manifest entry that says every option; unset ones are left out."""
+    """Return a workflow as a manifest entry with every option that is set."""
     entry = dict(compress(zip(_KEYS, spec, strict=False), map(is_not, spec, DEFAULT_SPEC)))
     for key in ("args", "kwargs", "priority"):
         if not entry.get(key, True):

@@ -1,4 +1,4 @@
-"""The live status of workflows, as a person and a program read it; results are read as JSON only."""
+"""Render the DBOS status of workflows as text and JSON. Only JSON results are decoded."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ class Status(NamedTuple):
 
     @property
     def status(self) -> str:
+        """The status of the row, or NOT_ENQUEUED."""
         return self.row.status if self.row else NOT_ENQUEUED
 
 
 def read_json(row: LiveRow, text: str | None) -> Any:
-    """The JSON value of an output or error, or a marker when it is absent or in a format that is not JSON."""
+    """Decode an output or error. Returns a marker if it is absent or its format is not JSON."""
     if text is None or row.serialization not in _JSON_FORMATS:
         return _MISSING
     try:
@@ -43,15 +44,15 @@ def read_json(row: LiveRow, text: str | None) -> Any:
 
 
 def not_json(text: str) -> str:
-    """Show a text that should have been JSON, as its serialization says, and is not."""
+    """Describe a text that is invalid although its serialization is JSON."""
     return f"(not JSON) {shorten(printable(text), 60)}"
 
 
 def read_error(row: LiveRow) -> dict[str, Any] | None:
-    """What a failed workflow left, in one shape for all SDKs: {"name", "message", "code"?, "data"?}.
+    """Return the error of a failed workflow in one shape for all SDKs: {"name", "message", "code"?, "data"?}.
 
-    None when it left no error; only a message when the error is not JSON. Source: DBOS's portable errors,
-    and what workers that know no such format write under its name (Rust 0.5: {variant: the error}).
+    None without an error; only a message if the error is not JSON. Source: DBOS's portable errors, and what
+    older workers write under the same name (Rust 0.5: {variant: the error}).
     """
     if row.error is None:
         return None
@@ -59,7 +60,9 @@ def read_error(row: LiveRow) -> dict[str, Any] | None:
     if error is _MISSING:
         if row.serialization in _JSON_FORMATS:
             return {"message": not_json(row.error)}
-        return {"message": f"(an error in the format {row.serialization or 'unknown'}, which is not read)"}
+        return {
+            "message": f"(an error in the format {row.serialization or 'unknown'}, which cannot be decoded)"
+        }
     if isinstance(error, dict) and isinstance(error.get("message"), str):
         return error
     name, content = "error", error
@@ -72,7 +75,7 @@ def read_error(row: LiveRow) -> dict[str, Any] | None:
 
 
 def error_message(row: LiveRow) -> str | None:
-    """What a failed workflow said: `ValueError: no such region`; None when it left no error."""
+    """Return the error as `ValueError: no such region`; None without an error."""
     error = read_error(row)
     if error is None:
         return None
@@ -84,7 +87,7 @@ def error_message(row: LiveRow) -> str | None:
 
 
 def status_lines(statuses: Iterable[Status], paint: Paint = plain) -> Iterator[str]:
-    """One line a workflow, and the counts at the end."""
+    """Yield one line per workflow, then the counts."""
     counts: Counter[str] = Counter()
     for status in statuses:
         counts[status.status] += 1
@@ -108,7 +111,7 @@ def _describe_output(row: LiveRow) -> str:
 
 
 def statuses_json(statuses: Iterable[Status]) -> Iterator[str]:
-    """The same as one JSON document, piece by piece."""
+    """Yield the statuses as one JSON document, in pieces."""
     counts: Counter[str] = Counter()
     yield f'{{"format_version": {FORMAT_VERSION}, "workflows": ['
     separator = "\n  "
@@ -135,7 +138,7 @@ def _status_json(status: Status) -> dict[str, Any]:
         "started_at": None if row.started_at_ms is None else format_timestamp(row.started_at_ms),
         "completed_at": None if row.completed_at_ms is None else format_timestamp(row.completed_at_ms),
     }
-    if (error := read_error(row)) is not None:  # Go leaves an empty output beside it
+    if (error := read_error(row)) is not None:  # Go also writes an empty output
         out["error"] = error
     elif (output := read_json(row, row.output)) is not _MISSING:
         out["output"] = output

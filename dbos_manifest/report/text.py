@@ -1,4 +1,4 @@
-"""Text that is safe and readable on a terminal, whatever is in it."""
+"""Make any text or value safe and readable on a terminal."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ Paint = Callable[[str, str], str]
 
 
 def plain(style: str, text: str) -> str:
+    """Return the text without a style."""
     return text
 
 
 def printable(text: str) -> str:
-    """The text with control, format and unpaired characters written out: no escape codes, no bidi tricks."""
+    """Escape control, format and unpaired characters, so that text cannot control the terminal."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escape(c) if unicodedata.category(c) in _HIDDEN else c for c in text)
@@ -50,6 +51,7 @@ def _cells(character: str) -> int:
 
 
 def shorten(text: str, width: int) -> str:
+    """Cut a text to a width, with an ellipsis."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
@@ -64,10 +66,10 @@ def show_value(value: Any, width: int = 60) -> str:
 
 
 def plain_value(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """Return the value as strict JSON, which any reader takes.
+    """Return the value as strict JSON, which every parser accepts.
 
-    Shape:  what JSON does not have becomes a text that says so: "NaN", "Infinity", bytes and lone surrogates
-            with their codes written out; what is nested more than `depth` deep is left out.
+    Shape:  values that JSON lacks become text: "NaN", "Infinity", bytes and lone surrogates escaped. Values
+            nested deeper than `depth` are replaced by a note.
     """
     if value is None or isinstance(value, (bool, int)):
         return value
@@ -96,8 +98,8 @@ def _plain_text(text: str) -> str:
 def to_json(document: Any, indent: int | None = None) -> str:
     """Write any document as strict JSON, in ASCII.
 
-    Cost:   one call in C, unless there is something in it that JSON does not have, or a character beyond
-            the basic plane, which may be a lone surrogate.
+    Cost:   one call in C, unless the document has a value that JSON lacks, or a character beyond the basic
+            plane, which may be a lone surrogate.
     """
     try:
         text = json.dumps(document, indent=indent, allow_nan=False)
@@ -109,5 +111,5 @@ def to_json(document: Any, indent: int | None = None) -> str:
 
 
 def count_of(count: int, noun: str) -> str:
-    """`1 workflow`, `1,000 workflows`."""
+    """Return `1 workflow`, `1,000 workflows`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

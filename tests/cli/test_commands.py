@@ -132,7 +132,7 @@ def test_every_format_reports_a_missing_workflow(
     plan = run_db("plan", "jobs.yaml", "-o", form)
     assert (plan.code, "missing" in plan.out) == (6, True)
     if form in ("github", "sarif", "junit"):
-        assert "`b` has no row, and was not seen to end" in plan.out
+        assert "`b` has no row, and the lockfile has no final status" in plan.out
     applied = run_db("apply", "jobs.yaml", "-o", form)
     assert (applied.code, "missing" in applied.out) == (6, True)
 
@@ -289,7 +289,7 @@ def test_lockfile_is_named_after_the_manifest_and_the_target(run_db: Cli, jobs: 
 def test_wait_times_out_without_a_worker(run_db: Cli, jobs: Path) -> None:
     waited = run_db("apply", "jobs.yaml", "--wait", "--wait-timeout", "100ms")
     assert waited.code == 8
-    assert "3 workflows not ended (3 ENQUEUED)" in waited.out
+    assert "3 workflows not finished (3 ENQUEUED)" in waited.out
 
 
 def test_unregistered_queue_is_a_warning_that_strict_refuses(
@@ -317,7 +317,7 @@ def test_large_arguments_make_transactions_smaller(run_db: Cli, tmp_path: Path) 
         "workflows:\n- id: w${{ n }}\n  args: ['${{ vars.pad }}']\n  matrix: {n: {range: {stop: 40}}}\n"
     )
     events = [json.loads(line) for line in run_db("apply", "large.yaml", "-o", "jsonl").out.splitlines()]
-    assert [event["sent"] for event in events if event["type"] == "chunk"] == [37, 40]
+    assert [event["enqueued"] for event in events if event["type"] == "chunk"] == [37, 40]
     for words in (("plan", "large.yaml"), ("plan", "large.yaml", "--verify")):
         assert "Plan: 0 to enqueue, 40 unchanged" in run_db(*words).out
 

@@ -157,7 +157,7 @@ def test_empty_environment_variables_are_refused(
             context.setenv(f"DBOS_MANIFEST_{name}", "")
             done = run("plan", "good.yaml", "--against", "lock")
             assert done.code == 2
-            assert f"DBOS_MANIFEST_{name} is set and empty" in done.err
+            assert f"DBOS_MANIFEST_{name} is set but empty" in done.err
     monkeypatch.setenv("DBOS_MANIFEST_TARGET", "")
     assert run("plan", "good.yaml", "--against", "lock", "--target", "prod").code == 0
 

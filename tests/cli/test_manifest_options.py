@@ -72,7 +72,7 @@ def test_options_select_workflows(run: Cli, orders: Path, words: tuple[str, ...]
         (("--select", "size>3"), "expected text or a number to compare with `>`"),
         (("--select", "size.gb>many"), "expected a number to compare with `size.gb`"),
         (("--entry", "smok"), "did you mean `smoke`?"),
-        (("--var", "start"), "this is no NAME=VALUE"),
+        (("--var", "start"), "expected NAME=VALUE after --var, found `start`"),
         (("--var", "strt=1"), "did you mean `start`?"),
         (("--var", "days=many"), "expected a number"),
         (("--vars-file", "none.yaml"), "none.yaml"),
