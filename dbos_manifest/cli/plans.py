@@ -60,7 +60,7 @@ class ProblemView:
         self._write = write
         self._validation = validation
         self._problems = PlanProblems()
-        self.more: list[Diagnostic] = []  # beside the plan's own problems
+        self.more: list[Diagnostic] = []  # after the problems of the plan
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
         self._problems.add(source, changes)
