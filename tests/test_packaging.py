@@ -8,6 +8,11 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+MANIFEST = """\
+version: 1
+name: j
+workflows: [{id: a, workflow: f, queue: q}]
+"""
 OTHER_FILES = {  # files next to manifests that are not manifests
     "contracts/f.json": '{"type": "array"}',
     "contracts/f.yaml": "type: array\n",
@@ -33,7 +38,7 @@ def test_wheel_works_outside_the_source_tree(tmp_path: Path, sqlite_url: str) ->
     for name in ("manifest", "lockfile"):
         published = (ROOT / "schemas" / f"{name}.v1.schema.json").read_text(encoding="utf-8")
         assert run(tool, "schema", name, cwd=tmp_path).stdout == published
-    (tmp_path / "jobs.yaml").write_text("version: 1\nname: j\nworkflows: [{id: a, workflow: f, queue: q}]\n")
+    (tmp_path / "jobs.yaml").write_text(MANIFEST)
     url = ("--database-url", sqlite_url)
     for words in (
         ("validate", "jobs.yaml"),
@@ -76,7 +81,7 @@ def test_hooks_run_under_pre_commit(tmp_path: Path) -> None:
         f"repos: [{{repo: {tool}, rev: {revision}, hooks: [{{id: dbos-manifest-validate}}]}}]\n"
     )
     manifest = work / "manifests" / "jobs.yaml"
-    manifest.write_text("version: 1\nname: j\nworkflows: [{id: a, workflow: f, queue: q}]\n")
+    manifest.write_text(MANIFEST)
     for name, content in OTHER_FILES.items():
         (work / "manifests" / name).parent.mkdir(exist_ok=True)
         (work / "manifests" / name).write_text(content)

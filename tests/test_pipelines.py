@@ -24,7 +24,13 @@ BLOCKS = {
     text.split("\n", 1)[0]: yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 }
 SHELL = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]
-GOOD = "version: 1\nname: jobs\ndefaults: {queue: q}\nworkflows:\n  - {id: a, workflow: f}\n"
+GOOD = """\
+version: 1
+name: jobs
+defaults: {queue: q}
+workflows:
+  - {id: a, workflow: f}
+"""
 
 
 class Ran(NamedTuple):

@@ -13,7 +13,11 @@ import pytest
 from cli_harness import Cli
 from waiting import PATIENCE_S
 
-BROKEN = "version: 1\nname: m\nworkflows: [{id: a, workflow: f, queue: q, priority: high}]\n"
+BROKEN = """\
+version: 1
+name: m
+workflows: [{id: a, workflow: f, queue: q, priority: high}]
+"""
 
 
 def run_on_terminal(folder: Path, *words: str) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from cli_harness import Cli
 
-HEAD = """\
+MANIFEST = """\
 version: 1
 name: hints
 vars: {n: 3, text: x}
 workflows:
+  - ENTRY
 """
 
 
@@ -88,13 +90,13 @@ def test_following_a_hint_makes_the_manifest_valid(
 ) -> None:
     (tmp_path / "c.csv").write_text("id,name\n1,Ann\n")
     manifest = tmp_path / "jobs.yaml"
-    options = "workflow: f, queue: q, "
-    manifest.write_text(f"{HEAD}  - {entry.replace('{', '{' + options, 1)}\n")
+    template = MANIFEST.replace("workflows:", "defaults: {workflow: f, queue: q}\nworkflows:")
+    manifest.write_text(template.replace("ENTRY", entry))
     done = run("validate", "jobs.yaml", "--strict")
     assert done.code == 1
     assert done.out.count("  help: ") == 1
     assert hint in done.out
-    manifest.write_text(f"{HEAD}  - {followed.replace('{', '{' + options, 1)}\n")
+    manifest.write_text(template.replace("ENTRY", followed))
     done = run("validate", "jobs.yaml", "--strict")
     assert (done.code, done.out) == (0, done.out), done.out
 
@@ -145,19 +147,26 @@ def test_following_a_hint_about_an_axis_makes_the_manifest_valid(
         (tmp_path / name).write_text("id,name\n1,Ann\n".replace(",", delimiter))
     entry = '{workflow: f, queue: q, id: "a-${{ c | json }}", matrix: {c: {AXIS}}}'
     manifest = tmp_path / "jobs.yaml"
-    manifest.write_text(f"{HEAD}  - {entry.replace('AXIS', axis)}\n")
+    manifest.write_text(MANIFEST.replace("ENTRY", entry).replace("AXIS", axis))
     done = run("validate", "jobs.yaml", "--strict")
     assert done.code == 1
     assert done.out.count("  help: ") == 1
     assert hint in done.out
-    manifest.write_text(f"{HEAD}  - {entry.replace('AXIS', followed)}\n")
+    manifest.write_text(MANIFEST.replace("ENTRY", entry).replace("AXIS", followed))
     done = run("validate", "jobs.yaml", "--strict")
     assert done.code == 0, done.out
 
 
 def test_hint_for_a_size_without_unit_shows_a_unit(run: Cli, tmp_path: Path) -> None:
     (tmp_path / "jobs.yaml").write_text(
-        HEAD.replace("vars", "limits: {max_input_bytes: 1000}\nvars") + "  []\n"
+        dedent(
+            """\
+            version: 1
+            name: hints
+            limits: {max_input_bytes: 1000}
+            workflows: []
+            """
+        )
     )
     assert "help: write a size with its unit: `64KiB`" in run("validate", "jobs.yaml").out
 
@@ -165,13 +174,21 @@ def test_hint_for_a_size_without_unit_shows_a_unit(run: Cli, tmp_path: Path) -> 
 def test_missing_delimiter_is_named_in_the_message(run: Cli, tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text("id;name\n1;Ann\n")
     entry = '{workflow: f, id: a, matrix: {c: {file: {path: c.csv, delimiter: "\\t"}}}}'
-    (tmp_path / "jobs.yaml").write_text(f"{HEAD}  - {entry}\n")
+    (tmp_path / "jobs.yaml").write_text(MANIFEST.replace("ENTRY", entry))
     assert "c.csv:1: no tab in the first line; the file" in run("validate", "jobs.yaml").out
 
 
 @pytest.mark.parametrize("value", ["3", "{id: a}", "text"])
 def test_hint_for_workflows_that_are_not_a_list(run: Cli, tmp_path: Path, value: str) -> None:
-    (tmp_path / "jobs.yaml").write_text(f"version: 1\nname: n\nworkflows: {value}\n")
+    (tmp_path / "jobs.yaml").write_text(
+        dedent(
+            f"""\
+            version: 1
+            name: hints
+            workflows: {value}
+            """
+        )
+    )
     done = run("validate", "jobs.yaml")
     assert "help: write one `- ` line for each item of `workflows`" in done.out
 
@@ -179,7 +196,13 @@ def test_hint_for_workflows_that_are_not_a_list(run: Cli, tmp_path: Path, value:
 def test_following_the_hint_about_a_shared_lockfile_works(run_db: Cli, tmp_path: Path) -> None:
     for number, name in enumerate(("a.yaml", "a.yml")):
         (tmp_path / name).write_text(
-            f"version: 1\nname: n{number}\nworkflows: [{{id: i{number}, workflow: f, queue: q}}]\n"
+            dedent(
+                f"""\
+                version: 1
+                name: n{number}
+                workflows: [{{id: i{number}, workflow: f, queue: q}}]
+                """
+            )
         )
     done = run_db("apply", ".")
     assert done.code == 2

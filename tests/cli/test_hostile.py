@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -33,6 +34,13 @@ sys.addaudithook(watch)
 code = run_guarded(cli, ["validate", "-o", "json", "jobs.yaml"])
 sys.stderr.write("\\n" + json.dumps({"opened": sorted(opened), "called": called}))
 raise SystemExit(code)
+"""
+
+
+HEAD = """\
+version: 1
+name: hostile
+defaults: {queue: q, workflow: f}
 """
 
 
@@ -62,8 +70,7 @@ class Verdict:
 
 
 def judge(folder: Path, manifest: str) -> Verdict:
-    head = "version: 1\nname: hostile\ndefaults: {queue: q, workflow: f}\n"
-    (folder / "jobs.yaml").write_text(head + manifest)
+    (folder / "jobs.yaml").write_text(HEAD + manifest)
     verdict = Verdict(folder)
     assert verdict.called == []
     assert verdict.opened == []
@@ -72,15 +79,48 @@ def judge(folder: Path, manifest: str) -> Verdict:
 
 
 def axis(source: str) -> str:
-    return f"workflows:\n- id: '${{{{ a | str }}}}'\n  matrix: {{a: {source}}}\n"
+    return dedent(
+        """\
+        workflows:
+          - id: "${{ a | str }}"
+            matrix: {a: SOURCE}
+        """
+    ).replace("SOURCE", source)
+
+
+def contract(schema: str) -> str:
+    return dedent(
+        """\
+        catalog: {f: {args: SCHEMA}}
+        workflows: [{id: x}]
+        """
+    ).replace("SCHEMA", schema)
+
+
+def identifier(text: str) -> str:
+    return dedent(
+        """\
+        workflows:
+          - id: 'TEXT'
+            matrix: {a: ['00']}
+        """
+    ).replace("TEXT", text)
 
 
 @pytest.mark.parametrize(
     ("manifest", "code"),
     [
         (
-            "workflows:\n- id: '${{ a }}-${{ b }}-${{ c }}'\n  matrix: {a: {range: {stop: 1000}}, "
-            "b: {range: {stop: 1000}}, c: {range: {stop: 1000}}}\n",
+            dedent(
+                """\
+                workflows:
+                  - id: "${{ a }}-${{ b }}-${{ c }}"
+                    matrix:
+                      a: {range: {stop: 1000}}
+                      b: {range: {stop: 1000}}
+                      c: {range: {stop: 1000}}
+                """
+            ),
             "too-many-workflows",
         ),
         (axis("{range: {stop: 1000000000000000000000}}"), "too-many-workflows"),
@@ -99,40 +139,42 @@ def axis(source: str) -> str:
         ),
         (axis("{cron: {schedule: '0 0 31 2 *', start: '2000-01-01', end: '2099-01-01'}}"), "empty-axis"),
         (axis("{cron: {schedule: '0 0 * * *', start: '0001-01-01', end: '9999-01-01'}}"), "invalid-axis"),
-        ("workflows:\n- id: '" + "${{ " * 50_000 + "'\n", "expression-syntax"),
-        ("workflows:\n- id: '${{ a" + "[0]" * 900 + " }}'\n", "expression-syntax"),
-        ("workflows:\n- id: '${{ a | " + "(" * 100_000 + " }}'\n", "expression-syntax"),
+        (identifier("${{ " * 50_000), "expression-syntax"),
+        (identifier(f"${{{{ a{'[0]' * 900} }}}}"), "expression-syntax"),
+        (identifier(f"${{{{ a | {'(' * 100_000} }}}}"), "expression-syntax"),
         (
-            "workflows:\n- id: \"${{ a | replace('0', '"
-            + "0" * 60
-            + "') | replace('0', '"
-            + "0" * 60
-            + "') | replace('00', '"
-            + "0" * 999
-            + "') }}\"\n  matrix: {a: ['00']}\n",
+            identifier(
+                "${{ a | replace(''0'', ''SIXTY'') | replace(''0'', ''SIXTY'') | replace(''00'', ''MORE'') }}"
+            )
+            .replace("SIXTY", "0" * 60)
+            .replace("MORE", "0" * 999),
             "expression-value",
         ),
         (
-            "workflows:\n- id: '${{ a }}'\n  args: [" + "'${{ a }}'," * 20_000 + "]\n"
-            "  matrix: {a: {range: {stop: 99999}}}\n",
+            dedent(
+                """\
+                workflows:
+                  - id: "${{ a }}"
+                    args: [MANY]
+                    matrix: {a: {range: {stop: 99999}}}
+                """
+            ).replace("MANY", "'${{ a }}'," * 20_000),
             "too-large",
         ),
         (
-            "catalog: {f: {args: {items: {pattern: '^(a|a)*(a|a)*(a|a)*$'}}}}\nworkflows:\n"
-            f"- {{id: x, args: [{'a' * 100_000}b]}}\n",
+            dedent(
+                """\
+                catalog: {f: {args: {items: {pattern: "^(a|a)*(a|a)*(a|a)*$"}}}}
+                workflows: [{id: x, args: [LONG]}]
+                """
+            ).replace("LONG", "a" * 100_000 + "b"),
             "catalog-arguments",
         ),
-        ("catalog: {f: {args: {pattern: '(a{1000}){1000}'}}}\nworkflows: [{id: x}]\n", "catalog-schema"),
-        (
-            "catalog: {f: {args: {$ref: 'loop/loop/args.json'}}}\nworkflows: [{id: x}]\n",
-            "axis-file",
-        ),
-        ("catalog: {f: {args: {$ref: '../args.json'}}}\nworkflows: [{id: x}]\n", "outside-tree"),
-        ("catalog: {f: {args: {$ref: 'file:///etc/passwd'}}}\nworkflows: [{id: x}]\n", "remote-ref"),
-        (
-            "catalog: {f: {args: {$id: 'file:///etc/', $ref: 'passwd'}}}\nworkflows: [{id: x}]\n",
-            "remote-ref",
-        ),
+        (contract("{pattern: '(a{1000}){1000}'}"), "catalog-schema"),
+        (contract("{$ref: 'loop/loop/args.json'}"), "axis-file"),
+        (contract("{$ref: '../args.json'}"), "outside-tree"),
+        (contract("{$ref: 'file:///etc/passwd'}"), "remote-ref"),
+        (contract("{$id: 'file:///etc/', $ref: 'passwd'}"), "remote-ref"),
         (axis("{file: {path: ../../../../../../etc/passwd, format: csv}}"), "outside-tree"),
         (axis("{file: {path: /etc/passwd, format: csv}}"), "outside-tree"),
         (axis("{file: {path: /proc/self/environ, format: csv}}"), "outside-tree"),
@@ -190,9 +232,7 @@ def test_links_outside_the_tree_and_pipes_are_refused(tmp_path: Path) -> None:
     ):
         assert code in judge(folder, axis(f"{{file: {{path: {path}}}}}")).codes
     (folder / "args.json").write_text(json.dumps({"allOf": [{"$ref": "loop/args.json"}]}))
-    assert (
-        "too-large" in judge(folder, "catalog: {f: {args: {$ref: args.json}}}\nworkflows: [{id: x}]\n").codes
-    )
+    assert "too-large" in judge(folder, contract("{$ref: args.json}")).codes
 
 
 def test_schema_references_are_neither_fetched_nor_read_outside_the_tree(tmp_path: Path) -> None:
@@ -213,10 +253,9 @@ def test_schema_references_are_neither_fetched_nor_read_outside_the_tree(tmp_pat
             {"$ref": str(tmp_path / "outside.json")},
             {"$ref": "../outside.json"},
         ]
-        for contract in contracts:
-            manifest = f"catalog: {json.dumps({'f': {'args': contract}})}\nworkflows: [{{id: x}}]\n"
-            codes = judge(folder, manifest).codes
-            assert codes & {"remote-ref", "outside-tree", "catalog-schema"}, contract
+        for schema in contracts:
+            codes = judge(folder, contract(json.dumps(schema))).codes
+            assert codes & {"remote-ref", "outside-tree", "catalog-schema"}, schema
         with pytest.raises(TimeoutError):
             server.accept()
 
@@ -224,18 +263,25 @@ def test_schema_references_are_neither_fetched_nor_read_outside_the_tree(tmp_pat
 @pytest.mark.parametrize("text", ["${{ vars.big }}${{ b }}", "${{ vars.big }}${{ b }}${{ a }}"])
 def test_memory_is_bounded_for_many_long_texts(tmp_path: Path, text: str) -> None:
     """Each text is small enough for a row, but all together do not fit into memory."""
-    judge(
-        tmp_path,
-        f"vars: {{big: {'x' * 900_000}}}\nworkflows:\n- id: '${{{{ a }}}}-${{{{ b }}}}'\n"
-        f"  args: ['{text}']\n  matrix: {{a: {{range: {{stop: 2}}}}, b: {{range: {{stop: 250}}}}}}\n",
+    manifest = dedent(
+        """\
+        vars: {big: LONG}
+        workflows:
+          - id: "${{ a }}-${{ b }}"
+            args: ["TEXT"]
+            matrix: {a: {range: {stop: 2}}, b: {range: {stop: 250}}}
+        """
     )
+    judge(tmp_path, manifest.replace("LONG", "x" * 900_000).replace("TEXT", text))
 
 
 def test_memory_is_bounded_for_many_large_rows(tmp_path: Path) -> None:
     row = json.dumps({"n": "0", "pad": ["x" * 100] * 9_000})
     rows = (row.replace('"0"', f'"{number}"', 1) for number in range(100))
     (tmp_path / "rows.jsonl").write_text("\n".join(rows))
-    judge(
-        tmp_path,
-        "workflows:\n- id: '${{ a.n }}'\n  matrix: {a: {file: {path: rows.jsonl, format: jsonl}}}\n",
-    )
+    manifest = """\
+        workflows:
+          - id: "${{ a.n }}"
+            matrix: {a: {file: {path: rows.jsonl, format: jsonl}}}
+        """
+    judge(tmp_path, dedent(manifest))

@@ -11,7 +11,12 @@ import pytest
 from cli_harness import Cli
 
 NAME = "esc\x1b[31m\n::error::pwn\r\u202e"
-MANIFEST = "version: 1\nname: jobs\nworkflows:\n  - {id: a, workflow: f, queue: q}\n"
+MANIFEST = """\
+version: 1
+name: jobs
+workflows:
+  - {id: a, workflow: f, queue: q}
+"""
 COMMANDS = [
     ("validate", "PATH"), ("validate", "PATH", "-o", "markdown"), ("validate", "PATH", "-o", "junit"),
     ("validate", "PATH", "-o", "github"), ("validate", "PATH", "-o", "sarif"), ("plan", "PATH"),
@@ -121,11 +126,10 @@ def cells(text: str) -> int:
     ["plain", "東京", "🚀🚀", "e◌́é", "ｆｕｌｌ", "한국", "a\tb", "\x1b[31m", "\u202e", "ไทย", "\u0301"],
 )
 def test_caret_is_below_the_value(run: Cli, tmp_path: Path, text: str) -> None:
-
     entry = json.dumps(
         {"id": text, "workflow": "f", "queue": "q", "priority": f"{text}!"}, ensure_ascii=text[0] == "\x1b"
     )
-    (tmp_path / "jobs.yaml").write_text(f"version: 1\nname: n\nworkflows:\n  - {entry}\n")
+    (tmp_path / "jobs.yaml").write_text(MANIFEST.replace("{id: a, workflow: f, queue: q}", entry))
     lines = run("validate", "jobs.yaml").out.splitlines()
     at = next(number for number, line in enumerate(lines) if "^" in line)
     source, mark = lines[at - 1], lines[at]

@@ -19,6 +19,11 @@ from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.retry import Retry
 
 ANOTHER = "belongs to another database"
+MORE = """\
+version: 1
+name: more
+workflows: [{id: m, workflow: f, queue: q}]
+"""
 
 
 def fingerprint(url: str) -> str:
@@ -120,9 +125,7 @@ def test_saved_plan_is_valid_after_the_first_apply_of_another_manifest(
 ) -> None:
     """The first apply writes the identity of the SQLite file."""
     assert run("plan", "jobs.yaml", "--out", "plan.jsonl", "--database-url", sqlite_url).code == 0
-    (tmp_path / "more.yaml").write_text(
-        "version: 1\nname: more\nworkflows: [{id: m, workflow: f, queue: q}]\n"
-    )
+    (tmp_path / "more.yaml").write_text(MORE)
     assert run("apply", "more.yaml", "--database-url", sqlite_url).code == 0
     assert run("apply", "plan.jsonl", "--database-url", sqlite_url).code == 0
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from cli_harness import Cli
 
-HEAD = """\
+MANIFEST = """\
 version: 1
 name: big
 vars: {n: 0, big: 9007199254740993, nested: {a: [1e17]}}
 defaults: {workflow: f, queue: q}
 workflows:
+  - ENTRY
 """
 OVER = [
     "9007199254740993", "-9007199254740993", "1e17", "1.5e300", "-1E+17", "0x20000000000001",
@@ -54,7 +56,7 @@ def test_large_integer_in_a_manifest_warns_where_it_reaches_a_workflow(
     (tmp_path / "n.jsonl").write_text('{"n": 1}\n{"n": 9007199254740993}\n')
     (tmp_path / "n.json").write_text('[{"n": 1e17}]')
     (tmp_path / "n.csv").write_text("n\n9007199254740993\n")
-    (tmp_path / "jobs.yaml").write_text(f"{HEAD}  - {entry}\n")
+    (tmp_path / "jobs.yaml").write_text(MANIFEST.replace("ENTRY", entry))
     found = run("validate", "jobs.yaml", "-o", "json").json["diagnostics"]
     found = [one for one in found if one["code"] != "ambiguous-scalar"]
     assert [one["code"] for one in found] == ["imprecise-integer"] * warnings
@@ -76,10 +78,20 @@ def test_large_integer_in_a_variable_warns(run: Cli, tmp_path: Path) -> None:
 
 
 def test_error_is_found_after_thousands_of_warnings(run: Cli, tmp_path: Path) -> None:
-    entry = (
-        "{id: 'a-${{ n }}', matrix: {n: {range: {stop: 23000}}}, args: ['${{ n | add(9007199254740993) }}']}"
+    (tmp_path / "jobs.yaml").write_text(
+        dedent(
+            """\
+            version: 1
+            name: big
+            defaults: {workflow: f, queue: q}
+            workflows:
+              - id: "a-${{ n }}"
+                matrix: {n: {range: {stop: 23000}}}
+                args: ["${{ n | add(9007199254740993) }}"]
+              - id: a-22999
+            """
+        )
     )
-    (tmp_path / "jobs.yaml").write_text(f"{HEAD}  - {entry}\n  - {{id: 'a-22999'}}\n")
     done = run("validate", "jobs.yaml")
     assert done.code == 1
     assert "error[duplicate-id]" in done.out

@@ -16,7 +16,12 @@ DATABASE = {"sqlalchemy", "psycopg", "tenacity"}
 SCHEDULES = {"croniter", "dateutil", "importlib.resources"}
 SLOW = {"asyncio", "http", "importlib.metadata", "importlib.resources", "sqlite3", "xml"}
 WATCHED = READING | EXPLAINING | DATABASE | SCHEDULES | SLOW | {"rich"}
-GOOD = "version: 1\nname: a\nworkflows:\n  - {id: a, workflow: f, queue: q}\n"
+GOOD = """\
+version: 1
+name: a
+workflows:
+  - {id: a, workflow: f, queue: q}
+"""
 CRON = """\
 version: 1
 name: a

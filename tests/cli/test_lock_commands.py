@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -194,8 +195,13 @@ def test_prune_reads_final_statuses_from_the_database(
 
 def test_prune_with_other_variables_keeps_unfinished_workflows(run_db: Cli, run: Cli, tmp_path: Path) -> None:
     (tmp_path / "vars.yaml").write_text(
-        "version: 1\nname: vars\nvars: {n: 2}\ndefaults: {queue: q, workflow: f}\n"
-        "workflows: [{id: 'w-${{ i }}', matrix: {i: {range: {stop: '${{ vars.n }}'}}}}]\n"
+        dedent("""\
+        version: 1
+        name: vars
+        vars: {n: 2}
+        defaults: {queue: q, workflow: f}
+        workflows: [{id: "w-${{ i }}", matrix: {i: {range: {stop: "${{ vars.n }}"}}}}]
+        """)
     )
     assert run_db("apply", "vars.yaml", "--var", "n=5").code == 0
     before = (tmp_path / "vars.lock.jsonl").read_bytes()
@@ -224,12 +230,17 @@ def test_rename_accepts_a_renamed_manifest(run_db: Cli, run: Cli, jobs: Path, lo
 def test_rename_refuses_when_ids_change_with_the_name(
     run_db: Cli, run: Cli, tmp_path: Path, workflows: str, message: str
 ) -> None:
-    text = "version: 1\nname: {}\ndefaults: {{queue: q, workflow: f}}\nworkflows: {}\n"
+    manifest = dedent("""\
+        version: 1
+        name: {}
+        defaults: {{queue: q, workflow: f}}
+        workflows: {}
+        """)
     path = tmp_path / "old.yaml"
-    path.write_text(text.format("old", workflows))
+    path.write_text(manifest.format("old", workflows))
     assert run_db("apply", "old.yaml").code == 0
     before = (tmp_path / "old.lock.jsonl").read_bytes()
-    path.write_text(text.format("newer", workflows.replace("old-x", "newer-x")))
+    path.write_text(manifest.format("newer", workflows.replace("old-x", "newer-x")))
     done = run("lock", "rename", "old.yaml")
     assert (done.code, message in done.err) == (6, True), done.err
     assert (tmp_path / "old.lock.jsonl").read_bytes() == before

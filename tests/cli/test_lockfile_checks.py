@@ -10,6 +10,12 @@ from textwrap import dedent
 import pytest
 from cli_harness import Cli
 
+OTHER = """\
+version: 1
+name: other
+workflows: [{id: o, workflow: f, queue: etl}]
+"""
+
 
 def enqueued(run_db: Cli, manifest: str = "jobs.yaml") -> int:
     counts = run_db("status", manifest, "-o", "json").json["counts"]
@@ -43,8 +49,7 @@ def test_plan_is_refused_when_another_lockfile_belongs_to_the_manifest(
 def test_lockfile_is_found_after_a_second_manifest_was_added(run_db: Cli, jobs: Path) -> None:
     jobs.rename("orders.yaml")
     assert run_db("apply", "orders.yaml").code == 0
-    second = "---\nversion: 1\nname: more\nworkflows: [{id: m, workflow: f, queue: etl}]\n"
-    Path("orders.yaml").write_text(Path("orders.yaml").read_text() + second)
+    Path("orders.yaml").write_text(Path("orders.yaml").read_text() + "---\n" + OTHER)
     refused = run_db("apply", "orders.yaml")
     assert (refused.code, "`orders.lock.jsonl` belongs to this manifest" in refused.err) == (6, True)
     Path("orders.lock.jsonl").rename("jobs.lock.jsonl")
@@ -55,9 +60,7 @@ def test_unrelated_and_unreadable_lockfiles_are_ignored(
     run_db: Cli, run: Cli, jobs: Path, tmp_path: Path, sqlite_url: str, sqlite_template: Path
 ) -> None:
     """They belong to another manifest or another database, or cannot be read."""
-    (tmp_path / "other.yaml").write_text(
-        "version: 1\nname: other\nworkflows: [{id: o, workflow: f, queue: etl}]\n"
-    )
+    (tmp_path / "other.yaml").write_text(OTHER)
     assert run_db("apply", "other.yaml").code == 0
     (tmp_path / "bad.lock.jsonl").write_bytes(b"\xff{]\n")
     (tmp_path / "empty.lock.jsonl").write_text("")

@@ -66,7 +66,14 @@ def test_priority_accepts_a_whole_number_in_any_notation(run_db: Cli, tmp_path: 
         """,
     )
     assert run_db("apply", "m.yaml").code == 0
-    write(tmp_path, "version: 1\nname: m\nworkflows: [{id: a, workflow: f, queue: q, priority: 10}]\n")
+    write(
+        tmp_path,
+        """\
+        version: 1
+        name: m
+        workflows: [{id: a, workflow: f, queue: q, priority: 10}]
+        """,
+    )
     done = run_db("plan", "m.yaml", "--verify")
     assert "1 unchanged" in done.out
 

@@ -166,13 +166,20 @@ def test_golden_documents_match_their_schemas(command: str) -> None:
 
 def test_large_plan_is_summarized_by_axis(run_db: Cli, tmp_path: Path) -> None:
     """Ten thousand workflows are shown as two ranges of days and regions."""
-    manifest = (
-        "version: 1\nname: year\nworkflows:\n- workflow: w\n  queue: q\n"
-        "  id: '${{ day }}-${{ region }}-${{ n }}'\n"
-        "  matrix:\n    day: {date_range: {start: '2026-01-01', end: '2026-04-10'}}\n    region: [eu, us]\n"
-        "    n: {range: {stop: 50}}\n"
-    )  # fmt: skip
-    (tmp_path / "year.yaml").write_text(manifest)
+    (tmp_path / "year.yaml").write_text(
+        dedent("""\
+        version: 1
+        name: year
+        workflows:
+          - workflow: w
+            queue: q
+            id: "${{ day }}-${{ region }}-${{ n }}"
+            matrix:
+              day: {date_range: {start: "2026-01-01", end: "2026-04-10"}}
+              region: [eu, us]
+              n: {range: {stop: 50}}
+        """)
+    )
     run_db("apply", "year.yaml", "--select", "day<2026-03-01 region=eu")
     done = run_db("plan", "year.yaml")
     assert done.out.splitlines()[1:-1] == [

@@ -14,7 +14,13 @@ from dbos_manifest.plan.preflight import PREFLIGHT_CODES
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.retry import Retry
 
-ONE = "version: 1\nname: jobs\n{}workflows:\n  - {{id: a, workflow: ingest, queue: etl{}}}\n"
+ONE = """\
+version: 1
+name: jobs
+{}
+workflows:
+  - {{id: a, workflow: ingest, queue: etl{}}}
+"""
 
 
 def execute(url: str, statement: str) -> None:
@@ -50,7 +56,7 @@ def test_unknown_queue_is_an_error_when_the_application_has_registered_queues(
 ) -> None:
     register(database_url, "etl2", "nightly", application=own)
     register(database_url, "theirs", application="storefront")
-    found = findings(run_db, "application: orders\n")["queue-not-registered"]
+    found = findings(run_db, "application: orders")["queue-not-registered"]
     assert found["severity"] == "error"
     assert found["message"] == "the queue `etl` is not registered for the application `orders`"
     assert found["help"].startswith("did you mean `etl2`? registered: `etl2`, `nightly`;")
@@ -77,7 +83,7 @@ def test_unknown_queue_is_a_warning_when_the_application_has_no_registered_queue
 ) -> None:
     """Its queues are declared in code. Queues of DBOS and of other applications do not count."""
     register(database_url, name, application="storefront")
-    found = findings(run_db, "application: orders\n")["queue-not-registered"]
+    found = findings(run_db, "application: orders")["queue-not-registered"]
     assert found["severity"] == "warning"
     assert found["message"].endswith("this database has no registered queue for it")
     assert run_db("plan", "jobs.yaml", "--exit-code").code == 10
@@ -90,7 +96,7 @@ def test_queue_declared_in_the_manifest_is_accepted(
     run_db: Cli, database_url: str, others: tuple[str, ...]
 ) -> None:
     register(database_url, *others)
-    assert "queue-not-registered" not in findings(run_db, "queues: {etl: {partitioned: false}}\n")
+    assert "queue-not-registered" not in findings(run_db, "queues: {etl: {partitioned: false}}")
 
 
 def test_long_list_of_registered_queues_is_cut(run_db: Cli, database_url: str) -> None:

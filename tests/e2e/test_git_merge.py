@@ -10,7 +10,12 @@ from harness import Cli, Rows
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
-HEAD = "version: 1\nname: jobs\ndefaults: {queue: etl, workflow: ingest_orders}\nworkflows:\n"
+HEAD = """\
+version: 1
+name: jobs
+defaults: {queue: etl, workflow: ingest_orders}
+workflows:
+"""
 IDENTITY = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-c", "commit.gpgsign=false")
 
 
