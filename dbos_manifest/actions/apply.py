@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from ..core.errors import (
     DatabaseError,
@@ -16,166 +14,182 @@ from ..core.errors import (
     PartlyApplied,
     Refused,
 )
-from ..core.exit_codes import ExitCode, decide_exit_code
-from ..expansion.workflow_source import WorkflowSource
-from ..files.git_commit import read_git_commit
+from ..core.exit_codes import decide_exit_code
 from ..files.lockfile_slot import LockfileSlot
 from ..lockfile.journal import Journal
+from ..lockfile.lockfile import Lockfile, new_lockfile
+from ..plan.manifest_plan import ManifestPlan
 from ..plan.preflight import WORKER_BEHIND_SCHEMA
-from ..plan.states import Overrides, State
+from ..plan.results import ApplyResult, Progress
+from ..plan.states import NO_OVERRIDES, Overrides, State
 from ..system_db.database import Database
-from .enqueue import ApplyOptions, EnqueueResult, Progress, Run, enqueue_manifest
-from .plan import ManifestPlan
-from .session import (
-    ChangeSink,
-    DatabaseSettings,
-    LockfileSettings,
-    connect,
-    load_lockfile,
-    lockfile_paths,
-    make_plan,
-    mark_database,
-    resolve_by_database,
-)
-from .validate import LoadedManifest
-from .wait import WaitResult
+from .enqueue import EnqueueCounts, Enqueuer, EnqueueSettings
+from .plan import ChangeSink, PlanSettings, Target
+from .prepared_batches import BatchPreparer, RowSettings
+from .session import DatabaseSettings, Session, mark_database
 
 
-class ApplySettings(NamedTuple):
-    overrides: Overrides = Overrides()
-    chunk_size: int | None = None  # None: by database
+@dataclass(frozen=True, slots=True)
+class ApplySettings:
+    """How to apply."""
+
+    overrides: Overrides = NO_OVERRIDES
+    verify: bool = False
+    batch_size: int | None = None  # workflows per transaction; None: the default of the database
     atomic: bool = False
     fail_fast: bool = False
-    locked: bool = False
+    locked: bool = False  # only check whether anything would be enqueued or recorded
     provenance: bool = True
     legacy_inputs: bool = False
     lock_timeout_s: float = 60.0
 
-
-@dataclass(slots=True)
-class ApplyResult:
-    """What became of one manifest."""
-
-    plan: ManifestPlan
-    lock_path: Path
-    outcome: EnqueueResult = field(default_factory=EnqueueResult)
-    lock_written: bool = False
-    wait: WaitResult | None = None
+    def for_plan(self) -> PlanSettings:
+        overrides = self.overrides
+        if self.legacy_inputs:
+            overrides = overrides._replace(allow=overrides.allow | {WORKER_BEHIND_SCHEMA})
+        return PlanSettings(overrides, self.verify, self.batch_size)
 
 
-class ApplyTarget(NamedTuple):
-    """A manifest to apply, with what its files say."""
+class ApplySession:
+    """The exclusive right to apply some manifests to a database: first plans, then what they enqueue.
 
-    source: WorkflowSource
-    lock_path: Path
-    commit: str | None  # of Git, for provenance
-
-
-def find_targets(
-    manifests: Sequence[LoadedManifest], lockfiles: LockfileSettings, commit: str | None
-) -> list[ApplyTarget]:
-    """Manifests with their lockfiles and the Git commit they are from, unless one is given.
-
-    Raises: UsageError when two manifests would share a lockfile.
+    Another apply of the same manifests, or with the same lockfiles, waits until the session ends.
     """
-    paths = lockfile_paths(manifests, lockfiles)
-    return [
-        ApplyTarget(loaded, path, commit or read_git_commit(folder_of(loaded)))
-        for loaded, path in zip(manifests, paths, strict=True)
-    ]
 
+    def __init__(self, session: Session, slots: Mapping[str, _Slot], settings: ApplySettings) -> None:
+        self._session = session
+        self._slots = slots  # by name of the manifest
+        self._settings = settings
+        self._opened: dict[str, _Opened] = {}
+        self._run_id = str(uuid.uuid4())
+        self._enqueued = 0
 
-def folder_of(loaded: LoadedManifest) -> Path:
-    """The folder of a manifest's file; the current one for standard input."""
-    return (loaded.path or Path("manifest")).resolve().parent
+    @classmethod
+    @contextmanager
+    def open(
+        cls, database: DatabaseSettings, targets: Sequence[Target], settings: ApplySettings
+    ) -> Iterator[ApplySession]:
+        """Connect, and take the locks of the manifests; `locked` writes nothing and takes none.
 
+        Raises: DatabaseError, UsageError; Refused when another apply does not end within the lock timeout.
+        """
+        with ExitStack() as held:
+            session = held.enter_context(Session.open(database))
+            if not settings.locked:
+                opened = session.database
+                opened.check_writable()
+                for name in sorted(target.source.name for target in targets):
+                    held.enter_context(opened.apply_lock(name, settings.lock_timeout_s))
+            slots = {target.source.name: _Slot(target, settings, held) for target in targets}
+            yield cls(session, slots, settings)
 
-def apply_targets(
-    targets: Sequence[ApplyTarget],
-    settings: DatabaseSettings,
-    options: ApplySettings,
-    *,
-    on_database: Callable[[Database], None] = lambda database: None,
-    on_changes: ChangeSink,
-    on_plans: Callable[[list[ManifestPlan]], None],
-    on_progress: Callable[[Progress], None],
-    stopped: Callable[[], bool],
-    results: list[ApplyResult],
-) -> None:
-    """Decide over all manifests, then send what is missing, and write the lockfiles.
+    @property
+    def database(self) -> Database:
+        return self._session.database
 
-    `on_database` may refuse the database before anything is compared.
-    `results` is filled as it goes, so that the caller can tell what was done when this raises.
-    Raises: Refused (nothing was enqueued), PartlyApplied (safe to run again), Interrupted, DatabaseError,
-            LockfileNotWritable, InvalidLockfile.
-    """
-    with ExitStack() as held:
-        database = held.enter_context(connect(settings))
-        on_database(database)
-        if not options.locked:
-            database.check_writable()
-            for name in sorted(target.source.name for target in targets):
-                held.enter_context(database.apply_lock(name, options.lock_timeout_s))
-        slots = [_Slot(target.lock_path, options, held) for target in targets]
-        plans = []
-        for source, path, _ in targets:
-            resolve = resolve_by_database(database, source.name, writing=not options.locked)
-            lockfile = load_lockfile(path, source.name, database.fingerprint, resolve)
-            overrides, size = options.overrides, options.chunk_size
-            if options.legacy_inputs:
-                overrides = overrides._replace(allow=overrides.allow | {WORKER_BEHIND_SCHEMA})
-            plans.append(make_plan(database, source, lockfile, path, settings, overrides, size, on_changes))
-        on_plans(plans)
-        _refuse_or_go_on(plans, options)
-        writing = [plan for plan in plans if plan.to_enqueue or plan.lock.changed]
-        for slot, plan in zip(slots, plans, strict=True):
-            if plan in writing:
-                slot.check()
+    def plan(self, target: Target, on_changes: ChangeSink) -> ManifestPlan:
+        """Compare a manifest with the database and its lockfile; nothing is written anywhere."""
+        lock = self._session.load_lockfile(target, writing=not self._settings.locked)
+        plan = self._session.plan_with(target, lock, self._settings.for_plan(), on_changes)
+        lock = lock or new_lockfile(plan.name, self.database.fingerprint)
+        self._opened[plan.name] = _Opened(target, lock, self._slots[plan.name])
+        return plan
+
+    def refuse_or_continue(self, plans: Sequence[ManifestPlan]) -> None:
+        """Make sure that the plans may be carried out, and that their results can be recorded.
+
+        Raises: Refused; LockfileNotWritable.
+        """
+        _refuse(plans, self._settings.overrides.strict)
+        writing = [plan for plan in plans if plan.to_enqueue or self._records(plan)]
+        if writing and self._settings.locked:
+            names = ", ".join(plan.name for plan in writing)
+            raise Refused(
+                f"--locked: something would be enqueued or recorded for {names}",
+                "run apply without --locked and commit the lockfile",
+            )
+        for plan in writing:
+            self._slots[plan.name].require().check_replaceable()
         if writing:
-            mark_database(database)
-            for plan in writing:
-                plan.lock.complete_fingerprint(database.fingerprint)
-        run_id = str(uuid.uuid4())
-        with blame_partly(results):
-            for target, plan, slot in zip(targets, plans, slots, strict=True):
-                applied = ApplyResult(plan, slot.path)
-                results.append(applied)
-                run = Run(run_id, _provenance(target.commit, options, run_id), options.legacy_inputs)
-                _send(database, applied, slot, run, settings, options, on_progress, stopped)
-    _raise_for_rejected(results)
+            mark_database(self.database)
+        for plan in writing:
+            self._opened[plan.name].lock.complete_fingerprint(self.database.fingerprint)
+
+    def _records(self, plan: ManifestPlan) -> bool:
+        return bool(plan.new_entries.ids) or self._opened[plan.name].lock.changed
+
+    def enqueue(
+        self, plan: ManifestPlan, on_progress: Callable[[Progress], None], stopped: Callable[[], bool]
+    ) -> ApplyResult:
+        """Enqueue what a plan decided on and write its lockfile, also when that fails half way.
+
+        Shape:  `failure` of the result is what ended it early; the lockfile has what was enqueued.
+        """
+        opened = self._opened[plan.name]
+        if plan.new_entries.ids:
+            opened.lock.update(dict(zip(plan.new_entries.ids, plan.new_entries.lines, strict=True)))
+        journal = Journal(lambda: opened.slot.require().open_journal(), opened.lock.header)
+        counts = EnqueueCounts()
+        failure: ManifestToolError | None = None
+        written = False
+        try:
+            try:
+                if plan.to_enqueue:
+                    self._enqueuer(opened, plan, journal, counts).run(on_progress, stopped)
+            finally:
+                written = _save(opened, journal)
+        except DatabaseError as error:
+            failure = _describe_stop(error, counts.enqueued, plan.to_enqueue, in_doubt=journal.in_doubt)
+        except (ManifestToolError, OSError) as error:
+            failure = as_partly_applied(error, self._enqueued + counts.enqueued)
+        self._enqueued += counts.enqueued
+        return ApplyResult(
+            plan,
+            opened.slot.path,
+            counts.enqueued,
+            counts.existing,
+            counts.held,
+            tuple(counts.rejected),
+            written,
+            failure,
+        )
+
+    def _enqueuer(
+        self, opened: _Opened, plan: ManifestPlan, journal: Journal, counts: EnqueueCounts
+    ) -> Enqueuer:
+        settings, database, target = self._settings, self.database, opened.target
+        marks = {"run_id": self._run_id, **({"commit": target.commit} if target.commit else {})}
+        rows = RowSettings(
+            self._run_id,
+            marks if settings.provenance else None,
+            settings.batch_size or database.default_transaction_size,
+            settings.legacy_inputs,
+        )
+        preparer = BatchPreparer(database, target.source, plan, opened.lock, rows)
+        enqueuing = EnqueueSettings(self._run_id, settings.atomic, settings.fail_fast)
+        return Enqueuer(database, preparer, plan, opened.lock, journal, enqueuing, counts)
 
 
-@contextmanager
-def blame_partly(results: Sequence[ApplyResult]) -> Iterator[None]:
-    """Turn what ends a call in which rows were enqueued into PartlyApplied, where `exit_codes` decides so."""
-    try:
-        yield
-    except (ManifestToolError, OSError) as error:
-        enqueued = sum(applied.outcome.enqueued for applied in results)
-        code = error.exit_code if isinstance(error, ManifestToolError) else ExitCode.UNUSABLE
-        if decide_exit_code(code, enqueued=enqueued) == code:
-            raise
-        message, hint = _words(error)
-        raise PartlyApplied(f"{message} ({enqueued:,} workflows were enqueued by this call)", hint) from error
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A target whose lockfile was read."""
 
-
-def _words(error: ManifestToolError | OSError) -> tuple[str, str | None]:
-    if isinstance(error, ManifestToolError):
-        return error.message, error.hint
-    # as where the results are written to: a reader that has gone, a full disk
-    return f"the apply was ended: {error.strerror or error}", "run the same command again to continue"
+    target: Target
+    lock: Lockfile
+    slot: _Slot
 
 
 class _Slot:
     """A lockfile's slot, whose failure to open matters only once there is something to write."""
 
-    def __init__(self, path: Path, options: ApplySettings, held: ExitStack) -> None:
-        self.path = path
+    def __init__(self, target: Target, settings: ApplySettings, held: ExitStack) -> None:
+        assert target.lock_path is not None
+        self.path = target.lock_path
         self._slot: LockfileSlot | None = None
         self._error: LockfileNotWritable | None = None
-        if not options.locked:  # a check writes nothing, not even for a moment
+        if not settings.locked:  # a check writes nothing, not even for a moment
             try:
-                self._slot = held.enter_context(LockfileSlot(path, options.lock_timeout_s))
+                self._slot = held.enter_context(LockfileSlot(self.path, settings.lock_timeout_s))
             except LockfileNotWritable as error:
                 self._error = error
 
@@ -184,29 +198,23 @@ class _Slot:
         return self._slot is not None
 
     def require(self) -> LockfileSlot:
+        """Raises: LockfileNotWritable when it could not be opened."""
         if self._error is not None:
             raise self._error
         assert self._slot is not None
         return self._slot
 
-    def check(self) -> None:
-        """Raises: LockfileNotWritable when the lockfile could not be written at the end."""
-        self.require().check_replaceable()
 
-
-def _refuse_or_go_on(plans: Sequence[ManifestPlan], options: ApplySettings) -> None:
-    strict = options.overrides.strict
-    refusing = [plan for plan in plans if plan.refuses(strict)]
-    if refusing:
-        reasons = [f"`{plan.name}` has {', '.join(plan.reasons_to_refuse(strict))}" for plan in refusing]
-        raise Refused(f"nothing was enqueued: {'; '.join(reasons)}", _way_out(refusing, strict))
-    if options.locked:
-        behind = [plan.name for plan in plans if plan.to_enqueue or plan.lock.changed]
-        if behind:
-            raise Refused(
-                f"--locked: something would be enqueued or recorded for {', '.join(behind)}",
-                "run apply without --locked and commit the lockfile",
-            )
+def _save(opened: _Opened, journal: Journal) -> bool:
+    """Write the lockfile if it changed, and remove a journal that is no longer needed."""
+    lock, slot = opened.lock, opened.slot
+    in_doubt = journal.close()
+    if lock.changed or (lock.differs_from_file and slot.is_open):
+        slot.require().replace(lock.render(), keep_journal=in_doubt)
+        return True
+    if journal.exists and not in_doubt:
+        slot.require().remove_journal()
+    return False
 
 
 _WAYS_OUT = {
@@ -216,67 +224,54 @@ _WAYS_OUT = {
 }
 
 
+def _refuse(plans: Sequence[ManifestPlan], strict: bool) -> None:
+    refusing = [plan for plan in plans if plan.refuses(strict)]
+    if refusing:
+        reasons = [f"`{plan.name}` has {', '.join(plan.reasons_to_refuse(strict))}" for plan in refusing]
+        raise Refused(f"nothing was enqueued: {'; '.join(reasons)}", _way_out(refusing, strict))
+
+
 def _way_out(refusing: Sequence[ManifestPlan], strict: bool) -> str:
-    states = [state for state in _WAYS_OUT if any(plan.refused[state] for plan in refusing)]
+    states = [state for state in _WAYS_OUT if any(plan.refused.get(state) for plan in refusing)]
     ways = [_WAYS_OUT[state] for state in states]
     if any(plan.refusing_diagnostics(strict) for plan in refusing):
         ways.append("--allow CODE enqueues despite a preflight diagnostic")
     return f"see each workflow above; {'; '.join(ways)}" if ways else "see each workflow above"
 
 
-def _provenance(commit: str | None, options: ApplySettings, run_id: str) -> dict[str, str] | None:
-    if not options.provenance:
+def _describe_stop(error: DatabaseError, enqueued: int, total: int, *, in_doubt: bool) -> ManifestToolError:
+    if not enqueued and not in_doubt:
+        return error
+    return PartlyApplied(
+        f"{error.message}: {enqueued} of {total} workflows are known to be enqueued",
+        "the lockfile has them; run the same command again to continue",
+    )
+
+
+def as_partly_applied(error: ManifestToolError | OSError, enqueued: int) -> ManifestToolError:
+    """Turn what ends a call that enqueued workflows into PartlyApplied, where `exit_codes` decides so."""
+    if isinstance(error, ManifestToolError):
+        message, hint = error.message, error.hint
+        if decide_exit_code(error.exit_code, enqueued=enqueued) == error.exit_code:
+            return error
+    else:  # such as a full disk where results are written
+        message, hint = f"the apply was stopped: {error.strerror or error}", None
+        hint = "run the same command again to continue"
+        if not enqueued:
+            raise error
+    return PartlyApplied(f"{message} ({enqueued:,} workflows were enqueued by this call)", hint)
+
+
+def find_failure(results: Sequence[ApplyResult]) -> ManifestToolError | None:
+    """Find what kept an apply from being complete; None when everything is enqueued."""
+    for result in results:
+        if result.failure is not None:
+            return result.failure
+    rejected = sum(len(result.rejected) for result in results)
+    if not rejected:
         return None
-    return {"run_id": run_id, **({"commit": commit} if commit else {})}
-
-
-def _send(
-    database: Database,
-    applied: ApplyResult,
-    slot: _Slot,
-    run: Run,
-    settings: DatabaseSettings,
-    options: ApplySettings,
-    on_progress: Callable[[Progress], None],
-    stopped: Callable[[], bool],
-) -> None:
-    """Send one manifest, and write its lockfile also when that fails half way."""
-    plan, outcome = applied.plan, applied.outcome
-    chunk_size = options.chunk_size or database.default_transaction_size
-    journal = Journal(lambda: slot.require().open_journal(), plan.lock.header)
-    try:
-        if plan.to_enqueue:
-            enqueue_manifest(
-                database,
-                plan,
-                run=run,
-                options=ApplyOptions(chunk_size, options.atomic, options.fail_fast),
-                journal=journal,
-                outcome=outcome,
-                on_progress=on_progress,
-                stopped=stopped,
-            )
-    except DatabaseError as error:
-        if not outcome.enqueued and not journal.in_doubt:
-            raise
-        raise PartlyApplied(
-            f"{error.message}: {outcome.enqueued} of {plan.to_enqueue} workflows are known to be enqueued",
-            "the lockfile has them; run the same command again to continue",
-        ) from error
-    finally:
-        in_doubt = journal.close()
-        if plan.lock.changed or (plan.lock.differs_from_file and slot.is_open):
-            slot.require().replace(plan.lock.render(), keep_journal=in_doubt)
-            applied.lock_written = True
-        elif journal.exists and not in_doubt:
-            slot.require().remove_journal()
-
-
-def _raise_for_rejected(results: Sequence[ApplyResult]) -> None:
-    rejected = sum(len(applied.outcome.rejected) for applied in results)
-    if rejected:
-        enqueued = sum(applied.outcome.enqueued for applied in results)
-        raise PartlyApplied(
-            f"{rejected} workflows could not be enqueued, {enqueued} were",
-            "fix the workflows named above and run the same command again",
-        )
+    enqueued = sum(result.enqueued for result in results)
+    return PartlyApplied(
+        f"{rejected} workflows could not be enqueued, {enqueued} were",
+        "fix the workflows named above and run the same command again",
+    )

@@ -18,15 +18,8 @@ from ..plan.rows import FINAL_STATUSES, SnapshotRow
 from ..plan.states import State
 from ..system_db.read import read_oldest_rows, read_snapshot, read_statuses
 from ..workflows.spec import default_id
-from .session import (
-    DatabaseSettings,
-    LockfileSettings,
-    connect,
-    load_lockfile,
-    lockfile_paths,
-    mark_database,
-    resolve_by_database,
-)
+from .lockfiles import LockfileSettings, load_lockfile, lockfile_paths, resolve_by_database
+from .session import DatabaseSettings, connect, mark_database
 from .validate import LoadedManifest, specs_of
 
 _READ_AT_ONCE = 1_000

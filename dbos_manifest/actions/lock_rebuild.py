@@ -19,16 +19,8 @@ from ..system_db.database import Database
 from ..system_db.read import read_snapshot
 from ..workflows.digest import compute_digests
 from .lock import LockReport, count_of
-from .plan import record_existing
-from .session import (
-    DatabaseSettings,
-    LockfileSettings,
-    connect,
-    lockfile_paths,
-    mark_database,
-    replaying_journal,
-    resolve_by_database,
-)
+from .lockfiles import LockfileSettings, lockfile_paths, replaying_journal, resolve_by_database
+from .session import DatabaseSettings, connect, mark_database
 from .validate import LoadedManifest
 
 _FIRST_ID = re.compile(r'\{"id":("(?:[^"\\]|\\.)*")')  # also of a line that is cut
@@ -91,7 +83,9 @@ def _rebuild(database: Database, loaded: LoadedManifest, lock: Lockfile) -> int:
                 gone += spec.id in lock
             # what differs is another workflow's row, or has other arguments: not what an entry would claim
             elif change.state is State.UNCHANGED:
-                record_existing(lock, spec, digest, row.created_at_ms)
+                line = lock.format_existing(spec, digest, row.created_at_ms)
+                if line is not None:
+                    lock.update({spec.id: line})
     return gone
 
 

@@ -22,7 +22,7 @@ _GENERATED = re.compile(r"(.+)-[0-9a-f]{20}", re.DOTALL)
 _LINES_READ = 100  # of a lockfile, in search of its header
 
 
-def find_other_lockfile(source: WorkflowSource, path: Path, fingerprint: str) -> Diagnostic | None:
+def find_other_lockfile(source: WorkflowSource, path: Path, fingerprint: str) -> list[Diagnostic]:
     """Look for a lockfile of this manifest and database, where there is none at its path."""
     folders = dict.fromkeys([path.parent, Path(source.file).parent])
     for other in (found for folder in folders for found in find_lockfiles(folder)):
@@ -30,14 +30,15 @@ def find_other_lockfile(source: WorkflowSource, path: Path, fingerprint: str) ->
         if header is None or header.manifest != source.name:
             continue
         if find_contradiction(header.database, fingerprint) is None:
-            return make_diagnostic(
+            found = make_diagnostic(
                 LOCKFILE_MISSING,
                 f"there is no lockfile `{path}`, but `{other}` belongs to this manifest and database",
                 ("name",),
                 help=f"run the command with {_option_for(source, other)}; "
                 f"--allow {LOCKFILE_MISSING} begins another lockfile",
             )
-    return None
+            return [found]
+    return []
 
 
 def _read_header(path: Path) -> LockHeader | None:
@@ -56,7 +57,7 @@ def _option_for(source: WorkflowSource, lockfile: Path) -> str:
     return f"`--lockfile {lockfile}`"
 
 
-def find_renamed(source: WorkflowSource, lock: Lockfile) -> Diagnostic | None:
+def find_renamed(source: WorkflowSource, lock: Lockfile) -> list[Diagnostic]:
     """Look for workflows that the lockfile has under IDs generated from another name of the manifest.
 
     Cost:   the IDs are compared only where the lockfile has generated ones of another name.
@@ -71,10 +72,10 @@ def find_renamed(source: WorkflowSource, lock: Lockfile) -> Diagnostic | None:
             doubled += 1
             first = first or (name, former)
     if first is None:
-        return None
+        return []
     name, former = first
     workflows = f"{doubled:,} workflow{'' if doubled == 1 else 's'}"
-    return make_diagnostic(
+    found = make_diagnostic(
         RENAMED_MANIFEST,
         f"{workflows} would be enqueued again: the lockfile has them under IDs that were generated "
         f"from the name `{name}`, such as `{former}`",
@@ -82,6 +83,7 @@ def find_renamed(source: WorkflowSource, lock: Lockfile) -> Diagnostic | None:
         help=f"set `name: {name}` again, or write the IDs of the lockfile as `id`; "
         f"--allow {RENAMED_MANIFEST} enqueues them again",
     )
+    return [found]
 
 
 def _former_names(source: WorkflowSource, prefixes: set[str]) -> Iterator[tuple[str, WorkflowSpec]]:

@@ -1,38 +1,36 @@
-"""A manifest beside its lockfile only: a plan for where there is no database to ask."""
+"""Plan a manifest against its lockfile only, where there is no database to ask."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from ..expansion.workflow_source import WorkflowSource
-from ..lockfile.lockfile import Lockfile
+from ..lockfile.lockfile import Lockfile, new_lockfile
+from ..plan.manifest_plan import ManifestPlan, PlanBuilder, PlanOrigin
 from ..plan.states import Change, Changes, Overrides, State, group_changes, make_change
 from ..workflows.batch import Batch
 from ..workflows.digest import compute_digests
 from ..workflows.spec import WorkflowSpec
-from .plan import ManifestPlan, find_orphans
+from .plan import ChangeSink, Target, count_recorded, find_orphans
 
-CHUNK_SIZE = 10_000
+BATCH_SIZE = 10_000
 
 
-def make_offline_plan(
-    source: WorkflowSource, lock: Lockfile, overrides: Overrides, on_changes: Callable[[Changes], None]
+def plan_against_lock(
+    target: Target, lock: Lockfile | None, overrides: Overrides, on_changes: ChangeSink
 ) -> ManifestPlan:
-    """What applying would do if the database held just what the lockfile says.
+    """Plan as if the database held exactly what the lockfile says.
 
-    Shape:  an entry with another digest is drift of unknown fields; nothing is in conflict, nothing vanished.
+    Shape:  an entry with another digest is drift of unknown fields; nothing is in conflict or vanished.
     """
-    plan = ManifestPlan(source, lock)
-    locked = 0
-    for batch in source.batches(CHUNK_SIZE):
-        locked += sum(map(lock.ids().__contains__, batch.ids))
+    source, lock = target.source, lock or new_lockfile(target.source.name, "unknown")
+    builder, recorded = PlanBuilder(overrides), 0
+    for batch in source.batches(BATCH_SIZE):
+        recorded += count_recorded(lock, batch.ids)
         changes = _compare(batch, lock)
-        plan.take(changes, overrides)
-        on_changes(changes)
-    for orphan in find_orphans(source, lock, len(lock.ids()) - locked):
-        plan.summary.add(orphan.groups[0])
-        on_changes(orphan)
-    return plan
+        builder.add(changes)
+        on_changes(source, changes)
+    for orphan in find_orphans(source, lock, recorded):
+        builder.add_orphan(orphan)
+        on_changes(source, orphan)
+    return builder.build(PlanOrigin(source.name, source.file, source.document, target=target.name))
 
 
 def _compare(batch: Batch, lock: Lockfile) -> Changes:
@@ -48,7 +46,7 @@ def _compare(batch: Batch, lock: Lockfile) -> Changes:
 
 
 def _make_change(spec: WorkflowSpec, found: tuple[bool, str | None] | None) -> Change:
-    """`found` is whether the entry has the workflow just so, and its final status; None without an entry."""
+    """`found` is whether the entry has the workflow's digest, and its final status; None without an entry."""
     if found is None:
         return make_change(State.CREATE, spec)
     same, status = found

@@ -74,7 +74,15 @@ class LoadedManifest(NamedTuple):
         return make_batches(self.specs(), size)
 
     def written_at(self, path: DiagnosticPath, workflow: str | None) -> DiagnosticPath:
+        """Find where the option of a workflow that `path` names is written."""
         return find_origin(self.expansion, workflow, path)
+
+    def locate(self, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+        placed = [
+            replace(found, path=self.written_at(found.path, None), file=self.file, document=self.document)
+            for found in diagnostics
+        ]
+        return locate({(self.file, self.document): self.manifest.document}, placed)
 
     def matrix_of(self, entry: int) -> Matrix | None:
         return self.expansion.matrix_of(entry)

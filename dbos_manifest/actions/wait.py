@@ -1,33 +1,53 @@
-"""Follows enqueued workflows to their end: ids in, final statuses out, nothing held meanwhile."""
+"""Wait until applied workflows have ended, and record their final statuses in the lockfiles."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from dataclasses import replace
 
+from ..files.lockfile_slot import LockfileSlot
+from ..lockfile.lockfile import new_lockfile
+from ..plan.results import ApplyResult, FinalStatus, WaitProgress, WaitResult
 from ..plan.rows import FINAL_STATUSES
 from ..system_db.database import Database
 from ..system_db.read import read_statuses
+from .lockfiles import load_lockfile
 
 READ_AT_ONCE = 10_000
 
 
-class Final(NamedTuple):
-    status: str
-    completed_at_ms: int | None
+def make_pause(timeout_s: float | None, poll_s: float, stopped: Callable[[], bool]) -> Callable[[], bool]:
+    """Return a function that sleeps between two polls, and returns False once waiting must end."""
+    give_up = None if timeout_s is None else time.monotonic() + timeout_s
+
+    def pause() -> bool:
+        if stopped() or (give_up is not None and time.monotonic() >= give_up):
+            return False
+        time.sleep(poll_s)
+        return not stopped()
+
+    return pause
 
 
-class Following(NamedTuple):
-    """How far it is: counts of workflows by their last seen status, and how many have ended."""
+def wait_for_result(
+    database: Database,
+    result: ApplyResult,
+    *,
+    ids: Iterable[str],
+    pause: Callable[[], bool],
+    lock_timeout_s: float,
+    on_progress: Callable[[WaitProgress], None],
+) -> ApplyResult:
+    """Wait for the workflows of an applied manifest, and record in its lockfile how they ended.
 
-    ended: int
-    total: int
-
-
-class WaitResult(NamedTuple):
-    final: dict[str, Final]
-    pending: dict[str, str]  # id -> last seen status, when the time was up or the user stopped
-    gone: list[str]  # rows that disappeared before they were seen at their end
+    `ids` are all workflows of the manifest.
+    """
+    skipped_ids = result.plan.skipped_ids
+    wanted = (workflow_id for workflow_id in ids if workflow_id not in skipped_ids)
+    wait = wait_for_workflows(database, wanted, pause=pause, on_progress=on_progress)
+    written = _record_final(result, wait, database.fingerprint, lock_timeout_s)
+    return replace(result, wait=wait, lock_written=result.lock_written or written)
 
 
 def wait_for_workflows(
@@ -35,30 +55,42 @@ def wait_for_workflows(
     ids: Iterable[str],
     *,
     pause: Callable[[], bool],
-    on_progress: Callable[[Following], None],
+    on_progress: Callable[[WaitProgress], None],
 ) -> WaitResult:
-    """Poll until every workflow has ended, or `pause` (which sleeps) answers that it is enough."""
+    """Poll until every workflow has ended, or `pause` returns False."""
     pending = dict.fromkeys(ids, "")
     total = len(pending)
-    result = WaitResult({}, pending, [])
+    final: dict[str, FinalStatus] = {}
+    disappeared: list[str] = []
     while True:
         waiting = list(pending)
         for start in range(0, len(waiting), READ_AT_ONCE):
-            chunk = waiting[start : start + READ_AT_ONCE]
-            statuses = database.read(read_statuses, chunk)
-            for workflow_id in chunk:
-                _note(result, workflow_id, statuses.get(workflow_id))
-        on_progress(Following(total - len(pending), total))
+            batch = waiting[start : start + READ_AT_ONCE]
+            statuses = database.read(read_statuses, batch)
+            for workflow_id in batch:
+                seen = statuses.get(workflow_id)
+                if seen is None:
+                    del pending[workflow_id]
+                    disappeared.append(workflow_id)
+                elif seen[0] in FINAL_STATUSES:
+                    del pending[workflow_id]
+                    final[workflow_id] = FinalStatus(*seen)
+                else:
+                    pending[workflow_id] = seen[0]
+        on_progress(WaitProgress(total - len(pending), total))
         if not pending or not pause():
-            return result
+            return WaitResult(final, pending, disappeared)
 
 
-def _note(result: WaitResult, workflow_id: str, seen: tuple[str, int | None] | None) -> None:
-    if seen is None:
-        del result.pending[workflow_id]
-        result.gone.append(workflow_id)
-    elif seen[0] in FINAL_STATUSES:
-        del result.pending[workflow_id]
-        result.final[workflow_id] = Final(*seen)
-    else:
-        result.pending[workflow_id] = seen[0]
+def _record_final(result: ApplyResult, wait: WaitResult, fingerprint: str, lock_timeout_s: float) -> bool:
+    name = result.plan.name
+    with LockfileSlot(result.lock_path, lock_timeout_s) as slot:
+        # read again: no lock was held while waiting, and another apply may have added to it
+        lock = load_lockfile(result.lock_path, name, None) or new_lockfile(name, fingerprint)
+        for workflow_id, final in wait.final.items():
+            if workflow_id in lock:
+                lock.record_status(workflow_id, final.status, final.completed_at_ms)
+        if lock.differs_from_file:
+            slot.replace(lock.render())
+            return True
+    return False

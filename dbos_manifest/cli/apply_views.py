@@ -1,34 +1,32 @@
-"""What an apply shows, in each form: the plan, what happens, and the outcome."""
+"""What an apply shows, in each format: the plans, progress, and the outcome."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-from ..actions.apply import ApplyResult
-from ..actions.enqueue import Progress
-from ..actions.plan import ManifestPlan
-from ..actions.session import ChangeSink
+from ..actions.plan import ChangeSink
 from ..actions.validate import Validation
-from ..core.errors import ManifestToolError
-from ..plan.rows import LiveRow
+from ..plan.manifest_plan import ManifestPlan
+from ..plan.results import ApplyOutcome, Progress, RetryNotice
 from ..report.applied import (
     ApplyEvents,
     applied_json,
     applied_lines,
     applied_markdown,
-    fault_diagnostics,
+    rejected_diagnostics,
 )
-from ..system_db.retry import RetryNotice
-from .output import write, write_now
+from .output import progress_bar, write, write_now
 from .outputs import Sink
 from .plans import PlanView, ProblemView, Views, make_plan_view
+from .settings import print_retry
 
 APPLY_FORMATS = ("text", "json", "jsonl", "github", "sarif", "junit", "markdown")
 _AT_THE_END = ("github", "sarif", "junit")  # one document, of the plan's problems
 
 
 class ApplyViews:
-    """The forms of one apply."""
+    """The formats of one apply."""
 
     def __init__(self, sinks: Sequence[Sink], validation: Validation) -> None:
         self._sinks = sinks
@@ -42,14 +40,14 @@ class ApplyViews:
             for sink in sinks
             if sink.format == "jsonl"
         ]
-        self._plans: list[ManifestPlan] = []
         self._strict = False
-        # with one form, as usual, straight to it: a plan may have a million changes
+        # with one format, as usual, directly to it: a plan may have a million changes
         views = [*self._views.values()]
         self.add: ChangeSink = views[0].add if len(views) == 1 else Views(views).add
 
     def plans(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
-        self._plans, self._strict = list(plans), strict
+        """Show the plans, before anything is enqueued."""
+        self._strict = strict
         for at, view in self._views.items():
             if self._sinks[at].format not in _AT_THE_END:
                 view.finish(plans, strict)
@@ -57,29 +55,38 @@ class ApplyViews:
             events.plans(plans, strict)
 
     def retry(self, notice: RetryNotice) -> None:
+        """Show that a failed attempt is about to be repeated."""
+        print_retry(notice)
         for events in self._events:
             events.retry(notice)
 
-    def progress(self, progress: Progress) -> None:
-        for events in self._events:
-            events.progress(progress)
+    @contextmanager
+    def progress_bar(self) -> Iterator[Callable[[Progress], None]]:
+        """Inside, call it with the progress of each manifest."""
+        with progress_bar("enqueued") as bar:
 
-    def finish(
-        self, results: Sequence[ApplyResult], failed: Mapping[str, LiveRow], failure: ManifestToolError | None
-    ) -> None:
-        for at, (format, send, paint) in enumerate(self._sinks):
+            def show(progress: Progress) -> None:
+                bar(progress.enqueued, progress.total)
+                for events in self._events:
+                    events.progress(progress)
+
+            yield show
+
+    def finish(self, outcome: ApplyOutcome) -> None:
+        """Show what was done."""
+        for at, (format, write_text, paint) in enumerate(self._sinks):
             if format == "json":
-                send(f"{applied_json(self._plans, results, failed, failure)}\n")
+                write_text(f"{applied_json(outcome)}\n")
             elif format == "markdown":
-                send(applied_markdown(results, failed, failure))
+                write_text(applied_markdown(outcome))
             elif format in _AT_THE_END:
                 view = self._views[at]
                 assert isinstance(view, ProblemView)
-                view.more += fault_diagnostics(results)
-                view.finish(self._plans, self._strict)
+                view.more += rejected_diagnostics(outcome.results)
+                view.finish(outcome.plans, self._strict)
             elif format == "text":
-                for applied in results:
-                    for line in applied_lines(applied, failed, paint):
-                        send(f"{line}\n")
+                for result in outcome.results:
+                    for line in applied_lines(result, outcome.failed_rows, paint):
+                        write_text(f"{line}\n")
         for events in self._events:
-            events.finish(self._plans, results, failed, failure)
+            events.finish(outcome)

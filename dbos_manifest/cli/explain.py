@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..actions.explain import find_workflow
-from ..actions.session import load_lockfile, lockfile_path, read_rows
+from ..actions.lockfiles import load_lockfile, lockfile_path
+from ..actions.session import read_rows
 from ..core.errors import UsageError
 from ..core.suggest import did_you_mean
 from ..report.explained import explained_json, explained_lines

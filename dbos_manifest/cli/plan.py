@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from ..actions.apply_saved_plan import begin_plan
-from ..actions.plan import ManifestPlan
-from ..actions.session import DatabaseSettings, LockfileSettings, plan_against_lockfiles, plan_files
+from ..actions.lockfiles import LockfileSettings, add_commits, find_targets, load_lockfile
+from ..actions.plan import PlanSettings
+from ..actions.plan_against_lock import plan_against_lock
+from ..actions.saved_plan import begin_plan
+from ..actions.session import DatabaseSettings, Session
 from ..actions.validate import Validation
 from ..core.errors import UsageError
 from ..core.exit_codes import ExitCode
+from ..plan.manifest_plan import ManifestPlan
 from ..plan.saved_plan import PlanWriter
 from ..plan.states import Overrides
-from ..system_db.database import Database
 from .arguments import (
     ComparisonArguments,
     InputArguments,
@@ -27,7 +27,7 @@ from .inputs import load_manifests
 from .option_groups import takes_groups
 from .options import Output, outputs_option
 from .outputs import Outputs
-from .plans import PLAN_FORMATS, PlanView, Views, make_plan_view, place_diagnostics, print_diagnostics
+from .plans import PLAN_FORMATS, PlanView, Views, make_plan_view, print_diagnostics
 from .settings import database_settings, lockfile_settings, make_overrides, used_files
 
 
@@ -36,8 +36,8 @@ from .settings import database_settings, lockfile_settings, make_overrides, used
     "jobs --target prod --select 'region=eu day>=2026-02-01'",
     "jobs --target prod --out plan.jsonl -o markdown=plan.md",
 )
-@outputs_option(*PLAN_FORMATS)
 @takes_groups
+@outputs_option(*PLAN_FORMATS)
 def plan(
     inputs: InputArguments,
     selection: SelectionArguments,
@@ -61,52 +61,45 @@ def plan(
             make_plan_view(sink, validation, arguments.show_values, verdict=True) for sink in results.sinks
         ]
         writer = PlanWriter(results.save_plan) if results.save_plan is not None else None
-        settings = database_settings(database) if arguments.against == "database" else None
-        plans = _make(validation, views, writer, settings, lockfiles, overrides)
-        if writer is not None:
-            writer.end()
+        view = Views([*views, *([writer] if writer is not None else [])])
+        if arguments.against == "lock":
+            plans = _plan_offline(validation, lockfiles, overrides, view)
+        else:
+            settings = PlanSettings(overrides, database.verify)
+            plans = _plan(validation, lockfiles, database_settings(database), settings, view, writer)
+        print_diagnostics(validation, plans)
+        view.finish(plans, overrides.strict)
     if any(plan.refuses(override.strict) for plan in plans):
         return results.end(ExitCode.REFUSED)
     changes = arguments.exit_code and any(plan.to_enqueue for plan in plans)
     return results.end(ExitCode.CHANGES if changes else ExitCode.DONE)
 
 
-def _make(
+def _plan(
     validation: Validation,
-    views: Sequence[PlanView],
-    writer: PlanWriter | None,
-    database: DatabaseSettings | None,
     lockfiles: LockfileSettings,
-    overrides: Overrides,
+    database: DatabaseSettings,
+    settings: PlanSettings,
+    view: Views,
+    writer: PlanWriter | None,
 ) -> list[ManifestPlan]:
-    """Plan against the database, or without one against the lockfiles, and show the plans."""
-    view = Views([*views, *([_Saving(writer)] if writer is not None else [])])
-    if database is None:
-        plans = plan_against_lockfiles(validation.manifests, lockfiles, overrides, view.add)
-    else:
-        begin = _beginner(writer, validation, lockfiles, overrides)
-        plans = plan_files(validation.manifests, database, lockfiles, overrides, view.add, begin)
-    place_diagnostics(validation, plans)
-    print_diagnostics(validation, plans)
-    view.finish(plans, overrides.strict)
-    return plans
-
-
-class _Saving:
-    """The saved plan as one of the views."""
-
-    def __init__(self, writer: PlanWriter) -> None:
-        self.add = writer.add
-
-    def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
-        """Its end is written when all other forms are."""
-
-
-def _beginner(
-    writer: PlanWriter | None, validation: Validation, lockfiles: LockfileSettings, overrides: Overrides
-) -> Callable[[Database], None]:
-    def begin(database: Database) -> None:
+    """Plan against the database; `writer` is the one among the views that saves the plan."""
+    manifests = validation.manifests
+    targets = find_targets(manifests, lockfiles, lockfile_optional=writer is None)
+    with Session.open(database) as session:
         if writer is not None:
-            begin_plan(writer, database, validation.manifests, lockfiles, overrides, commit_of_pipeline())
+            targets = add_commits(targets, commit_of_pipeline())
+            begin_plan(writer, session.database, targets, settings.overrides)
+        return [session.plan(target, settings, view.add) for target in targets]
 
-    return begin
+
+def _plan_offline(
+    validation: Validation, lockfiles: LockfileSettings, overrides: Overrides, view: Views
+) -> list[ManifestPlan]:
+    """Plan against the lockfiles only: no database is needed."""
+    plans = []
+    for target in find_targets(validation.manifests, lockfiles):
+        assert target.lock_path is not None
+        lock = load_lockfile(target.lock_path, target.source.name, None)
+        plans.append(plan_against_lock(target, lock, overrides, view.add))
+    return plans

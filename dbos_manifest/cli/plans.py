@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
-from ..actions.plan import ManifestPlan
 from ..actions.validate import Validation, locate
 from ..core.diagnostic import Diagnostic
 from ..expansion.workflow_source import WorkflowSource
+from ..plan.manifest_plan import ManifestPlan
 from ..plan.states import Changes
 from ..report.diagnostics import format_diagnostics
 from ..report.github import github_annotation
@@ -94,16 +93,9 @@ class Views:
             view.finish(plans, strict)
 
 
-def place_diagnostics(validation: Validation, plans: Sequence[ManifestPlan]) -> None:
-    """Give the preflight findings of the plans their places in the manifests."""
-    for plan in plans:
-        findings = [replace(f, file=plan.file, document=plan.source.document) for f in plan.findings]
-        plan.findings = locate(validation.documents, findings)
-
-
 def print_diagnostics(validation: Validation, plans: Sequence[ManifestPlan]) -> None:
     """Print the preflight diagnostics on stderr, in GitHub Actions also as annotations."""
-    findings = [finding for plan in plans for finding in plan.findings]
-    for block in format_diagnostics(findings, validation.texts, painter(err=True)):
+    found = [diagnostic for plan in plans for diagnostic in plan.diagnostics]
+    for block in format_diagnostics(found, validation.texts, painter(err=True)):
         say(block)
-    write_annotations(findings)
+    write_annotations(found)

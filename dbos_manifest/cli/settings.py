@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ..actions.apply import ApplySettings
-from ..actions.session import DatabaseSettings, LockfileSettings, lockfile_path
+from ..actions.lockfiles import LockfileSettings, lockfile_path
+from ..actions.session import DatabaseSettings
 from ..actions.validate import Validation
 from ..core.errors import UsageError
 from ..files.journal_file import journal_path
+from ..plan.results import RetryNotice
 from ..plan.states import Overrides
 from ..report.text import printable
-from ..system_db.retry import RetryNotice
 from ..system_db.sqlite import sqlite_path
 from .arguments import (
     ApplyArguments,
-    ComparisonArguments,
     DatabaseArguments,
     LockfileArguments,
     OverrideArguments,
@@ -23,7 +24,14 @@ from .arguments import (
 from .output import say
 
 
-def database_settings(database: DatabaseArguments) -> DatabaseSettings:
+def print_retry(notice: RetryNotice) -> None:
+    """Print that a step failed and is retried."""
+    say(f"retry {notice.attempt}: {printable(notice.reason)}; again in {notice.wait_s:.1f} s")
+
+
+def database_settings(
+    database: DatabaseArguments, on_retry: Callable[[RetryNotice], None] = print_retry
+) -> DatabaseSettings:
     """Return how to connect to the system database.
 
     Raises: UsageError when no database is named.
@@ -33,10 +41,7 @@ def database_settings(database: DatabaseArguments) -> DatabaseSettings:
             "no database given",
             "set DBOS_SYSTEM_DATABASE_URL, or use --database-url postgresql://… or sqlite:///PATH",
         )
-    verify = isinstance(database, ComparisonArguments) and database.verify
-    return DatabaseSettings(
-        database.database_url, database.schema, database.retry_budget, print_retry, verify
-    )
+    return DatabaseSettings(database.database_url, database.schema, database.retry_budget, on_retry)
 
 
 def lockfile_settings(lockfile: LockfileArguments) -> LockfileSettings:
@@ -64,11 +69,12 @@ def make_overrides(override: OverrideArguments) -> Overrides:
     )
 
 
-def apply_settings(arguments: ApplyArguments, overrides: Overrides) -> ApplySettings:
+def apply_settings(arguments: ApplyArguments, overrides: Overrides, *, verify: bool) -> ApplySettings:
     """Return how apply enqueues."""
     return ApplySettings(
         overrides=overrides,
-        chunk_size=arguments.chunk_size,
+        verify=verify,
+        batch_size=arguments.chunk_size,
         atomic=arguments.atomic,
         fail_fast=arguments.fail_fast,
         locked=arguments.locked,
@@ -89,8 +95,3 @@ def database_files(url: str | None) -> list[Path]:
     """List the files of an SQLite database; none for a server."""
     path = sqlite_path(url) if url else None
     return [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))] if path else []
-
-
-def print_retry(notice: RetryNotice) -> None:
-    """Print that a step failed and is retried."""
-    say(f"retry {notice.attempt}: {printable(notice.reason)}; again in {notice.wait_s:.1f} s")

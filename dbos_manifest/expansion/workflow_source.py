@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
-from ..core.diagnostic import Path
+from ..core.diagnostic import Diagnostic
 from ..workflows.batch import Batch
 from ..workflows.spec import WorkflowSpec
 from .matrix import Matrix
@@ -42,8 +42,8 @@ class WorkflowSource(Protocol):
     def batches(self, size: int) -> Iterator[Batch]:
         """Yield the same in batches of `size`, the last one smaller."""
 
-    def written_at(self, path: Path, workflow: str | None) -> Path:
-        """Return the path where the option of a workflow at `path` is written, if that is known."""
+    def locate(self, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+        """Add the places in the manifest's file, as far as they are known."""
 
     def matrix_of(self, entry: int) -> Matrix | None:
         """Return the matrix of an entry, if it is known."""

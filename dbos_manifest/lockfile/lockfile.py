@@ -128,6 +128,20 @@ class Lockfile:
         old = self._lines.get(entry.id) if self._has_old else None
         return format_entry(entry, find_unknown_fields(old, ENTRY_KEYS) if old is not None else {})
 
+    def format_existing(self, spec: WorkflowSpec, digest: str, created_at_ms: int) -> str | None:
+        """Format the line to add for a row that exists already; None if the entry matches it.
+
+        An entry of the same time keeps its outcome and its status. One of another time is of another run of
+        that ID, whose status says nothing about this row.
+        """
+        if self.matches(spec, digest, created_at_ms):
+            return None
+        entry = self.entry(spec.id)
+        if entry is None or entry.enqueued_at != created_at_ms:
+            return self.format_entry(LockEntry(spec.id, spec.workflow, digest, created_at_ms, "existing"))
+        # an option changed that is not compared with the row, as its delay
+        return self.format_entry(entry._replace(workflow=spec.workflow, digest=digest))
+
     def format_new(
         self, ids: Sequence[str], workflows: Sequence[str], digests: Sequence[str], enqueued_at: Sequence[int]
     ) -> list[str]:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO, NamedTuple
 
 import jsonschema_rs
 
 from ..core.canonical_json import encode_json
-from ..core.diagnostic import Path
+from ..core.diagnostic import Diagnostic
 from ..core.errors import Refused
 from ..expansion.matrix import Matrix
 from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.fingerprint import find_contradiction
 from ..workflows.batch import Batch, make_batches
 from ..workflows.spec import DEFAULT_SPEC, WorkflowSpec, make_workflow
+from .manifest_plan import ManifestPlan
 from .states import Changes, Overrides, State
 
 VERSION, REVISION = 1, 0
@@ -88,7 +90,8 @@ class PlanWriter:
             self._line(line)
             self._workflows += 1
 
-    def end(self) -> None:
+    def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
+        """Write the last line, without which nobody applies the plan."""
         last = {"type": "end", "workflows": self._workflows, "sha256": self._hash.hexdigest()}
         self._write(f"{encode_json(last).decode()}\n")
 
@@ -236,8 +239,8 @@ class SavedManifest(NamedTuple):
     def batches(self, size: int) -> Iterator[Batch]:
         return make_batches(self.specs(), size)
 
-    def written_at(self, path: Path, workflow: str | None) -> Path:
-        return path
+    def locate(self, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+        return [replace(found, file=self.file) for found in diagnostics]
 
     def matrix_of(self, entry: int) -> Matrix | None:
         return None

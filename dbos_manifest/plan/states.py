@@ -1,8 +1,7 @@
-"""The states of workflows in a plan, their changes, what apply does about each, and counts of them."""
+"""The states of workflows in a plan, their changes, and what apply does about each."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -11,12 +10,6 @@ from typing import Any, NamedTuple
 from ..core.columns import Repeated, convert
 from ..workflows.batch import Batch
 from ..workflows.spec import WorkflowSpec
-from .rows import FINAL_STATUSES
-
-_STATUS_ORDER = (
-    "SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "RETRIES_EXCEEDED", "PENDING",
-    "ENQUEUED", "DELAYED",
-)  # fmt: skip
 
 
 class State(str, Enum):
@@ -41,6 +34,9 @@ class Overrides(NamedTuple):
     skip_missing: bool = False
     strict: bool = False
     allow: frozenset[str] = frozenset()  # preflight codes
+
+
+NO_OVERRIDES = Overrides()
 
 
 class Decision(str, Enum):
@@ -192,93 +188,3 @@ def decide(change: Change, overrides: Overrides) -> Decision:
     if state is State.CREATE or (recreated and not ended):
         return Decision.ENQUEUE
     return Decision.SKIP
-
-
-class PlanSummary:
-    """Counts of workflows by state. A held one (`return-existing`) is counted apart."""
-
-    def __init__(self) -> None:
-        self._states: Counter[State] = Counter()
-        self.unchanged_by_status: Counter[str] = Counter()
-        self.not_comparable = 0
-        self.held = 0
-        self.recreated = 0  # vanished or missing, and enqueued again
-        self._outdated: Counter[tuple[str, bool]] = Counter()  # by option, and whether the workflow has ended
-
-    def add(self, group: ChangeGroup, decision: Decision | None = None) -> None:
-        """Count workflows; those without a row that are enqueued again count as some to enqueue too."""
-        change, count = group.first, group.size
-        if change.state is State.CONFLICT and change.held:
-            self.held += count
-            return
-        self._states[change.state] += count
-        if change.state is State.UNCHANGED:
-            self.unchanged_by_status[change.status or "unknown"] += count
-            self.not_comparable += 0 if change.comparable else count
-            for option in change.outdated:
-                self._outdated[option, change.status in FINAL_STATUSES] += count
-        elif change.state is not State.CREATE and decision is Decision.ENQUEUE:
-            self.recreated += count
-
-    def include(self, other: PlanSummary) -> None:
-        """Add the counts of another manifest."""
-        for field in ("_states", "unchanged_by_status", "_outdated"):
-            getattr(self, field).update(getattr(other, field))
-        self.not_comparable += other.not_comparable
-        self.held += other.held
-        self.recreated += other.recreated
-
-    def count(self, state: State) -> int:
-        return self._states[state]
-
-    @property
-    def to_enqueue(self) -> int:
-        return self._states[State.CREATE] + self.recreated
-
-    def notes(self) -> list[str]:
-        """Describe each option in which unchanged workflows differ because it no longer matters to them."""
-        notes = []
-        for option in dict.fromkeys(option for option, _ in self._outdated):
-            ended, running = self._outdated[option, True], self._outdated[option, False]
-            count = ended + running
-            workflows = f"{'started' if running else 'finished'} workflow{'' if count == 1 else 's'}"
-            if running and ended:
-                workflows += f" ({ended:,} finished)"
-            notes.append(f"{count:,} {workflows} ran with another `{option}`")
-        return notes
-
-    def closing_line(self) -> str:
-        """`Plan: 178 to enqueue, 2 unchanged (1 SUCCESS, 1 ERROR), 0 drifted, 0 conflicts`."""
-        conflicts = self.count(State.CONFLICT)
-        parts = [
-            f"{self.to_enqueue:,} to enqueue",
-            f"{self.count(State.UNCHANGED):,} unchanged{self._statuses()}",
-            f"{self.count(State.DRIFTED):,} drifted",
-            f"{conflicts:,} conflict{'' if conflicts == 1 else 's'}",
-        ]
-        for count, word in (
-            (self.count(State.VANISHED), "vanished"),
-            (self.count(State.MISSING), "missing"),
-            (self.count(State.ORPHANED), "orphaned"),
-            (self.held, "held"),
-        ):
-            if count:
-                parts.append(f"{count:,} {word}")
-        return "Plan: " + ", ".join(parts)
-
-    def _statuses(self) -> str:
-        found = self.unchanged_by_status
-        known = [status for status in _STATUS_ORDER if status in found]
-        others = sorted(set(found).difference(known))
-        text = ", ".join(f"{found[status]:,} {status}" for status in [*known, *others])
-        if self.not_comparable:
-            text += f"; {self.not_comparable:,} not comparable"
-        return f" ({text})" if text else ""
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            **{state.value: self._states[state] for state in State},
-            "held": self.held,
-            "not_comparable": self.not_comparable,
-            "unchanged_by_status": dict(sorted(self.unchanged_by_status.items())),
-        }

@@ -4,51 +4,46 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
-from ..actions.apply import ApplyResult
-from ..actions.enqueue import Progress
-from ..actions.plan import ManifestPlan
 from ..core.diagnostic import Diagnostic, make_diagnostic
-from ..core.errors import ManifestToolError
 from ..core.units import format_timestamp
+from ..plan.manifest_plan import ManifestPlan
+from ..plan.results import ApplyOutcome, ApplyResult, Progress, RetryNotice
 from ..plan.rows import LiveRow
-from ..system_db.retry import RetryNotice
 from .markdown import code, fit
 from .plan_json import change_json, summary_json
 from .statuses import error_message
 from .text import Paint, count_of, plain, printable, to_json
 
 FORMAT_VERSION = 1
-_MOST_FAULTS = 20
+_MOST_REJECTED = 20
 
 
 def applied_lines(
-    applied: ApplyResult, failures: Mapping[str, LiveRow], paint: Paint = plain
+    applied: ApplyResult, failed_rows: Mapping[str, LiveRow], paint: Paint = plain
 ) -> Iterator[str]:
     """Describe the result of one manifest: counts, rejected rows and final statuses."""
-    outcome = applied.outcome
-    parts = [f"{outcome.enqueued:,} enqueued"]
-    if outcome.existing:
-        parts.append(f"{outcome.existing:,} enqueued by another writer meanwhile")
-    if outcome.held:
-        parts.append(f"{outcome.held:,} held by another workflow")
-    if outcome.rejected:
-        parts.append(f"{len(outcome.rejected):,} failed")
-    for fault in outcome.rejected[:_MOST_FAULTS]:
-        yield f"  {paint('red', '✗')} {printable(fault.spec.id)}  {printable(fault.reason)}"
-    if len(outcome.rejected) > _MOST_FAULTS:
-        yield f"  … and {len(outcome.rejected) - _MOST_FAULTS:,} more"
+    parts = [f"{applied.enqueued:,} enqueued"]
+    if applied.existing:
+        parts.append(f"{applied.existing:,} enqueued by another writer meanwhile")
+    if applied.held:
+        parts.append(f"{applied.held:,} held by another workflow")
+    if applied.rejected:
+        parts.append(f"{len(applied.rejected):,} failed")
+    for row in applied.rejected[:_MOST_REJECTED]:
+        yield f"  {paint('red', '✗')} {printable(row.spec.id)}  {printable(row.reason)}"
+    if len(applied.rejected) > _MOST_REJECTED:
+        yield f"  … and {len(applied.rejected) - _MOST_REJECTED:,} more"
     written = "written" if applied.lock_written else "unchanged"
     name = printable(applied.plan.name)
     yield f"Applied {name}: {', '.join(parts)}; lockfile {printable(str(applied.lock_path))} {written}"
     if applied.wait is not None:
-        yield from _wait_lines(applied, failures, paint)
+        yield from _wait_lines(applied, failed_rows, paint)
 
 
-def _wait_lines(applied: ApplyResult, failures: Mapping[str, LiveRow], paint: Paint) -> Iterator[str]:
+def _wait_lines(applied: ApplyResult, failed_rows: Mapping[str, LiveRow], paint: Paint) -> Iterator[str]:
     assert applied.wait is not None
-    for workflow_id, row in failures.items():
+    for workflow_id, row in failed_rows.items():
         if workflow_id in applied.wait.final:
             message = error_message(row)
             detail = f": {message}" if message else ""
@@ -58,8 +53,8 @@ def _wait_lines(applied: ApplyResult, failures: Mapping[str, LiveRow], paint: Pa
     if applied.wait.pending:
         still = Counter(applied.wait.pending.values())
         parts.append(f"{count_of(len(applied.wait.pending), 'workflow')} not finished ({_counts(still)})")
-    if applied.wait.gone:
-        parts.append(f"{count_of(len(applied.wait.gone), 'row')} disappeared")
+    if applied.wait.disappeared:
+        parts.append(f"{count_of(len(applied.wait.disappeared), 'row')} disappeared")
     yield f"Waited: {', '.join(parts) or 'nothing to wait for'}"
 
 
@@ -67,52 +62,43 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
 
 
-def applied_json(
-    plans: Sequence[ManifestPlan],
-    results: Sequence[ApplyResult],
-    failures: Mapping[str, LiveRow],
-    error: ManifestToolError | None,
-) -> str:
+def applied_json(outcome: ApplyOutcome) -> str:
     """Return the results of apply as one document, also if it refused or failed."""
-    document = {"format_version": FORMAT_VERSION, **applied_document(plans, results, failures, error)}
+    document = {"format_version": FORMAT_VERSION, **applied_document(outcome)}
     return to_json(document, indent=2)
 
 
-def applied_document(
-    plans: Sequence[ManifestPlan],
-    results: Sequence[ApplyResult],
-    failures: Mapping[str, LiveRow],
-    error: ManifestToolError | None,
-) -> dict[str, Any]:
+def applied_document(outcome: ApplyOutcome) -> dict[str, object]:
     """Return the results as JSON values; a manifest that was not reached has its plan only."""
-    by_name = {applied.plan.name: applied for applied in results}
-    document: dict[str, Any] = {
-        "manifests": [_manifest_json(plan, by_name.get(plan.name), failures) for plan in plans],
+    by_name = {applied.plan.name: applied for applied in outcome.results}
+    document: dict[str, object] = {
+        "manifests": [
+            _manifest_json(plan, by_name.get(plan.name), outcome.failed_rows) for plan in outcome.plans
+        ],
     }
-    if error is not None:
+    if (error := outcome.failure) is not None:
         document["error"] = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
     return document
 
 
 def _manifest_json(
-    plan: ManifestPlan, applied: ApplyResult | None, failures: Mapping[str, LiveRow]
-) -> dict[str, Any]:
-    out: dict[str, Any] = {
+    plan: ManifestPlan, applied: ApplyResult | None, failed_rows: Mapping[str, LiveRow]
+) -> dict[str, object]:
+    out: dict[str, object] = {
         "name": plan.name,
         "counts": plan.summary.as_json(),
         "refusals": [change_json(change, show_values=False) for change in plan.refusals],
         "findings": [
-            {"code": f.code, "severity": f.severity.value, "message": f.message} for f in plan.findings
+            {"code": f.code, "severity": f.severity.value, "message": f.message} for f in plan.diagnostics
         ],
     }
     if applied is None:
         return out
-    outcome = applied.outcome
     out |= {
-        "enqueued": outcome.enqueued,
-        "existing": outcome.existing,
-        "held": outcome.held,
-        "failed": [{"id": fault.spec.id, "reason": fault.reason} for fault in outcome.rejected],
+        "enqueued": applied.enqueued,
+        "existing": applied.existing,
+        "held": applied.held,
+        "failed": [{"id": row.spec.id, "reason": row.reason} for row in applied.rejected],
         "lockfile": str(applied.lock_path),
         "lockfile_written": applied.lock_written,
     }
@@ -122,47 +108,49 @@ def _manifest_json(
                 workflow_id: {
                     "status": final.status,
                     "completed_at": _time_or_none(final.completed_at_ms),
-                    **({"error": error_message(failures[workflow_id])} if workflow_id in failures else {}),
+                    **_error_json(failed_rows.get(workflow_id)),
                 }
                 for workflow_id, final in applied.wait.final.items()
             },
             "pending": applied.wait.pending,
-            "gone": applied.wait.gone,
+            "gone": applied.wait.disappeared,
         }
     return out
+
+
+def _error_json(row: LiveRow | None) -> dict[str, object]:
+    return {} if row is None else {"error": error_message(row)}
 
 
 def _time_or_none(epoch_ms: int | None) -> str | None:
     return None if epoch_ms is None else format_timestamp(epoch_ms)
 
 
-def fault_diagnostics(results: Sequence[ApplyResult]) -> list[Diagnostic]:
+def rejected_diagnostics(results: Sequence[ApplyResult]) -> list[Diagnostic]:
     """Make a diagnostic of each workflow that could not be enqueued, placed at its entry."""
     return [
         make_diagnostic(
             "not-enqueued",
-            f"`{fault.spec.id}` was not enqueued: {fault.reason}",
-            ("workflows", fault.spec.entry, "id"),
+            f"`{row.spec.id}` was not enqueued: {row.reason}",
+            ("workflows", row.spec.entry, "id"),
             file=applied.plan.file,
-            document=applied.plan.source.document,
+            document=applied.plan.origin.document,
         )
         for applied in results
-        for fault in applied.outcome.rejected
+        for row in applied.rejected
     ]
 
 
-def applied_markdown(
-    results: Sequence[ApplyResult], failures: Mapping[str, LiveRow], error: ManifestToolError | None
-) -> str:
+def applied_markdown(outcome: ApplyOutcome) -> str:
     """Render the results as the section that follows the plan."""
 
     def lines() -> Iterator[str]:
         yield from ("", "### Applied", "")
-        for applied in results:
-            for line in applied_lines(applied, failures):
+        for applied in outcome.results:
+            for line in applied_lines(applied, outcome.failed_rows):
                 yield f"- {code(line.strip())}"
-        if error is not None:
-            yield f"- ❌ {code(error.message)}"
+        if outcome.failure is not None:
+            yield f"- ❌ {code(outcome.failure.message)}"
 
     return fit(lines())
 
@@ -173,7 +161,7 @@ class ApplyEvents:
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
 
-    def _event(self, kind: str, **fields: Any) -> None:
+    def _event(self, kind: str, **fields: object) -> None:
         self._write(f"{to_json({'type': kind, 'format_version': FORMAT_VERSION, **fields})}\n")
 
     def plans(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
@@ -187,18 +175,11 @@ class ApplyEvents:
         self._event("retry", attempt=notice.attempt, reason=notice.reason, wait_ms=wait_ms)
 
     def progress(self, progress: Progress) -> None:
-        """Write how many workflows of a manifest are enqueued."""
-        self._event("chunk", manifest=progress.manifest, enqueued=progress.enqueued, total=progress.total)
+        self._event("progress", manifest=progress.manifest, enqueued=progress.enqueued, total=progress.total)
 
-    def finish(
-        self,
-        plans: Sequence[ManifestPlan],
-        results: Sequence[ApplyResult],
-        failures: Mapping[str, LiveRow],
-        error: ManifestToolError | None,
-    ) -> None:
+    def finish(self, outcome: ApplyOutcome) -> None:
         """Write each rejected workflow, then the whole result."""
-        for applied in results:
-            for fault in applied.outcome.rejected:
-                self._event("failed", manifest=applied.plan.name, id=fault.spec.id, reason=fault.reason)
-        self._event("summary", **applied_document(plans, results, failures, error))
+        for applied in outcome.results:
+            for row in applied.rejected:
+                self._event("failed", manifest=applied.plan.name, id=row.spec.id, reason=row.reason)
+        self._event("summary", **applied_document(outcome))

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
-from ..actions.plan import ManifestPlan
 from ..core.diagnostic import Diagnostic, Severity
 from ..expansion.workflow_source import WorkflowSource
+from ..plan.manifest_plan import ManifestPlan
 from ..plan.states import Change, Changes, State
 from .groups import SINGLED_OUT, Groups, describe_group, ids_of, singled_out
 from .plan_text import SIGNS, describe_difference, notes_of
@@ -109,7 +109,7 @@ class PlanMarkdown:
             yield ""
         for note in plan.summary.notes():
             yield from (f"- {_plain(note)}", "")
-        yield from fold(f"Diagnostics ({len(plan.findings)})", diagnostic_lines(plan.findings))
+        yield from fold(f"Diagnostics ({len(plan.diagnostics)})", diagnostic_lines(plan.diagnostics))
         total = self._counts.get(plan.name, 0)
         yield from fold(f"Details ({total:,})", self._details(plan.name, total))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..actions.plan import ManifestPlan
 from ..expansion.workflow_source import WorkflowSource
+from ..plan.manifest_plan import ManifestPlan
 from ..plan.states import ABSENT, Change, Changes, Difference, State
 from .diagnostics import diagnostic_json
 from .text import plain_value, to_json
@@ -53,7 +53,7 @@ def summary_json(plan: ManifestPlan, strict: bool) -> dict[str, Any]:
         "refused": plan.refuses(strict),
         "waiting_behind": plan.waiting_behind,
         "notes": plan.summary.notes(),
-        "findings": [diagnostic_json(finding) for finding in plan.findings],
+        "findings": [diagnostic_json(finding) for finding in plan.diagnostics],
     }
 
 

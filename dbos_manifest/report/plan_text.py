@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from ..actions.plan import ManifestPlan
 from ..expansion.workflow_source import WorkflowSource
-from ..plan.states import ABSENT, Change, Changes, Difference, PlanSummary, State
+from ..plan.manifest_plan import ManifestPlan
+from ..plan.states import ABSENT, Change, Changes, Difference, State
+from ..plan.summary import PlanSummary
 from .groups import Group, Groups, describe_group, ids_of, singled_out
 from .text import Paint, count_of, plain, printable, show_value
 
@@ -122,9 +123,7 @@ def _singled_out(changes: Changes) -> Iterator[Change]:
 def verdict_lines(plans: Sequence[ManifestPlan], strict: bool) -> Iterator[str]:
     """Yield the total of several manifests, then what apply would do, and in which database."""
     if len(plans) > 1:
-        total = PlanSummary()
-        for plan in plans:
-            total.include(plan.summary)
+        total = sum((plan.summary for plan in plans), PlanSummary())
         yield f"Total of {len(plans)} manifests: {total.closing_line().removeprefix('Plan: ')}"
     refusing = [plan for plan in plans if plan.refuses(strict)]
     count = sum(plan.to_enqueue for plan in plans)
@@ -136,9 +135,9 @@ def verdict_lines(plans: Sequence[ManifestPlan], strict: bool) -> Iterator[str]:
         verdict = f"Apply would refuse: {'; '.join(reasons)}"
     else:
         verdict = f"Apply would enqueue {count_of(count, 'workflow') if count else 'nothing'}"
-    first = plans[0]
-    places = [f"target {first.target}"] if first.target else []
-    places.append(f"database {first.database}" if first.database else "compared with the lockfile only")
+    origin = plans[0].origin
+    places = [f"target {origin.target}"] if origin.target else []
+    places.append(f"database {origin.database}" if origin.database else "compared with the lockfile only")
     yield f"{verdict}  ({printable(', '.join(places))})"
 
 

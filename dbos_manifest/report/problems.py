@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from ..actions.plan import ManifestPlan
 from ..core.diagnostic import Diagnostic, make_diagnostic
 from ..expansion.grouping import DiagnosticGroups, EnoughErrors
 from ..expansion.workflow_source import WorkflowSource
+from ..plan.manifest_plan import ManifestPlan
 from ..plan.states import Change, Changes, State
 from .groups import singled_out
 from .plan_text import notes_of
@@ -54,7 +54,7 @@ class PlanProblems:
     def of(self, plan: ManifestPlan) -> list[Diagnostic]:
         """Return the problems of one manifest, after its preflight diagnostics."""
         groups = self._groups.get(plan.name)
-        return [*plan.findings, *(groups.merge() if groups else ())]
+        return [*plan.diagnostics, *(groups.merge() if groups else ())]
 
 
 _WITHOUT_ROW = {

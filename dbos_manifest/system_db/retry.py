@@ -6,13 +6,14 @@ import re
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, TypeVar
 
 import psycopg
 import tenacity
 from sqlalchemy.exc import DBAPIError
 
 from ..core.errors import DatabaseDenied, DatabaseError, DatabaseUnreachable
+from ..plan.results import RetryNotice
 
 Result = TypeVar("Result")
 ErrorKind = Literal["transient", "denied", "data", "fatal"]
@@ -41,12 +42,6 @@ _REFUSED = (
 )  # fmt: skip
 
 _PREFIX = re.compile(r"^connection (?:is bad|failed): (?=connection to server)")  # psycopg's, redundant
-
-
-class RetryNotice(NamedTuple):
-    attempt: int
-    reason: str
-    wait_s: float
 
 
 @dataclass(frozen=True)

@@ -317,7 +317,7 @@ def test_large_arguments_make_transactions_smaller(run_db: Cli, tmp_path: Path) 
         "workflows:\n- id: w${{ n }}\n  args: ['${{ vars.pad }}']\n  matrix: {n: {range: {stop: 40}}}\n"
     )
     events = [json.loads(line) for line in run_db("apply", "large.yaml", "-o", "jsonl").out.splitlines()]
-    assert [event["enqueued"] for event in events if event["type"] == "chunk"] == [37, 40]
+    assert [event["enqueued"] for event in events if event["type"] == "progress"] == [37, 40]
     for words in (("plan", "large.yaml"), ("plan", "large.yaml", "--verify")):
         assert "Plan: 0 to enqueue, 40 unchanged" in run_db(*words).out
 

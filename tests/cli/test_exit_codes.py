@@ -81,7 +81,7 @@ def interrupt(
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:  # progress is printed immediately
-            if json.loads(line)["type"] == "chunk":
+            if json.loads(line)["type"] == "progress":
                 break
         process.send_signal(number)
         last = [json.loads(line) for line in process.stdout][-1]

@@ -25,9 +25,10 @@ from dbos_manifest.core.errors import (
     SchemaNotSupported,
     UsageError,
 )
+from dbos_manifest.plan.results import RetryNotice
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.database import Database
-from dbos_manifest.system_db.retry import Retry, RetryNotice
+from dbos_manifest.system_db.retry import Retry
 
 SECRET = "hunter2"
 

@@ -15,10 +15,11 @@ from urls import with_user
 from waiting import PATIENCE_S
 
 from dbos_manifest.core.errors import DatabaseDenied, DatabaseUnreachable
+from dbos_manifest.plan.results import RetryNotice
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.database import Database
 from dbos_manifest.system_db.insert import insert_rows, prepare_rows
-from dbos_manifest.system_db.retry import Retry, RetryNotice, classify, describe_error
+from dbos_manifest.system_db.retry import Retry, classify, describe_error
 from dbos_manifest.workflows.spec import WorkflowSpec
 
 

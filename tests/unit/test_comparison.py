@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from dbos_manifest.plan.absence import Absence, OldestRows, is_explained
 from dbos_manifest.plan.comparison import compare_workflows
+from dbos_manifest.plan.manifest_plan import PlanBuilder, PlanOrigin
 from dbos_manifest.plan.rows import INTERNAL_QUEUE, SnapshotRow
-from dbos_manifest.plan.states import Decision, Overrides, PlanSummary, State, decide
+from dbos_manifest.plan.states import Changes, Decision, Overrides, State, decide
 from dbos_manifest.workflows.batch import Batch
 from dbos_manifest.workflows.spec import WorkflowSpec
 
@@ -155,18 +156,20 @@ def test_each_option_has_one_note() -> None:
     specs = [BARE._replace(id=str(n), timeout_ms=7, priority=n // 8) for n in range(10)]
     statuses = ["SUCCESS"] * 7 + ["PENDING"] * 3
     rows = {s.id: row_of(BARE, id=s.id, status=status) for s, status in zip(specs, statuses, strict=True)}
-    summary = PlanSummary()
-    for alike in compare_workflows(Batch.of(specs), rows, {}, {}).groups:
-        summary.add(alike)
-    assert summary.notes() == [
+    assert notes_of(compare_workflows(Batch.of(specs), rows, {}, {})) == [
         "10 started workflows (7 finished) ran with another `timeout`",
         "2 started workflows ran with another `priority`",
     ]
-    finished = PlanSummary()
     rows = {key: row._replace(status="SUCCESS") for key, row in rows.items()}
-    for alike in compare_workflows(Batch.of(specs[:8]), rows, {}, {}).groups:
-        finished.add(alike)
-    assert finished.notes() == ["8 finished workflows ran with another `timeout`"]
+    assert notes_of(compare_workflows(Batch.of(specs[:8]), rows, {}, {})) == [
+        "8 finished workflows ran with another `timeout`"
+    ]
+
+
+def notes_of(changes: Changes) -> list[str]:
+    builder = PlanBuilder(Overrides())
+    builder.add(changes)
+    return builder.build(PlanOrigin("m", "m.yaml", 0)).summary.notes()
 
 
 def test_not_before_is_compared_only_while_delayed() -> None:

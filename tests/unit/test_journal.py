@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dbos_manifest.actions.session import load_lockfile
+from dbos_manifest.actions.lockfiles import load_lockfile
 from dbos_manifest.core.errors import LockfileNotWritable, Refused
 from dbos_manifest.files.journal_file import JournalFile, journal_path, open_journal
 from dbos_manifest.files.lockfile_slot import LockfileSlot

@@ -1,4 +1,4 @@
-"""Saved plans: what `plan --out` writes, and an apply of just that."""
+"""Save a plan for a later apply, and check that nothing it rests on has changed since."""
 
 from __future__ import annotations
 
@@ -13,19 +13,14 @@ from ..files.plan_file import PlanFile
 from ..plan.saved_plan import PlanHeader, PlannedManifest, PlanWriter, SavedPlan
 from ..plan.states import Changes, Overrides
 from ..system_db.database import Database
-from .apply import ApplyTarget, find_targets
-from .plan import ManifestPlan
-from .session import LockfileSettings
-from .validate import LoadedManifest
+from .plan import Target
 
 
 def begin_plan(
     writer: PlanWriter,
     database: Database,
-    manifests: Sequence[LoadedManifest],
-    lockfiles: LockfileSettings,
+    targets: Sequence[Target],
     overrides: Overrides,
-    commit: str | None,
 ) -> None:
     """Write the first line: the facts that the plan rests on, and where its results will go."""
     planned = [
@@ -37,7 +32,7 @@ def begin_plan(
             dict(target.source.queues),
             target.commit,
         )
-        for target in find_targets(manifests, lockfiles, commit)
+        for target in targets
     ]
     writer.begin(PlanHeader(database.fingerprint, overrides, planned))
 
@@ -47,7 +42,7 @@ def is_saved_plan(path: Path) -> bool:
     return path.is_file() and PlanFile(path).begins_with(FIRST_BYTES)
 
 
-class PlannedApply:
+class ReviewedPlan:
     """A saved plan as targets of an apply, and the check that nothing it rests on has changed."""
 
     def __init__(self, path: Path) -> None:
@@ -59,9 +54,9 @@ class PlannedApply:
     def overrides(self) -> Overrides:
         return self.plan.header.overrides
 
-    def targets(self) -> list[ApplyTarget]:
+    def targets(self) -> list[Target]:
         return [
-            ApplyTarget(source, Path(source.planned.lockfile), source.planned.commit)
+            Target(source, Path(source.planned.lockfile), commit=source.planned.commit)
             for source in self.plan.sources
         ]
 
@@ -73,7 +68,7 @@ class PlannedApply:
         names = [manifest.name for manifest in self.plan.header.manifests]
         self._checks[names.index(source.name)].add(changes)
 
-    def check_plans(self, plans: Sequence[ManifestPlan]) -> None:
+    def check_states(self) -> None:
         """Raises: Refused when a workflow is no longer in the state that it was planned in."""
         count = sum(check.count for check in self._checks)
         if count:

@@ -1,0 +1,120 @@
+"""Insert batches in one transaction, and account for every row that was not inserted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from ..plan.comparison import compare_workflows
+from ..plan.results import RejectedRow
+from ..plan.rows import SnapshotRow
+from ..plan.states import State
+from ..system_db.database import Database
+from ..system_db.insert import RowsRejected, insert_rows
+from ..system_db.new_rows import NewRows
+from ..system_db.read import read_deduplication_holders, read_snapshot
+from ..system_db.retry import classify, describe_error
+from ..workflows.spec import WorkflowSpec
+from .prepared_batches import BatchPreparer, PreparedBatch
+
+DROPPED = "the database accepted its row and did not keep it: look for a trigger on the DBOS tables"
+
+
+@dataclass(slots=True)
+class TransactionResult:
+    """What one transaction did with its rows; every row of it is in exactly one of the four."""
+
+    transaction_id: str | None = None  # see `WriteTransaction`
+    has_triggers: bool = False
+    inserted: set[str] = field(default_factory=set)
+    present: dict[str, SnapshotRow] = field(default_factory=dict)  # equal rows that existed already
+    rejected: list[RejectedRow] = field(default_factory=list)
+    held: int = 0
+
+
+class Inserter:
+    """Inserts batches within one open transaction."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        database: Database,
+        preparer: BatchPreparer,
+        run_id: str,
+        result: TransactionResult,
+    ) -> None:
+        self._connection = connection
+        self._database = database
+        self._preparer = preparer
+        self._run_id = run_id
+        self._result = result
+
+    def insert(self, prepared: PreparedBatch) -> None:
+        """Insert a batch; on a data error halve it until the invalid rows are alone."""
+        count, result = len(prepared.batch), self._result
+        try:
+            with self._connection.begin_nested():
+                inserted = insert_rows(
+                    self._connection, self._database, prepared.prepared, has_triggers=result.has_triggers
+                )
+        except RowsRejected as error:
+            self._insert_others(prepared, error.ids)
+            return
+        except DBAPIError as error:
+            if classify(error) != "data":
+                raise
+            if count == 1:
+                self._reject(prepared.batch[0], error)
+            else:
+                for start, stop in ((0, count // 2), (count // 2, count)):
+                    self.insert(self._preparer.slice(prepared, start, stop))
+            return
+        result.inserted |= inserted
+        if len(inserted) < count:
+            self._look_at_present(prepared, inserted)
+
+    def _insert_others(self, prepared: PreparedBatch, dropped: set[str]) -> None:
+        """Name the rows that the database did not keep, and insert the others."""
+        self._result.rejected += [RejectedRow(spec, DROPPED) for spec in prepared.batch if spec.id in dropped]
+        mask = bytes(workflow_id not in dropped for workflow_id in prepared.batch.ids)
+        if 1 in mask:
+            self.insert(self._preparer.filter(prepared, mask))
+
+    def _reject(self, spec: WorkflowSpec, error: DBAPIError) -> None:
+        reason = describe_error(error)
+        if spec.deduplication_id is not None:
+            pair = (spec.queue, spec.deduplication_id)
+            holder = read_deduplication_holders(self._connection, self._database, [pair]).get(pair)
+            if holder is not None and spec.duplication_policy == "return-existing":
+                self._result.held += 1
+                return
+            if holder is not None:
+                reason = f"its deduplication id `{spec.deduplication_id}` is held by `{holder}`"
+        self._result.rejected.append(RejectedRow(spec, reason))
+
+    def _look_at_present(self, prepared: PreparedBatch, inserted: set[str]) -> None:
+        """Compare rows that existed before: of an attempt whose answer was lost, or of another writer."""
+        result, ids = self._result, prepared.batch.ids
+        places = [place for place, workflow_id in enumerate(ids) if workflow_id not in inserted]
+        rows = read_snapshot(self._connection, self._database, [ids[place] for place in places])
+        present = prepared.batch.take(places)
+        changes = compare_workflows(present, rows, {}, {}).shared
+        for place, spec, change in zip(places, present, changes, strict=True):
+            row = rows.get(spec.id)
+            if row is None:
+                result.rejected.append(RejectedRow(spec, "another process removed its row meanwhile"))
+            elif self._is_ours(row, prepared.prepared.rows, place):
+                result.inserted.add(spec.id)
+            elif change.state is State.UNCHANGED:
+                result.present[spec.id] = row
+            else:
+                reason = "another writer enqueued something else under its id"
+                result.rejected.append(RejectedRow(spec, reason))
+
+    def _is_ours(self, row: SnapshotRow, ours: NewRows, place: int) -> bool:
+        if self._database.layout.has_creator_xid:
+            return row.creator_xid == self._run_id
+        stored = (row.created_at_ms, row.inputs)
+        return stored == (ours.columns["created_at"][place], ours.columns["inputs"][place])

@@ -1,0 +1,86 @@
+"""What an apply did, as data: progress, results per manifest, and how the workflows ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from ..core.errors import ManifestToolError
+from ..workflows.spec import WorkflowSpec
+from .manifest_plan import ManifestPlan
+from .rows import LiveRow
+
+
+class Progress(NamedTuple):
+    """How many workflows of a manifest have been enqueued, or rejected, so far."""
+
+    manifest: str
+    enqueued: int
+    total: int
+
+
+class RetryNotice(NamedTuple):
+    """A failed attempt that is about to be repeated."""
+
+    attempt: int  # from 1
+    reason: str
+    wait_s: float
+
+
+class RejectedRow(NamedTuple):
+    """A workflow that the database, or another writer, kept from being enqueued."""
+
+    spec: WorkflowSpec
+    reason: str
+
+
+class FinalStatus(NamedTuple):
+    status: str
+    completed_at_ms: int | None  # epoch ms
+
+
+class WaitProgress(NamedTuple):
+    """How many of the workflows that are waited for have ended."""
+
+    ended: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitResult:
+    """How workflows ended, by ID."""
+
+    final: Mapping[str, FinalStatus]
+    pending: Mapping[str, str]  # last seen status, when the time was up or the user stopped
+    disappeared: Sequence[str]  # rows that were removed before they were seen to end
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyResult:
+    """What was done with one manifest."""
+
+    plan: ManifestPlan
+    lock_path: Path
+    enqueued: int = 0
+    existing: int = 0  # enqueued by another writer since the plan was made, equal to the manifest
+    held: int = 0  # return-existing: another workflow holds the deduplication ID
+    rejected: tuple[RejectedRow, ...] = ()
+    lock_written: bool = False
+    failure: ManifestToolError | None = None  # what ended the apply of this manifest before its end
+    wait: WaitResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyOutcome:
+    """What one call of apply did with all its manifests."""
+
+    plans: Sequence[ManifestPlan]  # empty when it ended before the comparison
+    results: Sequence[ApplyResult]  # of the manifests that it came to
+    failure: ManifestToolError | None = None
+    failed_rows: Mapping[str, LiveRow] = field(default_factory=dict)  # some that failed, by workflow ID
+
+    @property
+    def enqueued(self) -> int:
+        return sum(result.enqueued for result in self.results)

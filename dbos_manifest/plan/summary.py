@@ -1,0 +1,127 @@
+"""Count the workflows of a plan by state, and describe the counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .rows import FINAL_STATUSES
+from .states import Change, Decision, State
+
+_STATUS_ORDER = (
+    "SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "RETRIES_EXCEEDED", "PENDING",
+    "ENQUEUED", "DELAYED",
+)  # fmt: skip
+
+
+class Kind(NamedTuple):
+    """What workflows are counted by."""
+
+    state: State
+    status: str | None
+    comparable: bool
+    held: bool  # a conflict that `return-existing` allows: another workflow holds its deduplication ID
+    outdated: tuple[str, ...]
+    enqueued: bool
+
+
+def kind_of(change: Change, decision: Decision) -> Kind:
+    return Kind(
+        change.state, change.status, change.comparable,
+        change.state is State.CONFLICT and change.held, change.outdated, decision is Decision.ENQUEUE,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """Counts of workflows by state. A held one (`return-existing`) is counted separately."""
+
+    counts: Mapping[Kind, int] = field(default_factory=dict)
+
+    def __add__(self, other: PlanSummary) -> PlanSummary:
+        return PlanSummary(Counter(self.counts) + Counter(other.counts))
+
+    def _sum(self, wanted: Callable[[Kind], bool]) -> int:
+        return sum(count for kind, count in self.counts.items() if wanted(kind))
+
+    def count(self, state: State) -> int:
+        return self._sum(lambda kind: kind.state is state and not kind.held)
+
+    @property
+    def held(self) -> int:
+        return self._sum(lambda kind: kind.held)
+
+    @property
+    def recreated(self) -> int:
+        """Vanished or missing workflows that are enqueued again."""
+        return self._sum(lambda kind: kind.enqueued and kind.state is not State.CREATE)
+
+    @property
+    def not_comparable(self) -> int:
+        return self._sum(lambda kind: kind.state is State.UNCHANGED and not kind.comparable)
+
+    @property
+    def to_enqueue(self) -> int:
+        return self.count(State.CREATE) + self.recreated
+
+    @property
+    def unchanged_by_status(self) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        for kind, count in self.counts.items():
+            if kind.state is State.UNCHANGED:
+                found[kind.status or "unknown"] += count
+        return dict(found)
+
+    def notes(self) -> list[str]:
+        """Describe each option in which unchanged workflows differ because it no longer matters to them."""
+        by_option: dict[str, Counter[bool]] = {}  # by whether the workflow has ended
+        for kind, count in self.counts.items():
+            for option in kind.outdated if kind.state is State.UNCHANGED else ():
+                by_option.setdefault(option, Counter())[kind.status in FINAL_STATUSES] += count
+        notes = []
+        for option, found in by_option.items():
+            ended, running = found[True], found[False]
+            count = ended + running
+            workflows = f"{'started' if running else 'finished'} workflow{'' if count == 1 else 's'}"
+            if running and ended:
+                workflows += f" ({ended:,} finished)"
+            notes.append(f"{count:,} {workflows} ran with another `{option}`")
+        return notes
+
+    def closing_line(self) -> str:
+        """`Plan: 178 to enqueue, 2 unchanged (1 SUCCESS, 1 ERROR), 0 drifted, 0 conflicts`."""
+        conflicts = self.count(State.CONFLICT)
+        parts = [
+            f"{self.to_enqueue:,} to enqueue",
+            f"{self.count(State.UNCHANGED):,} unchanged{self._statuses()}",
+            f"{self.count(State.DRIFTED):,} drifted",
+            f"{conflicts:,} conflict{'' if conflicts == 1 else 's'}",
+        ]
+        for count, word in (
+            (self.count(State.VANISHED), "vanished"),
+            (self.count(State.MISSING), "missing"),
+            (self.count(State.ORPHANED), "orphaned"),
+            (self.held, "held"),
+        ):
+            if count:
+                parts.append(f"{count:,} {word}")
+        return "Plan: " + ", ".join(parts)
+
+    def _statuses(self) -> str:
+        found = self.unchanged_by_status
+        known = [status for status in _STATUS_ORDER if status in found]
+        others = sorted(set(found).difference(known))
+        text = ", ".join(f"{found[status]:,} {status}" for status in [*known, *others])
+        if self.not_comparable:
+            text += f"; {self.not_comparable:,} not comparable"
+        return f" ({text})" if text else ""
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            **{state.value: self.count(state) for state in State},
+            "held": self.held,
+            "not_comparable": self.not_comparable,
+            "unchanged_by_status": dict(sorted(self.unchanged_by_status.items())),
+        }
