@@ -74,8 +74,8 @@ class LoadedManifest(NamedTuple):
         return make_batches(self.specs(), size)
 
     def written_at(self, path: DiagnosticPath, workflow: str | None) -> DiagnosticPath:
-        """Find where the option of a workflow that `path` names is written."""
-        return find_origin(self.expansion, workflow, path)
+        """Find where the option of a workflow that `path` leads to is written; other paths stay."""
+        return find_origin(self.expansion, workflow, path) if len(path) > 2 else path
 
     def locate(self, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
         placed = [
