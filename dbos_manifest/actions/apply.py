@@ -66,7 +66,7 @@ class ApplySession:
 
     @classmethod
     @contextmanager
-    def open(
+    def connect(
         cls, database: DatabaseSettings, targets: Sequence[Target], settings: ApplySettings
     ) -> Iterator[ApplySession]:
         """Connect, and take the locks of the manifests; `locked` writes nothing and takes none.
@@ -74,7 +74,7 @@ class ApplySession:
         Raises: DatabaseError, UsageError; Refused when another apply does not end within the lock timeout.
         """
         with ExitStack() as held:
-            session = held.enter_context(Session.open(database))
+            session = held.enter_context(Session.connect(database))
             if not settings.locked:
                 opened = session.database
                 opened.check_writable()
@@ -138,10 +138,11 @@ class ApplySession:
                     self._enqueuer(opened, plan, journal, counts).run(on_progress, stopped)
             finally:
                 written = _save(opened, journal)
-        except DatabaseError as error:
-            failure = _describe_stop(error, counts.enqueued, plan.to_enqueue, in_doubt=journal.in_doubt)
         except (ManifestToolError, OSError) as error:
-            failure = as_partly_applied(error, self._enqueued + counts.enqueued)
+            if isinstance(error, DatabaseError) and (counts.enqueued or journal.in_doubt):
+                failure = _describe_stop(error, counts.enqueued, plan.to_enqueue)
+            else:
+                failure = as_partly_applied(error, self._enqueued + counts.enqueued)
         self._enqueued += counts.enqueued
         return ApplyResult(
             plan,
@@ -239,9 +240,7 @@ def _way_out(refusing: Sequence[ManifestPlan], strict: bool) -> str:
     return f"see each workflow above; {'; '.join(ways)}" if ways else "see each workflow above"
 
 
-def _describe_stop(error: DatabaseError, enqueued: int, total: int, *, in_doubt: bool) -> ManifestToolError:
-    if not enqueued and not in_doubt:
-        return error
+def _describe_stop(error: DatabaseError, enqueued: int, total: int) -> PartlyApplied:
     return PartlyApplied(
         f"{error.message}: {enqueued} of {total} workflows are known to be enqueued",
         "the lockfile has them; run the same command again to continue",

@@ -48,7 +48,7 @@ class Session:
 
     @classmethod
     @contextmanager
-    def open(cls, settings: DatabaseSettings) -> Iterator[Session]:
+    def connect(cls, settings: DatabaseSettings) -> Iterator[Session]:
         """Connect, and disconnect at the end. Raises: see `connect`."""
         with connect(settings) as database:
             yield cls(database)

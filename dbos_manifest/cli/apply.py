@@ -134,7 +134,7 @@ def _apply(
     failure: ManifestToolError | None = None
     with stop_requests() as stopped:
         try:
-            with ApplySession.open(database, batch.targets, settings) as session:
+            with ApplySession.connect(database, batch.targets, settings) as session:
                 if batch.reviewed is not None:
                     batch.reviewed.check_database(session.database)
                 plans = [session.plan(target, batch.sink(views.add)) for target in batch.targets]

@@ -74,11 +74,11 @@ class ApplyViews:
 
     def finish(self, outcome: ApplyOutcome) -> None:
         """Show what was done."""
-        for at, (format, write_text, paint) in enumerate(self._sinks):
+        for at, (format, emit, paint) in enumerate(self._sinks):
             if format == "json":
-                write_text(f"{applied_json(outcome)}\n")
+                emit(f"{applied_json(outcome)}\n")
             elif format == "markdown":
-                write_text(applied_markdown(outcome))
+                emit(applied_markdown(outcome))
             elif format in _AT_THE_END:
                 view = self._views[at]
                 assert isinstance(view, ProblemView)
@@ -87,6 +87,6 @@ class ApplyViews:
             elif format == "text":
                 for result in outcome.results:
                     for line in applied_lines(result, outcome.failed_rows, paint):
-                        write_text(f"{line}\n")
+                        emit(f"{line}\n")
         for events in self._events:
             events.finish(outcome)

@@ -86,7 +86,7 @@ def _plan(
     """Plan against the database; `writer` is the one among the views that saves the plan."""
     manifests = validation.manifests
     targets = find_targets(manifests, lockfiles, lockfile_optional=writer is None)
-    with Session.open(database) as session:
+    with Session.connect(database) as session:
         if writer is not None:
             targets = add_commits(targets, commit_of_pipeline())
             begin_plan(writer, session.database, targets, settings.overrides)
