@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple, cast
@@ -38,8 +37,6 @@ PLAIN_ENTRY = re.compile(
     rf'(?:,"status":"([A-Z_]+)"(?:,"completed_at":{_TIME})?)?\}}',
     re.ASCII,
 )
-_DIGEST_AND_TIME = re.compile(r'"digest":"([^"]{22}","enqueued_at":"[^"]{24})"')  # of a line in normal form
-_DIGEST_LENGTH, _TIME_FROM, _PAIR_LENGTH, _DAY_LENGTH = 22, 39, 63, 10
 _BLOCK = 4096  # lines that are decoded together
 RESTORE = "restore the file from Git, or run `lock rebuild`, which keeps every line that can be read"
 CONFLICT_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
@@ -103,7 +100,7 @@ def format_header(header: LockHeader, unknown: Fields) -> str:
 
 def format_entry(entry: LockEntry, unknown: Fields) -> str:
     """Format the entry's line; fields that are None are left out."""
-    if not unknown and _is_plain(entry.id + entry.workflow):
+    if not unknown and is_plain(entry.id + entry.workflow):
         return _format_plain(entry)
     fields = {key: value for key in ENTRY_KEYS if (value := getattr(entry, key)) is not None}
     for key in ("enqueued_at", "completed_at"):
@@ -112,7 +109,7 @@ def format_entry(entry: LockEntry, unknown: Fields) -> str:
     return _encode({**fields, **unknown})
 
 
-def _is_plain(text: str) -> bool:
+def is_plain(text: str) -> bool:
     """Return whether a text needs no escape in JSON, and is ASCII."""
     return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
 
@@ -133,55 +130,6 @@ def _format_plain(entry: LockEntry) -> str:
         f'{{"id":"{workflow_id}","workflow":"{workflow}","digest":"{digest}",'
         f'"enqueued_at":"{format_time(enqueued_at)}"{more}}}'
     )
-
-
-def format_entries(
-    ids: Sequence[str], workflows: Sequence[str], digests: Sequence[str], enqueued_at: Sequence[int]
-) -> list[str]:
-    """Format the lines of entries that have only these fields, column by column."""
-    names = set(workflows)
-    if len(names) > 1 or not _is_plain("".join([*names, *ids])):
-        entries = map(LockEntry, ids, workflows, digests, enqueued_at)
-        return [format_entry(entry, {}) for entry in entries]
-    times = {epoch_ms: format_time(epoch_ms) for epoch_ms in {*enqueued_at}}
-    between = f'","workflow":"{names.pop()}","digest":"'
-    return [
-        f'{{"id":"{workflow_id}{between}{digest}","enqueued_at":"{times[epoch_ms]}"}}'
-        for workflow_id, digest, epoch_ms in zip(ids, digests, enqueued_at, strict=True)
-    ]
-
-
-def find_digests_and_times(lines: Sequence[str]) -> list[str]:
-    """Find digest and `enqueued_at` of many lines, as one text per line for `cut_digests` and `sum_times`.
-
-    There are fewer texts than lines when a newer revision wrote some of them.
-    """
-    return _DIGEST_AND_TIME.findall("\n".join(lines))
-
-
-def cut_digests(pairs: Sequence[str]) -> list[str]:
-    """Cut the digests out of the texts of `find_digests_and_times`."""
-    return [pair[:_DIGEST_LENGTH] for pair in pairs]
-
-
-def sum_times(pairs: Sequence[str]) -> int:
-    """Add up the times in the texts of `find_digests_and_times`, in epoch ms.
-
-    All times are added digit by digit, in a few steps over one text.
-    """
-    text, count = "".join(pairs).encode(), len(pairs)
-    if not count:
-        return 0
-
-    def digits(*places: int) -> int:
-        total = 0
-        for place in places:
-            total = total * 10 + sum(text[_TIME_FROM + place :: _PAIR_LENGTH]) - 48 * count
-        return total
-
-    clock = ((digits(11, 12) * 60 + digits(14, 15)) * 60 + digits(17, 18)) * 1000 + digits(20, 21, 22)
-    days = Counter(pair[_TIME_FROM : _TIME_FROM + _DAY_LENGTH] for pair in pairs)
-    return clock + sum(parse_timestamp(f"{day}T00:00:00Z") * number for day, number in days.items())
 
 
 def decode_line(line: str) -> Fields:
@@ -229,12 +177,12 @@ def parse_header(fields: Fields) -> LockHeader:
     """
     version = fields.get("version")
     if type(version) is not int or version < 1:
-        raise ValueError("it is neither a header nor an entry")
+        raise ValueError("it is neither a header nor a lock entry")
     if version > VERSION:
         raise NewerVersionError(f"its version is {version}, and this program reads up to {VERSION}")
     revision = fields.get("revision", 0)
     if type(revision) is not int:
-        raise ValueError("its `revision` is not a whole number")
+        raise ValueError("`revision` must be a whole number")
     return LockHeader(_text(fields, "manifest"), _text(fields, "database"), version, revision)
 
 
@@ -248,10 +196,10 @@ def parse_entry(fields: Fields) -> LockEntry:
         raise ValueError("`digest` must be 22 base64url characters")
     outcome = fields.get("outcome")
     if outcome not in (None, "existing"):
-        raise ValueError("its `outcome` is not `existing`")
+        raise ValueError("`outcome` must be `existing`")
     retries = fields.get("retries")
     if retries is not None and not (type(retries) is int and 0 <= retries <= _MAX_RETRIES):
-        raise ValueError("its `retries` is not a whole number")
+        raise ValueError("`retries` must be a whole number")
     return LockEntry(
         _text(fields, "id"),
         _text(fields, "workflow"),
@@ -267,7 +215,7 @@ def parse_entry(fields: Fields) -> LockEntry:
 def _text(fields: Fields, key: str) -> str:
     value = fields.get(key)
     if not isinstance(value, str) or not value:
-        raise ValueError(f"its `{key}` is missing or not a text")
+        raise ValueError(f"`{key}` must be a string that is not empty")
     return value
 
 

@@ -163,7 +163,7 @@ def read_journal(text: Text, file: str) -> tuple[LockHeader, list[JournalTransac
 def _read_header(line: str) -> LockHeader:
     fields = decode_line(line)
     if "journal" not in fields:
-        raise ValueError("it is not a journal's first line")
+        raise ValueError("it is not the header of a journal")
     return parse_header(fields)
 
 
@@ -177,13 +177,13 @@ def _read_line(line: str, transactions: list[JournalTransaction]) -> None:
     elif "transaction" in fields:
         found = fields["transaction"]
         if not (found is None or (isinstance(found, str) and _TRANSACTION_ID.fullmatch(found))):
-            raise ValueError("its `transaction` is not a transaction ID")
+            raise ValueError("`transaction` must be a transaction ID or null")
         if transactions and not transactions[-1].is_complete:
             transactions.pop()  # it was rolled back before its COMMIT
         transactions.append(JournalTransaction(found))
     elif "entries" in fields:
         if fields["entries"] != len(_last(transactions).lines):
-            raise ValueError("its `entries` is not the number of entries before it")
+            raise ValueError("`entries` must be the number of entries before it")
         _last(transactions).is_complete = True
     elif (outcome := fields.get("outcome")) in ("committed", "aborted"):
         _last(transactions).outcome = str(outcome)
@@ -193,7 +193,7 @@ def _read_line(line: str, transactions: list[JournalTransaction]) -> None:
 
 def _last(transactions: list[JournalTransaction]) -> JournalTransaction:
     if not transactions:
-        raise ValueError("it belongs to no transaction")
+        raise ValueError("no transaction was begun before it")
     return transactions[-1]
 
 

@@ -15,16 +15,13 @@ from .entry import (
     PLAIN_ENTRY,
     LockEntry,
     LockHeader,
-    cut_digests,
-    find_digests_and_times,
     find_unknown_fields,
-    format_entries,
     format_entry,
     format_header,
     format_time,
     read_entry,
-    sum_times,
 )
+from .entry_columns import cut_digests, find_digests_and_times, format_entries, sum_times
 from .fingerprint import combine, find_contradiction
 
 _WRITTEN = 4096  # lines that are written together

@@ -178,7 +178,7 @@ class _Reader:
     def _take_entry(self, number: int, workflow_id: str, line: str) -> None:
         known = self.lines.get(workflow_id)
         if known is not None:
-            self._note("a second line for one workflow", number)
+            self._note("a duplicate line of one workflow", number)
             line = merge_lines(known, line)
         else:
             self._note_order(number, workflow_id)
@@ -187,7 +187,7 @@ class _Reader:
     def _take_header(self, number: int, found: LockHeader, line: str, fields: Fields) -> None:
         known = self.header
         if known is not None:
-            self._note("a second header line", number)
+            self._note("a duplicate header line", number)
             if known.manifest != found.manifest or not may_be_same(known.database, found.database):
                 raise InvalidLockfile(
                     f"{self._file}:{number}: a second header names another manifest or database",
@@ -204,7 +204,7 @@ class _Reader:
         """Choose the line to keep: a line of a newer revision is kept unchanged."""
         if line == normal or (self.header is not None and self.header.revision > REVISION):
             return line
-        self._note("written otherwise than apply writes it", number)
+        self._note("not in the format that apply writes", number)
         return normal
 
     def _note_order(self, number: int, workflow_id: str) -> None:

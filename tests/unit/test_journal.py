@@ -126,7 +126,7 @@ def test_existing_lock_entry_is_kept_unless_it_was_enqueued_again(tmp_path: Path
         ({}, {"database": "other"}, "belongs to another database"),
         ({"version": 2}, {}, "its version is 2"),
         ({"version": "x"}, {}, "neither a header"),
-        ({"journal": None}, {}, "not a journal"),
+        ({"journal": None}, {}, "not the header of a journal"),
     ],
 )
 def test_journal_of_another_manifest_or_database_is_refused(
