@@ -17,7 +17,7 @@ from .axis import Axis, AxisError
 from .compiled_options import CheckOption, relocate
 from .matrix import Matrix
 
-RULES = ("exclude", "include")
+RULES = ("exclude", "include")  # of a matrix
 MAX_UNMARKED = 100  # warnings of one manifest
 _UNMARKED = re.compile(
     r"(?<![${])\{{2,}\s*([A-Za-z_][A-Za-z0-9_-]*)(?:\s*\.\s*([A-Za-z_][A-Za-z0-9_-]*))?[^{}]*\}\}", re.ASCII
@@ -38,37 +38,45 @@ def read_matrix(
     found = resolve_constants(raw, path, manifest.variables.values)
     if found is not raw and (problems := check("matrix", found)):
         raise Unfit([relocate(problem, path) for problem in problems])
-    axes: list[Axis] = []
-    problems = []
-    for name, source in found.items():
+    axes, problems = _read_axes(found, path, manifest)
+    for axis in axes:
+        for code, message, below, help in axis.warnings:
+            report(make_diagnostic(code, message, (*path, axis.name, *below), help=help))
+    problems += _check_excludes(found, path)
+    if problems:
+        raise Unfit(problems)
+    excludes, includes = (tuple(found.get(rule) or ()) for rule in RULES)
+    return Matrix(tuple(axes), excludes, includes)
+
+
+def _read_axes(
+    matrix: Mapping[str, Any], path: Path, manifest: Manifest
+) -> tuple[list[Axis], list[Diagnostic]]:
+    axes, problems = [], []
+    for name, source in matrix.items():
         if name in RULES or name.startswith("x-"):
             continue
         try:
             axes.append(make_axis(name, source, manifest.tree, manifest.max_workflows))
         except AxisError as error:
-            problems.append(
-                make_diagnostic(error.code, error.message, (*path, name, *error.path), help=error.help)
-            )
-    for axis in axes:
-        for code, message, below, help in axis.warnings:
-            report(make_diagnostic(code, message, (*path, axis.name, *below), help=help))
-    rules = {rule: found.get(rule) or [] for rule in RULES}
-    for position, exclude in enumerate(rules["exclude"]):
+            place = (*path, name, *error.path)
+            problems.append(make_diagnostic(error.code, error.message, place, help=error.help))
+    return axes, problems
+
+
+def _check_excludes(matrix: Mapping[str, Any], path: Path) -> Iterator[Diagnostic]:
+    """Find names in `exclude` that are not axes."""
+    axes = [name for name in matrix if name not in RULES]
+    for position, exclude in enumerate(matrix.get("exclude") or ()):
         for name in exclude:
-            if name not in found or name in RULES:
-                names = [axis for axis in found if axis not in RULES]
-                problems.append(
-                    make_diagnostic(
-                        "unknown-name",
-                        f"there is no axis `{name}`",
-                        (*path, "exclude", position, name),
-                        target=Target.KEY,
-                        help=did_you_mean(name, names),
-                    )
+            if name not in axes:
+                yield make_diagnostic(
+                    "unknown-name",
+                    f"there is no axis `{name}`",
+                    (*path, "exclude", position, name),
+                    target=Target.KEY,
+                    help=did_you_mean(name, axes),
                 )
-    if problems:
-        raise Unfit(problems)
-    return Matrix(tuple(axes), tuple(rules["exclude"]), tuple(rules["include"]))
 
 
 def read_fields(
