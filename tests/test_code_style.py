@@ -22,11 +22,9 @@ ANY = re.compile(r"\bAny\b")
 NOT_YET_IMPERATIVE: tuple[str, ...] = (
     "dbos_manifest/actions/",
     "dbos_manifest/checks/",
-    "dbos_manifest/cli/",
     "dbos_manifest/core/",
     "dbos_manifest/plan/",
     "dbos_manifest/reading/",
-    "dbos_manifest/report/",
 )
 # Verbs that docstrings start with. Add a verb, but not another kind of word.
 VERBS = set(
@@ -56,7 +54,7 @@ AT_MOST = {
     "large modules": 1,
     "long functions": 3,
     "functions with many parameters": 5,
-    "Any in signatures": 137,
+    "Any in signatures": 65,
     "type: ignore": 0,
     "untyped keyword arguments": 10,
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from ..actions.validate import Validation, validate_files
 from ..core.diagnostic import Severity
@@ -88,13 +87,13 @@ def _given(inputs: InputArguments) -> Given:
                 f"expected NAME=VALUE after --var, found `{text}`", "write --var start=2026-01-01"
             )
         texts[name] = value
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     for path in inputs.vars_file:
         values |= _read_variables(path)
     return Given(texts, values)
 
 
-def _read_variables(path: Path) -> dict[str, Any]:
+def _read_variables(path: Path) -> dict[str, object]:
     documents, problems = parse_documents(read_manifest(path, MAX_VARIABLES_BYTES), str(path))
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     if errors:
@@ -103,7 +102,7 @@ def _read_variables(path: Path) -> dict[str, Any]:
         raise UsageError(f"{place}: {errors[0].message}", errors[0].help)
     if len(documents) != 1 or not isinstance(documents[0].data, dict):
         raise UsageError(f"expected a map of variables in {path}", "write `name: value` lines")
-    data: dict[str, Any] = documents[0].data
+    data: dict[str, object] = documents[0].data
     if "" in data:
         raise UsageError(f"{path} has a variable with an empty name", "write `name: value` lines")
     return data

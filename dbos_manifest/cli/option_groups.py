@@ -6,7 +6,7 @@ passes one instance of each group, so that a renamed option is a type error.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import wraps
 from typing import Any, ClassVar, NamedTuple, get_type_hints
@@ -61,7 +61,7 @@ def takes_groups(function: Command) -> Command:
     }
 
     @wraps(function)
-    def command(**values: Any) -> int:
+    def command(**values: object) -> int:
         built = {
             name: group(**{field.name: values.pop(field.name) for field in fields(group)})
             for name, group in groups.items()
@@ -78,7 +78,7 @@ def takes_groups(function: Command) -> Command:
     return result
 
 
-def _declaration(metadata: Any) -> _Declaration:
+def _declaration(metadata: Mapping[object, object]) -> _Declaration:
     declaration = metadata[_Declaration]
     assert isinstance(declaration, _Declaration)
     return declaration

@@ -40,18 +40,19 @@ class Option(click.Option):
         finally:
             self.show_envvar = True  # errors name the variable
 
-    def value_from_envvar(self, ctx: click.Context) -> Any:
+    def value_from_envvar(self, ctx: click.Context) -> str | Sequence[str] | None:
         names = [self.envvar] if isinstance(self.envvar, str) else self.envvar or ()
         for name in names:
             text = os.environ.get(name)
             if text == "" and name.startswith(ENVIRONMENT_PREFIX):
                 raise click.BadParameter(f"{name} is set but empty; unset it or set a value", ctx, self)
         if not self.multiple:
-            return super().value_from_envvar(ctx)
+            value: str | Sequence[str] | None = super().value_from_envvar(ctx)
+            return value
         text = self.resolve_envvar_value(ctx)
         return [line for line in split_lines(text) if line] if text is not None else None
 
-    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+    def type_cast_value(self, ctx: click.Context, value: object) -> object:
         _refuse_empty(ctx, self, value)
         return super().type_cast_value(ctx, value)
 
@@ -67,12 +68,12 @@ class Argument(click.Argument):
     def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
         return self.metavar or self.human_readable_name, self._help
 
-    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+    def type_cast_value(self, ctx: click.Context, value: object) -> object:
         _refuse_empty(ctx, self, value)
         return super().type_cast_value(ctx, value)
 
 
-def _refuse_empty(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+def _refuse_empty(ctx: click.Context, param: click.Parameter, value: object) -> None:
     """Refuse empty text, which an unset shell variable yields: it never means the default."""
     if isinstance(param.type, click.Choice):
         return  # click lists the choices
@@ -80,12 +81,12 @@ def _refuse_empty(ctx: click.Context, param: click.Parameter, value: Any) -> Non
         raise click.BadParameter("the value is empty (is a shell variable unset?)", ctx, param)
 
 
-def argument(name: str, **settings: Any) -> Decorator:
+def argument(name: str, **settings: object) -> Decorator:
     """Add an argument that takes no empty value."""
     return click.argument(name, cls=Argument, **settings)
 
 
-def option(*words: str, **settings: Any) -> Decorator:
+def option(*words: str, **settings: object) -> Decorator:
     """Add an option with its environment variable, unless `envvar` is given."""
     settings.setdefault("envvar", variable_of(words))
     return click.option(*words, cls=Option, **settings)
@@ -119,7 +120,7 @@ class _OutputType(_ParamType):
     def __init__(self, formats: tuple[str, ...]) -> None:
         self._choice = click.Choice(formats)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Output:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Output:
         if isinstance(value, Output):
             return value
         name, sign, path = str(value).partition("=")
@@ -131,7 +132,7 @@ class _OutputType(_ParamType):
 class NameChoice(_Choice):
     """A choice of names, in upper or lower case. An error suggests the closest name."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         names = {name.upper(): name for name in self.choices}
         name = str(value).upper()
         if name not in names:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from ..core.diagnostic import Diagnostic, Severity, Span, format_path
 from ..core.lines import split_lines
@@ -74,7 +73,7 @@ def summarize_validation(files: int, manifests: int, workflows: int, errors: int
     return f"ok: {count_of(files, 'file')}, {found}"
 
 
-def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Any]:
+def diagnostic_json(diagnostic: Diagnostic) -> dict[str, object]:
     """Return a diagnostic as JSON values. Lines and columns count from 1, ends are exclusive."""
     return {
         "code": diagnostic.code,

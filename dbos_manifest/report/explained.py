@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ..actions.explain import Explained, Origin
 from ..core.diagnostic import Span, format_path
@@ -17,7 +16,7 @@ from .text import Paint, plain, printable, show_value, to_json
 FORMAT_VERSION = 1
 
 
-def _value(origin: Origin) -> Any:
+def _value(origin: Origin) -> object:
     if origin.option not in TIME_OPTIONS:
         return origin.value
     assert isinstance(origin.value, int)

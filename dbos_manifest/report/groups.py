@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
-from typing import Any
 
 from ..core.canonical_json import canonical_json
 from ..core.columns import Repeated, convert, distinct
@@ -59,7 +58,7 @@ class Group:
         return ", ".join(parts)
 
 
-def label_of(value: Any) -> str:
+def label_of(value: object) -> str:
     """Shorten a value of an axis to a label; a map is labelled by its `name` or `id`."""
     if type(value) is str or type(value) is int:
         return _label(value)
@@ -69,7 +68,7 @@ def label_of(value: Any) -> str:
 
 
 @lru_cache(MOST_VALUES)
-def _label(value: Any) -> str:
+def _label(value: object) -> str:
     return shorten(printable(value if isinstance(value, str) else canonical_json(value)), 40)
 
 
@@ -100,7 +99,7 @@ class Groups:
     """The groups of each manifest, in the order of their first workflows."""
 
     def __init__(self) -> None:
-        self._groups: dict[str, dict[tuple[Any, ...], Group]] = {}
+        self._groups: dict[str, dict[tuple[object, ...], Group]] = {}
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
         """Add a batch of changes to the groups."""

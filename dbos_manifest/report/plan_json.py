@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from ..expansion.workflow_source import WorkflowSource
 from ..plan.manifest_plan import ManifestPlan
@@ -15,9 +14,9 @@ FORMAT_VERSION = 1
 Write = Callable[[str], object]
 
 
-def change_json(change: Change, show_values: bool) -> dict[str, Any]:
+def change_json(change: Change, show_values: bool) -> dict[str, object]:
     """Return a change as JSON values; values of both sides only with `show_values`."""
-    out: dict[str, Any] = {
+    out: dict[str, object] = {
         "id": change.id,
         "state": change.state.value,
         "workflow": change.workflow,
@@ -33,8 +32,8 @@ def change_json(change: Change, show_values: bool) -> dict[str, Any]:
     return out
 
 
-def _difference_json(difference: Difference, show_values: bool) -> dict[str, Any]:
-    out: dict[str, Any] = {"field": difference.field}
+def _difference_json(difference: Difference, show_values: bool) -> dict[str, object]:
+    out: dict[str, object] = {"field": difference.field}
     if show_values:
         for side in ("database", "manifest"):
             value = getattr(difference, side)
@@ -43,7 +42,7 @@ def _difference_json(difference: Difference, show_values: bool) -> dict[str, Any
     return out
 
 
-def summary_json(plan: ManifestPlan, strict: bool) -> dict[str, Any]:
+def summary_json(plan: ManifestPlan, strict: bool) -> dict[str, object]:
     """Return the summary of a plan as JSON values."""
     return {
         "name": plan.name,

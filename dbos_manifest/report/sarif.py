@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import quote
 
 from ..core.diagnostic import CODES, Diagnostic, Severity
@@ -34,7 +33,7 @@ def sarif_document(diagnostics: Sequence[Diagnostic], version: str) -> str:
     return to_json({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
-def _rule(code: str) -> dict[str, Any]:
+def _rule(code: str) -> dict[str, object]:
     info = CODES[code]
     return {
         "id": code,
@@ -43,9 +42,9 @@ def _rule(code: str) -> dict[str, Any]:
     }
 
 
-def _result(found: Diagnostic, codes: Sequence[str]) -> dict[str, Any]:
+def _result(found: Diagnostic, codes: Sequence[str]) -> dict[str, object]:
     parts = (found.message, found.note, f"help: {found.help}" if found.help else None)
-    out: dict[str, Any] = {
+    out: dict[str, object] = {
         "ruleId": found.code,
         "ruleIndex": codes.index(found.code),
         "level": "error" if found.severity is Severity.ERROR else "warning",
@@ -54,7 +53,7 @@ def _result(found: Diagnostic, codes: Sequence[str]) -> dict[str, Any]:
     file = found.span.file if found.span else found.file
     if file:
         uri = quote(os.fsencode(file))
-        place: dict[str, Any] = {
+        place: dict[str, object] = {
             "artifactLocation": {"uri": f"file://{uri}" if uri.startswith("/") else uri},
             "region": {"startLine": 1},  # code scanning refuses a result without a line
         }

@@ -37,19 +37,20 @@ def spec_yaml(spec: WorkflowSpec) -> str:
 class _Dumper(yaml.CSafeDumper):
     """Quote every text that a parser of YAML 1.1 or 1.2 may read as another type."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: object) -> bool:
         return True
 
 
-def _represent_text(dumper: Any, text: str) -> Any:
+def _represent_text(dumper: Any, text: str) -> yaml.Node:
     plain = _PLAIN.fullmatch(text) and dumper.resolve(yaml.ScalarNode, text, (True, False)) == _STR
-    return dumper.represent_scalar(_STR, text, style=None if plain else '"')
+    node: yaml.Node = dumper.represent_scalar(_STR, text, style=None if plain else '"')
+    return node
 
 
 _Dumper.add_representer(str, _represent_text)
 
 
-def _escape_marks(value: Any) -> Any:
+def _escape_marks(value: object) -> object:
     """Escape each literal `${{` as `$${{`."""
     if isinstance(value, str):
         return value.replace(MARK, f"${MARK}")
@@ -93,9 +94,9 @@ _KEYS = [key.removesuffix("_ms") for key in WorkflowSpec._fields if key not in (
 assert len(_KEYS) == WorkflowSpec._fields.index("entry"), "zip stops before the fields that are not options"
 
 
-def spec_entry(spec: WorkflowSpec) -> dict[str, Any]:
+def spec_entry(spec: WorkflowSpec) -> dict[str, object]:
     """Return a workflow as a manifest entry with every option that is set."""
-    entry = dict(compress(zip(_KEYS, spec, strict=False), map(is_not, spec, DEFAULT_SPEC)))
+    entry: dict[str, object] = dict(compress(zip(_KEYS, spec, strict=False), map(is_not, spec, DEFAULT_SPEC)))
     for key in ("args", "kwargs", "priority"):
         if not entry.get(key, True):
             del entry[key]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..core.units import format_timestamp
 from ..manifest.manifest import Manifest
@@ -33,7 +33,7 @@ class Status(NamedTuple):
         return self.row.status if self.row else NOT_ENQUEUED
 
 
-def read_json(row: LiveRow, text: str | None) -> Any:
+def read_json(row: LiveRow, text: str | None) -> object:
     """Decode an output or error. Returns a marker if it is absent or its format is not JSON."""
     if text is None or row.serialization not in _JSON_FORMATS:
         return _MISSING
@@ -48,7 +48,7 @@ def not_json(text: str) -> str:
     return f"(not JSON) {shorten(printable(text), 60)}"
 
 
-def read_error(row: LiveRow) -> dict[str, Any] | None:
+def read_error(row: LiveRow) -> dict[str, object] | None:
     """Return the error of a failed workflow in one shape for all SDKs: {"name", "message", "code"?, "data"?}.
 
     None without an error; only a message if the error is not JSON. Source: DBOS's portable errors, and what
@@ -79,7 +79,7 @@ def error_message(row: LiveRow) -> str | None:
     error = read_error(row)
     if error is None:
         return None
-    message: str = error["message"]
+    message = str(error["message"])
     if "name" not in error:
         return message
     name = error["name"] or "error"
@@ -122,9 +122,9 @@ def statuses_json(statuses: Iterable[Status]) -> Iterator[str]:
     yield f'\n], "counts": {to_json(dict(sorted(counts.items())))}}}\n'
 
 
-def _status_json(status: Status) -> dict[str, Any]:
+def _status_json(status: Status) -> dict[str, object]:
     row = status.row
-    out: dict[str, Any] = {
+    out: dict[str, object] = {
         "manifest": status.manifest.name,
         "id": status.spec.id,
         "workflow": status.spec.workflow,

@@ -6,7 +6,6 @@ import json
 import unicodedata
 from collections.abc import Callable
 from math import isfinite
-from typing import Any
 
 from ..core.canonical_json import canonical_json
 from ..core.portable_json import MAX_DEPTH
@@ -55,7 +54,7 @@ def shorten(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def show_value(value: Any, width: int = 60) -> str:
+def show_value(value: object, width: int = 60) -> str:
     """Show any value on one line, a JSON value as JSON."""
     try:
         text = canonical_json(value)
@@ -65,7 +64,7 @@ def show_value(value: Any, width: int = 60) -> str:
     return shorten(printable(text), width)
 
 
-def plain_value(value: Any, depth: int = MAX_DEPTH) -> Any:
+def plain_value(value: object, depth: int = MAX_DEPTH) -> object:
     """Return the value as strict JSON, which every parser accepts.
 
     Shape:  values that JSON lacks become text: "NaN", "Infinity", bytes and lone surrogates escaped. Values
@@ -95,7 +94,7 @@ def _plain_text(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
-def to_json(document: Any, indent: int | None = None) -> str:
+def to_json(document: object, indent: int | None = None) -> str:
     """Write any document as strict JSON, in ASCII.
 
     Cost:   one call in C, unless the document has a value that JSON lacks, or a character beyond the basic
