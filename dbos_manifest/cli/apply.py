@@ -128,7 +128,7 @@ def _apply(
     arguments: ApplyArguments,
     views: ApplyViews,
 ) -> ApplyOutcome:
-    """Plan, enqueue, and wait if asked to; what goes wrong is in the outcome, so that it is shown first."""
+    """Plan, enqueue and wait. An error goes into the outcome, so that the results are shown first."""
     plans: list[ManifestPlan] = []
     results: list[ApplyResult] = []
     failure: ManifestToolError | None = None

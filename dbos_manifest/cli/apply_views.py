@@ -62,7 +62,7 @@ class ApplyViews:
 
     @contextmanager
     def progress_bar(self) -> Iterator[Callable[[Progress], None]]:
-        """Inside, call it with the progress of each manifest."""
+        """Yield a function that shows the progress of a manifest."""
         with progress_bar("enqueued") as bar:
 
             def show(progress: Progress) -> None:

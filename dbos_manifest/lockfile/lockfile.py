@@ -129,7 +129,7 @@ class Lockfile:
         """Format the line to add for a row that exists already; None if the entry matches it.
 
         An entry of the same time keeps its outcome and its status. One of another time is of another run of
-        that ID, whose status says nothing about this row.
+        that ID, whose status does not apply to this row.
         """
         if self.matches(spec, digest, created_at_ms):
             return None
