@@ -37,17 +37,20 @@ def begin_plan(
     writer.begin(PlanHeader(database.fingerprint, overrides, planned))
 
 
-def is_saved_plan(path: Path) -> bool:
-    """Return whether a file begins like a saved plan."""
-    return path.is_file() and PlanFile(path).begins_with(FIRST_BYTES)
+def find_saved_plan(paths: Sequence[str]) -> PlanFile | None:
+    """Open the first of these files that begins like a saved plan."""
+    for path in map(Path, paths):
+        if path.is_file() and (file := PlanFile(path)).begins_with(FIRST_BYTES):
+            return file
+    return None
 
 
 class ReviewedPlan:
     """A saved plan as targets of an apply, and the check that nothing it rests on has changed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: PlanFile) -> None:
         """Raises: Refused for a plan that is not whole, was edited, or is of a newer version."""
-        self.plan = SavedPlan(PlanFile(path).stream, str(path), json.loads(read_schema("plan.v1")))
+        self.plan = SavedPlan(file.stream, str(file.path), json.loads(read_schema("plan.v1")))
         self._checks = [self.plan.checker(at) for at in range(len(self.plan.header.manifests))]
 
     @property

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..actions.apply import ApplySession, ApplySettings, as_partly_applied, find_failure
 from ..actions.lockfiles import add_commits, find_targets
 from ..actions.plan import ChangeSink, Target
-from ..actions.saved_plan import ReviewedPlan, is_saved_plan
+from ..actions.saved_plan import ReviewedPlan, find_saved_plan
 from ..actions.session import DatabaseSettings, connect, read_rows
 from ..actions.validate import Validation
 from ..actions.wait import make_pause, wait_for_result
@@ -18,6 +18,7 @@ from ..core.errors import DatabaseError, Interrupted, ManifestToolError, UsageEr
 from ..core.exit_codes import ExitCode, decide_exit_code
 from ..expansion.workflow_source import WorkflowSource
 from ..files.journal_file import journal_path
+from ..files.plan_file import PlanFile
 from ..plan.manifest_plan import ManifestPlan
 from ..plan.results import ApplyOutcome, ApplyResult
 from ..plan.rows import LiveRow
@@ -67,9 +68,12 @@ def apply(
     if arguments.wait and arguments.locked:
         raise UsageError("--locked only checks, and --wait writes the lockfile", "give one of them")
     with Outputs(outputs, "text") as results:
-        if any(is_saved_plan(Path(path)) for path in inputs.paths):
+        saved = find_saved_plan(inputs.paths)
+        if saved is not None:
+            if len(inputs.paths) != 1:
+                raise UsageError("a saved plan is applied alone", "name only the plan")
             fixed = [*inputs.given(), *selection.given(), *lockfile.given(), *override.given()]
-            batch = _load_saved_plan(inputs.paths, [*fixed, *(["--locked"] if arguments.locked else [])])
+            batch = _load_saved_plan(saved, [*fixed, *(["--locked"] if arguments.locked else [])])
         else:
             validation = load_manifests(inputs, selection, beside=True)
             targets = find_targets(validation.manifests, lockfile_settings(lockfile))
@@ -109,16 +113,14 @@ class _Batch:
         return check_and_show
 
 
-def _load_saved_plan(paths: Sequence[str], fixed: Sequence[str]) -> _Batch:
+def _load_saved_plan(file: PlanFile, fixed: Sequence[str]) -> _Batch:
     """Load a saved plan; `fixed` are the options given that it has its own values for."""
-    if len(paths) != 1:
-        raise UsageError("a saved plan is applied alone", "name only the plan")
     if fixed:
         raise UsageError(
             f"{', '.join(fixed)} cannot change a saved plan", "make another plan with it: `plan --out`"
         )
-    reviewed = ReviewedPlan(Path(paths[0]))
-    return _Batch(Validation(inputs=[Path(paths[0])]), reviewed.targets(), reviewed.overrides, reviewed)
+    reviewed = ReviewedPlan(file)
+    return _Batch(Validation(inputs=[file.path]), reviewed.targets(), reviewed.overrides, reviewed)
 
 
 def _apply(

@@ -18,7 +18,7 @@ class PlanFile:
 
     def __init__(self, path: Path) -> None:
         """Open the file. Raises: UsageError when it cannot be read."""
-        self._path = path
+        self.path = path
         try:
             self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
@@ -29,7 +29,7 @@ class PlanFile:
     def stream(self) -> BinaryIO:
         """Return the content from its start. Raises: UsageError when the file has changed."""
         if self._read_version() != self._version:
-            raise UsageError(f"{self._path} changed while it was read", "run the command again")
+            raise UsageError(f"{self.path} changed while it was read", "run the command again")
         return io.BufferedReader(_PlanReader(self), _BUFFER_BYTES)
 
     def begins_with(self, first: bytes) -> bool:
