@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from urls import PLANTED
+from urls import PLANTED, make_engine
 
 from dbos_manifest.cli.boundary import run_guarded
 from dbos_manifest.cli.main import cli
@@ -25,6 +25,17 @@ class Run(NamedTuple):
 
 
 Cli = Callable[..., Run]
+
+
+def execute(url: str, *statements: str) -> None:
+    """Run SQL statements on the tables of DBOS, as another user of the database."""
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL search_path = dbos")
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
 
 
 @pytest.fixture

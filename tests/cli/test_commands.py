@@ -4,38 +4,53 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
+import uuid
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
-import sqlalchemy as sa
-from cli_harness import Cli
-from dbos import DBOSClient
+from cli_harness import JOBS, Cli, execute
 from urls import with_user
 
 from dbos_manifest.core.units import parse_timestamp
-from dbos_manifest.system_db.connect import open_database
-from dbos_manifest.system_db.retry import Retry
+
+ONE = """\
+version: 1
+name: NAME
+workflows: [{id: NAME, workflow: f, queue: etl}]
+"""
+MANY = json.dumps(
+    {
+        "version": 1,
+        "name": "many",
+        "workflows": [{"id": f"w{number:03}", "workflow": "f", "queue": "q"} for number in range(250)],
+    }
+)
 
 
-def execute(url: str, statement: str) -> None:
-    with open_database(url, retry=Retry(1, lambda notice: None)) as database:
-        table = database.table("workflow_status")
-        with database.transaction() as connection:
-            connection.execute(sa.text(statement.replace("workflow_status", table)))
-
-
-def test_apply_enqueues_once_and_writes_the_lockfile(run_db: Cli, run: Cli, jobs: Path) -> None:
-    assert run_db("plan", "jobs.yaml", "--exit-code").code == 10
+def test_apply_enqueues_once_and_writes_the_lockfile(run_db: Cli, jobs: Path) -> None:
+    lock = jobs.with_name("jobs.lock.jsonl")
     first = run_db("apply", "jobs.yaml")
     assert first.code == 0, first.err
     assert "Applied jobs: 3 enqueued" in first.out
-    lock = jobs.with_name("jobs.lock.jsonl").read_bytes()
-    assert lock.count(b"\n") == 4
+    before = lock.read_bytes()
+    assert before.count(b"\n") == 4
     second = run_db("apply", "jobs.yaml")
     assert (second.code, "0 to enqueue, 3 unchanged (3 ENQUEUED)" in second.out) == (0, True)
-    assert jobs.with_name("jobs.lock.jsonl").read_bytes() == lock
-    assert run_db("apply", "jobs.yaml", "--locked").code == 0
+    assert lock.read_bytes() == before
+
+
+def test_plan_exits_10_before_and_0_after_an_apply(run_db: Cli, jobs: Path) -> None:
+    assert run_db("plan", "jobs.yaml", "--exit-code").code == 10
+    run_db("apply", "jobs.yaml")
     assert run_db("plan", "jobs.yaml", "--exit-code").code == 0
+
+
+def test_checks_of_the_lockfile_pass_after_an_apply(run_db: Cli, run: Cli, jobs: Path) -> None:
+    run_db("apply", "jobs.yaml")
+    assert run_db("apply", "jobs.yaml", "--locked").code == 0
     for done in (run("lock", "check", "jobs.yaml"), run_db("lock", "verify", "jobs.yaml")):
         assert done == (0, "jobs.lock.jsonl ok\n", "")
 
@@ -52,177 +67,36 @@ def test_locked_apply_enqueues_and_writes_nothing(run_db: Cli, jobs: Path) -> No
     assert run_db("status", "jobs.yaml", "-o", "json").json["counts"] == {"NOT_ENQUEUED": 3}
 
 
-def test_apply_refuses_a_workflow_that_drifted(run_db: Cli, jobs: Path, database_url: str) -> None:
+def last_line(run_db: Cli, *words: str) -> tuple[int, str]:
+    """Return the exit code of a plan, and its last line without target and database."""
+    done = run_db("plan", *words)
+    return done.code, done.out.splitlines()[-1].partition("  (")[0]
+
+
+def test_plan_ends_with_what_apply_would_do(run_db: Cli, jobs: Path) -> None:
+    assert last_line(run_db, "jobs.yaml") == (0, "Apply would enqueue 3 workflows")
+    assert last_line(run_db, "jobs.yaml", "--exit-code") == (10, "Apply would enqueue 3 workflows")
     run_db("apply", "jobs.yaml")
-    jobs.write_text(jobs.read_text().replace("[1]", "[10]") + "  - {id: d, workflow: ingest}\n")
-    refused = run_db("apply", "jobs.yaml")
-    assert refused.code == 6
-    assert "drifted" in refused.out
-    assert run_db("plan", "jobs.yaml", "--exit-code").code == 6
-    changes = run_db("plan", "jobs.yaml", "-o", "json").json["manifests"][0]["changes"]
-    assert changes[0]["differences"] == [{"field": "args[0]"}]  # no stored value without --show-values
-    shown = run_db("plan", "jobs.yaml", "-o", "json", "--show-values").json["manifests"][0]["changes"]
-    assert shown[0]["differences"] == [{"field": "args[0]", "database": 1, "manifest": 10}]
-    assert run_db("status", "jobs.yaml", "--only", "NOT_ENQUEUED", "-o", "ids").out == "d\n"
-    lock_line = jobs.with_name("jobs.lock.jsonl").read_text().splitlines()[1]
-    assert run_db("apply", "jobs.yaml", "--allow-drift").code == 0
-    assert run_db("status", "jobs.yaml", "-o", "json").json["counts"] == {"ENQUEUED": 4}
-    assert jobs.with_name("jobs.lock.jsonl").read_text().splitlines()[1] == lock_line
+    assert last_line(run_db, "jobs.yaml") == (0, "Apply would enqueue nothing")
+    assert last_line(run_db, "jobs.yaml", "--exit-code")[0] == 0
 
 
-def remove(database_url: str, where: str) -> None:
-    execute(database_url, f"DELETE FROM workflow_status WHERE {where}")
-
-
-def not_enqueued(run_db: Cli) -> str:
-    return run_db("status", "jobs.yaml", "--only", "NOT_ENQUEUED", "-o", "ids").out
-
-
-def test_vanished_workflow_is_not_enqueued_again(run_db: Cli, jobs: Path, database_url: str) -> None:
-    run_db("apply", "jobs.yaml")
-    execute(
-        database_url, "UPDATE workflow_status SET created_at = created_at + 60000 WHERE workflow_uuid <> 'b'"
-    )
-    remove(database_url, "workflow_uuid = 'b'")
-    again = run_db("apply", "jobs.yaml")
-    assert (again.code, "1 vanished" in again.out) == (0, True)
-    assert run_db("lock", "verify", "jobs.yaml").code == 0
-    assert not_enqueued(run_db) == "b\n"
-    assert run_db("apply", "jobs.yaml", "--recreate-vanished").code == 0
-    assert not_enqueued(run_db) == ""
-
-
-@pytest.mark.parametrize(
-    "lost", ["workflow_uuid = 'a'", "workflow_uuid = 'b'", "workflow_uuid = 'c'", "1 = 1"]
-)
-def test_apply_refuses_a_missing_workflow(run_db: Cli, jobs: Path, database_url: str, lost: str) -> None:
-    """Rows are lost by a crash, a restore or a reset, not by retention."""
-    run_db("apply", "jobs.yaml")
-    remove(database_url, lost)
-    gone = not_enqueued(run_db)
-    lock = jobs.with_name("jobs.lock.jsonl").read_bytes()
-    for words in (
-        ("plan", "jobs.yaml"),
-        ("plan", "jobs.yaml", "--exit-code"),
-        ("apply", "jobs.yaml"),
-        ("apply", "jobs.yaml", "--locked"),
-        ("lock", "verify", "jobs.yaml"),
-    ):
-        refused = run_db(*words)
-        assert (refused.code, "missing" in refused.out + refused.err) == (6, True), words
-    assert not_enqueued(run_db) == gone
-    assert "--recreate-missing" in run_db("apply", "jobs.yaml").err
-    assert run_db("plan", "jobs.yaml", "--recreate-missing", "--skip-missing").code == 2
-    skipped = run_db("apply", "jobs.yaml", "--skip-missing")
-    assert (skipped.code, not_enqueued(run_db)) == (0, gone)
-    assert jobs.with_name("jobs.lock.jsonl").read_bytes() == lock
-    assert run_db("plan", "jobs.yaml", "--recreate-missing", "--exit-code").code == 10
-    recreated = run_db("apply", "jobs.yaml", "--recreate-missing")
-    assert (recreated.code, not_enqueued(run_db)) == (0, "")
-    assert f"{len(gone.split())} enqueued" in recreated.out
-    assert run_db("lock", "verify", "jobs.yaml").code == 0
-
-
-@pytest.mark.parametrize("form", ["github", "sarif", "junit", "markdown", "jsonl", "json"])
-def test_every_format_reports_a_missing_workflow(
-    run_db: Cli, jobs: Path, database_url: str, form: str
-) -> None:
-    run_db("apply", "jobs.yaml")
-    remove(database_url, "workflow_uuid = 'b'")
-    plan = run_db("plan", "jobs.yaml", "-o", form)
-    assert (plan.code, "missing" in plan.out) == (6, True)
-    if form in ("github", "sarif", "junit"):
-        assert "`b` has no row, and the lockfile has no final status" in plan.out
-    applied = run_db("apply", "jobs.yaml", "-o", form)
-    assert (applied.code, "missing" in applied.out) == (6, True)
-
-
-def test_recreate_vanished_also_recreates_missing_workflows(
-    run_db: Cli, jobs: Path, database_url: str
-) -> None:
-    run_db("apply", "jobs.yaml")
-    remove(database_url, "1 = 1")
-    assert run_db("apply", "jobs.yaml").code == 6
-    assert "0 enqueued" in run_db("apply", "jobs.yaml", "--recreate-vanished", "--skip-missing").out
-    assert "3 enqueued" in run_db("apply", "jobs.yaml", "--recreate-vanished").out
-
-
-@pytest.mark.parametrize("status", ["SUCCESS", "ERROR", "CANCELLED"])
-def test_workflow_recorded_as_finished_is_never_enqueued_again(
-    run_db: Cli, jobs: Path, database_url: str, status: str
-) -> None:
-    """Neither an empty database nor an option to recreate workflows changes that."""
-    run_db("apply", "jobs.yaml")
-    execute(database_url, f"UPDATE workflow_status SET status = '{status}', completed_at = created_at + 1")
-    run_db("apply", "jobs.yaml", "--wait")
-    remove(database_url, "1 = 1")
-    for words in ((), ("--recreate-vanished",), ("--recreate-missing",)):
-        done = run_db("apply", "jobs.yaml", *words)
-        assert (done.code, "0 enqueued" in done.out) == (0, True), words
-        assert f"vanished, ingest, {status}" in done.out
-    assert run_db("lock", "verify", "jobs.yaml").code == 0
-
-
-def test_changed_option_is_drift_before_the_start_and_a_note_after_the_end(
-    run_db: Cli, tmp_path: Path, database_url: str
-) -> None:
-    """The plan has one note for all finished workflows, and one line for all queued ones."""
-
-    def write(**defaults: object) -> None:
-        manifest = {
-            "version": 1,
-            "name": "backfill",
-            "defaults": {"queue": "q", "workflow": "f", **defaults},
-            "workflows": [{"id": "w-${{ n | str }}", "matrix": {"n": {"range": {"stop": 1000}}}}],
-        }
-        (tmp_path / "jobs.yaml").write_text(json.dumps(manifest))
-
-    write(timeout="10m")
-    assert run_db("apply", "jobs.yaml").code == 0
-    execute(database_url, "UPDATE workflow_status SET status = 'SUCCESS', completed_at = created_at + 1")
-    write(timeout="20m")
-    plan = run_db("plan", "jobs.yaml")
-    assert (plan.code, plan.out.count("timeout")) == (0, 1)
-    assert "note: 1,000 finished workflows ran with another `timeout`" in plan.out
-    execute(
-        database_url,
-        "UPDATE workflow_status SET status = 'ENQUEUED', completed_at = NULL "
-        "WHERE workflow_uuid BETWEEN 'w-800' AND 'w-999' AND length(workflow_uuid) = 5",
-    )
-    plan = run_db("plan", "jobs.yaml", "--show-values")
-    assert plan.code == 6
-    (named,) = [line for line in plan.out.splitlines() if line.strip().startswith("timeout")]
-    assert named == "      timeout: 600000 -> 1200000"
-    assert "note: 800 finished workflows ran with another `timeout`" in plan.out
-    assert "Apply would refuse: 200 drifted" in plan.out
-    summary = run_db("plan", "jobs.yaml", "-o", "json").json["summary"][0]
-    assert summary["notes"] == ["800 finished workflows ran with another `timeout`"]
-    assert "800 finished workflows ran with another" in run_db("plan", "jobs.yaml", "-o", "markdown").out
-    assert run_db("apply", "jobs.yaml", "--allow-drift").code == 0
-    again = run_db("plan", "jobs.yaml", "--allow-drift")  # the lockfile records the new timeout now
-    assert (again.code, "800 finished workflows ran" in again.out) == (0, True)
-
-
-def test_plan_ends_with_what_apply_would_do(run_db: Cli, jobs: Path, tmp_path: Path) -> None:
-    def verdict(*words: str) -> tuple[int, str]:
-        done = run_db("plan", *words)
-        return done.code, done.out.splitlines()[-1].partition("  (")[0]
-
-    assert verdict("jobs.yaml") == (0, "Apply would enqueue 3 workflows")
-    assert verdict("jobs.yaml", "--exit-code") == (10, "Apply would enqueue 3 workflows")
-    assert verdict("jobs.yaml", "--strict") == (6, "Apply would refuse: 1 preflight warning")
+def test_strict_plan_ends_with_the_warning_that_apply_would_refuse(run_db: Cli, jobs: Path) -> None:
+    assert last_line(run_db, "jobs.yaml", "--strict") == (6, "Apply would refuse: 1 preflight warning")
     strict = run_db("apply", "jobs.yaml", "--strict")
     assert (strict.code, "1 preflight warning" in strict.err) == (6, True)
-    assert verdict("jobs.yaml", "--strict", "--allow", "queue-not-registered")[0] == 0
+    assert last_line(run_db, "jobs.yaml", "--strict", "--allow", "queue-not-registered")[0] == 0
+
+
+def test_plan_ends_with_the_target_and_the_database(run_db: Cli, jobs: Path) -> None:
     assert "(target prod, database " in run_db("plan", "jobs.yaml", "--target", "prod").out.splitlines()[-1]
+
+
+def test_plan_of_two_manifests_ends_with_a_total(run_db: Cli, jobs: Path, tmp_path: Path) -> None:
     run_db("apply", "jobs.yaml")
-    assert verdict("jobs.yaml") == (0, "Apply would enqueue nothing")
-    assert verdict("jobs.yaml", "--exit-code")[0] == 0
-    jobs.write_text(jobs.read_text().replace("args: [1]", "args: [10]"))
-    (tmp_path / "more.yaml").write_text(
-        "version: 1\nname: more\nworkflows: [{id: m, workflow: f, queue: etl}]\n"
-    )
-    assert verdict("jobs.yaml", "more.yaml") == (6, "Apply would refuse: `jobs` has 1 drifted")
+    jobs.write_text(JOBS.replace("args: [1]", "args: [10]"))
+    (tmp_path / "more.yaml").write_text(ONE.replace("NAME", "more"))
+    assert last_line(run_db, "jobs.yaml", "more.yaml") == (6, "Apply would refuse: `jobs` has 1 drifted")
     total = run_db("plan", "jobs.yaml", "more.yaml").out.splitlines()[-2]
     assert total.startswith("Total of 2 manifests: 1 to enqueue, 2 unchanged (2 ENQUEUED), 1 drifted")
 
@@ -232,6 +106,15 @@ def test_plan_reports_an_orphaned_workflow(run_db: Cli, run: Cli, jobs: Path) ->
     jobs.write_text("".join(line for line in jobs.read_text().splitlines(True) if "id: b" not in line))
     assert "1 orphaned" in run_db("plan", "jobs.yaml").out
     assert run("lock", "check", "jobs.yaml").code == 1
+
+
+def test_large_plan_shows_a_range_of_ids(run_db: Cli, tmp_path: Path) -> None:
+    (tmp_path / "many.yaml").write_text(MANY)
+    lines = run_db("plan", "many.yaml").out.splitlines()
+    assert lines[1:-1] == [
+        "  + w000 … w249  250 × create, f",
+        "Plan: 250 to enqueue, 0 unchanged, 0 drifted, 0 conflicts",
+    ]
 
 
 def test_rejected_row_is_reported_and_the_others_are_enqueued(
@@ -255,35 +138,21 @@ def test_rejected_row_is_reported_and_the_others_are_enqueued(
     assert run_db("status", "jobs.yaml", "-o", "json").json["counts"] == {"ENQUEUED": 3, "NOT_ENQUEUED": 1}
 
 
-def test_deduplication_id_held_by_another_workflow_is_a_conflict_or_held(
-    run_db: Cli, jobs: Path, tmp_path: Path
-) -> None:
-    text = "version: 1\nname: {}\nworkflows:\n  - {{id: {}, workflow: f, queue: q, deduplication_id: k{}}}\n"
-    (tmp_path / "one.yaml").write_text(text.format("one", "x1", ""))
-    (tmp_path / "two.yaml").write_text(text.format("two", "x2", ""))
-    (tmp_path / "three.yaml").write_text(text.format("three", "x3", ", duplication_policy: return-existing"))
-    assert run_db("apply", "one.yaml").code == 0
-    refused = run_db("apply", "two.yaml")
-    assert (refused.code, "held by x1" in refused.out) == (6, True)
-    assert run_db("apply", "two.yaml", "--skip-conflicts").code == 0
-    held = run_db("apply", "three.yaml")
-    assert (held.code, "1 held" in held.out) == (0, True)
-    for name in ("two.yaml", "three.yaml"):
-        assert run_db("status", name, "-o", "json").json["counts"] == {"NOT_ENQUEUED": 1}
-
-
-def test_lockfile_is_named_after_the_manifest_and_the_target(run_db: Cli, jobs: Path, tmp_path: Path) -> None:
+def test_lockfile_is_named_after_the_file_and_the_target(run_db: Cli, jobs: Path, tmp_path: Path) -> None:
     run_db("apply", "jobs.yaml", "--target", "prod")
     assert (tmp_path / "jobs.prod.lock.jsonl").exists()
-    (tmp_path / "both.yaml").write_text(
-        jobs.read_text() + "---\n" + jobs.read_text().replace("name: jobs", "name: more")
-    )
-    assert run_db("validate", "both.yaml").code == 2  # no such option
-    two = "version: 1\nname: {0}\nworkflows: [{{id: {0}, workflow: f, queue: q}}]\n"
-    (tmp_path / "both.yaml").write_text(two.format("first") + "---\n" + two.format("second"))
+
+
+def test_lockfiles_of_two_manifests_in_a_file_are_named_after_the_manifests(
+    run_db: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "both.yaml").write_text("---\n".join(ONE.replace("NAME", name) for name in ("x", "y")))
     assert run_db("apply", "both.yaml").code == 0
-    assert (tmp_path / "first.lock.jsonl").exists()
-    assert (tmp_path / "second.lock.jsonl").exists()
+    assert {path.name for path in tmp_path.glob("*.lock.jsonl")} == {"x.lock.jsonl", "y.lock.jsonl"}
+
+
+def test_validate_has_no_database_option(run_db: Cli, jobs: Path) -> None:
+    assert run_db("validate", "jobs.yaml").code == 2
 
 
 def test_wait_times_out_without_a_worker(run_db: Cli, jobs: Path) -> None:
@@ -301,8 +170,7 @@ def test_unregistered_queue_is_a_warning_that_strict_refuses(
 
 
 def test_created_at_increases_in_manifest_order(run_db: Cli, tmp_path: Path, database_url: str) -> None:
-    entries = "".join(f"  - {{id: w{number:03}, workflow: f, queue: q}}\n" for number in range(250))
-    (tmp_path / "many.yaml").write_text(f"version: 1\nname: many\nworkflows:\n{entries}")
+    (tmp_path / "many.yaml").write_text(MANY)
     assert run_db("apply", "many.yaml", "--chunk-size", "7").code == 0
     rows = run_db("status", "many.yaml", "-o", "json").json["workflows"]
     times = [parse_timestamp(row["created_at"]) for row in rows]
@@ -313,8 +181,18 @@ def test_created_at_increases_in_manifest_order(run_db: Cli, tmp_path: Path, dat
 def test_large_arguments_make_transactions_smaller(run_db: Cli, tmp_path: Path) -> None:
     """At 900 kB per workflow, a transaction contains at most 32 MiB."""
     (tmp_path / "large.yaml").write_text(
-        f"version: 1\nname: large\ndefaults: {{queue: q, workflow: f}}\nvars: {{pad: {'x' * 900_000}}}\n"
-        "workflows:\n- id: w${{ n }}\n  args: ['${{ vars.pad }}']\n  matrix: {n: {range: {stop: 40}}}\n"
+        dedent(
+            """\
+            version: 1
+            name: large
+            defaults: {queue: q, workflow: f}
+            vars: {pad: LONG}
+            workflows:
+              - id: w${{ n }}
+                args: ["${{ vars.pad }}"]
+                matrix: {n: {range: {stop: 40}}}
+            """
+        ).replace("LONG", "x" * 900_000)
     )
     events = [json.loads(line) for line in run_db("apply", "large.yaml", "-o", "jsonl").out.splitlines()]
     assert [event["enqueued"] for event in events if event["type"] == "progress"] == [37, 40]
@@ -364,31 +242,28 @@ def test_invalid_arguments_and_databases_are_refused(
     assert not jobs.with_name("jobs.lock.jsonl").exists()
 
 
-def test_apply_needs_the_insert_privilege_and_a_writable_server(
-    run: Cli, jobs: Path, postgres_url: str
-) -> None:
-    execute(postgres_url, "CREATE ROLE reader LOGIN") if not _has_role(postgres_url) else None
-    execute(postgres_url, "GRANT USAGE ON SCHEMA dbos TO reader")
-    execute(postgres_url, "GRANT SELECT ON ALL TABLES IN SCHEMA dbos TO reader")
-    reader = with_user(postgres_url, "reader")
+def test_apply_needs_the_insert_privilege(run: Cli, jobs: Path, postgres_url: str) -> None:
+    role = f"reader_{uuid.uuid4().hex[:8]}"
+    execute(
+        postgres_url,
+        f"CREATE ROLE {role} LOGIN",
+        f"GRANT USAGE ON SCHEMA dbos TO {role}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA dbos TO {role}",
+    )
+    reader = with_user(postgres_url, role)
     assert run("plan", "jobs.yaml", "--database-url", reader).code == 0
     denied = run("apply", "jobs.yaml", "--database-url", reader)
     assert (denied.code, "INSERT privilege" in denied.err) == (3, True)
+    assert not jobs.with_name("jobs.lock.jsonl").exists()
+    execute(postgres_url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+def test_apply_needs_a_writable_server(run: Cli, jobs: Path, postgres_url: str) -> None:
     join = "&" if "?" in postgres_url else "?"
     read_only = f"{postgres_url}{join}options=-c%20default_transaction_read_only%3Don"
     denied = run("apply", "jobs.yaml", "--database-url", read_only)
     assert (denied.code, "read-only" in denied.err) == (3, True)
     assert not jobs.with_name("jobs.lock.jsonl").exists()
-
-
-def _has_role(url: str) -> bool:
-    with (
-        open_database(url, retry=Retry(1, lambda notice: None)) as database,
-        database.reading() as connection,
-    ):
-        return bool(
-            connection.execute(sa.text("SELECT count(*) FROM pg_roles WHERE rolname = 'reader'")).scalar()
-        )
 
 
 def test_validate_reports_problems_as_json_and_as_annotations(
@@ -404,8 +279,6 @@ def test_validate_reports_problems_as_json_and_as_annotations(
 
 
 def test_validate_imports_no_database_driver(run: Cli, jobs: Path) -> None:
-    import subprocess
-    import sys
 
     code = (
         "import sys; from dbos_manifest.cli.main import cli; "
@@ -424,52 +297,7 @@ def test_expand_yaml_can_be_expanded_again(run: Cli, jobs: Path) -> None:
     assert json.loads(run("schema").out)["title"].startswith("dbos-manifest manifest")
 
 
-def test_large_plan_shows_a_range_of_ids(run_db: Cli, tmp_path: Path) -> None:
-    entries = "".join(f"  - {{id: w{number:03}, workflow: f, queue: q}}\n" for number in range(250))
-    (tmp_path / "many.yaml").write_text(f"version: 1\nname: many\nworkflows:\n{entries}")
-    lines = run_db("plan", "many.yaml").out.splitlines()
-    assert lines[1:-1] == [
-        "  + w000 … w249  250 × create, f",
-        "Plan: 250 to enqueue, 0 unchanged, 0 drifted, 0 conflicts",
-    ]
-
-
-def test_workflow_resumed_on_another_queue_is_unchanged(
-    run_db: Cli, tmp_path: Path, database_url: str
-) -> None:
-    (tmp_path / "one.yaml").write_text(
-        "version: 1\nname: one\nworkflows: [{id: a, workflow: f, queue: q, deduplication_id: d}]\n"
-    )
-    assert run_db("apply", "one.yaml").code == 0
-    client = DBOSClient(system_database_url=database_url)
-    try:
-        client.resume_workflow("a", queue_name="other")
-    finally:
-        client.destroy()
-    again = run_db("apply", "one.yaml")
-    assert (again.code, "1 unchanged (1 ENQUEUED)" in again.out) == (0, True)
-
-
 @pytest.mark.parametrize("target", ["../x", "a/b", "", ".", "x/"])
 def test_target_with_invalid_characters_is_refused(run: Cli, jobs: Path, target: str) -> None:
     done = run("plan", "jobs.yaml", "--against", "lock", f"--target={target}")
     assert (done.code, "--target" in done.err) == (2, True)
-
-
-def test_verify_compares_arguments_that_the_lockfile_already_records(
-    run_db: Cli, tmp_path: Path, database_url: str
-) -> None:
-    (tmp_path / "one.yaml").write_text(
-        "version: 1\nname: one\nworkflows:\n  - {workflow: f, queue: etl, id: a, args: [1]}\n"
-    )
-    assert run_db("apply", "one.yaml", "--allow", "queue-not-registered").code == 0
-    with open_database(database_url, retry=Retry(1, lambda notice: None)) as database:
-        table = database.table("workflow_input")
-        with database.transaction() as connection:  # DBOS itself never changes arguments
-            connection.execute(sa.text(f"UPDATE {table} SET inputs = replace(inputs, '1', '2')"))
-    vouched = run_db("plan", "one.yaml")
-    verified = run_db("plan", "one.yaml", "--verify", "--exit-code")
-    assert (vouched.code, "1 unchanged" in vouched.out) == (0, True)
-    assert (verified.code, "1 drifted" in verified.out) == (6, True)
-    refused = run_db("apply", "one.yaml", "--verify")
-    assert (refused.code, "args[0]" in refused.out) == (6, True)

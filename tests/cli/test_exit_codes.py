@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-import sqlite3
 import stat
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from cli_harness import Cli
+from cli_harness import Cli, execute
 
 from dbos_manifest.cli import validate as validate_command
 from dbos_manifest.core.exit_codes import decide_exit_code
@@ -127,20 +125,18 @@ workflows: [{{id: {name}1}}, {{id: {name}2}}]
 def refuse_rows(url: str, workflow: str) -> None:
     """Make the database reject the rows of a workflow."""
     if url.startswith("sqlite"):
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
-            database.execute(
-                f"CREATE TRIGGER t BEFORE INSERT ON workflow_status WHEN NEW.name = '{workflow}' "
-                "BEGIN SELECT RAISE(ABORT, 'no'); END"
-            )
-        return
-    with psycopg.connect(url) as connection:
-        connection.execute(
+        execute(
+            url,
+            f"CREATE TRIGGER t BEFORE INSERT ON workflow_status WHEN NEW.name = '{workflow}' "
+            "BEGIN SELECT RAISE(ABORT, 'no'); END",
+        )
+    else:
+        execute(
+            url,
             "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
             f"IF NEW.name = '{workflow}' THEN RAISE EXCEPTION 'no' USING errcode = '23514'; END IF; "
-            "RETURN NEW; END $$".encode()
-        )
-        connection.execute(
-            "CREATE TRIGGER t BEFORE INSERT ON dbos.workflow_status FOR EACH ROW EXECUTE FUNCTION no()"
+            "RETURN NEW; END $$",
+            "CREATE TRIGGER t BEFORE INSERT ON workflow_status FOR EACH ROW EXECUTE FUNCTION no()",
         )
 
 
@@ -163,16 +159,11 @@ def test_apply_exits_5_when_some_workflows_were_enqueued_and_others_rejected(
 def finish(url: str, *ended: tuple[str, str]) -> None:
     """Set final statuses as a worker does."""
     for workflow_id, status in ended:
-        statement = (
-            f"UPDATE {'' if url.startswith('sqlite') else 'dbos.'}workflow_status SET status = '{status}', "
-            f"completed_at = created_at + 1 WHERE workflow_uuid = '{workflow_id}'"
+        execute(
+            url,
+            f"UPDATE workflow_status SET status = '{status}', completed_at = created_at + 1 "
+            f"WHERE workflow_uuid = '{workflow_id}'",
         )
-        if url.startswith("sqlite"):
-            with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
-                database.execute(statement)
-        else:
-            with psycopg.connect(url) as connection:
-                connection.execute(statement.encode())
 
 
 @pytest.mark.parametrize(

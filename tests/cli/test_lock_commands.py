@@ -10,18 +10,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
-from cli_harness import Cli
-
-from dbos_manifest.system_db.connect import open_database
-from dbos_manifest.system_db.retry import Retry
-
-
-def execute(url: str, statement: str) -> None:
-    with open_database(url, retry=Retry(1, lambda notice: None)) as database:
-        table = database.table("workflow_status")
-        with database.transaction() as connection:
-            connection.execute(sa.text(statement.replace("workflow_status", table)))
+from cli_harness import Cli, execute
 
 
 @pytest.fixture
@@ -304,10 +293,7 @@ def test_later_run_with_other_arguments_is_drift_even_when_the_entry_matches(
     run_db: Cli, jobs: Path, lock: Path, database_url: str
 ) -> None:
     """The entry records the arguments of an earlier row, not of this one."""
-    with open_database(database_url, retry=Retry(1, lambda notice: None)) as database:
-        table = database.table("workflow_input")
-        with database.transaction() as connection:
-            connection.execute(sa.text(f"UPDATE {table} SET inputs = replace(inputs, '1', '10')"))
+    execute(database_url, "UPDATE workflow_input SET inputs = replace(inputs, '1', '10')")
     assert run_db("plan", "jobs.yaml").code == 0
     execute(database_url, "UPDATE workflow_status SET created_at = created_at + 7 WHERE workflow_uuid = 'a'")
     assert "1 drifted" in run_db("apply", "jobs.yaml").out

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import sqlalchemy as sa
-from cli_harness import JOBS, Cli
+from cli_harness import JOBS, Cli, execute
 
 from dbos_manifest.core.errors import LockfileNotWritable
 from dbos_manifest.files.lockfile_slot import LockfileSlot
@@ -52,12 +51,7 @@ def killed(run_db: Cli, jobs: Path) -> Path:
 
 
 def delete_rows(database_url: str) -> None:
-    engine = sa.create_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
-    tables = "" if engine.dialect.name == "sqlite" else "dbos."
-    with engine.begin() as connection:
-        connection.execute(sa.text(f"DELETE FROM {tables}workflow_input"))
-        connection.execute(sa.text(f"DELETE FROM {tables}workflow_status"))
-    engine.dispose()
+    execute(database_url, "DELETE FROM workflow_input", "DELETE FROM workflow_status")
 
 
 def ids_in(lockfile: Path) -> list[str]:

@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
-from cli_harness import Cli
+from cli_harness import Cli, execute
 
 from dbos_manifest.core.diagnostic import CODES
 from dbos_manifest.plan.preflight import PREFLIGHT_CODES
-from dbos_manifest.system_db.connect import open_database
-from dbos_manifest.system_db.retry import Retry
 
 ONE = """\
 version: 1
@@ -23,21 +20,12 @@ workflows:
 """
 
 
-def execute(url: str, statement: str) -> None:
-    with (
-        open_database(url, retry=Retry(1, lambda notice: None)) as database,
-        database.transaction() as connection,
-    ):
-        tables = {name: database.table(name) for name in ("queues", "workflow_status")}
-        connection.execute(sa.text(statement.format(**tables)))
-
-
 def register(url: str, *names: str, application: str | None = None) -> None:
     owner = "NULL" if application is None else f"'{application}'"
     for name in names:
         execute(
             url,
-            "INSERT INTO {queues} (queue_id, name, application_name, priority_enabled, partition_queue, "
+            "INSERT INTO queues (queue_id, name, application_name, priority_enabled, partition_queue, "
             f"polling_interval_sec, created_at, updated_at) VALUES ('{name}', '{name}', {owner}, "
             "TRUE, FALSE, 1, 0, 0)",
         )
@@ -148,7 +136,7 @@ def test_option_without_a_column_in_the_database_is_an_error(run: Cli, postgres_
         ("attributes", "attributes", "{team: data}"),
         ("application", "application_name", "orders"),
     ):
-        execute(postgres_url, f"ALTER TABLE {{workflow_status}} DROP COLUMN {column}")
+        execute(postgres_url, f"ALTER TABLE workflow_status DROP COLUMN {column}")
         Path("jobs.yaml").write_text(ONE.format("", f", {option}: {value}"))
         for command in ("plan", "apply"):
             done = run(command, "jobs.yaml", "--database-url", postgres_url)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import jsonschema_rs
 import pytest
-from cli_harness import Cli, Run
-from sqlalchemy import create_engine, text
+from cli_harness import Cli, Run, execute
 
 from dbos_manifest.expansion.workflow_source import FIRST_BYTES
 from dbos_manifest.files.bundled import read_schema
@@ -62,11 +61,7 @@ def test_stale_plan_is_refused(run_db: Cli, jobs: Path, database_url: str) -> No
     other.write_text(jobs.read_text().replace("name: jobs", "name: other").replace("args: [1]", "args: [5]"))
     run_db("apply", "other.yaml", "--select", "id=a", "--lockfile", "other.lock.jsonl")
     refused(run_db("apply", "plan.jsonl"), "a was create and is drifted")
-    engine = create_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
-    with engine.begin() as connection:
-        schema = "" if database_url.startswith("sqlite") else "dbos."
-        connection.execute(text(f"DELETE FROM {schema}workflow_status WHERE workflow_uuid IN ('a', 'c')"))
-    engine.dispose()
+    execute(database_url, "DELETE FROM workflow_status WHERE workflow_uuid IN ('a', 'c')")
     gone = run_db("apply", "plan.jsonl")
     refused(gone, "c was unchanged and is missing")
     Path("jobs.lock.jsonl").unlink()

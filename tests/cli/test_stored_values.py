@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import psycopg
 import pytest
-from cli_harness import Cli, Run
+from cli_harness import Cli, Run, execute
 
 from dbos_manifest.core.portable_json import MAX_DEPTH
 from dbos_manifest.core.units import format_timestamp
@@ -196,17 +195,6 @@ def check_all(run_db: Cli, folder: Path, what: str) -> None:
         check(run_db(*words), words, what[:40])
         if words[0] in ("apply", "lock"):  # the written lockfile must be readable
             assert run_db("lock", "verify", "j.yaml").code in (0, 6)
-
-
-def execute(url: str, *statements: str) -> None:
-    if url.startswith("sqlite"):
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
-            for statement in statements:
-                database.execute(statement)
-        return
-    with psycopg.connect(url, options="-c search_path=dbos") as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
 
 
 @pytest.mark.parametrize(
