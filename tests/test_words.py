@@ -39,14 +39,9 @@ SCOPE = [
 NOT_YET_PLAIN = (
     "dbos_manifest/actions/",
     "dbos_manifest/checks/",
-    "dbos_manifest/core/",
-    "dbos_manifest/files/",
     "dbos_manifest/plan/",
-    "tests/cases/outputs/",
-    "tests/cli/test_commands.py",
     "tests/unit/test_forked.py",
     "tests/cli/test_forked_checks.py",
-    "tests/cli/test_manifest_options.py",
 )
 SKIPPED = {"tests/test_words.py": "lists the phrases"}
 SUFFIXES = {".md", ".in", ".py", ".json", ".yaml", ".yml", ".txt", ".jsonl"}

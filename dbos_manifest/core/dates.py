@@ -42,7 +42,7 @@ class Step(NamedTuple):
 def parse_moment(text: object) -> Moment:
     """Parse a date, `2026-01-31`, or a date-time, whose offset is optional: `2026-01-31T09:00:00+01:00`.
 
-    Raises: ValueError with a message that says what to write instead.
+    Raises: ValueError with the expected form in its message.
     """
     if not isinstance(text, str):
         raise ValueError(f'{text!r} is not a date: write it in quotes, "2026-01-31"')
@@ -86,7 +86,7 @@ def parse_step(text: object) -> Step:
     """Parse a step such as `1d`, `1mo` or `1h30m`.
 
     Units:  y mo w d h m s, each at most once, largest first.
-    Raises: ValueError with a message that says what to write instead.
+    Raises: ValueError with the expected form in its message.
     """
     if not isinstance(text, str) or not _STEPS.fullmatch(text):
         raise ValueError(f"`{text}` is not a step: write `15m`, `1h`, `1d`, `1w`, `1mo` or `1y`")
@@ -121,7 +121,7 @@ def add_step(moment: Moment, step: Step) -> Moment:
 
 
 def wall_to_instant(moment: datetime, zone: tzinfo) -> datetime:
-    """A wall-clock time in a zone: one that the clock jumps over moves forward, of a doubled one the first.
+    """Convert a wall-clock time: a skipped time moves forward, of a repeated time the first one counts.
 
     Raises: ValueError for a year beyond 1..9999.
     Source: RFC 5545 §3.3.5, as cron daemons and calendars do.

@@ -27,7 +27,7 @@ def parse_duration(text: object) -> int:
     """Parse a duration such as `"1h30m"` to milliseconds.
 
     Units:  w d h m s ms, each at most once, largest first.
-    Raises: ValueError with a message that says what to write instead.
+    Raises: ValueError with the expected form in its message.
     """
     if isinstance(text, bool) or not isinstance(text, (str, int, float)):
         raise ValueError("a duration is text with a unit, such as `90s` or `1h30m`")
@@ -64,7 +64,7 @@ def format_duration(milliseconds: int) -> str:
 def parse_size(text: object) -> int:
     """Parse a size such as `"1MiB"` to bytes.
 
-    Raises: ValueError with a message that says what to write instead.
+    Raises: ValueError with the expected form in its message.
     """
     match = _SIZE.fullmatch(text) if isinstance(text, str) else None
     if match is None:
@@ -75,7 +75,7 @@ def parse_size(text: object) -> int:
 def parse_timestamp(text: object) -> int:
     """Parse an RFC 3339 date-time to epoch milliseconds; fractions of a millisecond are cut off.
 
-    Raises: ValueError with a message that says what to write instead.
+    Raises: ValueError with the expected form in its message.
     """
     if not isinstance(text, str):
         raise ValueError("write a date-time as text: `2026-01-31T09:00:00Z`")

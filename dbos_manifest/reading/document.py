@@ -121,7 +121,7 @@ def _json_diagnostic(problem: JsonProblem, lines: LineIndex, file: str) -> Diagn
 
 
 def locate_diagnostics(document: Document, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """The diagnostics with their places, and those of what they relate to in this file."""
+    """Return the diagnostics with their places and the places of related paths in this file."""
     found = list(diagnostics)
     wanted: set[Path] = {d.path for d in found}
     wanted |= {r.path for d in found for r in d.related if r.file in (None, document.file)}

@@ -20,14 +20,14 @@ _ENTRY = re.compile(
 
 
 def may_be_manifest(content: bytes) -> bool:
-    """Tell quickly that a file cannot be a manifest; all others have to be read."""
+    """Return False quickly for a file that cannot be a manifest; other files must be read."""
     if b"\0" in content:  # UTF-16, which a manifest must not be
         content = content.replace(b"\0", b"")
     return b"workflow" in content or _ESCAPED_LETTER.search(content) is not None
 
 
 def looks_like_manifest(data: Any) -> bool:
-    """Tell whether a document is meant as a manifest, also with a key that is missing or misspelled."""
+    """Return whether a document is meant as a manifest, even with a missing or misspelled key."""
     if not isinstance(data, dict):
         return False
     if {"version", "workflows"} <= data.keys():
@@ -47,7 +47,7 @@ def _items(value: Any) -> Iterable[Any]:
 
 
 def text_looks_like_manifest(content: bytes) -> bool:
-    """Tell the same of a file that cannot be read as YAML, by the words where its keys would be."""
+    """Return the same for a file that cannot be read as YAML, by the words in place of its keys."""
     text = content.replace(b"\0", b"").decode("utf-8", "replace").replace("\r", "\n")
     if {"version", "workflows"} == {*_KEY.findall(text)}:
         return True

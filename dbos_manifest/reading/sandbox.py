@@ -1,4 +1,4 @@
-"""The files that a manifest may name: those in its own folder and below, and no others."""
+"""Files that a manifest may name: those in its own folder and below, and no others."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class TreeError(Exception):
 
 
 class Tree(Protocol):
-    """The one way from a manifest to a file; `files/folder_tree.py` has the real one."""
+    """The only way from a manifest to a file; implemented in `files/folder_tree.py`."""
 
     def stream(self, path: str, limit: int) -> BinaryIO:
-        """A file of at most `limit` bytes, to be closed by the caller.
+        """Open a file of at most `limit` bytes; the caller closes it.
 
         Raises: TreeError for a path that leaves the tree, is no regular file, is longer, or has changed
                 since it was first read.
         """
 
     def files(self) -> list[Path]:
-        """The files that were read so far."""
+        """Return the files that were read so far."""
