@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -33,7 +33,7 @@ class GuardedStream:
 
     # there is no `buffer`: click would write to it and bypass the guard
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self.failure: OSError | None = None
         if hasattr(stream, "reconfigure"):
