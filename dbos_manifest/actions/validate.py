@@ -1,4 +1,4 @@
-"""Paths in, manifests and every problem of every file out: the part of the program that needs no database."""
+"""Read manifests and find every problem of their files, without a database."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..checks.forked import Beside, is_possible
+from ..checks.forked import ForkedCheck, can_fork
 from ..checks.lint import check_expansion, find_origin
 from ..checks.uniqueness import Uniqueness
 from ..core.diagnostic import SOURCE_IN_QUOTES, Diagnostic, Related, Severity
@@ -28,15 +28,15 @@ from ..reading.json_schema import Schema, check_schema
 from ..workflows.batch import Batch, make_batches
 from ..workflows.spec import WorkflowSpec
 
-BESIDE_FROM = 20_000  # workflows: a second's work, and a copy of the process takes milliseconds
+FORK_FROM = 20_000  # workflows: their check takes a second, a fork milliseconds
 
 
 class LoadedManifest(NamedTuple):
-    """A manifest that was read, ready to expand, and what of it this call is about."""
+    """A manifest that can be expanded, and the selection of its workflows."""
 
     expansion: Expansion
-    path: Path | None  # None: standard input
-    alone: bool  # the only manifest of its file
+    path: Path | None  # None for standard input
+    alone: bool  # whether it is the only manifest of its file
     selection: Selection | None = None
 
     @property
@@ -49,7 +49,7 @@ class LoadedManifest(NamedTuple):
 
     @property
     def file(self) -> str:
-        """As the user wrote it."""
+        """Return the path as the user wrote it."""
         return self.expansion.manifest.document.file
 
     @property
@@ -62,7 +62,7 @@ class LoadedManifest(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        """Whether `specs` are all of the manifest's."""
+        """Return whether `specs` are all workflows of the manifest."""
         return self.selection is None
 
     def specs(self) -> Iterator[WorkflowSpec]:
@@ -70,7 +70,7 @@ class LoadedManifest(NamedTuple):
 
     def batches(self, size: int) -> Iterator[Batch]:
         if self.selection is None:
-            return self.expansion.batches(size, _not_expected)
+            return self.expansion.batches(size, _refuse)
         return make_batches(self.specs(), size)
 
     def written_at(self, path: DiagnosticPath, workflow: str | None) -> DiagnosticPath:
@@ -90,25 +90,26 @@ class LoadedManifest(NamedTuple):
 
 @dataclass(slots=True)
 class Validation:
-    """The manifests that were read and every problem found, sorted by place."""
+    """The manifests that were read, and every problem, sorted by place."""
 
     files: int = 0
-    inputs: list[Path] = field(default_factory=list)  # every file that was read, or is named to be
+    inputs: list[Path] = field(default_factory=list)  # every file that was read
     manifests: list[LoadedManifest] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     documents: dict[tuple[str, int], Document] = field(default_factory=dict)
-    texts: dict[str, str] = field(default_factory=dict)  # by file, for showing the line
-    notes: list[str] = field(default_factory=list)  # what was not checked, or not used
-    selected: int = 0  # workflows that the selection chooses, if there is one
-    unsettled: Callable[[], list[Diagnostic]] | None = None  # gives what a check beside this process found
+    texts: dict[str, str] = field(default_factory=dict)  # by file, to print lines of them
+    notes: list[str] = field(default_factory=list)  # what was not checked or not used
+    selected: int = 0  # workflows
+    unsettled: Callable[[], list[Diagnostic]] | None = None  # waits for the checks of a forked process
 
     @property
     def workflows(self) -> int:
+        """Return the number of workflows, selected or not."""
         return sum(loaded.expansion.count for loaded in self.manifests)
 
     @property
     def unchecked(self) -> dict[str, frozenset[str]]:
-        """The variables that were not given though entries need them, by manifest."""
+        """Return by manifest the variables that entries need and that have no value."""
         return {
             loaded.name: frozenset[str]().union(*loaded.expansion.unchecked.values())
             for loaded in self.manifests
@@ -116,7 +117,7 @@ class Validation:
         }
 
     def settle(self) -> bool:
-        """Wait for the checks beside this process; whether they added diagnostics."""
+        """Wait for the checks in the forked process, and return whether they added diagnostics."""
         unsettled, self.unsettled = self.unsettled, None
         found = unsettled() if unsettled is not None else []
         self.diagnostics += locate(self.documents, found)
@@ -124,79 +125,83 @@ class Validation:
 
     @property
     def errors(self) -> int:
+        """Return the number of errors."""
         return sum(diagnostic.severity is Severity.ERROR for diagnostic in self.diagnostics)
 
     @property
     def warnings(self) -> int:
+        """Return the number of warnings."""
         return len(self.diagnostics) - self.errors
 
 
 def validate_files(
     paths: Sequence[str],
     stdin: bytes = b"",
-    given: Given = Given(),  # noqa: B008 - it has nothing that could change
+    given: Given = Given(),  # noqa: B008 - it is immutable
     selection: Selection | None = None,
     *,
-    beside: bool = False,
+    fork: bool = False,
     skip_others: bool = False,
 ) -> Validation:
-    """Read and check every manifest that the paths stand for: files, folders, `-` for `stdin`.
+    """Read and check every manifest of the paths: files, folders, or `-` for `stdin`.
 
-    With `skip_others`, files that do not look like manifests are skipped also where they are named.
-    With `beside` many workflows may be checked in a process of their own while the caller continues: nothing
-    may be changed before `settle`.
-    Shape:  of a workflow that the selection leaves out, only what its id and expressions need is checked.
+    With `skip_others`, files that do not look like manifests are skipped, even if they are in `paths`.
+    With `fork`, many workflows may be checked in another process while the caller continues. Then the caller
+    must call `settle` before it changes anything.
+    Shape:  of workflows that are not selected, only IDs and expressions are checked.
     Raises: UsageError when a path cannot be read, no manifest is found, a variable is unknown, or the
-            selection chooses nothing.
+            selection matches nothing.
     """
-    reading = _Reading(given, selection, beside=beside and selection is None and is_possible())
+    validator = _Validator(given, selection, may_fork=fork and selection is None and can_fork())
     for source in read_sources(paths, stdin, skip_others=skip_others):
-        reading.read(source)
-    validation = reading.validation
+        validator.read(source)
+    validation = validator.validation
     if not validation.files and not skip_others:
         raise UsageError(
             f"no manifest found in {', '.join(paths)}",
             "name a YAML or JSON file with `version` and `workflows` at its top level",
         )
-    if validation.diagnostics or not reading.postponed:
-        validation.diagnostics += reading.check_workflows()
+    if validation.diagnostics or not validator.postponed:
+        validation.diagnostics += validator.finish()
     else:
-        validation.unsettled = reading.check_beside()
+        validation.unsettled = validator.finish_in_fork()
     validation.diagnostics = locate(validation.documents, validation.diagnostics)
     for name, missing in validation.unchecked.items():
         values = ", ".join(f"`{variable}`" for variable in sorted(missing))
         what = f"`{name}`: no value for {values}, so expressions that use it were not checked"
         validation.notes.append(f"{what}; give --var {min(missing)}=…")
     if not validation.errors:
-        _check_use(validation, given, selection)
+        validation.notes += _find_unused_variables(validation, given)
+        if selection is not None:
+            expansions = [loaded.expansion for loaded in validation.manifests]
+            selection.check(expansions, validation.selected, validator.listed)
     return validation
 
 
-def _check_use(validation: Validation, given: Given, selection: Selection | None) -> None:
-    """What was given beside the files is used by them, all of it."""
+def _find_unused_variables(validation: Validation, given: Given) -> list[str]:
     declared = {name for loaded in validation.manifests for name in _declared(loaded.manifest)}
-    if unused := check_given(given, declared):
-        validation.notes.append(f"no manifest has the variables {', '.join(unused)} of the variables file")
-    if selection is not None:
-        selection.check([loaded.expansion for loaded in validation.manifests], validation.selected)
+    unused = check_given(given, declared)
+    return [f"no manifest declares the variables {', '.join(unused)} of the variables file"] if unused else []
 
 
 def _declared(manifest: Manifest) -> set[str]:
     return {*manifest.variables.values, *manifest.variables.missing}
 
 
-class _Reading:
-    """One call of validate_files."""
+class _Validator:
+    """Reads and checks the sources of one `validate_files`."""
 
-    def __init__(self, given: Given, selection: Selection | None, *, beside: bool) -> None:
+    def __init__(self, given: Given, selection: Selection | None, *, may_fork: bool) -> None:
         self.validation = Validation()
         self.postponed: list[LoadedManifest] = []
+        self.listed: set[str] = set()  # the IDs of the selection that the manifests have
         self._uniqueness = Uniqueness()
-        self._beside = beside
+        self._may_fork = may_fork
         self._given = given
         self._selection = selection
 
     def read(self, source: Source) -> None:
+        """Read a source, and check its manifests unless their check is postponed."""
         documents, diagnostics = parse_source(source)
         if not documents and not diagnostics:
             return
@@ -205,48 +210,41 @@ class _Reading:
             validation.inputs.append(source.path)
         validation.files += 1
         validation.diagnostics += diagnostics
-        if diagnostics:  # a broken file may have no document to take the lines from
+        if diagnostics:  # an invalid file may have no document to take the lines from
             validation.texts[source.name] = source.content.decode("utf-8-sig", "replace")
         for document in documents:
-            self._check(source, document, len(documents) == 1)
+            validation.documents[source.name, document.index] = document
+            validation.texts.setdefault(source.name, document.text)
+            validation.diagnostics += self._check(source, document, len(documents) == 1)
 
-    def _check(self, source: Source, document: Document, alone: bool) -> None:
-        validation = self.validation
-        validation.documents[source.name, document.index] = document
-        validation.texts.setdefault(source.name, document.text)
-        found = check_schema(document.data, manifest_schema())
-        if not any(diagnostic.severity is Severity.ERROR for diagnostic in found):
-            tree = FolderTree(source.path.parent if source.path is not None else Path())
-            manifest = parse_manifest(document, tree, self._given)
-            loaded = LoadedManifest(Expansion(manifest, check_option), source.path, alone, self._selection)
-            validation.manifests.append(loaded)
-            good = not loaded.expansion.problems.merge()
-            if self._beside and good and loaded.expansion.count >= BESIDE_FROM:
-                self.postponed.append(loaded)
-            else:
-                validation.diagnostics += self._check_workflows(loaded)
-        validation.diagnostics += _of_document(document, found)
+    def _check(self, source: Source, document: Document, alone: bool) -> list[Diagnostic]:
+        found = _of_document(document, check_schema(document.data, manifest_schema()))
+        if any(diagnostic.severity is Severity.ERROR for diagnostic in found):
+            return found
+        tree = FolderTree(source.path.parent if source.path is not None else Path())
+        manifest = parse_manifest(document, tree, self._given)
+        loaded = LoadedManifest(Expansion(manifest, check_option), source.path, alone, self._selection)
+        self.validation.manifests.append(loaded)
+        if self._may_fork and not loaded.expansion.problems and loaded.expansion.count >= FORK_FROM:
+            self.postponed.append(loaded)
+            return found
+        return [*self._check_workflows(loaded), *found]
 
     def _check_workflows(self, loaded: LoadedManifest) -> list[Diagnostic]:
-        choose = self._choose if self._selection is not None else None
-        found = check_expansion(loaded.expansion, choose, self._uniqueness)
-        return _of_document(loaded.manifest.document, found)
+        checked = check_expansion(loaded.expansion, self._selection, self._uniqueness)
+        self.validation.selected += checked.selected
+        self.listed |= checked.listed
+        return _of_document(loaded.manifest.document, checked.diagnostics)
 
-    def check_workflows(self) -> list[Diagnostic]:
-        """What only all workflows together tell, and whatever was postponed."""
+    def finish(self) -> list[Diagnostic]:
+        """Make the postponed checks and find duplicates."""
         found = [diagnostic for loaded in self.postponed for diagnostic in self._check_workflows(loaded)]
         return [*found, *self._uniqueness.diagnostics()]
 
-    def check_beside(self) -> Callable[[], list[Diagnostic]]:
-        """Begin `check_workflows` in another process; what is returned waits for it."""
-        beside = Beside(lambda: not self.check_workflows())
-        return lambda: [] if beside.found_nothing() else self.check_workflows()
-
-    def _choose(self, expansion: Expansion, spec: WorkflowSpec) -> bool:
-        assert self._selection is not None
-        chosen = self._selection.matches(expansion, spec)
-        self.validation.selected += chosen
-        return chosen
+    def finish_in_fork(self) -> Callable[[], list[Diagnostic]]:
+        """Start `finish` in another process, and return a function that waits for its result."""
+        check = ForkedCheck(lambda: not self.finish())
+        return lambda: [] if check.passed() else self.finish()
 
 
 def _of_document(document: Document, found: Iterable[Diagnostic]) -> list[Diagnostic]:
@@ -255,6 +253,7 @@ def _of_document(document: Document, found: Iterable[Diagnostic]) -> list[Diagno
 
 @cache
 def manifest_schema() -> Schema:
+    """Return the schema of a manifest, compiled once."""
     return Schema(json.loads(read_schema("manifest.v1")))
 
 
@@ -263,23 +262,23 @@ def _option_schema(option: str) -> Schema:
     return manifest_schema().of_option(option)
 
 
-def check_option(option: str, value: Any) -> list[Diagnostic]:
-    """The value that an expression gave an option, beside the manifest schema."""
+def check_option(option: str, value: object) -> list[Diagnostic]:
+    """Check the value that an expression has for an option by the schema of the option."""
     found = check_schema({option: value}, _option_schema(option))
     return [replace(diagnostic, help=_expression_help(option, diagnostic.help)) for diagnostic in found]
 
 
 def _expression_help(option: str, help: str | None) -> str | None:
-    """What to do about a value that an expression gave: the expression is to change, not the value."""
+    """Return the help for the value of an expression: change the expression instead of the value."""
     if help == SOURCE_IN_QUOTES:
-        return "write `| str` at the end of the expression"
+        return "append `| str` to the expression"
     if help is not None and help.startswith(f"write `{option}: ["):
         return f'write `{option}: ["${{{{ … }}}}"]`'
     return help
 
 
 def locate(documents: dict[tuple[str, int], Document], diagnostics: list[Diagnostic]) -> list[Diagnostic]:
-    """The diagnostics with their places in the text, and the places of what they relate to, sorted."""
+    """Return the diagnostics with their spans and those of related places, sorted by place."""
     by_document: dict[tuple[str, int], list[Diagnostic]] = {}
     located = []
     for diagnostic in diagnostics:
@@ -304,18 +303,18 @@ def _place(documents: dict[tuple[str, int], Document], diagnostic: Diagnostic, r
     document = documents.get((related.file or diagnostic.file or "", related.document))
     if related.span is not None or document is None:
         return related
-    asked = Diagnostic(diagnostic.code, related.message, related.path)
-    return replace(related, span=locate_diagnostics(document, [asked])[0].span)
+    (located,) = locate_diagnostics(document, [Diagnostic(diagnostic.code, related.message, related.path)])
+    return replace(related, span=located.span)
 
 
 def specs_of(loaded: LoadedManifest) -> Iterator[WorkflowSpec]:
-    """The workflows of a validated manifest that the selection chooses, in manifest order."""
+    """Yield the selected workflows of a validated manifest, in manifest order."""
     expansion, selection = loaded.expansion, loaded.selection
-    specs = expansion.specs(_not_expected)
+    specs = expansion.specs(_refuse)
     if selection is None:
         return specs
     return (spec for spec in specs if selection.matches(expansion, spec))
 
 
-def _not_expected(diagnostic: Diagnostic, label: object) -> None:
-    raise InvalidManifest([diagnostic])  # a file changed since it was validated
+def _refuse(diagnostic: Diagnostic, label: object) -> None:
+    raise InvalidManifest([diagnostic])  # a file of an axis changed after it was validated

@@ -1,4 +1,4 @@
-"""A check in a process beside this one, which tells only whether it found nothing."""
+"""Run a check in a forked process, which only reports whether it passed."""
 
 from __future__ import annotations
 
@@ -9,51 +9,52 @@ import threading
 from collections.abc import Callable
 
 
-class Beside:
-    """A copy of this process that makes a check and ends, also when this process ends before it.
+class ForkedCheck:
+    """A check in a forked process, which ends at the latest when this process ends.
 
-    What it found stays with it: whoever needs to know looks again. So nothing is sent between the two.
+    The process reports no diagnostics, so that none have to be transferred: if it does not pass, run the
+    check again here.
     """
 
-    def __init__(self, finds_nothing: Callable[[], bool]) -> None:
-        """Begin. Only before threads are started and connections made, which a copy cannot share."""
+    def __init__(self, check: Callable[[], bool]) -> None:
+        """Start. Call this before starting threads or opening connections, which a fork cannot share."""
         there, self._here = os.pipe()
         self._pid: int | None = os.fork()
         if self._pid == 0:
             os.close(self._here)
-            _check_and_end(finds_nothing, there)
+            _check_and_exit(check, there)
         os.close(there)
-        self._found_nothing = False
+        self._passed = False
 
-    def found_nothing(self) -> bool:
-        """Wait for the end; False also when the check was cut short."""
+    def passed(self) -> bool:
+        """Wait for the end, and return whether the check returned True."""
         if self._pid is not None:
             _, status = os.waitpid(self._pid, 0)
             self._pid = None
             os.close(self._here)
-            self._found_nothing = status == 0
-        return self._found_nothing
+            self._passed = status == 0
+        return self._passed
 
 
-def _check_and_end(finds_nothing: Callable[[], bool], parent: int) -> None:
+def _check_and_exit(check: Callable[[], bool], parent: int) -> None:
     status = 1
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # the process that waits decides
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-        gc.freeze()  # or its first collection copies every page
-        status = 0 if finds_nothing() else 1
+            signal.signal(number, signal.SIG_IGN)  # the parent decides when to stop
+        threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
+        gc.freeze()  # otherwise the first collection copies every page
+        status = 0 if check() else 1
     finally:
-        os._exit(status)  # nothing of the copied process may be written or closed twice
+        os._exit(status)  # must not flush or close what belongs to the parent
 
 
-def _end_with(parent: int) -> None:
-    os.read(parent, 1)  # nobody writes: it returns when the other end is gone
+def _exit_with(parent: int) -> None:
+    os.read(parent, 1)  # nothing is written: this returns when the parent has ended
     os._exit(1)
 
 
-def is_possible() -> bool:
-    """Whether there are processes that can be copied, and a second processor for the copy."""
+def can_fork() -> bool:
+    """Return whether this process can fork safely, and there is a second processor."""
     if not hasattr(os, "fork") or threading.active_count() > 1:
         return False
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

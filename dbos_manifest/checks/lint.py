@@ -1,20 +1,21 @@
-"""The meaning of a manifest: its workflows held against the rules, each kind once, blamed on its place."""
+"""Check the workflows of a manifest against the rules, and report problems where the options are written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.canonical_json import encode_json, may_have_large_numbers
 from ..core.columns import Repeated, convert, distinct, read_chunks, weigh
 from ..core.diagnostic import Diagnostic, Path, Severity, make_diagnostic
 from ..core.memory_budget import BUDGET
 from ..expansion.expansion import Expansion
-from ..expansion.grouping import EnoughErrors
+from ..expansion.grouping import DiagnosticGroups, EnoughErrors, LabelledDiagnostic
+from ..expansion.selection import Selection
 from ..expressions.compiled import contains_mark
 from ..workflows.batch import Batch
 from ..workflows.options import FIELDS
@@ -23,70 +24,88 @@ from ..workflows.spec import WorkflowSpec
 from .rules import MAX_NAME_CHARACTERS, lint_numbers, lint_spec, lint_values, relate_here
 from .uniqueness import Uniqueness
 
-Chosen = Callable[[Expansion, WorkflowSpec], bool]
-"""Whether a call is about a workflow; the others are only looked at for their ids."""
-
-
 _ENVELOPE = b'{"positionalArgs":,"namedArgs":}'
+_Signature = tuple[object, ...]
 
 
-def check_expansion(expansion: Expansion, chosen: Chosen | None, uniqueness: Uniqueness) -> list[Diagnostic]:
-    """Every problem of the manifest's meaning but ids that clash, which `uniqueness` tells of at the end.
+class CheckedExpansion(NamedTuple):
+    """The problems of a manifest's workflows, and what a selection matches of them."""
 
-    What is wrong with a default is blamed on the default, once, however many workflows take it.
+    diagnostics: list[Diagnostic]
+    selected: int = 0  # workflows that match
+    listed: frozenset[str] = frozenset()  # IDs of workflows that the selection lists
+
+
+def check_expansion(
+    expansion: Expansion, selection: Selection | None, uniqueness: Uniqueness
+) -> CheckedExpansion:
+    """Find every problem of a manifest's workflows, except duplicates: `uniqueness` finds them at the end.
+
+    A problem of a default is reported once, at the default. Workflows that are not selected are only added
+    to `uniqueness`.
     """
-    manifest, found = expansion.manifest, expansion.problems
-    for diagnostic in uniqueness.add_manifest(manifest):
-        found.add(diagnostic)
+    manifest, groups = expansion.manifest, DiagnosticGroups()
     constants = {option: value for option, value in manifest.defaults.items() if not contains_mark(value)}
-    for diagnostic in lint_values(constants, ("defaults",)):
-        found.add(diagnostic)
-    if not expansion.too_many:
-        with suppress(EnoughErrors):
-            _lint_workflows(expansion, chosen, uniqueness)
-        uniqueness.add_expansion(expansion)
-    return found.merge()
+    of_manifest = chain(
+        expansion.problems, uniqueness.add_manifest(manifest), lint_values(constants, ("defaults",))
+    )
+    groups.update((diagnostic, None) for diagnostic in of_manifest)
+    if expansion.too_many:
+        return CheckedExpansion(groups.merge())
+    selected, listed = 0, set[str]()
+    with suppress(EnoughErrors):
+        for index in range(len(manifest.entries)):
+            checker = _EntryChecker(expansion, index)
+            if checker.is_one:
+                for spec in expansion.entry_specs(index, groups.add):
+                    uniqueness.add_spec(spec)
+                    if selection is not None:
+                        listed |= selection.find_listed((spec.id,))
+                    if selection is None or selection.matches(expansion, spec):
+                        selected += 1
+                        groups.update(checker.check(spec, warn=not groups.enough_warnings))
+                continue
+            for batch in expansion.entry_batches(index, BUDGET.batch_size, groups.add):
+                uniqueness.add_batch(batch)
+                if selection is not None:
+                    listed |= selection.find_listed(batch.ids)
+                if chosen := _select(expansion, selection, batch):
+                    selected += len(chosen)
+                    groups.update(checker.check_batch(chosen, warn=not groups.enough_warnings))
+    uniqueness.add_expansion(expansion)
+    return CheckedExpansion(groups.merge(), selected, frozenset(listed))
 
 
-def _lint_workflows(expansion: Expansion, chosen: Chosen | None, uniqueness: Uniqueness) -> None:
-    for index in range(len(expansion.manifest.entries)):
-        linter = _EntryLinter(expansion, index)
-        if linter.one:
-            for spec in expansion.entry_specs(index, expansion.problems.add):
-                uniqueness.add_spec(spec)
-                if chosen is None or chosen(expansion, spec):
-                    linter.lint(spec)
-            continue
-        for batch in expansion.entry_batches(index, BUDGET.batch_size, expansion.problems.add):
-            uniqueness.add_batch(batch)
-            if chosen is None:
-                linter.lint_batch(batch)
-            elif 1 in (mask := bytes(chosen(expansion, spec) for spec in batch)):
-                linter.lint_batch(batch.filter(mask))
+def _select(expansion: Expansion, selection: Selection | None, batch: Batch) -> Batch | None:
+    if selection is None:
+        return batch
+    mask = bytes(selection.matches(expansion, spec) for spec in batch)
+    return batch.filter(mask) if 1 in mask else None
 
 
-class _EntryLinter:
-    """Lints one entry's workflows: those that differ only in what no rule looks at are linted once."""
+class _EntryChecker:
+    """Checks the workflows of an entry; those that differ only in what no rule reads are checked once."""
 
     def __init__(self, expansion: Expansion, index: int) -> None:
         self._expansion = expansion
         self._catalog = expansion.catalog
         self._limit = expansion.manifest.max_input_bytes
-        self.one = (varying := expansion.varying(index)) is None
+        self.is_one = (varying := expansion.varying(index)) is None
         options = sorted(varying or ())
         self._signs = [(FIELDS[option], _SIGNS.get(option, _sign_values)) for option in options]
         self._inputs_vary = not {"args", "kwargs", "workflow"}.isdisjoint(options)
-        self._good: set[tuple[Any, ...]] = set()
+        self._good: set[_Signature] = set()
 
-    def lint_batch(self, batch: Batch) -> None:
+    def check_batch(self, batch: Batch, *, warn: bool) -> Iterator[LabelledDiagnostic]:
+        """Yield the problems of a batch; without `warn`, warnings may be left out."""
         signs = [sign(batch.columns[field]) for field, sign in self._signs]
-        signatures = [*zip(*signs, strict=True)] if signs else [()] * len(batch)
-        if not self._good.issuperset(signatures) or not self._has_good_inputs(batch):
+        signatures: Sequence[_Signature] = [*zip(*signs, strict=True)] if signs else [()] * len(batch)
+        if not self._good.issuperset(signatures) or not self._has_good_inputs(batch, warn):
             for spec, signature in zip(batch, signatures, strict=True):
-                self.lint(spec, signature)
+                yield from self.check(spec, signature, warn=warn)
 
-    def _has_good_inputs(self, batch: Batch) -> bool:
-        """Whether there is surely nothing to say of any workflow's arguments, told by columns."""
+    def _has_good_inputs(self, batch: Batch, warn: bool) -> bool:
+        """Return whether the arguments have no problem, from their columns; False if that is uncertain."""
         if not self._inputs_vary:
             return True
         contracts = any(map(self._catalog.has_contract, distinct(batch.columns["workflow"])))
@@ -94,43 +113,54 @@ class _EntryLinter:
         weighed = [_weigh_inputs(values, self._limit // 4) for values in inputs]
         if contracts or sum(largest for largest, _ in weighed) + len(_ENVELOPE) > self._limit:
             return False
-        enough = self._expansion.problems.enough_warnings
-        suspect = not enough and any(may_be_imprecise for _, may_be_imprecise in weighed)
+        suspect = warn and any(may_be_imprecise for _, may_be_imprecise in weighed)
         return not suspect or not any(True for value in chain(*inputs) for _ in lint_numbers(value, ()))
 
-    def lint(self, spec: WorkflowSpec, signature: tuple[Any, ...] = ()) -> None:
-        known = signature in self._good
-        if not known:
-            problems = [*lint_spec(spec), *self._catalog.check_name(spec)]
-            enough = self._expansion.problems.enough_warnings
-            if not any(problem.severity is Severity.ERROR or not enough for problem in problems):
+    def check(
+        self, spec: WorkflowSpec, signature: _Signature = (), *, warn: bool
+    ) -> Iterable[LabelledDiagnostic]:
+        """Return the problems of a workflow; without `warn`, warnings may be left out."""
+        is_known = signature in self._good
+        if is_known and not self._inputs_vary:
+            return ()
+        problems: list[Diagnostic] = []
+        if not is_known:
+            problems += lint_spec(spec)
+            problems += self._catalog.check_name(spec)
+            if not any(problem.severity is Severity.ERROR or warn for problem in problems):
                 self._good.add(signature)
-            self._tell(spec, problems)
-        if not known or self._inputs_vary:
-            args, kwargs = encode_json(spec.args), encode_json(spec.kwargs)
-            if len(args) + len(kwargs) + len(_ENVELOPE) > self._limit:
-                self._tell(spec, [_too_large(spec, len(args), len(kwargs), self._limit)])
-            if may_have_large_numbers(args) or may_have_large_numbers(kwargs):
-                path = ("workflows", spec.entry)
-                problems = [
-                    *lint_numbers(spec.args, (*path, "args")),
-                    *lint_numbers(spec.kwargs, (*path, "kwargs")),
-                ]
-                self._tell(spec, problems, in_all=not self._inputs_vary)
-            if self._catalog.has_contract(spec.workflow):
-                self._tell(spec, self._catalog.check(spec))
+        args, kwargs = encode_json(spec.args), encode_json(spec.kwargs)
+        if len(args) + len(kwargs) + len(_ENVELOPE) > self._limit:
+            problems.append(_too_large(spec, len(args), len(kwargs), self._limit))
+        may_be_imprecise = may_have_large_numbers(args) or may_have_large_numbers(kwargs)
+        if not problems and not may_be_imprecise and not self._catalog.has_contract(spec.workflow):
+            return ()
+        numbers = _lint_inputs(spec) if may_be_imprecise else ()
+        return chain(
+            self._locate(spec, problems),
+            self._locate(spec, numbers, in_all=not self._inputs_vary),
+            self._locate(spec, self._catalog.check(spec)),
+        )
 
-    def _tell(self, spec: WorkflowSpec, problems: Iterable[Diagnostic], *, in_all: bool = False) -> None:
-        label = None if self.one or in_all else partial(self._expansion.label, spec)
+    def _locate(
+        self, spec: WorkflowSpec, problems: Iterable[Diagnostic], *, in_all: bool = False
+    ) -> Iterator[LabelledDiagnostic]:
+        """Move problems to where the options are written, with a label for those of some workflows only."""
+        label = None if self.is_one or in_all else partial(self._expansion.label, spec)
         for problem in problems:
-            blamed = _blame(self._expansion, spec, problem)
-            self._expansion.problems.add(blamed, label if blamed.path[0] == "workflows" else None)
+            located = _locate_option(self._expansion, spec, problem)
+            yield located, label if located.path[0] == "workflows" else None
 
 
-def _weigh_inputs(values: Collection[Any], limit: int) -> tuple[int, bool]:
+def _lint_inputs(spec: WorkflowSpec) -> Iterator[Diagnostic]:
+    for option, value in (("args", spec.args), ("kwargs", spec.kwargs)):
+        yield from lint_numbers(value, ("workflows", spec.entry, option))
+
+
+def _weigh_inputs(values: Collection[object], limit: int) -> tuple[int, bool]:
     """Return the bytes of the largest value as JSON, and whether one may have numbers beyond 2^53.
 
-    Values that are together below `limit` are not weighed one by one; large ones are not held together.
+    Values that are below `limit` together are not weighed one by one, and large values not encoded together.
     """
     largest, suspect = 0, False
     at_once = max(1, BUDGET.encoded_bytes // (weigh(next(iter(values))) + 1))
@@ -141,33 +171,33 @@ def _weigh_inputs(values: Collection[Any], limit: int) -> tuple[int, bool]:
     return largest, suspect
 
 
-def _sign_texts(column: Sequence[Any]) -> Sequence[Any]:
-    """0 unset, 1 fine; a text that a rule may find fault with stands for itself."""
+def _sign_texts(column: Sequence[Any]) -> Sequence[object]:
+    """Return 0 for None and 1 for a valid text; a text that a rule may reject is returned itself."""
     fine = None not in column and all(column) and not any(map(str.isspace, column))
     if fine and max(map(len, column)) < MAX_NAME_CHARACTERS:
         return Repeated(1, len(column))
     return [*map(_sign_text, column)]
 
 
-def _sign_text(value: Any) -> Any:
+def _sign_text(value: str | None) -> object:
     if value is None:
         return 0
     return 1 if value and len(value) < MAX_NAME_CHARACTERS and not value.isspace() else value
 
 
-def _sign_values(column: Sequence[Any]) -> Sequence[Any]:
+def _sign_values(column: Sequence[Any]) -> Sequence[object]:
     return convert(column, repr)
 
 
-def _sign_lengths(column: Sequence[Any]) -> Sequence[Any]:
+def _sign_lengths(column: Sequence[Any]) -> Sequence[object]:
     return convert(column, len)
 
 
-def _sign_presence(column: Sequence[Any]) -> Sequence[Any]:
+def _sign_presence(column: Sequence[Any]) -> Sequence[object]:
     return convert(column, bool)
 
 
-_SIGNS: dict[str, Callable[[Sequence[Any]], Sequence[Any]]] = {
+_SIGNS: dict[str, Callable[[Sequence[Any]], Sequence[object]]] = {  # by option
     **dict.fromkeys(("id", "queue_partition_key", "deduplication_id", "application_version"), _sign_texts),
     **dict.fromkeys(
         ("authenticated_user", "assumed_role", "application", "instance_name", "schedule"), _sign_texts
@@ -181,16 +211,16 @@ def _too_large(spec: WorkflowSpec, args: int, kwargs: int, limit: int) -> Diagno
     size = args + kwargs + len(_ENVELOPE)  # as DBOS stores them
     return make_diagnostic(
         "input-too-large",
-        f"the arguments are {size:,} bytes of JSON, more than the {limit:,} that are allowed",
+        f"the arguments are {size:,} bytes of JSON, but at most {limit:,} are allowed",
         ("workflows", spec.entry, "kwargs" if kwargs > args else "args"),
-        help="pass where the data is, not the data; or raise `limits: {max_input_bytes: …}`",
+        help="pass the location of the data instead of the data, or raise `limits: {max_input_bytes: …}`",
     )
 
 
-def _blame(expansion: Expansion, spec: WorkflowSpec, diagnostic: Diagnostic) -> Diagnostic:
-    """The diagnostic at the place where its option is written: entry, catalog, defaults or manifest.
+def _locate_option(expansion: Expansion, spec: WorkflowSpec, diagnostic: Diagnostic) -> Diagnostic:
+    """Move a diagnostic to where its option is written: entry, catalog, defaults or manifest.
 
-    Of two options at odds, the entry's own is the one to blame.
+    If two options exclude each other, the one in the entry is reported.
     """
     path = find_origin(expansion, spec.workflow, diagnostic.path)
     related = diagnostic.related
@@ -203,7 +233,7 @@ def _blame(expansion: Expansion, spec: WorkflowSpec, diagnostic: Diagnostic) -> 
 
 
 def find_origin(expansion: Expansion, workflow: str | None, path: Path) -> Path:
-    """Where the option that `path` leads to is written; the whole entry when it is written nowhere."""
+    """Return the path where an option is written; the path of the entry if it is not written anywhere."""
     _, index, option, *rest = path
     assert isinstance(index, int)
     place = expansion.layers(index, workflow).find(str(option))

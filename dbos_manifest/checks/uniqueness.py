@@ -1,15 +1,15 @@
-"""What may occur only once in all files of one call: manifest names, ids, deduplication ids."""
+"""Find manifest names, IDs and deduplication IDs that occur more than once in all files of a command."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..core.diagnostic import Diagnostic, Path, Related, make_diagnostic
 from ..expansion.expansion import Expansion
-from ..expansion.grouping import DiagnosticGroups, EnoughErrors
+from ..expansion.grouping import DiagnosticGroups, EnoughErrors, LabelledDiagnostic
 from ..manifest.manifest import Manifest
 from ..workflows.batch import Batch
 from ..workflows.spec import WorkflowSpec
@@ -27,9 +27,10 @@ class _Use(NamedTuple):
 
 
 class Uniqueness:
-    """Remembers a hash of each id; when two are equal, the manifests are expanded again to see which ids.
+    """Finds duplicates with a hash per ID: when two hashes are equal, the manifests are expanded again.
 
-    So a million ids cost 70 MB and no dictionary of texts, and chance cannot make an error.
+    A million IDs take 70 MB instead of a dictionary of texts. Comparing the IDs of equal hashes excludes
+    false alarms.
     """
 
     def __init__(self) -> None:
@@ -39,24 +40,32 @@ class Uniqueness:
         self._pairs: set[int] = set()  # of queue and deduplication id
         self._suspects: dict[str, set[int]] = {"id": set(), "deduplication_id": set()}
 
-    def add_manifest(self, manifest: Manifest) -> Iterator[Diagnostic]:
+    def add_manifest(self, manifest: Manifest) -> list[Diagnostic]:
+        """Add the name of a manifest, and return the problem if another manifest has it."""
         first = self._names.setdefault(manifest.name, manifest)
-        if first is not manifest:
-            yield make_diagnostic(
+        if first is manifest:
+            return []
+        related = _related("the first use of the name", first, ("name",))
+        return [
+            make_diagnostic(
                 "duplicate-name",
-                f"another manifest is named `{manifest.name}` too",
+                f"another manifest has the same name, `{manifest.name}`",
                 ("name",),
-                help="a name identifies one batch, its lockfile and its IDs: choose another",
-                related=(_related("the first use of the name", first, ("name",)),),
+                help="use another name: it identifies the manifest, its lockfile and its generated IDs",
+                related=(related,),
             )
+        ]
 
     def add_expansion(self, expansion: Expansion) -> None:
+        """Add a manifest whose workflows were all added."""
         self._expansions.append(expansion)
 
     def add_spec(self, spec: WorkflowSpec) -> None:
+        """Add a workflow."""
         self._add([spec.id], [(spec.queue, spec.deduplication_id)])
 
     def add_batch(self, batch: Batch) -> None:
+        """Add the workflows of a batch."""
         pairs = zip(batch.columns["queue"], batch.columns["deduplication_id"], strict=True)
         self._add(batch.ids, pairs if batch.sets("deduplication_id") else ())
 
@@ -66,29 +75,31 @@ class Uniqueness:
         self._suspects["deduplication_id"] |= _add_new(self._pairs, keys)
 
     def diagnostics(self) -> list[Diagnostic]:
-        """Every workflow whose id or deduplication id another one has, each with its file."""
+        """Return a problem for each workflow whose ID or deduplication ID another workflow has."""
         groups = DiagnosticGroups()
-        if not any(self._suspects.values()):
-            return []
         with suppress(EnoughErrors):
-            self._compare_all(groups)
+            groups.update(self._find_duplicates())
         return groups.merge()
 
-    def _compare_all(self, groups: DiagnosticGroups) -> None:
+    def _find_duplicates(self) -> Iterator[LabelledDiagnostic]:
+        if not any(self._suspects.values()):
+            return
         ids, pairs = self._suspects["id"], self._suspects["deduplication_id"]
-        first: dict[Any, _Use] = {}
+        first: dict[object, _Use] = {}
         for expansion in self._expansions:
             for spec in expansion.specs(lambda diagnostic, label: None):
                 use = _Use(expansion, spec)
-                if hash(spec.id) & _BITS in ids:
-                    _compare(use, first.setdefault(spec.id, use), "id", groups)
+                if hash(spec.id) & _BITS in ids and (other := first.setdefault(spec.id, use)) is not use:
+                    yield _make_duplicate(use, other, "id")
                 pair = (spec.queue, spec.deduplication_id)
-                if spec.deduplication_id is not None and hash(pair) & _BITS in pairs:
-                    _compare(use, first.setdefault(pair, use), "deduplication_id", groups)
+                if spec.deduplication_id is None or hash(pair) & _BITS not in pairs:
+                    continue
+                if (other := first.setdefault(pair, use)) is not use:
+                    yield _make_duplicate(use, other, "deduplication_id")
 
 
 def _add_new(known: set[int], keys: list[int]) -> set[int]:
-    """Put the keys to the known ones; gives those that are known already or come twice."""
+    """Add keys to the known ones, and return those that were known or occur twice."""
     new = set(keys)
     twice = new & known
     if len(new) < len(keys):
@@ -97,33 +108,35 @@ def _add_new(known: set[int], keys: list[int]) -> set[int]:
     return twice
 
 
-def _compare(use: _Use, first: _Use, option: str, groups: DiagnosticGroups) -> None:
-    if use is first:
-        return
+def _make_duplicate(use: _Use, first: _Use, option: str) -> LabelledDiagnostic:
     expansion, spec = use
     label, other = expansion.label(spec), first.expansion.label(first.spec)
     make = _duplicate_id if option == "id" else _duplicate_deduplication_id
     both = f": by {other} and by {label}" if label and other else ""
     path = first.place(option)
-    alike = use.place(option) == path and expansion is first.expansion
-    related = () if alike else (_related("the first workflow with it", first.expansion.manifest, path),)
-    groups.add(make(use, both, related), (lambda: f"{spec.id} ({label})") if label else None)
+    is_same_place = use.place(option) == path and expansion is first.expansion
+    related = (
+        () if is_same_place else (_related("the first workflow that has it", first.expansion.manifest, path),)
+    )
+    return make(use, both, related), (lambda: f"{spec.id} ({label})") if label else None
 
 
 def _duplicate_id(use: _Use, both: str, related: tuple[Related, ...]) -> Diagnostic:
     spec, place = use.spec, use.place("id")
     if len(place) > 2:
-        message, help = f"the id `{spec.id}` is taken{both}", "every workflow needs an id of its own"
+        message, help = f"the ID `{spec.id}` is used twice{both}", "give every workflow its own ID"
     else:
-        message = f"the id made for this workflow, `{spec.id}`, is taken{both}"
-        help = "the same workflow with the same arguments twice: give it an `id`, or leave it out"
+        message = f"the generated ID `{spec.id}` is used twice{both}"
+        help = "two workflows have the same name and arguments: remove one, or give one an `id`"
     return _make(use, "duplicate-id", message, place, help, related)
 
 
 def _duplicate_deduplication_id(use: _Use, both: str, related: tuple[Related, ...]) -> Diagnostic:
     spec = use.spec
-    message = f"the deduplication id `{spec.deduplication_id}` is taken on the queue `{spec.queue}`{both}"
-    help = "DBOS accepts one workflow of a deduplication id at a time: use another"
+    message = (
+        f"the deduplication ID `{spec.deduplication_id}` is used twice on the queue `{spec.queue}`{both}"
+    )
+    help = "DBOS accepts one workflow per deduplication ID at a time: use another one"
     return _make(use, "duplicate-deduplication-id", message, use.place("deduplication_id"), help, related)
 
 

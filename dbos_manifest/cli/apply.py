@@ -75,7 +75,7 @@ def apply(
             fixed = [*inputs.given(), *selection.given(), *lockfile.given(), *override.given()]
             batch = _load_saved_plan(saved, [*fixed, *(["--locked"] if arguments.locked else [])])
         else:
-            validation = load_manifests(inputs, selection, beside=True)
+            validation = load_manifests(inputs, selection, fork=True)
             targets = find_targets(validation.manifests, lockfile_settings(lockfile))
             batch = _Batch(validation, add_commits(targets, commit_of_pipeline()), make_overrides(override))
         results.refuse_inputs([*batch.files(), *database_files(database.database_url)])

@@ -25,7 +25,7 @@ def read_paths(
     inputs: InputArguments,
     selection: SelectionArguments | None = None,
     *,
-    beside: bool = False,
+    fork: bool = False,
     skip_others: bool = False,
 ) -> Validation:
     """Read and validate the paths; `-` is standard input."""
@@ -33,7 +33,7 @@ def read_paths(
     given = _given(inputs)
     selected = _selection(selection, STDIN in inputs.paths) if selection is not None else None
     stdin = sys.stdin.buffer.read() if STDIN in inputs.paths else b""
-    validation = validate_files(inputs.paths, stdin, given, selected, beside=beside, skip_others=skip_others)
+    validation = validate_files(inputs.paths, stdin, given, selected, fork=fork, skip_others=skip_others)
     validation.inputs += named
     for loaded in validation.manifests:
         validation.inputs += loaded.manifest.tree.files()
@@ -46,15 +46,15 @@ def _ids_file(selection: SelectionArguments | None) -> list[Path]:
 
 
 def load_manifests(
-    inputs: InputArguments, selection: SelectionArguments | None = None, *, beside: bool = False
+    inputs: InputArguments, selection: SelectionArguments | None = None, *, fork: bool = False
 ) -> Validation:
     """Return valid manifests, and print their warnings.
 
-    With `beside` the checks run in parallel: the command calls `settle_manifests` before it changes or prints
+    With `fork` the checks may run in another process: call `settle_manifests` before changing or printing
     anything.
     Raises: InvalidManifest, with its diagnostics already printed; UsageError for a variable without a value.
     """
-    validation = read_paths(inputs, selection, beside=beside)
+    validation = read_paths(inputs, selection, fork=fork)
     say_diagnostics(validation)
     _raise_if_invalid(validation)
     for manifest, missing in validation.unchecked.items():

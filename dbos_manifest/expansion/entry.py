@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.diagnostic import Diagnostic, Fragment, Path, Target, make_diagnostic
@@ -29,9 +29,8 @@ def read_matrix(
     path: Path,
     manifest: Manifest,
     check: CheckOption,
-    report: Callable[[Diagnostic], None],
-) -> Matrix:
-    """Read the matrix of an entry, at `path`, with its variables resolved; warnings are reported.
+) -> tuple[Matrix, list[Diagnostic]]:
+    """Read the matrix of an entry, at `path`, with its variables resolved; return it with its warnings.
 
     Raises: Unfit with every problem of the matrix.
     """
@@ -39,14 +38,16 @@ def read_matrix(
     if found is not raw and (problems := check("matrix", found)):
         raise Unfit([relocate(problem, path) for problem in problems])
     axes, problems = _read_axes(found, path, manifest)
-    for axis in axes:
-        for code, message, below, help in axis.warnings:
-            report(make_diagnostic(code, message, (*path, axis.name, *below), help=help))
     problems += _check_excludes(found, path)
+    warnings = [
+        make_diagnostic(code, message, (*path, axis.name, *below), help=help)
+        for axis in axes
+        for code, message, below, help in axis.warnings
+    ]
     if problems:
-        raise Unfit(problems)
+        raise Unfit([*warnings, *problems])
     excludes, includes = (tuple(found.get(rule) or ()) for rule in RULES)
-    return Matrix(tuple(axes), excludes, includes)
+    return Matrix(tuple(axes), excludes, includes), warnings
 
 
 def _read_axes(
@@ -79,11 +80,13 @@ def _check_excludes(matrix: Mapping[str, Any], path: Path) -> Iterator[Diagnosti
                 )
 
 
-def read_fields(
-    options: Mapping[str, object], path: Path, report: Callable[[Diagnostic], None]
-) -> dict[str, object]:
-    """Return the options that are not expressions, by field of WorkflowSpec and in its units."""
+def read_fields(options: Mapping[str, object], path: Path) -> tuple[dict[str, object], list[Diagnostic]]:
+    """Return the options that are not expressions, by field of WorkflowSpec, and the problems of the times.
+
+    Units:  those of WorkflowSpec.
+    """
     fields: dict[str, object] = {}
+    problems: list[Diagnostic] = []
     for option, value in options.items():
         if option in PLAIN_OPTIONS:
             fields[option] = read_plain_option(option, value)
@@ -94,8 +97,8 @@ def read_fields(
                 try:
                     fields[field] = parse(value)
                 except ValueError as error:
-                    report(make_diagnostic(code, f"`{option}`: {error}", (*path, option)))
-    return fields
+                    problems.append(make_diagnostic(code, f"`{option}`: {error}", (*path, option)))
+    return fields, problems
 
 
 def variables_of(raw: object) -> frozenset[str]:

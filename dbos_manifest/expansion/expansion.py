@@ -33,7 +33,6 @@ from .entry import (
     read_matrix,
     variables_of,
 )
-from .grouping import DiagnosticGroups
 from .limits import check_entry, too_many_workflows
 from .matrix import Matrix
 
@@ -49,27 +48,27 @@ class Expansion:
 
     def __init__(self, manifest: Manifest, check_option: CheckOption) -> None:
         self.manifest = manifest
-        self.problems = DiagnosticGroups()
         self.catalog = Catalog(manifest.catalog, manifest.tree)
         self.unchecked: dict[int, frozenset[str]] = {}  # by entry, the variables it needs that have no value
         self._check = check_option
         self._compiled: dict[int, CompiledEntry | CompiledEntryByWorkflow] = {}  # the others are plain
         self._broken: set[int] = set()
-        for problem in self.catalog.problems:
-            self.problems.add(problem)
-        self._report_misplaced()
+        problems = [*self.catalog.problems, *self._find_misplaced()]
         inherited = {key: getattr(manifest, key) for key in _INHERITED}
         self._inherited = {key: None if contains_mark(text) else text for key, text in inherited.items()}
-        self._defaults = self._resolve_defaults()
-        self._shared = read_fields(self._defaults, ("defaults",), self.problems.add)
+        self._defaults, found = self._resolve_defaults()
+        problems += found
+        self._shared, found = read_fields(self._defaults, ("defaults",))
+        problems += found
         self._defaults_vary = contains_mark(self._defaults)
         for index, entry in enumerate(manifest.entries):
             if self._defaults_vary or "matrix" in entry or contains_mark(entry):
-                self._compile(index, entry)
-        self.too_many = self._check_limits()
+                problems += self._compile(index, entry)
+        self.too_many, found = self._check_limits()
+        problems += found
         if has_unmarked(manifest.document.text):
-            for found in islice(self._unmarked(), MAX_UNMARKED):
-                self.problems.add(found)
+            problems += islice(self._unmarked(), MAX_UNMARKED)
+        self.problems = tuple(problems)
 
     @property
     def count(self) -> int:
@@ -152,41 +151,38 @@ class Expansion:
 
     def _plain(self, index: int, report: Report) -> Iterator[WorkflowSpec]:
         """Yield the workflow of an entry without expressions; a manifest may have very many such entries."""
-
-        def report_here(found: Diagnostic) -> None:
-            report(found, None)
-
         entry = self.manifest.entries[index]
-        own = read_fields(entry, ("workflows", index), report_here)
+        own, problems = read_fields(entry, ("workflows", index))
         workflow = find_workflow_name(own, self._shared)
         listed = self.catalog.options(workflow)
         if listed:
-            listed = read_fields(listed, ("catalog", str(workflow)), report_here)
+            listed, more = read_fields(listed, ("catalog", str(workflow)))
+            problems += more
         options = Layers(self._inherited, self._shared, listed, own).merge()
         fields = {name: value for name, value in options.items() if value is not None}
         missing = [option for option in REQUIRED_OPTIONS if option not in fields]
         for option in missing:
             path: Path = ("workflows", index, option) if option in entry else ("workflows", index)
-            report(missing_option(option, path), None)
+            problems.append(missing_option(option, path))
+        for problem in problems:
+            report(problem, None)
         if not missing:
             spec = make_workflow({**fields, "entry": index})
             yield spec if "id" in fields else spec._replace(id=default_id(self.manifest.name, spec))
 
-    def _report_misplaced(self) -> None:
+    def _find_misplaced(self) -> Iterator[Diagnostic]:
         data = self.manifest.document.data
         for key, value in data.items():
             if key not in ("defaults", "workflows", "description") and not key.startswith("x-"):
                 if key == "catalog":  # its schemas may contain the mark, in a pattern or an example
                     value = {name: self.catalog.options(name) for name in self.manifest.catalog}
                 for path, target in find_marks(value, (key,)):
-                    self.problems.add(
-                        make_diagnostic(
-                            "misplaced-expression",
-                            "`${{ }}` is evaluated only under `defaults` and `workflows`",
-                            path,
-                            target=target,
-                            help="write the value itself",
-                        )
+                    yield make_diagnostic(
+                        "misplaced-expression",
+                        "`${{ }}` is evaluated only under `defaults` and `workflows`",
+                        path,
+                        target=target,
+                        help="write the value itself",
                     )
 
     def _unmarked(self) -> Iterator[Diagnostic]:
@@ -198,9 +194,10 @@ class Expansion:
                 yield from find_unmarked(option.value, option.path, names, variables)
             yield from find_unmarked(entry.get("matrix"), ("workflows", index, "matrix"), (), variables)
 
-    def _resolve_defaults(self) -> dict[str, object]:
-        """Return the defaults, with the values of those that depend on variables only."""
+    def _resolve_defaults(self) -> tuple[dict[str, object], list[Diagnostic]]:
+        """Return the defaults, with the values of those that depend on variables only, and their problems."""
         out = dict(self.manifest.defaults)
+        problems: list[Diagnostic] = []
         for option, raw in self.manifest.defaults.items():
             if option in OPTIONS and contains_mark(raw) and not self._missing_in(raw):
                 path = ("defaults", option)
@@ -208,17 +205,12 @@ class Expansion:
                     value = compile_value(raw, path)
                     if value is not None and value.names <= {"vars"}:
                         out[option] = resolve_constants(raw, path, self.manifest.variables.values)
-                        for problem in self._check(option, out[option]):
-                            self.problems.add(relocate(problem, path))
-                            out[option] = None
+                        if found := self._check(option, out[option]):
+                            raise Unfit([relocate(problem, path) for problem in found])
                 except Unfit as unfit:
-                    self._take(unfit)
+                    problems += unfit.diagnostics
                     out[option] = None
-        return out
-
-    def _take(self, unfit: Unfit) -> None:
-        for diagnostic in unfit.diagnostics:
-            self.problems.add(diagnostic)
+        return out, problems
 
     def _missing_in(self, raw: object) -> frozenset[str]:
         """Return the variables without a value that the expressions of an option need."""
@@ -231,7 +223,8 @@ class Expansion:
         entry = self.manifest.entries[index]
         return Layers(self._inherited, self._defaults, self.catalog.options(workflow), entry)
 
-    def _compile(self, index: int, entry: Mapping[str, Any]) -> None:
+    def _compile(self, index: int, entry: Mapping[str, Any]) -> list[Diagnostic]:
+        """Compile an entry, and return its problems."""
         workflow = find_workflow_name(entry, self._defaults)
         dynamic = isinstance(workflow, str) and MARK in workflow
         known = None if dynamic else workflow
@@ -239,16 +232,17 @@ class Expansion:
         needed = [option.value for option in options.values()] + [entry.get("matrix")]
         if missing := self._missing_in(needed):
             self.unchecked[index] = missing
-            return
+            return []
         try:
-            matrix = self._read_matrix(index, entry.get("matrix"))
+            matrix, warnings = self._read_matrix(index, entry.get("matrix"))
             if dynamic and self.catalog.has_options:
                 self._compiled[index] = self._compile_by_workflow(index, matrix)
             else:
                 self._compiled[index] = self._compile_options(index, options, matrix)
+            return warnings
         except Unfit as unfit:
             self._broken.add(index)
-            self._take(unfit)
+            return unfit.diagnostics
 
     def _compile_options(
         self, index: int, options: Mapping[str, Option], matrix: Matrix | None, *, by_axis: bool = True
@@ -263,24 +257,25 @@ class Expansion:
 
         return CompiledEntryByWorkflow(compile_for, self.manifest.catalog)
 
-    def _read_matrix(self, index: int, raw: Mapping[str, Any] | None) -> Matrix | None:
+    def _read_matrix(
+        self, index: int, raw: Mapping[str, Any] | None
+    ) -> tuple[Matrix | None, list[Diagnostic]]:
         if raw is None:
-            return None
-        path = ("workflows", index, "matrix")
-        return read_matrix(raw, path, self.manifest, self._check, self.problems.add)
+            return None, []
+        return read_matrix(raw, ("workflows", index, "matrix"), self.manifest, self._check)
 
-    def _check_limits(self) -> bool:
-        """Report entries that expand to too much or to nothing; return whether the manifest is too large."""
+    def _check_limits(self) -> tuple[bool, list[Diagnostic]]:
+        """Return whether there are too many workflows, and the problems of entries with too many or none."""
         manifest = self.manifest
+        problems: list[Diagnostic] = []
         for index, compiled in self._compiled.items():
             checked = check_entry(manifest, index, compiled)
-            for diagnostic in checked.diagnostics:
-                self.problems.add(diagnostic)
+            problems += checked.diagnostics
             if checked.is_broken:
                 self._broken.add(index)
             if checked.too_many:
-                return True
-        if (total := self.count) <= manifest.max_workflows:
-            return False
-        self.problems.add(too_many_workflows(manifest, total))
-        return True
+                return True, problems
+        total = self.count
+        if total <= manifest.max_workflows:
+            return False, problems
+        return True, [*problems, too_many_workflows(manifest, total)]

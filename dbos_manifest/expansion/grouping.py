@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ..core.diagnostic import Diagnostic, Severity
 
 SHOWN = 3  # workflows of a group
 ENOUGH = 20_000  # workflows with a problem, of one manifest
+
+
+LabelledDiagnostic = tuple[Diagnostic, Callable[[], str] | None]
+"""A diagnostic, and a function that returns which of an entry's workflows has it, if there are several."""
 
 
 class EnoughErrors(Exception):
@@ -46,6 +50,14 @@ class DiagnosticGroups:
             self._total += 1
             if self._total >= ENOUGH:
                 raise EnoughErrors
+
+    def update(self, found: Iterable[LabelledDiagnostic]) -> None:
+        """Add several diagnostics.
+
+        Raises: EnoughErrors.
+        """
+        for diagnostic, label in found:
+            self.add(diagnostic, label)
 
     @property
     def enough_warnings(self) -> bool:

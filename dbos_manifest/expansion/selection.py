@@ -78,20 +78,21 @@ class Selection:
         self._terms = tuple(terms)
         self._ids = frozenset(ids) if ids is not None else None
         self._entries = frozenset(entries)
-        self._found: set[str] = set()
 
     def matches(self, expansion: Expansion, spec: WorkflowSpec) -> bool:
         """Return whether a workflow is selected."""
-        if self._ids is not None:
-            if spec.id not in self._ids:
-                return False
-            self._found.add(spec.id)
+        if self._ids is not None and spec.id not in self._ids:
+            return False
         if self._entries and spec.name not in self._entries:
             return False
         return all(_holds(term, _value_of(term, expansion, spec)) for term in self._terms)
 
-    def check(self, expansions: Sequence[Expansion], selected: int) -> None:
-        """Check the names of the selection, after `matches` was called for every workflow.
+    def find_listed(self, ids: Iterable[str]) -> frozenset[str]:
+        """Return those of some IDs that the selection lists."""
+        return self._ids.intersection(ids) if self._ids is not None else frozenset()
+
+    def check(self, expansions: Sequence[Expansion], selected: int, listed: Collection[str]) -> None:
+        """Check the selection, given how many workflows it matches and which listed IDs the manifests have.
 
         Raises: UsageError for an unknown name, entry or ID, and when no workflow was selected.
         """
@@ -111,7 +112,7 @@ class Selection:
         for name in sorted(self._entries - entries):
             if not any("${{" in entry for entry in entries):
                 raise UsageError(f"--entry: no entry is named `{name}`", did_you_mean(name, sorted(entries)))
-        if self._ids is not None and (missing := sorted(self._ids - self._found)):
+        if self._ids is not None and (missing := sorted(self._ids.difference(listed))):
             more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
             raise UsageError(
                 f"--ids-from: the manifests have no workflow {', '.join(missing[:3])}{more}",

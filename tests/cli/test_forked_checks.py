@@ -39,14 +39,14 @@ def forks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Fork for small manifests too, and return a list with one item for each fork."""
     made = []
 
-    class RecordedFork(validation.Beside):
-        def __init__(self, finds_nothing: Callable[[], bool]) -> None:
+    class RecordedFork(validation.ForkedCheck):
+        def __init__(self, check: Callable[[], bool]) -> None:
             made.append("fork")
-            super().__init__(finds_nothing)
+            super().__init__(check)
 
-    monkeypatch.setattr(validation, "BESIDE_FROM", 10)
-    monkeypatch.setattr(validation, "is_possible", lambda: True)
-    monkeypatch.setattr(validation, "Beside", RecordedFork)
+    monkeypatch.setattr(validation, "FORK_FROM", 10)
+    monkeypatch.setattr(validation, "can_fork", lambda: True)
+    monkeypatch.setattr(validation, "ForkedCheck", RecordedFork)
     return made
 
 

@@ -103,7 +103,8 @@ def test_variables_file_is_overridden_by_var(run: Cli, orders: Path) -> None:
     assert "write it as in the manifest" in run("expand", "orders.yaml", "--vars-file", "prod.yaml").err
     (orders.parent / "prod.yaml").write_text("region: us\nelse: 3\n")
     assert (
-        "no manifest has the variables else" in run("validate", "orders.yaml", "--vars-file", "prod.yaml").err
+        "no manifest declares the variables else"
+        in run("validate", "orders.yaml", "--vars-file", "prod.yaml").err
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from waiting import wait_until
 
-from dbos_manifest.checks.forked import Beside
+from dbos_manifest.checks.forked import ForkedCheck
 
 
 def _kill() -> bool:
@@ -42,21 +42,21 @@ def _raise() -> bool:
     ],
 )
 def test_check_passes_only_when_it_returns_true(check: Callable[[], bool], expected: bool) -> None:
-    beside = Beside(check)
-    assert beside.found_nothing() is expected
-    assert beside.found_nothing() is expected  # the result can be read again
+    forked = ForkedCheck(check)
+    assert forked.passed() is expected
+    assert forked.passed() is expected  # the result can be read again
 
 
 SCRIPT = """
 import os, time
-from dbos_manifest.checks.forked import Beside
+from dbos_manifest.checks.forked import ForkedCheck
 
 def check():
     print(os.getpid(), flush=True)
     time.sleep(100_000)
     return True
 
-Beside(check)
+ForkedCheck(check)
 time.sleep(100_000)
 """
 
