@@ -9,6 +9,8 @@ from contextlib import suppress
 from types import TracebackType
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from waiting import PATIENCE_S
+
 
 class CuttingProxy:
     """Count the messages from clients over all connections, and cut the connection at number `cut_at`.
@@ -41,7 +43,7 @@ class CuttingProxy:
 
     def wait(self) -> None:
         """Wait until `on_cut` has returned; the cut message may be one whose reply no one waits for."""
-        assert self._open.wait(60)
+        assert self._open.wait(PATIENCE_S)
 
     def url(self, server_url: str) -> str:
         """Return the server's URL through this proxy."""

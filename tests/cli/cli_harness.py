@@ -80,3 +80,22 @@ def jobs(tmp_path: Path) -> Path:
     path = tmp_path / "jobs.yaml"
     path.write_text(JOBS)
     return path
+
+
+@pytest.fixture
+def lock(run_db: Cli, jobs: Path) -> Path:
+    """Enqueue the three workflows and return their lockfile."""
+    assert run_db("apply", "jobs.yaml").code == 0
+    return jobs.with_name("jobs.lock.jsonl")
+
+
+def entries(lock: Path) -> dict[str, dict[str, Any]]:
+    return {entry["id"]: entry for entry in map(json.loads, lock.read_text().splitlines()[1:])}
+
+
+def finish(lock: Path, workflow_id: str) -> None:
+    lines = lock.read_text().splitlines()
+    ended = ',"status":"SUCCESS","completed_at":"2026-01-31T09:00:00.000Z"}'
+    lock.write_text(
+        "".join((line[:-1] + ended if f'"id":"{workflow_id}"' in line else line) + "\n" for line in lines)
+    )

@@ -1,5 +1,5 @@
 """The fixtures of the command line tests."""
 
-from cli_harness import jobs, run, run_db
+from cli_harness import jobs, lock, run, run_db
 
-__all__ = ["jobs", "run", "run_db"]
+__all__ = ["jobs", "lock", "run", "run_db"]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from cli_harness import Cli
+from waiting import PATIENCE_S
 
 COUNT = 300
 MANIFEST = f"""\
@@ -245,5 +246,5 @@ def test_apply_exits_5_when_its_terminal_is_closed(run: Cli, many: Path, sqlite_
     )
     os.close(theirs)
     os.close(ours)
-    assert process.wait(120) == 5
+    assert process.wait(PATIENCE_S) == 5
     assert rows(run, sqlite_url) == COUNT

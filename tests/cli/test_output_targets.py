@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from cli_harness import Cli
+from waiting import PATIENCE_S
 
 MANIFEST = """\
 version: 1
@@ -159,7 +160,7 @@ def read_fifo(path: Path) -> tuple[threading.Thread, list[str]]:
 def test_output_to_a_fifo_is_written(run: Cli, folder: Path, sqlite_url: str) -> None:
     reader, got = read_fifo(folder / "pipe")
     assert run("apply", "jobs.yaml", "--database-url", sqlite_url, "-o", "json=pipe").code == 0
-    reader.join(60)
+    reader.join(PATIENCE_S)
     assert json.loads(got[0])["manifests"][0]["enqueued"] == 2
     assert (folder / "pipe").is_fifo()
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import resource
 import signal
-import time
 from collections.abc import Callable
 
 import pytest
 from fault_harness import Apply, Batch, run_here
+from waiting import wait_until
 
 WORKFLOWS = 1000
 
@@ -29,7 +29,8 @@ def test_interrupted_apply_can_be_continued(
         apply.wait_for_rows(1)
         for number in signals:
             apply.process.send_signal(number)
-            time.sleep(0.01)  # so that the signals are not merged into one
+            # the system would merge two equal signals that arrive before the first one is handled
+            wait_until(lambda apply=apply: "stopping after" in apply.log or not apply.runs)
         code = apply.wait()
         batch.check_honest()
         if code != 0:
