@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from ..system_db.database import Database
-from ..system_db.inspect import (
+from ..system_db.doctor_facts import (
     READ,
     WRITTEN,
     make_role_statements,
@@ -17,7 +17,7 @@ from ..system_db.inspect import (
     read_newest_versions,
     read_privileges,
 )
-from ..system_db.surroundings import read_clock_ms, read_queues, read_run_by_old_worker
+from ..system_db.preflight_facts import read_clock_ms, read_queues, read_run_by_old_worker
 from .session import DatabaseSettings, connect
 
 MOST_SKEW_MS = 5_000

@@ -14,12 +14,12 @@ from ..core.units import MAX_TIMESTAMP
 from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.lockfile import Lockfile, new_lockfile
 from ..plan.manifest_plan import ManifestPlan, NewEntries, PlanBuilder, PlanOrigin
-from ..plan.preflight import QueueCheck, Surroundings
+from ..plan.preflight import PreflightFacts, QueueCheck
 from ..plan.rows import QUEUED_STATUSES, QueueRow, SnapshotRow
 from ..plan.states import NO_OVERRIDES, Change, Changes, Overrides, State, one_change
 from ..system_db.database import Database
 from ..system_db.new_rows import options_without_column
-from ..system_db.surroundings import (
+from ..system_db.preflight_facts import (
     read_application_versions,
     read_clock_ms,
     read_known_names,
@@ -90,8 +90,8 @@ def plan_manifest(
     for orphan in find_orphans(source, lock, recorded):
         builder.add_orphan(orphan)
         on_changes(source, orphan)
-    surroundings = database.read(_read_surroundings, queue_check)
-    diagnostics = queue_check.findings(surroundings)
+    facts = database.read(_read_facts, queue_check)
+    diagnostics = queue_check.findings(facts)
     if path_without_lock is not None:
         diagnostics += find_other_lockfile(source, path_without_lock, database.fingerprint)
     others = builder.counts(State.ORPHANED) or not source.complete  # entries that these workflows are not
@@ -102,7 +102,7 @@ def plan_manifest(
         source.locate(diagnostics),
         NewEntries(new_ids, new_lines),
         newest_queued_ms,
-        surroundings.waiting_behind,
+        facts.waiting_behind,
     )
 
 
@@ -165,9 +165,9 @@ def find_orphans(source: WorkflowSource, lock: Lockfile, recorded: int) -> Itera
         yield one_change(Change(orphan, workflow, None, State.ORPHANED, None), None)
 
 
-def _read_surroundings(connection: Connection, database: Database, check: QueueCheck) -> Surroundings:
+def _read_facts(connection: Connection, database: Database, check: QueueCheck) -> PreflightFacts:
     """Read what the preflight checks need to know of the database, once the workflows are known."""
-    return Surroundings(
+    return PreflightFacts(
         names=read_known_names(connection, database, check.workflows),
         versions=read_application_versions(connection, database),
         waiting_behind=read_waiting_behind(connection, database, check.lowest_priorities),

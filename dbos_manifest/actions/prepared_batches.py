@@ -16,7 +16,7 @@ from ..plan.manifest_plan import ManifestPlan
 from ..system_db.database import Database
 from ..system_db.insert import prepare_rows
 from ..system_db.new_rows import NewRows, PreparedRows, make_rows
-from ..system_db.surroundings import read_clock_ms
+from ..system_db.preflight_facts import read_clock_ms
 from ..workflows.batch import Batch, resize_batches, split_by_bytes
 from ..workflows.digest import compute_digests
 

@@ -49,8 +49,8 @@ class _Seen:
     count: int = 0
 
 
-class Surroundings(NamedTuple):
-    """What the database has beside the workflows themselves."""
+class PreflightFacts(NamedTuple):
+    """What preflight needs to know about the database."""
 
     names: frozenset[str]  # of workflows that it has rows or schedules of; empty: it has none at all
     versions: frozenset[str] | None  # registered application versions; None: not known
@@ -112,7 +112,7 @@ class QueueCheck:
             self.lowest_priorities[spec.queue] = spec.priority
         return [self._found.setdefault(finding, _Seen(spec)) for finding in self._check(spec)]
 
-    def findings(self, seen: Surroundings) -> list[Diagnostic]:
+    def findings(self, seen: PreflightFacts) -> list[Diagnostic]:
         """What was found, in the order of the manifest's entries."""
         ordered = sorted(self._found.items(), key=lambda item: item[1].first.entry)
         found = [self._describe(finding, seen) for finding, seen in ordered]
@@ -123,7 +123,7 @@ class QueueCheck:
         )
         return [*found, *chain.from_iterable(around)]
 
-    def _old_worker(self, seen: Surroundings) -> Iterator[Diagnostic]:
+    def _old_worker(self, seen: PreflightFacts) -> Iterator[Diagnostic]:
         first = next(iter(self._first_of_name.values()), None)
         if seen.run_by_old_worker is not None and first is not None:
             yield make_diagnostic(

@@ -15,6 +15,7 @@ from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.database import Database
 from dbos_manifest.system_db.insert import insert_rows, prepare_rows
 from dbos_manifest.system_db.new_rows import options_without_column
+from dbos_manifest.system_db.preflight_facts import read_clock_ms, read_queues
 from dbos_manifest.system_db.read import (
     read_deduplication_holders,
     read_live,
@@ -24,7 +25,6 @@ from dbos_manifest.system_db.read import (
 )
 from dbos_manifest.system_db.retry import Retry
 from dbos_manifest.system_db.sqlite import SQLiteDatabase
-from dbos_manifest.system_db.surroundings import read_clock_ms, read_queues
 from dbos_manifest.workflows.spec import WorkflowSpec
 
 HARD = "a'b\"c\\d\te\nf\\N{},é😀\u202eשלום%s:x$1"
