@@ -49,10 +49,10 @@ LINES_OF_A_FUNCTION = 40  # without the docstring
 PARAMETERS = 7
 # How often each kind occurs in the program. Only ever lower a number.
 AT_MOST = {
-    "large modules": 1,
+    "large modules": 0,
     "long functions": 2,
     "functions with many parameters": 1,
-    "Any in signatures": 66,
+    "Any in signatures": 56,
     "type: ignore": 0,
     "untyped keyword arguments": 10,
 }
