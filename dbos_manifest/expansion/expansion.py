@@ -10,7 +10,7 @@ from ..core.diagnostic import Diagnostic, Path, make_diagnostic
 from ..core.memory_budget import BUDGET
 from ..expressions.compiled import Unfit, compile_value, contains_mark, resolve_constants
 from ..expressions.syntax import MARK
-from ..manifest.catalog import Catalog
+from ..manifest.catalog import read_catalog
 from ..manifest.manifest import Manifest
 from ..workflows.batch import Batch, make_batches, resize_batches
 from ..workflows.options import OPTIONS, REQUIRED_OPTIONS
@@ -48,12 +48,12 @@ class Expansion:
 
     def __init__(self, manifest: Manifest, check_option: CheckOption) -> None:
         self.manifest = manifest
-        self.catalog = Catalog(manifest.catalog, manifest.tree)
+        self.catalog, found = read_catalog(manifest.catalog, manifest.tree)
         self.unchecked: dict[int, frozenset[str]] = {}  # by entry, the variables it needs that have no value
         self._check = check_option
         self._compiled: dict[int, CompiledEntry | CompiledEntryByWorkflow] = {}  # the others are plain
         self._broken: set[int] = set()
-        problems = [*self.catalog.problems, *self._find_misplaced()]
+        problems = [*found, *self._find_misplaced()]
         inherited = {key: getattr(manifest, key) for key in _INHERITED}
         self._inherited = {key: None if contains_mark(text) else text for key, text in inherited.items()}
         self._defaults, found = self._resolve_defaults()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jsonschema_rs
@@ -25,20 +25,16 @@ _PATTERNS = jsonschema_rs.RegexOptions(size_limit=10 * 2**20)
 
 
 class Catalog:
-    """The catalog of a manifest, its contracts compiled. Invalid contracts are in `problems`."""
+    """The catalog of a manifest: options and compiled contracts by workflow name."""
 
-    def __init__(self, entries: Mapping[str, Mapping[str, object]], tree: Tree) -> None:
-        self.problems: list[Diagnostic] = []
+    def __init__(
+        self,
+        entries: Mapping[str, Mapping[str, object]],
+        validators: Mapping[str, Sequence[tuple[str, jsonschema_rs.Validator]]],
+    ) -> None:
         self._entries = entries
         self._options = {name: _options_of(entry) for name, entry in entries.items()}
-        self._tree = tree
-        self._files = 0
-        self._failure: TreeError | None = None  # of `_retrieve`: the library passes on only its text
-        self._validators: dict[str, list[tuple[str, Any]]] = {}
-        for name, entry in entries.items():
-            for part in CONTRACTS:
-                if entry.get(part) is not None:
-                    self._add(name, part, entry[part])
+        self._validators = validators
 
     def options(self, workflow: str | None) -> dict[str, object]:
         """Return the options that the catalog sets for a workflow; none for a name it does not have."""
@@ -47,58 +43,6 @@ class Catalog:
     @property
     def has_options(self) -> bool:
         return any(self._options.values())
-
-    def _add(self, name: str, part: str, schema: Any) -> None:
-        path: Path = ("catalog", name, part)
-        self._failure = None
-        try:
-            _check_references(schema, "", path)
-            validator = jsonschema_rs.validator_for(
-                schema,
-                retriever=self._retrieve,
-                base_uri=_BASE,
-                pattern_options=_PATTERNS,
-                validate_formats=True,
-            )
-        except _BadReference as error:
-            self.problems.append(make_diagnostic(error.code, error.message, error.path, help=error.help))
-        except Exception as error:
-            if (failure := self._failure) is not None:
-                found = make_diagnostic(failure.code, failure.message, path, help=failure.help)
-            else:
-                found = make_diagnostic("catalog-schema", f"invalid JSON Schema: {_first_line(error)}", path)
-            self.problems.append(found)
-        else:
-            self._validators.setdefault(name, []).append((part, validator))
-
-    def _retrieve(self, uri: str) -> Any:
-        try:
-            if not uri.startswith(_BASE):
-                raise TreeError(
-                    "remote-ref",
-                    f"expected the path of a file, found `{uri}`",
-                    "copy it next to the manifest",
-                )
-            self._files += 1
-            if self._files > MAX_SCHEMA_FILES:
-                raise TreeError("too-large", f"the contracts refer to more than {MAX_SCHEMA_FILES} files")
-            return self._read(uri.removeprefix(_BASE))
-        except TreeError as error:
-            self._failure = error
-            raise
-
-    def _read(self, file: str) -> object:
-        with self._tree.stream(file, MAX_SCHEMA_BYTES) as stream:
-            content = stream.read()
-        documents, problems = parse_documents(content, file)
-        if problems or len(documents) != 1:
-            why = problems[0].message if problems else f"expected one document, found {len(documents)}"
-            raise TreeError("catalog-schema", f"{file}: {why}")
-        try:
-            _check_references(documents[0].data, posixpath.dirname(file), ())
-        except _BadReference as error:
-            raise TreeError(error.code, f"{file}: {error.message}", error.help) from None
-        return documents[0].data
 
     def check(self, spec: WorkflowSpec) -> Iterator[Diagnostic]:
         """Yield each violation of a workflow's contract by its arguments."""
@@ -136,16 +80,96 @@ def _options_of(entry: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-class _BadReference(Exception):
-    def __init__(self, code: str, message: str, path: Path, help: str) -> None:
+def read_catalog(entries: Mapping[str, Mapping[str, object]], tree: Tree) -> tuple[Catalog, list[Diagnostic]]:
+    """Compile the contracts of a catalog. Return it without its invalid contracts, and a problem for each."""
+    compiler = _Compiler(tree)
+    validators: dict[str, list[tuple[str, jsonschema_rs.Validator]]] = {}
+    problems: list[Diagnostic] = []
+    for name, entry in entries.items():
+        for part in CONTRACTS:
+            if entry.get(part) is None:
+                continue
+            try:
+                validator = compiler.compile(entry[part], ("catalog", name, part))
+            except _InvalidContract as error:
+                problems.append(make_diagnostic(error.code, error.message, error.path, help=error.help))
+            else:
+                validators.setdefault(name, []).append((part, validator))
+    return Catalog(entries, validators), problems
+
+
+class _InvalidContract(Exception):
+    def __init__(self, code: str, message: str, path: Path, help: str | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.path, self.help = code, message, path, help
+
+
+class _Compiler:
+    """Compiles contracts, and reads the files that they refer to."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._files = 0
+        self._failure: TreeError | None = None  # of `_retrieve`: the library passes on only its text
+
+    def compile(self, schema: Any, path: Path) -> jsonschema_rs.Validator:
+        """Compile the contract at a path of the manifest.
+
+        Raises: _InvalidContract.
+        """
+        self._failure = None
+        if isinstance(schema, dict) and schema.get("$ref") == "#":
+            message, help = "the contract refers to itself", "write the path of a file in `$ref`"
+            raise _InvalidContract("catalog-schema", message, (*path, "$ref"), help)
+        _check_references(schema, "", path)
+        try:
+            return jsonschema_rs.validator_for(
+                schema,
+                retriever=self._retrieve,
+                base_uri=_BASE,
+                pattern_options=_PATTERNS,
+                validate_formats=True,
+            )
+        except Exception as error:
+            if (failure := self._failure) is not None:
+                raise _InvalidContract(failure.code, failure.message, path, failure.help) from None
+            message = f"invalid JSON Schema: {_first_line(error)}"
+            raise _InvalidContract("catalog-schema", message, path) from None
+
+    def _retrieve(self, uri: str) -> Any:
+        try:
+            if not uri.startswith(_BASE):
+                raise TreeError(
+                    "remote-ref",
+                    f"expected the path of a file, found `{uri}`",
+                    "copy it next to the manifest",
+                )
+            self._files += 1
+            if self._files > MAX_SCHEMA_FILES:
+                raise TreeError("too-large", f"the contracts refer to more than {MAX_SCHEMA_FILES} files")
+            return self._read(uri.removeprefix(_BASE))
+        except TreeError as error:
+            self._failure = error
+            raise
+
+    def _read(self, file: str) -> object:
+        with self._tree.stream(file, MAX_SCHEMA_BYTES) as stream:
+            content = stream.read()
+        documents, problems = parse_documents(content, file)
+        if problems or len(documents) != 1:
+            why = problems[0].message if problems else f"expected one document, found {len(documents)}"
+            raise TreeError("catalog-schema", f"{file}: {why}")
+        try:
+            _check_references(documents[0].data, posixpath.dirname(file), ())
+        except _InvalidContract as error:
+            raise TreeError(error.code, f"{file}: {error.message}", error.help) from None
+        return documents[0].data
 
 
 def _check_references(schema: object, folder: str, path: Path) -> None:
     """Check every reference of a schema.
 
-    Raises: _BadReference for a reference that is not a path, or leads out of the tree.
+    Raises: _InvalidContract for a reference that is not a path, or leads out of the tree.
     """
     if isinstance(schema, list):
         for index, item in enumerate(schema):
@@ -159,14 +183,17 @@ def _check_references(schema: object, folder: str, path: Path) -> None:
 
 
 def _check_reference(reference: str, folder: str, path: Path) -> None:
+    if not reference and path[-1] != "$id":  # it would refer to the contract itself, and accept everything
+        message, help = f"`{path[-1]}` is empty", "write the path of a file, or `#` for the contract itself"
+        raise _InvalidContract("catalog-schema", message, path, help)
     target = reference.partition("#")[0]
     if _SCHEME.match(target):
         message = f"`{reference}` is a URI, but contracts are read only from the manifest's folder"
-        raise _BadReference("remote-ref", message, path, "copy the schema next to the manifest")
+        raise _InvalidContract("remote-ref", message, path, "copy the schema next to the manifest")
     joined = posixpath.normpath(posixpath.join(folder, target)) if target else ""
     if target.startswith("/") or joined == ".." or joined.startswith("../"):
         message = f"`{reference}` is outside the manifest's folder"
-        raise _BadReference("outside-tree", message, path, "copy the schema into the manifest's folder")
+        raise _InvalidContract("outside-tree", message, path, "copy the schema into the manifest's folder")
 
 
 def _first_line(error: Exception) -> str:

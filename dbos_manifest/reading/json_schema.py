@@ -188,6 +188,8 @@ def _invalid_value(violation: _Violation) -> Diagnostic:
     if keyword == "not":
         message, help = f"`{name}` is a reserved name", "use another name"
         return make_diagnostic("invalid-value", message, path, target=Target.KEY, help=help)
+    if keyword == "minLength" and value == "" and path[-2:] not in _FORMS:
+        return make_diagnostic("invalid-value", f"`{name}` is empty", path, help="write text, or remove it")
     if keyword == "minItems":
         return make_diagnostic("invalid-value", f"`{name}` is empty", path, help="write at least one entry")
     message = f"`{name}` cannot be {_show(value)}"

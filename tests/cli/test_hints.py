@@ -58,7 +58,7 @@ workflows:
         ("{id: a, args: [1e400]}", "write it in quotes", '{id: a, args: ["1e400"]}'),
         (
             '{id: "${{ vars.n }}"}',
-            "write `| str` at the end of the expression",
+            "append `| str` to the expression",
             '{id: "${{ vars.n | str }}"}',
         ),
         (
@@ -70,7 +70,7 @@ workflows:
         ("{id: a, matrix: {true: [x]}}", 'write it as "true"', '{id: a, matrix: {"true": [x]}}'),
         (
             '{id: a, application_version: "${{ vars.n }}"}',
-            "write `| str` at the end of the expression",
+            "append `| str` to the expression",
             '{id: a, application_version: "${{ vars.n | str }}"}',
         ),
         (
