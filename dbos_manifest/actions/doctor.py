@@ -87,7 +87,7 @@ def _check_schema(database: Database, privileges: Privileges) -> Check:
     if number is None:
         return Check(Level.OK, "schema", f"{schema}DBOS tables found; the migration number cannot be read")
     if number < _SHARED:
-        message = f"{schema}migration {number}, as the SDK that laid it counts"
+        message = f"{schema}migration {number}, counted by the SDK that created the tables"
         return Check(Level.OK, "schema", message)
     known = [release for newest, release in _RELEASES if newest >= number]
     if not known:

@@ -171,7 +171,7 @@ def prune_lockfiles(
 ) -> list[LockReport]:
     """Remove the entries of workflows that their manifest no longer has, or only list them.
 
-    An entry whose workflow was not seen to end, neither in the lockfile nor in the database if there is one,
+    An entry whose workflow has no final status, neither in the lockfile nor in the database if there is one,
     is kept: it may still run, and another call of other variables would enqueue it again.
     """
     with ExitStack() as held:
@@ -193,7 +193,7 @@ def prune_lockfiles(
             if ended and not remove:
                 notes.append("run again with --yes to remove")
             listed = [f"remove {workflow_id} ({status})" for workflow_id, status in ended.items()]
-            return notes, listed + [f"keep {workflow_id}: it was not seen to end" for workflow_id in kept]
+            return notes, listed + [f"keep {workflow_id}: it is not recorded as finished" for workflow_id in kept]
 
         fingerprint = database.fingerprint if database else None
         return _edit(manifests, settings, lock_timeout_s, prune, write=remove, database=fingerprint)

@@ -223,7 +223,7 @@ def _end(results: Outputs, outcome: ApplyOutcome) -> int:
     for text in lost:
         print_error(text)
     if enqueued and (lost or stdout):
-        say(f"note: {count_of(enqueued, 'workflow')} of this call enqueued all the same, see the lockfile")
+        say(f"note: {count_of(enqueued, 'workflow')} of this call enqueued nevertheless, see the lockfile")
     if outcome.failure is not None:
         raise outcome.failure
     failed = bool(results.lost or stdout)

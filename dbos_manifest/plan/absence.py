@@ -34,7 +34,7 @@ _REMOVED = Absence(State.VANISHED, None)
 
 
 def is_explained(enqueued_at_ms: int, oldest: OldestRows) -> bool:
-    """Decide whether retention may have removed a workflow that was never seen to end.
+    """Decide whether retention may have removed a workflow that is not recorded as finished.
 
     Retention removes completed rows, oldest first. So it explains nothing in a database without any row, and
     nothing while a completed row is left that is as old as the workflow. Rows that still wait or run are

@@ -54,7 +54,7 @@ class WaitResult:
 
     final: Mapping[str, FinalStatus]
     pending: Mapping[str, str]  # last seen status, when the time was up or the user stopped
-    disappeared: Sequence[str]  # rows that were removed before they were seen to end
+    disappeared: Sequence[str]  # rows that were removed before their final status was read
 
 
 @dataclass(frozen=True, slots=True)

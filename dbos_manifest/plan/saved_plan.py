@@ -26,7 +26,7 @@ MAX_LINE_BYTES = 64 * 2**20
 _MAKE_ANEW = "make the plan again with `plan --out`"
 _FIELDS = [field for field in WorkflowSpec._fields if field != "binding"]
 _STATES = list(State)
-_HELD = len(_STATES)  # a conflict that another workflow stands in for
+_HELD = len(_STATES)  # a conflict for which the existing workflow is returned
 
 
 class PlannedManifest(NamedTuple):

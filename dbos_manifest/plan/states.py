@@ -77,7 +77,7 @@ class Change(NamedTuple):
     differences: tuple[Difference, ...] = ()
     comparable: bool = True  # False: only the identity could be compared
     held_by: str | None = None  # the live workflow that has its deduplication id
-    held: bool = False  # with return-existing: `held_by` stands in for it, which is no conflict
+    held: bool = False  # with return-existing `held_by` is returned instead, which is no conflict
     outdated: tuple[str, ...] = ()  # options that no longer matter and in which the row differs
     reason: str | None = None
     spec: WorkflowSpec | None = None  # None for an orphan

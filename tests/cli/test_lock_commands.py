@@ -122,7 +122,7 @@ def test_prune_lists_first_and_keeps_unfinished_workflows(run: Cli, jobs: Path, 
     assert listed.out.splitlines() == [
         "jobs.lock.jsonl ok: 1 entry to remove; 1 kept; run again with --yes to remove",
         "  remove b (SUCCESS)",
-        "  keep c: it was not seen to end",
+        "  keep c: it is not recorded as finished",
     ]
     assert lock.read_text() == before
     assert run("lock", "prune", "jobs.yaml", "--yes").code == 0

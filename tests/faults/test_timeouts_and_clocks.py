@@ -108,7 +108,7 @@ def test_created_at_increases_after_the_clock_was_set_back(
     assert created == sorted(created)
 
 
-SPOILED: dict[str, tuple[Callable[[str], str | None], int]] = {
+DAMAGE: dict[str, tuple[Callable[[str], str | None], int]] = {
     "deleted": (lambda text: None, 0),
     "every second line lost": (lambda text: "".join(text.splitlines(keepends=True)[::2]), 0),
     "no digests": (lambda text: text.replace('"digest":"', '"digest":"!'), 6),
@@ -131,17 +131,17 @@ def rotate_digests(lines: list[str]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("how", SPOILED)
+@pytest.mark.parametrize("how", DAMAGE)
 def test_damaged_lockfile_is_refused_or_corrected(
     database_url: str, make_batch: Callable[[str, int], Batch], how: str
 ) -> None:
     """Apply refuses it or corrects it from the rows; without a lockfile it finds the rows."""
-    spoil, expected = SPOILED[how]
-    batch = make_batch("spoiled", WORKFLOWS)
+    damage, expected = DAMAGE[how]
+    batch = make_batch("damaged", WORKFLOWS)
     words = ["apply", batch.path, "--database-url", database_url]
     assert run_here(*words) == 0
     good = [line.split(',"outcome"')[0] for line in batch.lockfile.read_text().splitlines()]
-    text = spoil(batch.lockfile.read_text())
+    text = damage(batch.lockfile.read_text())
     batch.lockfile.unlink()
     if text is not None:
         batch.lockfile.write_text(text)
