@@ -193,7 +193,9 @@ def prune_lockfiles(
             if ended and not remove:
                 notes.append("run again with --yes to remove")
             listed = [f"remove {workflow_id} ({status})" for workflow_id, status in ended.items()]
-            return notes, listed + [f"keep {workflow_id}: it is not recorded as finished" for workflow_id in kept]
+            return notes, listed + [
+                f"keep {workflow_id}: it is not recorded as finished" for workflow_id in kept
+            ]
 
         fingerprint = database.fingerprint if database else None
         return _edit(manifests, settings, lock_timeout_s, prune, write=remove, database=fingerprint)
