@@ -13,6 +13,7 @@ from ..core.canonical_json import encode_json, may_have_large_numbers
 from ..core.columns import Repeated, convert, distinct, read_chunks, weigh
 from ..core.diagnostic import Diagnostic, Path, Severity, make_diagnostic
 from ..core.memory_budget import BUDGET
+from ..expansion.compiled_entry import Report
 from ..expansion.expansion import Expansion
 from ..expansion.grouping import DiagnosticGroups, EnoughErrors, LabelledDiagnostic
 from ..expansion.selection import Selection
@@ -54,26 +55,34 @@ def check_expansion(
         return CheckedExpansion(groups.merge())
     selected, listed = 0, set[str]()
     with suppress(EnoughErrors):
-        for index in range(len(manifest.entries)):
-            checker = _EntryChecker(expansion, index)
-            if checker.is_one:
-                for spec in expansion.entry_specs(index, groups.add):
-                    uniqueness.add_spec(spec)
-                    if selection is not None:
-                        listed |= selection.find_listed((spec.id,))
-                    if selection is None or selection.matches(expansion, spec):
-                        selected += 1
-                        groups.update(checker.check(spec, warn=not groups.enough_warnings))
-                continue
-            for batch in expansion.entry_batches(index, BUDGET.batch_size, groups.add):
-                uniqueness.add_batch(batch)
-                if selection is not None:
-                    listed |= selection.find_listed(batch.ids)
-                if chosen := _select(expansion, selection, batch):
-                    selected += len(chosen)
-                    groups.update(checker.check_batch(chosen, warn=not groups.enough_warnings))
+        for checker, batch in _expand_for_check(expansion, groups.add):
+            uniqueness.add(batch)
+            if selection is not None:
+                listed |= selection.find_listed(batch.ids)
+            if chosen := _select(expansion, selection, batch):
+                selected += len(chosen)
+                groups.update(checker.check(chosen, warn=not groups.enough_warnings))
     uniqueness.add_expansion(expansion)
     return CheckedExpansion(groups.merge(), selected, frozenset(listed))
+
+
+def _expand_for_check(expansion: Expansion, report: Report) -> Iterator[tuple[_Checker, Batch]]:
+    """Yield batches of workflows with what checks them; entries of one workflow are batched together."""
+    singles: list[WorkflowSpec] = []
+    of_singles = _Checker(expansion, ())
+    for index in range(len(expansion.manifest.entries)):
+        options = expansion.varying(index)
+        if options is None:
+            singles += expansion.entry_specs(index, report)
+        if singles and (options is not None or len(singles) >= BUDGET.batch_size):
+            yield of_singles, Batch.of(singles)
+            singles = []
+        if options is not None:
+            checker = _Checker(expansion, options, of_one_entry=True)
+            for batch in expansion.entry_batches(index, BUDGET.batch_size, report):
+                yield checker, batch
+    if singles:
+        yield of_singles, Batch.of(singles)
 
 
 def _select(expansion: Expansion, selection: Selection | None, batch: Batch) -> Batch | None:
@@ -83,26 +92,29 @@ def _select(expansion: Expansion, selection: Selection | None, batch: Batch) -> 
     return batch.filter(mask) if 1 in mask else None
 
 
-class _EntryChecker:
-    """Checks the workflows of an entry; those that differ only in what no rule reads are checked once."""
+class _Checker:
+    """Checks workflows: of one entry those that differ only in what no rule reads are checked once."""
 
-    def __init__(self, expansion: Expansion, index: int) -> None:
+    def __init__(self, expansion: Expansion, varying: Collection[str], *, of_one_entry: bool = False) -> None:
         self._expansion = expansion
         self._catalog = expansion.catalog
         self._limit = expansion.manifest.max_input_bytes
-        self.is_one = (varying := expansion.varying(index)) is None
-        options = sorted(varying or ())
-        self._signs = [(FIELDS[option], _SIGNS.get(option, _sign_values)) for option in options]
-        self._inputs_vary = not {"args", "kwargs", "workflow"}.isdisjoint(options)
+        self._of_one_entry = of_one_entry
+        self._signs = [(FIELDS[option], _SIGNS.get(option, _sign_values)) for option in sorted(varying)]
+        self._inputs_vary = not {"args", "kwargs", "workflow"}.isdisjoint(varying)
         self._good: set[_Signature] = set()
 
-    def check_batch(self, batch: Batch, *, warn: bool) -> Iterator[LabelledDiagnostic]:
+    def check(self, batch: Batch, *, warn: bool) -> Iterator[LabelledDiagnostic]:
         """Yield the problems of a batch; without `warn`, warnings may be left out."""
+        if not self._of_one_entry:
+            for spec in batch:
+                yield from self._check_one(spec, None, warn)
+            return
         signs = [sign(batch.columns[field]) for field, sign in self._signs]
         signatures: Sequence[_Signature] = [*zip(*signs, strict=True)] if signs else [()] * len(batch)
         if not self._good.issuperset(signatures) or not self._has_good_inputs(batch, warn):
             for spec, signature in zip(batch, signatures, strict=True):
-                yield from self.check(spec, signature, warn=warn)
+                yield from self._check_one(spec, signature, warn)
 
     def _has_good_inputs(self, batch: Batch, warn: bool) -> bool:
         """Return whether the arguments have no problem, from their columns; False if that is uncertain."""
@@ -116,10 +128,10 @@ class _EntryChecker:
         suspect = warn and any(may_be_imprecise for _, may_be_imprecise in weighed)
         return not suspect or not any(True for value in chain(*inputs) for _ in lint_numbers(value, ()))
 
-    def check(
-        self, spec: WorkflowSpec, signature: _Signature = (), *, warn: bool
+    def _check_one(
+        self, spec: WorkflowSpec, signature: _Signature | None, warn: bool
     ) -> Iterable[LabelledDiagnostic]:
-        """Return the problems of a workflow; without `warn`, warnings may be left out."""
+        """Return the problems of a workflow; one without a signature is like no other."""
         is_known = signature in self._good
         if is_known and not self._inputs_vary:
             return ()
@@ -127,7 +139,7 @@ class _EntryChecker:
         if not is_known:
             problems += lint_spec(spec)
             problems += self._catalog.check_name(spec)
-            if not any(problem.severity is Severity.ERROR or warn for problem in problems):
+            if signature is not None and not any(p.severity is Severity.ERROR or warn for p in problems):
                 self._good.add(signature)
         args, kwargs = encode_json(spec.args), encode_json(spec.kwargs)
         if len(args) + len(kwargs) + len(_ENVELOPE) > self._limit:
@@ -146,7 +158,7 @@ class _EntryChecker:
         self, spec: WorkflowSpec, problems: Iterable[Diagnostic], *, in_all: bool = False
     ) -> Iterator[LabelledDiagnostic]:
         """Move problems to where the options are written, with a label for those of some workflows only."""
-        label = None if self.is_one or in_all else partial(self._expansion.label, spec)
+        label = None if in_all or not self._of_one_entry else partial(self._expansion.label, spec)
         for problem in problems:
             located = _locate_option(self._expansion, spec, problem)
             yield located, label if located.path[0] == "workflows" else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -60,19 +60,13 @@ class Uniqueness:
         """Add a manifest whose workflows were all added."""
         self._expansions.append(expansion)
 
-    def add_spec(self, spec: WorkflowSpec) -> None:
-        """Add a workflow."""
-        self._add([spec.id], [(spec.queue, spec.deduplication_id)])
-
-    def add_batch(self, batch: Batch) -> None:
+    def add(self, batch: Batch) -> None:
         """Add the workflows of a batch."""
-        pairs = zip(batch.columns["queue"], batch.columns["deduplication_id"], strict=True)
-        self._add(batch.ids, pairs if batch.sets("deduplication_id") else ())
-
-    def _add(self, ids: Iterable[str], pairs: Iterable[tuple[str, str | None]]) -> None:
-        self._suspects["id"] |= _add_new(self._ids, [hash(key) & _BITS for key in ids])
-        keys = [hash(pair) & _BITS for pair in pairs if pair[1] is not None]
-        self._suspects["deduplication_id"] |= _add_new(self._pairs, keys)
+        self._suspects["id"] |= _add_new(self._ids, [hash(key) & _BITS for key in batch.ids])
+        if batch.sets("deduplication_id"):
+            pairs = zip(batch.columns["queue"], batch.columns["deduplication_id"], strict=True)
+            keys = [hash(pair) & _BITS for pair in pairs if pair[1] is not None]
+            self._suspects["deduplication_id"] |= _add_new(self._pairs, keys)
 
     def diagnostics(self) -> list[Diagnostic]:
         """Return a problem for each workflow whose ID or deduplication ID another workflow has."""
