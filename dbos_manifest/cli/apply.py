@@ -49,8 +49,8 @@ MOST_SHOWN = 20
 
 
 @command("jobs --target prod", "jobs --var end=2026-12-31 --wait --wait-timeout 30m", "plan.jsonl")
-@takes_groups
 @outputs_option(*APPLY_FORMATS)
+@takes_groups
 def apply(
     inputs: InputArguments,
     selection: SelectionArguments,

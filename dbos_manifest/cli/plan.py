@@ -36,8 +36,8 @@ from .settings import database_settings, lockfile_settings, make_overrides, used
     "jobs --target prod --select 'region=eu day>=2026-02-01'",
     "jobs --target prod --out plan.jsonl -o markdown=plan.md",
 )
-@takes_groups
 @outputs_option(*PLAN_FORMATS)
+@takes_groups
 def plan(
     inputs: InputArguments,
     selection: SelectionArguments,
