@@ -18,10 +18,10 @@ from ..core.exit_codes import decide_exit_code
 from ..files.lockfile_slot import LockfileSlot
 from ..lockfile.journal import Journal
 from ..lockfile.lockfile import Lockfile, new_lockfile
-from ..plan.manifest_plan import ManifestPlan
-from ..plan.preflight import WORKER_BEHIND_SCHEMA
-from ..plan.results import ApplyResult, Progress
-from ..plan.states import NO_OVERRIDES, Overrides, State
+from ..planning.manifest_plan import ManifestPlan
+from ..planning.preflight import WORKER_BEHIND_SCHEMA
+from ..planning.results import ApplyResult, Progress
+from ..planning.states import NO_OVERRIDES, Overrides, State
 from ..system_db.database import Database
 from .enqueue import EnqueueCounts, Enqueuer, EnqueueSettings
 from .plan import ChangeSink, PlanSettings, Target
@@ -48,6 +48,9 @@ class ApplySettings:
         if self.legacy_inputs:
             overrides = overrides._replace(allow=overrides.allow | {WORKER_BEHIND_SCHEMA})
         return PlanSettings(overrides, self.verify, self.batch_size)
+
+
+DEFAULT_SETTINGS = ApplySettings()
 
 
 class ApplySession:

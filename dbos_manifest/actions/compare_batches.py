@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 
 from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.lockfile import Lockfile, Recorded
-from ..plan.absence import find_absent
-from ..plan.comparison import compare_workflows
-from ..plan.rows import SnapshotRow
-from ..plan.states import Changes
+from ..planning.absence import find_absent
+from ..planning.comparison import compare_workflows
+from ..planning.rows import SnapshotRow
+from ..planning.states import Changes
 from ..system_db.database import Database
 from ..system_db.read import (
     read_deduplication_holders,

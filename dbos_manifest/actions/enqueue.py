@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from ..core.errors import DatabaseError, Interrupted, Refused
 from ..lockfile.journal import Journal
 from ..lockfile.lockfile import Lockfile
-from ..plan.manifest_plan import ManifestPlan
-from ..plan.results import Progress, RejectedRow
+from ..planning.manifest_plan import ManifestPlan
+from ..planning.results import Progress, RejectedRow
 from ..system_db.database import Database
 from ..system_db.retry import describe_error
 from ..system_db.transactions import InDoubtTransaction, read_outcome

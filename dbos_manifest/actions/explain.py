@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ..core.diagnostic import Diagnostic, Path, Span
 from ..expressions.filters import UNSET
 from ..lockfile.entry import LockEntry
-from ..plan.rows import LiveRow
+from ..planning.rows import LiveRow
 from ..reading.document import locate_diagnostics
 from ..workflows.options import FIELDS, POSITIONS
 from ..workflows.spec import DEFAULT_SPEC, WorkflowSpec

@@ -13,9 +13,9 @@ from ..core.errors import Refused, UsageError
 from ..core.memory_budget import BUDGET
 from ..files.lockfile_slot import LockfileSlot
 from ..lockfile.lockfile import Lockfile, find_coverage_problems
-from ..plan.absence import find_absent
-from ..plan.rows import FINAL_STATUSES, SnapshotRow
-from ..plan.states import State
+from ..planning.absence import find_absent
+from ..planning.rows import FINAL_STATUSES, SnapshotRow
+from ..planning.states import State
 from ..system_db.read import read_oldest_rows, read_snapshot, read_statuses
 from ..workflows.spec import default_id
 from .lockfiles import LockfileSettings, load_lockfile, lockfile_paths, resolve_by_database

@@ -13,8 +13,8 @@ from ..lockfile.entry import LockHeader
 from ..lockfile.journal import ResolveInDoubt
 from ..lockfile.lockfile import Lockfile, check_owner, new_lockfile
 from ..lockfile.reader import RejectedLine, salvage_lockfile
-from ..plan.comparison import compare_workflows
-from ..plan.states import State
+from ..planning.comparison import compare_workflows
+from ..planning.states import State
 from ..system_db.database import Database
 from ..system_db.read import read_snapshot
 from ..workflows.digest import compute_digests

@@ -14,8 +14,8 @@ from ..expansion.workflow_source import WorkflowSource
 from ..files.lockfile_slot import LOCKFILE_SUFFIX, find_lockfiles, open_lockfile
 from ..lockfile.entry import LockHeader, decode_line, parse_header
 from ..lockfile.fingerprint import find_contradiction
-from ..lockfile.lockfile import Lockfile
-from ..plan.preflight import LOCKFILE_MISSING, RENAMED_MANIFEST
+from ..lockfile.lockfile import Lockfile, check_owner
+from ..planning.preflight import LOCKFILE_MISSING, RENAMED_MANIFEST
 from ..workflows.spec import WorkflowSpec, default_id
 
 _GENERATED = re.compile(r"(.+)-[0-9a-f]{20}", re.DOTALL)
@@ -39,6 +39,16 @@ def find_other_lockfile(source: WorkflowSource, path: Path, fingerprint: str) ->
             )
             return [found]
     return []
+
+
+def check_header(path: Path, manifest: str, fingerprint: str) -> None:
+    """Check whose lockfile it is; one that does not exist or has no header is nobody else's.
+
+    Raises: InvalidLockfile for the lockfile of another manifest or database.
+    """
+    header = _read_header(path)
+    if header is not None:
+        check_owner(Lockfile(header), manifest=manifest, database=fingerprint, file=str(path))
 
 
 def _read_header(path: Path) -> LockHeader | None:

@@ -13,10 +13,10 @@ from ..core.errors import SchemaNotSupported
 from ..core.units import MAX_TIMESTAMP
 from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.lockfile import Lockfile, new_lockfile
-from ..plan.manifest_plan import ManifestPlan, NewEntries, PlanBuilder, PlanOrigin
-from ..plan.preflight import PreflightFacts, QueueCheck
-from ..plan.rows import QUEUED_STATUSES, QueueRow, SnapshotRow
-from ..plan.states import NO_OVERRIDES, Change, Changes, Overrides, State, one_change
+from ..planning.manifest_plan import ManifestPlan, NewEntries, PlanBuilder, PlanOrigin
+from ..planning.preflight import PreflightFacts, QueueCheck
+from ..planning.rows import QUEUED_STATUSES, QueueRow, SnapshotRow
+from ..planning.states import NO_OVERRIDES, Change, Changes, Overrides, State, one_change
 from ..system_db.database import Database
 from ..system_db.new_rows import options_without_column
 from ..system_db.preflight_facts import (

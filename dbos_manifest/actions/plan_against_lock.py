@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..lockfile.lockfile import Lockfile, new_lockfile
-from ..plan.manifest_plan import ManifestPlan, PlanBuilder, PlanOrigin
-from ..plan.states import Change, Changes, Overrides, State, group_changes, make_change
+from ..planning.manifest_plan import ManifestPlan, PlanBuilder, PlanOrigin
+from ..planning.states import Change, Changes, Overrides, State, group_changes, make_change
 from ..workflows.batch import Batch
 from ..workflows.digest import compute_digests
 from ..workflows.spec import WorkflowSpec

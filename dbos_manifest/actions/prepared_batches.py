@@ -12,7 +12,7 @@ from ..core.canonical_json import encode_json
 from ..core.columns import convert
 from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.lockfile import Lockfile
-from ..plan.manifest_plan import ManifestPlan
+from ..planning.manifest_plan import ManifestPlan
 from ..system_db.database import Database
 from ..system_db.insert import prepare_rows
 from ..system_db.new_rows import NewRows, PreparedRows, make_rows

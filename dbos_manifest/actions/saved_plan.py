@@ -10,8 +10,8 @@ from ..core.errors import Refused
 from ..expansion.workflow_source import FIRST_BYTES, WorkflowSource
 from ..files.bundled import read_schema
 from ..files.plan_file import PlanFile
-from ..plan.saved_plan import PlanHeader, PlannedManifest, PlanWriter, SavedPlan
-from ..plan.states import Changes, Overrides
+from ..planning.saved_plan import PlanHeader, PlannedManifest, PlanWriter, SavedPlan
+from ..planning.states import Changes, Overrides
 from ..system_db.database import Database
 from .plan import Target
 

@@ -7,20 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ..core.columns import read_chunks
 from ..lockfile.lockfile import Lockfile
-from ..manifest.manifest import Manifest
-from ..plan.manifest_plan import ManifestPlan
-from ..plan.results import RetryNotice
-from ..plan.rows import LiveRow
+from ..planning.manifest_plan import ManifestPlan
+from ..planning.results import RetryNotice, WorkflowStatus
+from ..planning.rows import LiveRow
 from ..system_db.connect import open_database
 from ..system_db.database import Database
 from ..system_db.read import read_live
 from ..system_db.retry import Retry
-from ..workflows.spec import WorkflowSpec
+from .lockfile_checks import check_header
 from .lockfiles import load_lockfile, resolve_by_database
 from .plan import ChangeSink, PlanSettings, Target, plan_manifest
-from .validate import LoadedManifest, specs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +75,20 @@ def mark_database(database: Database) -> None:
     database.mark(number)
 
 
-def read_live_rows(
-    manifests: Sequence[LoadedManifest], settings: DatabaseSettings
-) -> Iterator[tuple[Manifest, WorkflowSpec, LiveRow | None]]:
-    """Yield every workflow of the manifests with its live row, in manifest order."""
+def read_live_statuses(targets: Sequence[Target], settings: DatabaseSettings) -> Iterator[WorkflowStatus]:
+    """Yield every workflow of the manifests with its live row, in manifest order.
+
+    Raises: InvalidLockfile when a lockfile belongs to another database or manifest.
+    """
     with connect(settings) as database:
-        for loaded in manifests:
-            for specs in read_chunks(specs_of(loaded), database.default_transaction_size):
-                rows = database.read(read_live, [spec.id for spec in specs])
-                for spec in specs:
-                    yield loaded.manifest, spec, rows.get(spec.id)
+        for target in targets:
+            if target.lock_path is not None:
+                check_header(target.lock_path, target.source.name, database.fingerprint)
+        for target in targets:
+            for batch in target.source.batches(database.default_transaction_size):
+                rows = database.read(read_live, batch.ids)
+                for spec in batch:
+                    yield WorkflowStatus(target.source.name, spec, rows.get(spec.id))
 
 
 def read_rows(ids: Sequence[str], settings: DatabaseSettings) -> tuple[dict[str, LiveRow], str]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from ..plan.comparison import compare_workflows
-from ..plan.results import RejectedRow
-from ..plan.rows import SnapshotRow
-from ..plan.states import State
+from ..planning.comparison import compare_workflows
+from ..planning.results import RejectedRow
+from ..planning.rows import SnapshotRow
+from ..planning.states import State
 from ..system_db.database import Database
 from ..system_db.insert import RowsRejected, insert_rows
 from ..system_db.new_rows import NewRows

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from ..files.lockfile_slot import LockfileSlot
 from ..lockfile.lockfile import new_lockfile
-from ..plan.results import ApplyResult, FinalStatus, WaitProgress, WaitResult
-from ..plan.rows import FINAL_STATUSES
+from ..planning.results import ApplyResult, FinalStatus, WaitProgress, WaitResult
+from ..planning.rows import FINAL_STATUSES
 from ..system_db.database import Database
 from ..system_db.read import read_statuses
 from .lockfiles import load_lockfile

@@ -19,10 +19,10 @@ from ..core.exit_codes import ExitCode, decide_exit_code
 from ..expansion.workflow_source import WorkflowSource
 from ..files.journal_file import journal_path
 from ..files.plan_file import PlanFile
-from ..plan.manifest_plan import ManifestPlan
-from ..plan.results import ApplyOutcome, ApplyResult
-from ..plan.rows import LiveRow
-from ..plan.states import Changes, Overrides
+from ..planning.manifest_plan import ManifestPlan
+from ..planning.results import ApplyOutcome, ApplyResult
+from ..planning.rows import LiveRow
+from ..planning.states import Changes, Overrides
 from ..report.text import count_of
 from .apply_views import APPLY_FORMATS, ApplyViews
 from .arguments import (

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from ..actions.plan import ChangeSink
 from ..actions.validate import Validation
-from ..plan.manifest_plan import ManifestPlan
-from ..plan.results import ApplyOutcome, Progress, RetryNotice
+from ..planning.manifest_plan import ManifestPlan
+from ..planning.results import ApplyOutcome, Progress, RetryNotice
 from ..report.applied import (
     ApplyEvents,
     applied_json,

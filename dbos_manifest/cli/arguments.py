@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from ..plan.preflight import PREFLIGHT_CODES
+from ..planning.preflight import PREFLIGHT_CODES
 from .option_groups import OptionGroup, declared, declared_argument, declared_override
 from .options import NameChoice, duration
 

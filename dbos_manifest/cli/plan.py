@@ -10,9 +10,9 @@ from ..actions.session import DatabaseSettings, Session
 from ..actions.validate import Validation
 from ..core.errors import UsageError
 from ..core.exit_codes import ExitCode
-from ..plan.manifest_plan import ManifestPlan
-from ..plan.saved_plan import PlanWriter
-from ..plan.states import Overrides
+from ..planning.manifest_plan import ManifestPlan
+from ..planning.saved_plan import PlanWriter
+from ..planning.states import Overrides
 from .arguments import (
     ComparisonArguments,
     InputArguments,

@@ -8,8 +8,8 @@ from typing import Protocol
 from ..actions.validate import Validation, locate
 from ..core.diagnostic import Diagnostic
 from ..expansion.workflow_source import WorkflowSource
-from ..plan.manifest_plan import ManifestPlan
-from ..plan.states import Changes
+from ..planning.manifest_plan import ManifestPlan
+from ..planning.states import Changes
 from ..report.diagnostics import format_diagnostics
 from ..report.github import github_annotation
 from ..report.junit import junit_document

@@ -11,8 +11,8 @@ from ..actions.session import DatabaseSettings
 from ..actions.validate import Validation
 from ..core.errors import UsageError
 from ..files.journal_file import journal_path
-from ..plan.results import RetryNotice
-from ..plan.states import Overrides
+from ..planning.results import RetryNotice
+from ..planning.states import Overrides
 from ..report.text import printable
 from ..system_db.sqlite import sqlite_path
 from .arguments import (

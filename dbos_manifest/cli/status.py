@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-from ..actions.session import read_live_rows
-from ..plan.rows import STATUSES
-from ..report.statuses import NOT_ENQUEUED, Status, status_lines, statuses_json
-from .arguments import DatabaseArguments, InputArguments, SelectionArguments
+from ..actions.lockfiles import find_targets
+from ..actions.session import read_live_statuses
+from ..planning.rows import NOT_ENQUEUED, STATUSES
+from ..report.statuses import status_lines, statuses_json
+from .arguments import DatabaseArguments, InputArguments, LockfileArguments, SelectionArguments
 from .help import command
 from .inputs import load_manifests
 from .option_groups import takes_groups
 from .options import NameChoice, option, output_option
 from .output import output_ended, painter, write, write_line
-from .settings import database_settings
+from .settings import database_settings, lockfile_settings
 
 
 @command("jobs", "jobs --only ERROR -o ids")
@@ -31,24 +32,27 @@ def status(
     inputs: InputArguments,
     selection: SelectionArguments,
     database: DatabaseArguments,
+    lockfile: LockfileArguments,
     only: tuple[str, ...],
     output: str,
 ) -> int:
     """Show the DBOS status of every workflow of the manifests.
 
-    Reads the database, with results and errors. A workflow without a row is NOT_ENQUEUED.
+    Reads the database, with results and errors. A workflow without a row is NOT_ENQUEUED. Refuses a database
+    that the lockfile does not belong to.
     """
     validation = load_manifests(inputs, selection)
     wanted = frozenset(only)
-    rows = read_live_rows(validation.manifests, database_settings(database))
-    read = takewhile(lambda row: not output_ended(), rows)
-    statuses = (found for found in map(Status._make, read) if not wanted or found.status in wanted)
+    targets = find_targets(validation.manifests, lockfile_settings(lockfile), lockfile_optional=True)
+    found = read_live_statuses(targets, database_settings(database))
+    read = takewhile(lambda one: not output_ended(), found)
+    statuses = (one for one in read if not wanted or one.status in wanted)
     if output == "json":
         for piece in statuses_json(statuses):
             write(piece)
     elif output == "ids":
-        for found in statuses:
-            write_line(found.spec.id)
+        for one in statuses:
+            write_line(one.id)
     else:
         for line in status_lines(statuses, painter()):
             write_line(line)

@@ -73,6 +73,11 @@ class Diagnostic:
     fragment: Fragment | None = None  # the part of the scalar at `path` to point at
     note: str | None = None  # which workflows of the entry have the problem
 
+    def __str__(self) -> str:
+        """Return `file:line:column: error[code]: message`."""
+        place = f"{self.span.file}:{self.span.line}:{self.span.column}" if self.span else self.file
+        return f"{f'{place}: ' if place else ''}{self.severity.value}[{self.code}]: {self.message}"
+
 
 class CodeInfo(NamedTuple):
     """What is documented of a diagnostic's code."""

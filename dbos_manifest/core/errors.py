@@ -25,6 +25,8 @@ from collections.abc import Sequence
 
 from .diagnostic import Diagnostic
 
+_MOST_LISTED = 10  # diagnostics in the text of an exception
+
 
 class ManifestToolError(Exception):
     """An error with a message, a hint what to do, and an exit code."""
@@ -32,7 +34,7 @@ class ManifestToolError(Exception):
     exit_code: int = 70
 
     def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(f"{message}\nhelp: {hint}" if hint else message)
         self.message = message
         self.hint = hint
 
@@ -72,6 +74,9 @@ class InvalidManifest(ManifestToolError):
         super().__init__(f"{len(diagnostics)} problem{'' if len(diagnostics) == 1 else 's'} in the manifests")
         self.diagnostics = tuple(diagnostics)
 
+    def __str__(self) -> str:
+        return "\n".join([self.message, *map(str, self.diagnostics[:_MOST_LISTED])])
+
 
 class InvalidLockfile(ManifestToolError):
     exit_code = 6
@@ -83,6 +88,7 @@ class Refused(ManifestToolError):
 
 class PartlyApplied(ManifestToolError):
     exit_code = 5
+    results: Sequence[object] = ()  # of the library's `apply`: an ApplyResult for each manifest it came to
 
 
 class WaitFailed(ManifestToolError):

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..core.diagnostic import Diagnostic, make_diagnostic
 from ..core.units import format_timestamp
-from ..plan.manifest_plan import ManifestPlan
-from ..plan.results import ApplyOutcome, ApplyResult, Progress, RetryNotice
-from ..plan.rows import LiveRow
+from ..planning.manifest_plan import ManifestPlan
+from ..planning.results import ApplyOutcome, ApplyResult, Progress, RetryNotice
+from ..planning.rows import LiveRow
 from .markdown import code, fit
 from .plan_json import change_json, summary_json
 from .statuses import error_message

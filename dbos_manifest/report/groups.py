@@ -12,7 +12,7 @@ from ..core.columns import Repeated, convert, distinct
 from ..expansion.matrix import Combination, Matrix
 from ..expansion.workflow_source import WorkflowSource
 from ..expressions.filters import UNSET
-from ..plan.states import Change, ChangeGroup, Changes, State
+from ..planning.states import Change, ChangeGroup, Changes, State
 from .text import printable, shorten
 
 MOST_VALUES = 10_000  # of one axis that are remembered

@@ -8,8 +8,8 @@ from itertools import islice
 
 from ..core.diagnostic import Diagnostic, Severity
 from ..expansion.workflow_source import WorkflowSource
-from ..plan.manifest_plan import ManifestPlan
-from ..plan.states import Change, Changes, State
+from ..planning.manifest_plan import ManifestPlan
+from ..planning.states import Change, Changes, State
 from .groups import SINGLED_OUT, Groups, describe_group, ids_of, singled_out
 from .plan_text import SIGNS, describe_difference, notes_of
 from .text import count_of, printable, shorten

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..expansion.workflow_source import WorkflowSource
-from ..plan.manifest_plan import ManifestPlan
-from ..plan.states import ABSENT, Change, Changes, Difference, State
+from ..planning.manifest_plan import ManifestPlan
+from ..planning.states import ABSENT, Change, Changes, Difference, State
 from .diagnostics import diagnostic_json
 from .text import plain_value, to_json
 

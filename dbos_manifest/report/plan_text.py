@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from ..expansion.workflow_source import WorkflowSource
-from ..plan.manifest_plan import ManifestPlan
-from ..plan.states import ABSENT, Change, Changes, Difference, State
-from ..plan.summary import PlanSummary
+from ..planning.manifest_plan import ManifestPlan
+from ..planning.states import ABSENT, Change, Changes, Difference, State
+from ..planning.summary import PlanSummary
 from .groups import Group, Groups, describe_group, ids_of, singled_out
 from .text import Paint, count_of, plain, printable, show_value
 

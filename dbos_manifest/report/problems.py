@@ -8,8 +8,8 @@ from contextlib import suppress
 from ..core.diagnostic import Diagnostic, make_diagnostic
 from ..expansion.grouping import DiagnosticGroups, EnoughErrors
 from ..expansion.workflow_source import WorkflowSource
-from ..plan.manifest_plan import ManifestPlan
-from ..plan.states import Change, Changes, State
+from ..planning.manifest_plan import ManifestPlan
+from ..planning.states import Change, Changes, State
 from .groups import singled_out
 from .plan_text import notes_of
 

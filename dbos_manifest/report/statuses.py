@@ -5,32 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from ..core.units import format_timestamp
-from ..manifest.manifest import Manifest
-from ..plan.rows import LiveRow
-from ..workflows.spec import WorkflowSpec
+from ..planning.results import WorkflowStatus
+from ..planning.rows import NOT_ENQUEUED, LiveRow
 from .text import Paint, plain, plain_value, printable, shorten, show_value, to_json
 
 FORMAT_VERSION = 1
-NOT_ENQUEUED = "NOT_ENQUEUED"
 _STYLES = {"SUCCESS": "green", "ERROR": "red", "CANCELLED": "yellow", NOT_ENQUEUED: "dim"}
 _JSON_FORMATS = ("portable_json", "rust_serde")  # Rust's own format is plain JSON
 _MISSING = object()
-
-
-class Status(NamedTuple):
-    """A workflow of a manifest and its row, None when the database has none."""
-
-    manifest: Manifest
-    spec: WorkflowSpec
-    row: LiveRow | None
-
-    @property
-    def status(self) -> str:
-        """The status of the row, or NOT_ENQUEUED."""
-        return self.row.status if self.row else NOT_ENQUEUED
 
 
 def read_json(row: LiveRow, text: str | None) -> object:
@@ -86,7 +70,7 @@ def error_message(row: LiveRow) -> str | None:
     return f"{name if isinstance(name, str) else show_value(name)}: {message}"
 
 
-def status_lines(statuses: Iterable[Status], paint: Paint = plain) -> Iterator[str]:
+def status_lines(statuses: Iterable[WorkflowStatus], paint: Paint = plain) -> Iterator[str]:
     """Yield one line per workflow, then the counts."""
     counts: Counter[str] = Counter()
     for status in statuses:
@@ -99,7 +83,7 @@ def status_lines(statuses: Iterable[Status], paint: Paint = plain) -> Iterator[s
         state = paint(_STYLES.get(status.status, "cyan"), f"{status.status:<12}")
         yield f"{state}  {printable(status.spec.id)}{detail}"
     total = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
-    yield f"Status: {total or 'no workflows'}"
+    yield f"WorkflowStatus: {total or 'no workflows'}"
 
 
 def _describe_output(row: LiveRow) -> str:
@@ -110,7 +94,7 @@ def _describe_output(row: LiveRow) -> str:
     return f"  {not_json(row.output or '')}" if unreadable else ""
 
 
-def statuses_json(statuses: Iterable[Status]) -> Iterator[str]:
+def statuses_json(statuses: Iterable[WorkflowStatus]) -> Iterator[str]:
     """Yield the statuses as one JSON document, in pieces."""
     counts: Counter[str] = Counter()
     yield f'{{"format_version": {FORMAT_VERSION}, "workflows": ['
@@ -122,10 +106,10 @@ def statuses_json(statuses: Iterable[Status]) -> Iterator[str]:
     yield f'\n], "counts": {to_json(dict(sorted(counts.items())))}}}\n'
 
 
-def _status_json(status: Status) -> dict[str, object]:
+def _status_json(status: WorkflowStatus) -> dict[str, object]:
     row = status.row
     out: dict[str, object] = {
-        "manifest": status.manifest.name,
+        "manifest": status.manifest,
         "id": status.spec.id,
         "workflow": status.spec.workflow,
         "status": status.status,

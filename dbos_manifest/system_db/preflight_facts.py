@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 
-from ..plan.rows import QueueRow
+from ..planning.rows import QueueRow
 from .database import Database
 from .read import decode_text
 

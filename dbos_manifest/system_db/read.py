@@ -9,8 +9,8 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Connection, text
 
 from ..core.units import MAX_TIMESTAMP, MIN_TIMESTAMP
-from ..plan.absence import OldestRows
-from ..plan.rows import FINAL_STATUSES, LiveRow, SnapshotRow
+from ..planning.absence import OldestRows
+from ..planning.rows import FINAL_STATUSES, LiveRow, SnapshotRow
 from .database import Database
 
 Value = TypeVar("Value")

@@ -13,7 +13,7 @@ import tenacity
 from sqlalchemy.exc import DBAPIError
 
 from ..core.errors import DatabaseDenied, DatabaseError, DatabaseUnreachable
-from ..plan.results import RetryNotice
+from ..planning.results import RetryNotice
 
 Result = TypeVar("Result")
 ErrorKind = Literal["transient", "denied", "data", "fatal"]

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from sqlalchemy import Connection
 
 from ..core.columns import read_chunks
-from ..plan.rows import FINAL_STATUSES, SnapshotRow
+from ..planning.rows import FINAL_STATUSES, SnapshotRow
 from .database import Database
 from .read import read_snapshot
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cli_harness import Cli
 
-from dbos_manifest.plan.rows import STATUSES
+from dbos_manifest.planning.rows import STATUSES
 
 
 @pytest.mark.parametrize("name", [*STATUSES, "NOT_ENQUEUED", "enqueued"])

@@ -13,7 +13,7 @@ from waiting import wait_until
 
 from dbos_manifest.core.errors import DatabaseDenied, Refused, SchemaNotSupported
 from dbos_manifest.files.lockfile_slot import LockfileSlot
-from dbos_manifest.plan.results import RetryNotice
+from dbos_manifest.planning.results import RetryNotice
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.retry import Retry
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from dbos_tables import rows_of
 
-from dbos_manifest.plan.rows import QueueRow
+from dbos_manifest.planning.rows import QueueRow
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.database import Database
 from dbos_manifest.system_db.insert import insert_rows, prepare_rows

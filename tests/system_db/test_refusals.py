@@ -25,7 +25,7 @@ from dbos_manifest.core.errors import (
     SchemaNotSupported,
     UsageError,
 )
-from dbos_manifest.plan.results import RetryNotice
+from dbos_manifest.planning.results import RetryNotice
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.database import Database
 from dbos_manifest.system_db.retry import Retry

@@ -15,7 +15,7 @@ from urls import with_user
 from waiting import PATIENCE_S
 
 from dbos_manifest.core.errors import DatabaseDenied, DatabaseUnreachable
-from dbos_manifest.plan.results import RetryNotice
+from dbos_manifest.planning.results import RetryNotice
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.database import Database
 from dbos_manifest.system_db.insert import insert_rows, prepare_rows

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbos_manifest.plan.absence import Absence, OldestRows, is_explained
-from dbos_manifest.plan.comparison import compare_workflows
-from dbos_manifest.plan.manifest_plan import PlanBuilder, PlanOrigin
-from dbos_manifest.plan.rows import INTERNAL_QUEUE, SnapshotRow
-from dbos_manifest.plan.states import Changes, Decision, Overrides, State, decide
+from dbos_manifest.planning.absence import Absence, OldestRows, is_explained
+from dbos_manifest.planning.comparison import compare_workflows
+from dbos_manifest.planning.manifest_plan import PlanBuilder, PlanOrigin
+from dbos_manifest.planning.rows import INTERNAL_QUEUE, SnapshotRow
+from dbos_manifest.planning.states import Changes, Decision, Overrides, State, decide
 from dbos_manifest.workflows.batch import Batch
 from dbos_manifest.workflows.spec import WorkflowSpec
 

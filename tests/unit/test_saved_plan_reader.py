@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dbos_manifest.core.errors import Refused
 from dbos_manifest.files.bundled import read_schema
-from dbos_manifest.plan.saved_plan import SavedPlan
+from dbos_manifest.planning.saved_plan import SavedPlan
 from dbos_manifest.workflows.spec import WorkflowSpec
 
 SCHEMA = json.loads(read_schema("plan.v1"))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 INTERNAL_QUEUE = "_dbos_internal_queue"
 QUEUED_STATUSES = ("ENQUEUED", "DELAYED")
+NOT_ENQUEUED = "NOT_ENQUEUED"  # of this program: a workflow without a row
 FINAL_STATUSES = frozenset(
     {"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "RETRIES_EXCEEDED"}
 )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..core.errors import ManifestToolError
 from ..workflows.spec import WorkflowSpec
 from .manifest_plan import ManifestPlan
-from .rows import LiveRow
+from .rows import NOT_ENQUEUED, LiveRow
 
 
 class Progress(NamedTuple):
@@ -34,6 +34,23 @@ class RejectedRow(NamedTuple):
 
     spec: WorkflowSpec
     reason: str
+
+
+class WorkflowStatus(NamedTuple):
+    """A workflow of a manifest and its row."""
+
+    manifest: str
+    spec: WorkflowSpec
+    row: LiveRow | None  # None: not enqueued, or removed since
+
+    @property
+    def id(self) -> str:
+        return self.spec.id
+
+    @property
+    def status(self) -> str:
+        """The DBOS status, or NOT_ENQUEUED."""
+        return NOT_ENQUEUED if self.row is None else self.row.status
 
 
 class FinalStatus(NamedTuple):
