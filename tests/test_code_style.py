@@ -22,7 +22,7 @@ ANY = re.compile(r"\bAny\b")
 NOT_YET_IMPERATIVE: tuple[str, ...] = (
     "dbos_manifest/actions/",
     "dbos_manifest/checks/",
-    "dbos_manifest/plan/",
+    "dbos_manifest/planning/",
 )
 # Verbs that docstrings start with. Add a verb, but not another kind of word.
 VERBS = set(

@@ -38,7 +38,7 @@ SCOPE = [
 # Paths, and folders with everything below them, that are still to be rewritten. Only ever remove lines.
 NOT_YET_PLAIN = (
     "dbos_manifest/actions/",
-    "dbos_manifest/plan/",
+    "dbos_manifest/planning/",
 )
 SKIPPED = {"tests/test_words.py": "lists the phrases"}
 SUFFIXES = {".md", ".in", ".py", ".json", ".yaml", ".yml", ".txt", ".jsonl"}
