@@ -64,7 +64,7 @@ class _Closable:
 def submit(manifest: Path, ds: str, database_url: str) -> list[ApplyResult]:
     """Enqueue the workflows of a day, as an Airflow task does."""
     manifests = dbos_manifest.load(manifest, variables={"day": ds})
-    return dbos_manifest.apply(manifests, database_url, target=ds)
+    return dbos_manifest.apply(manifests, database_url)
 
 
 def test_a_task_enqueues_the_workflows_of_its_day(
@@ -84,10 +84,16 @@ def test_a_repeated_task_enqueues_nothing(orders: Path, database_url: str) -> No
     assert (result.enqueued, result.lock_written) == (0, False)
 
 
-def test_apply_writes_the_lockfile_of_the_target(orders: Path, database_url: str) -> None:
-    [result] = submit(orders, "2026-01-01", database_url)
-    assert result.lock_path == orders.with_name("orders.2026-01-01.lock.jsonl")
-    assert result.lock_path.read_text().count("\n") == 3
+def test_the_lockfile_records_every_day(orders: Path, database_url: str) -> None:
+    submit(orders, "2026-01-01", database_url)
+    [result] = submit(orders, "2026-01-02", database_url)
+    assert (result.enqueued, result.lock_path.read_text().count("\n")) == (2, 1 + 4)
+
+
+def test_target_chooses_the_lockfile(orders: Path, database_url: str) -> None:
+    manifests = dbos_manifest.load(orders, variables={"day": "2026-01-01"})
+    [result] = dbos_manifest.apply(manifests, database_url, target="prod")
+    assert result.lock_path == orders.with_name("orders.prod.lock.jsonl")
 
 
 def test_an_asset_reads_the_statuses_of_its_partition(orders: Path, database_url: str) -> None:
@@ -132,11 +138,12 @@ def test_a_missing_variable_is_an_error_that_names_it(orders: Path) -> None:
 def test_drift_refuses_and_an_override_continues(orders: Path, database_url: str) -> None:
     submit(orders, "2026-01-01", database_url)
     orders.write_text(ORDERS.replace('args: ["${{ vars.day }}"]', "args: [changed]"))
-    with pytest.raises(Refused, match="2 drifted"):
+    with pytest.raises(Refused, match="2 drifted") as raised:
         submit(orders, "2026-01-01", database_url)
+    assert "ingest-2026-01-01-eu: drifted: args" in str(raised.value)
     manifests = dbos_manifest.load(orders, variables={"day": "2026-01-01"})
     settings = dbos_manifest.ApplySettings(overrides=Overrides(allow_drift=True))
-    [result] = dbos_manifest.apply(manifests, database_url, settings=settings, target="2026-01-01")
+    [result] = dbos_manifest.apply(manifests, database_url, settings=settings)
     assert result.enqueued == 0
 
 
@@ -163,7 +170,7 @@ def test_status_refuses_the_lockfile_of_another_database(
     other.write_bytes(sqlite_template.read_bytes())
     manifests = dbos_manifest.load(orders, variables={"day": "2026-01-01"})
     with pytest.raises(ManifestToolError, match="belongs to another database"):
-        list(dbos_manifest.status(manifests, f"sqlite:///{other}", target="2026-01-01"))
+        list(dbos_manifest.status(manifests, f"sqlite:///{other}"))
 
 
 def test_every_public_name_can_be_imported() -> None:

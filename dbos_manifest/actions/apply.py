@@ -232,7 +232,18 @@ def _refuse(plans: Sequence[ManifestPlan], strict: bool) -> None:
     refusing = [plan for plan in plans if plan.refuses(strict)]
     if refusing:
         reasons = [f"`{plan.name}` has {', '.join(plan.reasons_to_refuse(strict))}" for plan in refusing]
-        raise Refused(f"nothing was enqueued: {'; '.join(reasons)}", _way_out(refusing, strict))
+        details = [line for plan in refusing for line in _details(plan, strict)]
+        raise Refused(f"nothing was enqueued: {'; '.join(reasons)}", _way_out(refusing, strict), details)
+
+
+def _details(plan: ManifestPlan, strict: bool) -> list[str]:
+    """Describe the first workflows and diagnostics that make apply refuse."""
+    diagnostics = [str(found) for found in plan.refusing_diagnostics(strict)]
+    changes = [
+        f"{change.id}: {change.state.value}{f': {names}' if (names := ', '.join(change.fields)) else ''}"
+        for change in plan.refusals
+    ]
+    return [*diagnostics, *changes]
 
 
 def _way_out(refusing: Sequence[ManifestPlan], strict: bool) -> str:

@@ -85,6 +85,13 @@ class InvalidLockfile(ManifestToolError):
 class Refused(ManifestToolError):
     exit_code = 6
 
+    def __init__(self, message: str, hint: str | None = None, details: Sequence[str] = ()) -> None:
+        super().__init__(message, hint)
+        self.details = tuple(details[:_MOST_LISTED])  # what the command line has shown already
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *self.details, *([f"help: {self.hint}"] if self.hint else [])])
+
 
 class PartlyApplied(ManifestToolError):
     exit_code = 5

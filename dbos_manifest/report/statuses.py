@@ -83,7 +83,7 @@ def status_lines(statuses: Iterable[WorkflowStatus], paint: Paint = plain) -> It
         state = paint(_STYLES.get(status.status, "cyan"), f"{status.status:<12}")
         yield f"{state}  {printable(status.spec.id)}{detail}"
     total = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
-    yield f"WorkflowStatus: {total or 'no workflows'}"
+    yield f"Status: {total or 'no workflows'}"
 
 
 def _describe_output(row: LiveRow) -> str:
