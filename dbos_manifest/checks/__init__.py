@@ -1,1 +1,1 @@
-"""Problems of expanded workflows."""
+"""Find problems of expanded workflows."""

@@ -1,4 +1,4 @@
-"""One workflow in, what DBOS or the SDK of its runtime would refuse, ignore or lose out: rule by rule."""
+"""Rules for one workflow: what DBOS or the SDK of its runtime would reject, ignore or lose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROVENANCE_KEY = "dbos_manifest"
 RESERVED_QUEUE_PREFIX = "_dbos_"
 EXACT_INTEGER = 2**53
 
-# PostgreSQL keeps an index entry below 2,704 bytes: an id alone in one, the others by twos.
+# PostgreSQL limits an index entry to 2,704 bytes. An ID is alone in one, other texts share it in pairs.
 MAX_ID_BYTES = 2000
 MAX_TEXT_BYTES = 1000
 MAX_NAME_CHARACTERS = 255  # of class_name and config_name, varchar(255)
@@ -25,10 +25,10 @@ _TEXTS = (
 
 
 class _Runtime(NamedTuple):
-    """What an SDK's client and worker were seen to do with a workflow (docs/reference/compatibility.md)."""
+    """How the client and worker of an SDK treat a workflow, as tested in docs/reference/compatibility.md."""
 
     sdk: str
-    drops_arguments: Severity | None = None  # named ones, and those beyond `max_args`
+    drops_arguments: Severity | None = None  # keyword arguments, and positional ones beyond `max_args`
     max_args: int | None = None
     arguments_help: str = ""
     needs_class: bool = False  # for every workflow
@@ -38,12 +38,12 @@ class _Runtime(NamedTuple):
 
 _RUNTIMES = {
     "python": _Runtime("Python"),
-    "typescript": _Runtime("TypeScript", Severity.ERROR, None, "put a map into `args`"),
+    "typescript": _Runtime("TypeScript", Severity.ERROR, None, "put a map into `args` instead"),
     "java": _Runtime(
         "Java",
         Severity.ERROR,
         None,
-        "give each parameter its value in `args`, in order",
+        "write the values of all parameters in `args`, in order",
         needs_class=True,
         client_refuses_deduplication_in_partitions=True,
     ),
@@ -60,11 +60,12 @@ _RUNTIMES = {
 
 
 def relate_here(path: Path, document: int = 0) -> Related:
+    """Make the second place of a diagnostic, an option of the same workflow."""
     return Related(f"`{path[-1]}` is here", path, document=document)
 
 
 def lint_spec(spec: WorkflowSpec) -> Iterator[Diagnostic]:
-    """What is wrong with one workflow; the paths say the entry and the option.
+    """Find the problems of one workflow. Their paths have its entry and the option.
 
     Source: DBOS.md §1 for the options, docs/reference/compatibility.md for the runtimes.
     """
@@ -79,8 +80,8 @@ def lint_spec(spec: WorkflowSpec) -> Iterator[Diagnostic]:
         yield from _lint_class_name(spec, path, runtime)
 
 
-def lint_numbers(value: Any, path: Path) -> Iterator[Diagnostic]:
-    """Find the whole numbers that not every language can hold, in whatever notation they were written."""
+def lint_numbers(value: object, path: Path) -> Iterator[Diagnostic]:
+    """Find integers that not every language can hold exactly, in any notation."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from lint_numbers(item, (*path, key))
@@ -92,14 +93,14 @@ def lint_numbers(value: Any, path: Path) -> Iterator[Diagnostic]:
         shown = text if len(text) <= 40 else f"{text[:39]}…"
         yield make_diagnostic(
             "imprecise-integer",
-            f"{shown} is beyond 2^53: TypeScript and untyped Go round it",
+            f"{shown} is beyond 2^53: TypeScript and untyped Go round it off",
             path,
             help="if the workflow takes text, write the number in quotes, or `| str` in its expression",
         )
 
 
 def lint_values(options: Mapping[str, Any], path: Path) -> Iterator[Diagnostic]:
-    """The rules that need to see one option only."""
+    """Find the problems of single options."""
     for option in _TEXTS:
         text = options.get(option)
         if isinstance(text, str) and (problem := _text_problem(option, text)):
@@ -108,17 +109,17 @@ def lint_values(options: Mapping[str, Any], path: Path) -> Iterator[Diagnostic]:
     if queue is not None and queue.startswith(RESERVED_QUEUE_PREFIX):
         yield make_diagnostic(
             "reserved-queue",
-            f"the queue `{queue}` is DBOS's own, as all names that start with `{RESERVED_QUEUE_PREFIX}`",
+            f"the queue `{queue}` is reserved: names starting with `{RESERVED_QUEUE_PREFIX}` belong to DBOS",
             (*path, "queue"),
-            help="name a queue of your application",
+            help="use a queue of your application",
         )
     if PROVENANCE_KEY in (options.get("attributes") or ()):
         yield make_diagnostic(
             "reserved-attribute",
-            f"the attribute `{PROVENANCE_KEY}` is written by apply",
+            f"the attribute `{PROVENANCE_KEY}` is reserved: apply writes it",
             (*path, "attributes", PROVENANCE_KEY),
             target=Target.KEY,
-            help="give the attribute another name",
+            help="use another name",
         )
     for index, role in enumerate(options.get("authenticated_roles") or ()):
         if not role.strip():
@@ -134,10 +135,12 @@ def _text_problem(option: str, text: str) -> str | None:
         return "is blank"
     if option in _NAMES:
         too_long = len(text) > MAX_NAME_CHARACTERS
-        return f"has {len(text):,} characters; DBOS keeps {MAX_NAME_CHARACTERS}" if too_long else None
+        return (
+            f"has {len(text):,} characters; at most {MAX_NAME_CHARACTERS} are allowed" if too_long else None
+        )
     limit = MAX_ID_BYTES if option == "id" else MAX_TEXT_BYTES
     if len(text) * 4 > limit and (size := len(text.encode())) > limit:
-        return f"is {size:,} bytes long in UTF-8; at most {limit:,} fit into the database's index"
+        return f"has {size:,} bytes in UTF-8; at most {limit:,} fit into an index of the database"
     return None
 
 
@@ -153,7 +156,7 @@ def _exclusive(first: str, second: str, path: Path) -> Diagnostic:
         "exclusive-options",
         f"`{first}` and `{second}` exclude each other",
         (*path, second),
-        help="keep one of them; `null` unsets a default",
+        help="keep one of them; write `null` to unset a default",
         related=(relate_here((*path, first)),),
     )
 
@@ -163,9 +166,9 @@ def _lint_deduplication(spec: WorkflowSpec, path: Path) -> Iterator[Diagnostic]:
         if spec.duplication_policy != "reject":
             yield make_diagnostic(
                 "missing-deduplication-id",
-                f"`duplication_policy: {spec.duplication_policy}` does nothing without a `deduplication_id`",
+                f"`duplication_policy: {spec.duplication_policy}` has no effect without a `deduplication_id`",
                 (*path, "duplication_policy"),
-                help="add a `deduplication_id`, or leave the policy out",
+                help="add a `deduplication_id`, or remove the policy",
             )
     elif spec.queue_partition_key is not None:
         runtime = _RUNTIMES.get(spec.runtime or "")
@@ -176,7 +179,7 @@ def _lint_deduplication(spec: WorkflowSpec, path: Path) -> Iterator[Diagnostic]:
             "deduplication-with-partition-key",
             message,
             (*path, "deduplication_id"),
-            help="put the partition's key into the deduplication id as well",
+            help="add the partition key to the deduplication ID",
             related=(relate_here((*path, "queue_partition_key")),),
         )
 
@@ -187,7 +190,7 @@ def _lint_arguments(spec: WorkflowSpec, path: Path, runtime: _Runtime) -> Iterat
     if spec.kwargs:
         yield make_diagnostic(
             "runtime-arguments",
-            f"the {runtime.sdk} SDK does not pass `kwargs` on to a workflow",
+            f"the {runtime.sdk} SDK does not pass `kwargs` to a workflow",
             (*path, "kwargs"),
             severity=runtime.drops_arguments,
             help=runtime.arguments_help,
@@ -195,7 +198,7 @@ def _lint_arguments(spec: WorkflowSpec, path: Path, runtime: _Runtime) -> Iterat
     if runtime.max_args is not None and len(spec.args) > runtime.max_args:
         yield make_diagnostic(
             "runtime-arguments",
-            f"the {runtime.sdk} SDK passes one argument on, and `args` has {len(spec.args)}",
+            f"the {runtime.sdk} SDK passes one argument, but `args` has {len(spec.args)}",
             (*path, "args", runtime.max_args),
             severity=runtime.drops_arguments,
             help=runtime.arguments_help,
@@ -208,7 +211,7 @@ def _lint_class_name(spec: WorkflowSpec, path: Path, runtime: _Runtime) -> Itera
             "runtime-class-name",
             f"the {runtime.sdk} SDK does not find `{spec.workflow}` without a `class_name`",
             (*path, "class_name"),
-            help="write the class's full name, or the name its @WorkflowClassName gives",
+            help="write the full name of the class, or the name in its @WorkflowClassName",
         )
     elif runtime.instance_needs_class and spec.instance_name is not None and spec.class_name is None:
         yield make_diagnostic(
@@ -223,5 +226,5 @@ def _lint_class_name(spec: WorkflowSpec, path: Path, runtime: _Runtime) -> Itera
             "the Go SDK does not read `class_name`",
             (*path, "class_name"),
             severity=Severity.WARNING,
-            help="leave it out: a Go workflow is found by its name alone",
+            help="remove it: a Go workflow is found by its name alone",
         )

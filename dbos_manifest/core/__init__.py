@@ -1,1 +1,1 @@
-"""The vocabulary of all other folders."""
+"""Values and errors that all other folders use."""

@@ -24,6 +24,8 @@ class Span(NamedTuple):
 
 
 class Severity(str, Enum):
+    """How serious a diagnostic is."""
+
     ERROR = "error"
     WARNING = "warning"
 

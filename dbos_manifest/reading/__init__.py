@@ -1,1 +1,1 @@
-"""Text becomes values, within bounds and with places."""
+"""Read text as values, within limits and with positions."""

@@ -1,4 +1,4 @@
-"""Bytes of YAML or JSON -> plain JSON values and the problems of the text, with their places."""
+"""Parse YAML and JSON files to documents of plain values, and locate diagnostics in them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PLAIN_SCALAR = re.compile(r"[-+.\w]{1,60}")  # as numbers, booleans and null ar
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document of a file. Places are not kept: they are looked up again for what goes wrong."""
+    """A document of a file. Positions of values are found again when a diagnostic needs them."""
 
     file: str
     index: int  # among the file's documents, from 0
@@ -44,13 +44,13 @@ class Document:
 def parse_documents(
     content: bytes, file: str, *, manifests_only: bool = False
 ) -> tuple[list[Document], list[Diagnostic]]:
-    """Parse the documents of a file, empty ones left out, and find every problem of its text.
+    """Parse the non-empty documents of a file, and find every problem of its text.
 
-    With `manifests_only`, documents that do not look like manifests are left out with their problems.
-    JSON is read by JSON's own rules, since a YAML 1.1 parser misreads some of its escapes.
+    With `manifests_only`, documents that do not look like manifests are left out, and so are their problems.
+    JSON is not read as YAML, because a YAML 1.1 parser misreads some of its escapes.
     """
     if len(content) > MAX_FILE_BYTES:
-        message = f"the file has more than {MAX_FILE_BYTES // 2**20} MiB"
+        message = f"the file is larger than {MAX_FILE_BYTES // 2**20} MiB"
         found = make_diagnostic("too-large", message, file=file, help="split it into several files")
     elif isinstance(text := _decode(content, file), Diagnostic):
         found = text

@@ -1,13 +1,12 @@
-"""Recognizes manifests among other YAML and JSON files, so that a folder skips none, broken ones included."""
+"""Recognize manifests among other YAML and JSON files, so that no manifest in a folder is skipped."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterable
-from typing import Any
 
-_NEAR = 0.8  # how alike a misspelled key is to the right one, of 1
+_NEAR = 0.8  # minimum similarity of a misspelled key, of 1
 _ESCAPED_LETTER = re.compile(rb"\\(?:u00|x)[4-7]")
 _BEFORE_KEY = r"""(?:^[ \t\ufeff\ufffd]*(?:---[ \t]+)?|[{,?][ \t]*)["']?"""
 _KEY = re.compile(_BEFORE_KEY + r"(version|workflows)\b", re.MULTILINE)
@@ -21,12 +20,12 @@ _ENTRY = re.compile(
 
 def may_be_manifest(content: bytes) -> bool:
     """Return False quickly for a file that cannot be a manifest; other files must be read."""
-    if b"\0" in content:  # UTF-16, which a manifest must not be
+    if b"\0" in content:  # UTF-16; it is recognized, and rejected later
         content = content.replace(b"\0", b"")
     return b"workflow" in content or _ESCAPED_LETTER.search(content) is not None
 
 
-def looks_like_manifest(data: Any) -> bool:
+def looks_like_manifest(data: object) -> bool:
     """Return whether a document is meant as a manifest, even with a missing or misspelled key."""
     if not isinstance(data, dict):
         return False
@@ -40,7 +39,7 @@ def looks_like_manifest(data: Any) -> bool:
     )
 
 
-def _items(value: Any) -> Iterable[Any]:
+def _items(value: object) -> Iterable[object]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()

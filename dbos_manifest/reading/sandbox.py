@@ -7,7 +7,7 @@ from typing import BinaryIO, Protocol
 
 
 class TreeError(Exception):
-    """A file that a manifest names cannot be read, or may not be. `code` is a diagnostic's."""
+    """A file that a manifest names cannot be read, or is outside the tree. `code` is a diagnostic's."""
 
     def __init__(self, code: str, message: str, help: str | None = None) -> None:
         super().__init__(message)
