@@ -1,4 +1,4 @@
-# Everything sets itself up in .venv; nothing is installed elsewhere.
+# Every target installs what it needs into .venv and nothing elsewhere.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,13 +12,13 @@ help:
 	@echo "make demo [DB=postgres]  run the example manifest on a real DBOS worker"
 	@echo "make test                lint, type-check and run all tests"
 	@echo "make e2e [E2E=latest]    workers of all SDKs, old and new, and PostgreSQL 14 to 18 (minutes)"
-	@echo "make compatibility       the same, writing docs/reference/compatibility.* anew"
-	@echo "make faults              cut, kill and crowd many applies (minutes)"
+	@echo "make compatibility       the same, and write docs/reference/compatibility.* again"
+	@echo "make faults              cut, kill and run many applies at once (minutes)"
 	@echo "make soak                applies and workers for minutes: memory, connections, latency"
 	@echo "make bench               measure (minutes; nothing else should run)"
-	@echo "make bench-peers         measure beside graphile-worker (where there is npm) and PgQueuer"
-	@echo "make docs                write the generated pages anew"
-	@echo "make audit               look the pinned dependencies up among known weaknesses"
+	@echo "make bench-peers         compare with graphile-worker (if npm is installed) and PgQueuer"
+	@echo "make docs                generate the reference pages again"
+	@echo "make audit               check the pinned dependencies for known vulnerabilities"
 	@echo "make wheel               build the wheel into dist/"
 
 $(VENV)/.demo: pyproject.toml constraints.txt

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What action.yml runs: COMMAND, PATHS, TARGET, ARGUMENTS and SARIF come as variables, PATHS and ARGUMENTS a word
-# a line; results go to GITHUB_OUTPUT and GITHUB_STEP_SUMMARY. DBOS_SYSTEM_DATABASE_URL is read by the program itself.
+# Run by action.yml. The variables COMMAND, PATHS, TARGET, ARGUMENTS and SARIF are the inputs; PATHS and ARGUMENTS have
+# one argument per line. Results are written to GITHUB_OUTPUT and GITHUB_STEP_SUMMARY. The program itself reads
+# DBOS_SYSTEM_DATABASE_URL.
 set -euo pipefail
 
 case "$COMMAND" in
@@ -52,12 +53,12 @@ dbos-manifest "$COMMAND" "${options[@]}" "${words[@]}" || code=$?
       if [ "$code" = 10 ]; then echo "changes=true"; else echo "changes=false"; fi
       ;;
     apply)
-      # from the files: a run that was killed has written lockfiles and no results
+      # compare files, because a killed run has written lockfiles but no results
       python -I "$here/lockfiles.py" compare "$state"
       ;;
   esac
 } >>"$GITHUB_OUTPUT"
 
-# something to enqueue is what a plan is for; all else says what it is
+# exit code 10 means that there is something to enqueue, which is no failure of a plan
 [ "$COMMAND" != plan ] || [ "$code" != 10 ] || code=0
 exit "$code"

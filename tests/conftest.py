@@ -19,7 +19,7 @@ from urls import PLANTED, files_with_password, with_database, with_user
 TEMPLATE = "dbos_template"
 # These databases need not survive a crash; tests that stop a server start their own.
 FAST = ("fsync = off", "full_page_writes = off", "autovacuum = off")
-FIRST = ("e2e/sdks", "faults", "test_packaging", "test_pipelines", "e2e")  # the slowest, so that no one waits
+FIRST = ("e2e/sdks", "faults", "test_packaging", "test_pipelines", "e2e")  # the slowest tests start first
 
 # The same examples on every machine, without a deadline, so that a slow machine does not fail.
 settings.register_profile(
@@ -55,7 +55,7 @@ def _no_file_has_the_password(tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Fail a test that printed the password, and one that skips what this machine could run."""
+    """Fail a test that printed the password, or that was skipped although this machine could run it."""
     report: pytest.TestReport = yield
     if report.skipped and isinstance(report.longrepr, tuple):
         reason = report.longrepr[2].removeprefix("Skipped: ")

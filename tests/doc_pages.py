@@ -40,7 +40,7 @@ VARYING = [
 
 
 class PageRun:
-    """One page, run from top to bottom in the current folder."""
+    """Run one page from top to bottom in the current folder."""
 
     def __init__(self, page: Path, background: str | None, capsys: pytest.CaptureFixture[str]) -> None:
         self.text = page.read_text(encoding="utf-8")
@@ -111,7 +111,7 @@ class PageRun:
 
 @contextmanager
 def orders_worker(url: str, log: Path) -> Iterator[None]:
-    """Run the worker of the example application while this is open."""
+    """Run the worker of the example application during the block."""
     environment = {**os.environ, "DBOS_SYSTEM_DATABASE_URL": url}
     with log.open("w") as stderr:
         words = [sys.executable, str(ROOT / "examples" / "orders" / "app.py"), "etl"]

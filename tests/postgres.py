@@ -1,4 +1,4 @@
-"""The PostgreSQL server of the wheel, on machines of any speed."""
+"""Start the PostgreSQL server of the wheel, also on slow machines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def start_server(folder: Path) -> Any:
 
 
 def wait_until_running(start: Callable[[], None]) -> None:
-    """Start it again until it runs: the wheel gives up after ten seconds, the server does not."""
+    """Start the server again until it runs, because the wheel gives up after ten seconds."""
 
     def runs() -> bool:
         try:

@@ -41,12 +41,12 @@ def test_links_in_docs_stay_below_docs(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_a_page_has_one_title(page: Path) -> None:
+def test_every_page_has_one_title(page: Path) -> None:
     text = CODE_BLOCK.sub("", page.read_text(encoding="utf-8"))
     assert [marks for marks, _ in HEADING.findall(text)].count("#") == 1
 
 
-def test_a_link_to_a_missing_heading_is_found() -> None:
+def test_link_to_a_missing_heading_is_found() -> None:
     assert leads_somewhere(ROOT / "README.md", "docs/tutorial.md#install")
     assert not leads_somewhere(ROOT / "README.md", "docs/tutorial.md#uninstall")
     assert not leads_somewhere(ROOT / "README.md", "docs/missing.md")
@@ -63,7 +63,7 @@ def leads_somewhere(page: Path, link: str) -> bool:
 
 @cache
 def anchors_of(page: Path) -> frozenset[str]:
-    """Return the headings' anchors that GitHub and mkdocs agree on."""
+    """Return the anchors of the headings that GitHub and mkdocs both generate."""
     text = CODE_BLOCK.sub("", page.read_text(encoding="utf-8"))
     headings = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title) for _, title in HEADING.findall(text)]
     return frozenset(github_anchor(title) for title in headings) & frozenset(

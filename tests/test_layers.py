@@ -81,7 +81,9 @@ def _imported_names(node: ast.AST) -> list[str]:
 
 
 def _rank(layer: str) -> int:
-    return LAYERS.index(layer) if layer in LAYERS else len(LAYERS)  # the package's own top is last
+    return (
+        LAYERS.index(layer) if layer in LAYERS else len(LAYERS)
+    )  # modules at the top of the package come last
 
 
 def _upward_imports(module: str, tree: ast.Module) -> Iterator[str]:

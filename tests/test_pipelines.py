@@ -1,4 +1,4 @@
-"""The action's own shell steps and the GitLab template's scripts, run as the hosted runners run them."""
+"""Run the action's shell steps and the GitLab template's scripts as the hosted runners do."""
 
 from __future__ import annotations
 

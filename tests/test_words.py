@@ -23,6 +23,7 @@ from dbos_manifest.cli.main import cli
 ROOT = Path(__file__).parent.parent
 SCOPE = [
     "ARCHITECTURE.md",
+    "Makefile",
     "README.md",
     "SECURITY.md",
     "action.yml",
@@ -41,7 +42,23 @@ NOT_YET_PLAIN = (
     "dbos_manifest/planning/",
 )
 SKIPPED = {"tests/test_words.py": "lists the phrases"}
-SUFFIXES = {".md", ".in", ".py", ".json", ".yaml", ".yml", ".txt", ".jsonl"}
+SUFFIXES = {
+    ".github",
+    ".in",
+    ".json",
+    ".jsonl",
+    ".junit",
+    ".markdown",
+    ".md",
+    ".mjs",
+    ".py",
+    ".sarif",
+    ".sh",
+    ".text",
+    ".txt",
+    ".yaml",
+    ".yml",
+}
 PHRASES = {
     r"told|said|says": "report, print or describe",
     r"talks?|talking|asked|answers?|answered": "query, request, return or result",
@@ -102,7 +119,8 @@ def files_in_scope() -> list[Path]:
     return sorted(
         path
         for path in found
-        if path.suffix in SUFFIXES
+        if path.is_file()
+        and (path.suffix in SUFFIXES or path.name == "Makefile")
         and name_of(path) not in SKIPPED
         and not name_of(path).startswith(NOT_YET_PLAIN)
     )

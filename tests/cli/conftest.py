@@ -1,4 +1,4 @@
-"""The fixtures of the command line tests."""
+"""Provide the fixtures of the command line tests."""
 
 from cli_harness import jobs, lock, run, run_db
 

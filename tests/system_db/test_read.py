@@ -132,7 +132,7 @@ def test_queue_is_partitioned_when_both_columns_agree(
             assert read_queues(connection, database) == {"q": QueueRow("q", "app", partitioned)}
 
 
-def test_the_clock_is_in_milliseconds(database_url: str) -> None:
+def test_clock_is_in_milliseconds(database_url: str) -> None:
     with opened(database_url) as database, database.reading() as connection:
         assert abs(read_clock_ms(connection, database) - time.time() * 1000) < 60_000
 

@@ -72,7 +72,7 @@ def test_values_have_their_canonical_text(value: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize("extra", [{}, {"float": 0.5}])
-def test_keys_sort_by_utf_16(extra: dict[str, float]) -> None:
+def test_keys_of_the_rfc_are_sorted_by_utf_16(extra: dict[str, float]) -> None:
     keys = {"€": 1, "\r": 2, "\ufb33": 3, "1": 4, "😀": 5, "\x80": 6, "ö": 7}  # RFC 8785, §3.2.3
     written = list(json.loads(canonical_json(keys | extra)))
     assert written == [

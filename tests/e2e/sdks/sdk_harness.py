@@ -86,8 +86,8 @@ def _old_typescript(release: str) -> Sdk:
     )
 
 
-# the last without portable inputs, the first with them, the last before inputs had a table of their own;
-# of Java and Rust the registries have one release each
+# the last without portable inputs, the first with them, the last before inputs had their own table;
+# the registries have one release each of Java and Rust
 OLD = (
     _old_python("2.13.0"),
     _old_python("2.14.0"),
