@@ -14,8 +14,8 @@ from ..core.columns import Repeated, convert, distinct, read_chunks, weigh
 from ..core.diagnostic import Diagnostic, Path, Severity, make_diagnostic
 from ..core.memory_budget import BUDGET
 from ..expansion.compiled_entry import Report
+from ..expansion.diagnostic_groups import DiagnosticGroups, EnoughErrors, LabelledDiagnostic
 from ..expansion.expansion import Expansion
-from ..expansion.grouping import DiagnosticGroups, EnoughErrors, LabelledDiagnostic
 from ..expansion.selection import Selection
 from ..expressions.compiled import contains_mark
 from ..workflows.batch import Batch

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from ..core.diagnostic import Diagnostic, Path, Related, make_diagnostic
+from ..expansion.diagnostic_groups import DiagnosticGroups, EnoughErrors, LabelledDiagnostic
 from ..expansion.expansion import Expansion
-from ..expansion.grouping import DiagnosticGroups, EnoughErrors, LabelledDiagnostic
 from ..manifest.manifest import Manifest
 from ..workflows.batch import Batch
 from ..workflows.spec import WorkflowSpec

@@ -97,7 +97,7 @@ def _key(value: object, format: str) -> str:
 
 def _selected(row: object, wanted: Mapping[str, set[str]], format: str, place: str) -> bool:
     if not isinstance(row, dict):
-        raise TreeError("axis-file", f"{place}: expected a map, because of `select`")
+        raise TreeError("axis-file", f"{place}: expected a map, because `select` is used")
     for column, values in wanted.items():
         if column not in row:
             raise TreeError(

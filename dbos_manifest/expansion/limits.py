@@ -39,10 +39,16 @@ def check_entry(manifest: Manifest, index: int, entry: CompiledEntry | CompiledE
         return EntryCheck([too_many_workflows(manifest, count, index, matrix)], too_many=True)
     if count * entry.size > MAX_EVALUATIONS:
         found.is_broken = True
-        message = f"{count:,} workflows of {entry.size:,} expressions each are too much work"
-        found.diagnostics.append(make_diagnostic("too-large", message, path, help="pass lists as values"))
+        message = (
+            f"{count:,} workflows with {entry.size:,} expressions each exceed {MAX_EVALUATIONS:,} evaluations"
+        )
+        found.diagnostics.append(
+            make_diagnostic(
+                "too-large", message, path, help="write fewer expressions: pass a list as one value"
+            )
+        )
     if not count:
-        found.diagnostics.append(make_diagnostic("empty-axis", "`exclude` leaves no combination", path))
+        found.diagnostics.append(make_diagnostic("empty-axis", "`exclude` removes every combination", path))
     found.diagnostics += [
         make_diagnostic(
             "unused-exclude",

@@ -106,12 +106,14 @@ class Selection:
         for term in self._terms:
             if term.root not in known:
                 raise UsageError(
-                    f"--select: no axis and no option is named `{term.root}`",
+                    f"--select: there is no axis or option `{term.root}`",
                     did_you_mean(term.root, sorted(known)),
                 )
         for name in sorted(self._entries - entries):
             if not any("${{" in entry for entry in entries):
-                raise UsageError(f"--entry: no entry is named `{name}`", did_you_mean(name, sorted(entries)))
+                raise UsageError(
+                    f"--entry: there is no entry named `{name}`", did_you_mean(name, sorted(entries))
+                )
         if self._ids is not None and (missing := sorted(self._ids.difference(listed))):
             more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
             raise UsageError(

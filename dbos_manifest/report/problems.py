@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from ..core.diagnostic import Diagnostic, make_diagnostic
-from ..expansion.grouping import DiagnosticGroups, EnoughErrors
+from ..expansion.diagnostic_groups import DiagnosticGroups, EnoughErrors
 from ..expansion.workflow_source import WorkflowSource
 from ..planning.manifest_plan import ManifestPlan
 from ..planning.states import Change, Changes, State
