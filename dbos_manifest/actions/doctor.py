@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from enum import Enum
-from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from ..core.checkup import Check, Level
 from ..system_db.database import Database
 from ..system_db.doctor_facts import (
     READ,
@@ -29,19 +28,6 @@ _SHARED = 100  # below it each SDK has numbers of its own
 
 Privileges = frozenset[tuple[str, str]]
 """Pairs of a table and a privilege."""
-
-
-class Level(str, Enum):
-    OK = "ok"
-    WARNING = "warning"
-    PROBLEM = "problem"  # an apply could not work
-
-
-class Check(NamedTuple):
-    level: Level
-    what: str  # connection | schema | rights | queues | versions | clock | inputs
-    message: str
-    help: str | None = None
 
 
 def examine(settings: DatabaseSettings) -> list[Check]:

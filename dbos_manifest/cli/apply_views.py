@@ -9,7 +9,7 @@ from ..actions.plan import ChangeSink
 from ..actions.validate import Validation
 from ..planning.manifest_plan import ManifestPlan
 from ..planning.results import ApplyOutcome, Progress, RetryNotice
-from ..report.applied import (
+from ..report.apply_results import (
     ApplyEvents,
     applied_json,
     applied_lines,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..actions.doctor import Level, examine, role_statements
+from ..actions.doctor import examine, role_statements
+from ..core.checkup import Level
 from ..core.errors import UsageError
 from ..report.checkup import checkup_json, checkup_lines
 from .arguments import DatabaseArguments

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..actions.explain import find_workflow
+from ..actions.explain import explain_workflow, find_workflow
 from ..actions.lockfiles import load_lockfile, lockfile_path
 from ..actions.session import read_rows
 from ..core.errors import UsageError
 from ..core.suggest import did_you_mean
-from ..report.explained import explained_json, explained_lines
+from ..report.explanation import explanation_json, explanation_lines
 from .arguments import DatabaseArguments, InputArguments, LockfileArguments
 from .help import command
 from .inputs import load_manifests
@@ -35,25 +35,26 @@ def explain(
     The row in the database is shown if a database is given.
     """
     validation = load_manifests(inputs)
-    found, close = find_workflow(validation, workflow_id)
-    if found is None:
-        raise UsageError(f"the manifests have no workflow `{workflow_id}`", did_you_mean(workflow_id, close))
+    found = find_workflow(validation, workflow_id)
+    if isinstance(found, list):
+        raise UsageError(f"the manifests have no workflow `{workflow_id}`", did_you_mean(workflow_id, found))
+    loaded, spec = found
     row, identity = None, None
     if database.database_url:
         rows, identity = read_rows([workflow_id], database_settings(database))
         row = rows.get(workflow_id)
     lock_entry, lock_path = None, None
     lockfiles = lockfile_settings(lockfile)
-    if found.loaded.path is not None or lockfiles.path is not None:
-        lock_path = lockfile_path(found.loaded, lockfiles)
-        lock = load_lockfile(Path(lock_path), found.loaded.name, identity)
+    if loaded.path is not None or lockfiles.path is not None:
+        lock_path = lockfile_path(loaded, lockfiles)
+        lock = load_lockfile(Path(lock_path), loaded.name, identity)
         lock_entry = lock.entry(workflow_id) if lock is not None else None
-    explained = found._replace(
+    explanation = explain_workflow(loaded, spec)._replace(
         lock_path=lock_path, lock_entry=lock_entry, row=row, database_given=bool(database.database_url)
     )
     if output == "json":
-        write_line(explained_json(explained))
+        write_line(explanation_json(explanation))
     else:
-        for line in explained_lines(explained, painter()):
+        for line in explanation_lines(explanation, painter()):
             write_line(line)
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dbos_manifest.actions.explain import find_workflow
+from dbos_manifest.actions.explain import explain_workflow, find_workflow
 from dbos_manifest.actions.validate import validate_files
 
 WEAKEST_FIRST = ("manifest", "defaults", "catalog", "entry")
@@ -50,7 +50,9 @@ def test_the_strongest_place_wins(tmp_path: Path, places: tuple[str, ...], form:
     path = write_manifest(tmp_path, {place: f"from-{place}" for place in places}, form)
     validation = validate_files([str(path)])
     assert validation.diagnostics == []
-    explained, _ = find_workflow(validation, "a")
+    found = find_workflow(validation, "a")
+    assert isinstance(found, tuple)
+    explained = explain_workflow(*found)
     assert explained is not None
     origins = {origin.option: origin for origin in explained.origins}
     if not places:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..actions.explain import Explained, Origin
 from ..core.diagnostic import Span, format_path
 from ..core.units import format_duration, format_timestamp
+from ..planning.explanation import Explanation, Origin
 from ..workflows.batch import Batch
 from ..workflows.digest import compute_digests
 from ..workflows.options import TIME_OPTIONS
@@ -28,54 +28,54 @@ def _place(span: Span | None) -> str:
     return f"{span.file}:{span.line}" if span else "?"
 
 
-def explained_lines(explained: Explained, paint: Paint = plain) -> Iterator[str]:
+def explanation_lines(explanation: Explanation, paint: Paint = plain) -> Iterator[str]:
     """Describe the workflow: its axis values, options with their origin, digest, lock entry and row."""
-    spec = explained.spec
+    spec = explanation.spec
     label = f" ({spec.name})" if spec.name else ""
     yield paint("bold", printable(spec.id))
-    yield f"  entry   workflows[{spec.entry}]{printable(label)} at {printable(_place(explained.span))}"
-    for name, value in explained.binding.items():
+    yield f"  entry   workflows[{spec.entry}]{printable(label)} at {printable(_place(explanation.span))}"
+    for name, value in explanation.binding.items():
         yield f"  axis    {name} = {show_value(value)}"
-    for origin in explained.origins:
+    for origin in explanation.origins:
         made = origin.layer == "made"
         where = "generated from the workflow" if made else f"{origin.layer}, {_place(origin.span)}"
         yield f"  option  {origin.option} = {show_value(_value(origin))}  ({printable(where)})"
-    yield f"  digest  {_digest(explained)}"
-    yield f"  lock    {printable(_lock(explained))}"
-    if (row := explained.row) is not None:
+    yield f"  digest  {_digest(explanation)}"
+    yield f"  lock    {printable(_lock(explanation))}"
+    if (row := explanation.row) is not None:
         text = f"{row.status}, enqueued {format_timestamp(row.created_at_ms)}"
         if row.completed_at_ms is not None:
             text += f", completed {format_timestamp(row.completed_at_ms)}"
         message = error_message(row)
         yield f"  row     {printable(text + (f': {message}' if message else ''))}"
     else:
-        yield f"  row     {'none' if explained.database_given else 'unknown: no database given'}"
+        yield f"  row     {'none' if explanation.database_given else 'unknown: no database given'}"
 
 
-def _digest(explained: Explained) -> str:
-    return compute_digests(Batch.of([explained.spec]))[0]
+def _digest(explanation: Explanation) -> str:
+    return compute_digests(Batch.of([explanation.spec]))[0]
 
 
-def _lock(explained: Explained) -> str:
-    entry = explained.lock_entry
+def _lock(explanation: Explanation) -> str:
+    entry = explanation.lock_entry
     if entry is None:
-        return f"no entry in {explained.lock_path}" if explained.lock_path else "no lockfile"
-    same = "the same digest" if entry.digest == _digest(explained) else f"digest {entry.digest}"
+        return f"no entry in {explanation.lock_path}" if explanation.lock_path else "no lockfile"
+    same = "the same digest" if entry.digest == _digest(explanation) else f"digest {entry.digest}"
     parts = [f"enqueued {format_timestamp(entry.enqueued_at)}", same, entry.outcome, entry.status]
-    return f"{explained.lock_path}: {', '.join(part for part in parts if part)}"
+    return f"{explanation.lock_path}: {', '.join(part for part in parts if part)}"
 
 
-def explained_json(explained: Explained) -> str:
+def explanation_json(explanation: Explanation) -> str:
     """Return the origin of a workflow as one document."""
-    spec, row, entry = explained.spec, explained.row, explained.lock_entry
+    spec, row, entry = explanation.spec, explanation.row, explanation.lock_entry
     document = {
         "format_version": FORMAT_VERSION,
         "id": spec.id,
-        "manifest": explained.loaded.name,
-        "file": explained.loaded.file,
-        "line": explained.span.line if explained.span else None,
+        "manifest": explanation.manifest,
+        "file": explanation.file,
+        "line": explanation.span.line if explanation.span else None,
         "entry": spec.entry,
-        "binding": explained.binding,
+        "binding": explanation.binding,
         "options": {
             origin.option: {
                 "value": _value(origin),
@@ -83,9 +83,9 @@ def explained_json(explained: Explained) -> str:
                 "path": format_path(origin.path),
                 "line": origin.span.line if origin.span else None,
             }
-            for origin in explained.origins
+            for origin in explanation.origins
         },
-        "digest": _digest(explained),
+        "digest": _digest(explanation),
         "lock": entry and {"enqueued_at": format_timestamp(entry.enqueued_at), "digest": entry.digest,
                            "outcome": entry.outcome, "status": entry.status},
         "row": row and {"status": row.status, "created_at": format_timestamp(row.created_at_ms)},
