@@ -21,7 +21,6 @@ ANY = re.compile(r"\bAny\b")
 # Folders whose docstrings are still to be rewritten. Only ever remove lines.
 NOT_YET_IMPERATIVE: tuple[str, ...] = (
     "dbos_manifest/actions/",
-    "dbos_manifest/checks/",
     "dbos_manifest/planning/",
 )
 # Verbs that docstrings start with. Add a verb, but not another kind of word.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..core.canonical_json import canonical_json
-from ..core.diagnostic import Diagnostic, Path, Related, Severity, Target, make_diagnostic
+from ..core.diagnostic import Diagnostic, Path, Related, Severity, make_diagnostic
 from ..workflows.spec import WorkflowSpec
 
 PROVENANCE_KEY = "dbos_manifest"
@@ -118,7 +118,7 @@ def lint_values(options: Mapping[str, Any], path: Path) -> Iterator[Diagnostic]:
             "reserved-attribute",
             f"the attribute `{PROVENANCE_KEY}` is reserved: apply writes it",
             (*path, "attributes", PROVENANCE_KEY),
-            target=Target.KEY,
+            at_key=True,
             help="use another name",
         )
     for index, role in enumerate(options.get("authenticated_roles") or ()):

@@ -30,13 +30,6 @@ class Severity(str, Enum):
     WARNING = "warning"
 
 
-class Target(str, Enum):
-    """Which half of `key: value` a diagnostic points at."""
-
-    KEY = "key"
-    VALUE = "value"
-
-
 class Fragment(NamedTuple):
     """A part of a scalar, by offsets in its text."""
 
@@ -65,7 +58,7 @@ class Diagnostic:
     code: str
     message: str
     path: Path = ()
-    target: Target = Target.VALUE
+    at_key: bool = False  # whether it points at the key of the value at `path`
     severity: Severity = Severity.ERROR
     help: str | None = None
     related: tuple[Related, ...] = ()
@@ -192,7 +185,7 @@ def make_diagnostic(
     message: str,
     path: Path = (),
     *,
-    target: Target = Target.VALUE,
+    at_key: bool = False,
     severity: Severity | None = None,
     help: str | None = None,
     related: tuple[Related, ...] = (),
@@ -207,7 +200,7 @@ def make_diagnostic(
     """
     usual = CODES[code].severity
     return Diagnostic(
-        code, message, path, target, severity or usual, help, related, span, file, document, fragment
+        code, message, path, at_key, severity or usual, help, related, span, file, document, fragment
     )
 
 

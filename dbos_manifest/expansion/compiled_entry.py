@@ -9,7 +9,7 @@ from ..core.canonical_json import canonical_json
 from ..core.columns import Repeated
 from ..core.diagnostic import Diagnostic, Path, make_diagnostic
 from ..core.memory_budget import BUDGET
-from ..expressions.compiled import TooHeavy, Unfit
+from ..expressions.compiled import DiagnosticError, MemoryBudgetExceeded
 from ..expressions.filters import UNSET
 from ..workflows.batch import Batch, make_batches
 from ..workflows.options import POSITIONS, REQUIRED_OPTIONS
@@ -38,7 +38,7 @@ class CompiledEntry:
     ) -> None:
         """Compile the options of an entry.
 
-        Raises: Unfit with every option that cannot be compiled.
+        Raises: DiagnosticError with every option that cannot be compiled.
         """
         self.matrix = matrix
         self.entry = entry
@@ -64,7 +64,7 @@ class CompiledEntry:
     def workflow_of(self, combination: Combination) -> str:
         """Return the name of the workflow of one combination.
 
-        Raises: Unfit when it cannot be made.
+        Raises: DiagnosticError when it cannot be made.
         """
         name = self._options.value("workflow", combination)
         assert isinstance(name, str)
@@ -96,7 +96,7 @@ class CompiledEntry:
     def _make_batches(self, combinations: list[Combination], report: Report) -> Iterator[Batch]:
         try:
             batch = self._make_batch(combinations)
-        except TooHeavy:
+        except MemoryBudgetExceeded:
             middle = len(combinations) // 2
             yield from self._make_batches(combinations[:middle], report)
             yield from self._make_batches(combinations[middle:], report)
@@ -115,7 +115,7 @@ class CompiledEntry:
         }
         try:
             columns |= self._options.evaluate(combinations)
-        except Unfit:
+        except DiagnosticError:
             return None
         columns["binding"] = combinations
         batch = Batch(columns, count)
@@ -171,7 +171,7 @@ class CompiledEntryByWorkflow:
         for combination in combinations:
             try:
                 workflow = self._base.workflow_of(combination)
-            except Unfit:
+            except DiagnosticError:
                 yield from self._base.make(combination, report)
                 continue
             yield from self._others.get(workflow, self._base).make(combination, report)

@@ -7,7 +7,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..core.diagnostic import Diagnostic, Path, make_diagnostic
-from ..expressions.compiled import Scope, Unfit, Value, compile_value, contains_mark, evaluate_all
+from ..expressions.compiled import (
+    CompiledValue,
+    DiagnosticError,
+    Scope,
+    compile_value,
+    contains_mark,
+    evaluate_all,
+)
 from ..expressions.evaluation import Getter
 from ..workflows.options import EMPTY, FIELDS, POSITIONS, TEXT_OPTIONS, TIME_OPTIONS, read_plain_option
 from ..workflows.precedence import Option
@@ -42,7 +49,7 @@ class CompiledOptions:
     ) -> None:
         """Compile every option; without `by_axis` each is a function of the whole combination.
 
-        Raises: Unfit with every option that cannot be compiled.
+        Raises: DiagnosticError with every option that cannot be compiled.
         """
         self.written = options
         self.variables = variables
@@ -58,10 +65,10 @@ class CompiledOptions:
         for option in options.values():
             try:
                 self._add(option)
-            except Unfit as unfit:
-                problems += unfit.diagnostics
+            except DiagnosticError as error:
+                problems += error.diagnostics
         if problems:
-            raise Unfit(problems)
+            raise DiagnosticError(problems)
 
     def sets(self, option: str) -> bool:
         """Return whether an option is written with a value other than null."""
@@ -70,7 +77,8 @@ class CompiledOptions:
     def evaluate(self, combinations: Sequence[Combination]) -> dict[str, Sequence[object]]:
         """Return the column of each field that varies, for many combinations.
 
-        Raises: Unfit when a value cannot be made; TooHeavy when the values are too large for one batch.
+        Raises: DiagnosticError when a value cannot be made; MemoryBudgetExceeded when the values are too
+                large for one batch.
         """
         return {
             FIELDS[option]: evaluate_all(getter, combinations) for option, getter in self._getters.items()
@@ -82,14 +90,14 @@ class CompiledOptions:
         for option, getter in self._getters.items():
             try:
                 values[POSITIONS[FIELDS[option]]] = getter(combination)
-            except Unfit as unfit:
-                problems += unfit.diagnostics
+            except DiagnosticError as error:
+                problems += error.diagnostics
         return values, problems
 
     def value(self, option: str, combination: Combination) -> object:
         """Return one option of a combination.
 
-        Raises: Unfit when its value cannot be made.
+        Raises: DiagnosticError when its value cannot be made.
         """
         getter = self._getters.get(option)
         return getter(combination) if getter is not None else self.base[POSITIONS[FIELDS[option]]]
@@ -100,7 +108,7 @@ class CompiledOptions:
         if value is not None and value.names <= {"vars"}:
             constant = value.bind(Scope({}, self.variables))(None)
             for problem in self._check(option.name, constant):
-                raise Unfit([relocate(problem, option.path)])
+                raise DiagnosticError([relocate(problem, option.path)])
             self.base[position] = _read(option, constant)
         elif value is None:
             self.base[position] = _read(option, option.value)
@@ -109,18 +117,18 @@ class CompiledOptions:
             self.names[option.name] = value.names
             self._getters[option.name] = self._compile(option, value)
 
-    def _compile(self, option: Option, value: Value) -> Getter:
+    def _compile(self, option: Option, value: CompiledValue) -> Getter:
         axis = self._only_axis(value)
         if axis is None:
             return self._reader(option, value, value.bind(_CombinationScope(self)))
         scope = Scope({axis: lambda cell: cell}, self.variables)
         return self._add_column(axis, self._reader(option, value, value.bind(scope)))
 
-    def _only_axis(self, value: Value) -> str | None:
+    def _only_axis(self, value: CompiledValue) -> str | None:
         names = value.names - {"vars"}
         return next(iter(names)) if len(names) == 1 and names.issubset(self._axes) else None
 
-    def compile_part(self, value: Value) -> Getter | None:
+    def compile_part(self, value: CompiledValue) -> Getter | None:
         """Return a part of an option as a column of its axis; None if it depends on more than one axis."""
         axis = self._only_axis(value)
         if axis is None:
@@ -132,7 +140,7 @@ class CompiledOptions:
         columns.append(_keep_failures(value_of))
         return _ColumnGetter(self.axis_positions[axis], len(columns) + 1)
 
-    def _reader(self, option: Option, value: Value, value_of: Getter) -> Getter:
+    def _reader(self, option: Option, value: CompiledValue, value_of: Getter) -> Getter:
         if option.name in ("args", "kwargs") and not isinstance(option.value, str):
             return value_of  # its shape is as written, and any JSON value fits inside
         if option.name in TEXT_OPTIONS and value.is_text:
@@ -141,7 +149,7 @@ class CompiledOptions:
         def read(combination: object) -> object:
             found = value_of(combination)
             if problems := self._check(option.name, found):
-                raise Unfit([relocate(problem, option.path) for problem in problems])
+                raise DiagnosticError([relocate(problem, option.path) for problem in problems])
             return _read(option, found)
 
         return read
@@ -150,7 +158,7 @@ class CompiledOptions:
 def _read(option: Option, value: object) -> object:
     """Return an option's value in the unit of its field.
 
-    Raises: Unfit for a duration or a time that cannot be read.
+    Raises: DiagnosticError for a duration or a time that cannot be read.
     """
     if value is None:
         return EMPTY.get(option.name, DEFAULT_SPEC[POSITIONS[FIELDS[option.name]]])
@@ -160,7 +168,7 @@ def _read(option: Option, value: object) -> object:
         return time.parse(value)
     except ValueError as error:
         message = f"`{option.name}`: {error}"
-        raise Unfit([make_diagnostic(time.code, message, option.path)]) from None
+        raise DiagnosticError([make_diagnostic(time.code, message, option.path)]) from None
 
 
 class _CombinationScope(Scope):
@@ -171,14 +179,14 @@ class _CombinationScope(Scope):
         super().__init__(getters, options.variables)
         self._options = options
 
-    def hoist(self, value: Value) -> Getter | None:
+    def hoist(self, value: CompiledValue) -> Getter | None:
         return self._options.compile_part(value)
 
 
 class _Failure(NamedTuple):
     """Why a column has no value in a place."""
 
-    unfit: Unfit
+    error: DiagnosticError
 
 
 def _keep_failures(value_of: Getter) -> Column:
@@ -187,8 +195,8 @@ def _keep_failures(value_of: Getter) -> Column:
     def column(value: object) -> object:
         try:
             return value_of(value)
-        except Unfit as unfit:
-            return _Failure(unfit)
+        except DiagnosticError as error:
+            return _Failure(error)
 
     return column
 
@@ -210,5 +218,5 @@ class _ColumnGetter:
         position, column = self._position, self._column
         values = [combination[position][column] for combination in combinations]
         if _Failure in {*map(type, values)}:
-            raise next(value.unfit for value in values if type(value) is _Failure)
+            raise next(value.error for value in values if type(value) is _Failure)
         return values

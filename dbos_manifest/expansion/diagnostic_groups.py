@@ -35,7 +35,7 @@ class DiagnosticGroups:
         Raises: EnoughErrors after adding the diagnostic, when there are enough errors.
         """
         key: object = (
-            diagnostic.code, diagnostic.path, diagnostic.target, diagnostic.fragment, diagnostic.file,
+            diagnostic.code, diagnostic.path, diagnostic.at_key, diagnostic.fragment, diagnostic.file,
             diagnostic.document, label is None and diagnostic.message,
         )  # fmt: skip
         self._found.setdefault(key, diagnostic)

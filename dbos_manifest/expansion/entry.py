@@ -6,9 +6,9 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..core.diagnostic import Diagnostic, Fragment, Path, Target, make_diagnostic
+from ..core.diagnostic import Diagnostic, Fragment, Path, make_diagnostic
 from ..core.suggest import did_you_mean
-from ..expressions.compiled import Unfit, resolve_constants
+from ..expressions.compiled import DiagnosticError, resolve_constants
 from ..expressions.syntax import MARK, ExpressionError, parse_template
 from ..manifest.manifest import Manifest
 from ..workflows.options import PLAIN_OPTIONS, TIME_OPTIONS, read_plain_option
@@ -32,11 +32,11 @@ def read_matrix(
 ) -> tuple[Matrix, list[Diagnostic]]:
     """Read the matrix of an entry, at `path`, with its variables resolved; return it with its warnings.
 
-    Raises: Unfit with every problem of the matrix.
+    Raises: DiagnosticError with every problem of the matrix.
     """
     found = resolve_constants(raw, path, manifest.variables.values)
     if found is not raw and (problems := check("matrix", found)):
-        raise Unfit([relocate(problem, path) for problem in problems])
+        raise DiagnosticError([relocate(problem, path) for problem in problems])
     axes, problems = _read_axes(found, path, manifest)
     problems += _check_excludes(found, path)
     warnings = [
@@ -45,7 +45,7 @@ def read_matrix(
         for code, message, below, help in axis.warnings
     ]
     if problems:
-        raise Unfit([*warnings, *problems])
+        raise DiagnosticError([*warnings, *problems])
     excludes, includes = (tuple(found.get(rule) or ()) for rule in RULES)
     return Matrix(tuple(axes), excludes, includes), warnings
 
@@ -75,7 +75,7 @@ def _check_excludes(matrix: Mapping[str, Any], path: Path) -> Iterator[Diagnosti
                     "unknown-name",
                     f"there is no axis `{name}`",
                     (*path, "exclude", position, name),
-                    target=Target.KEY,
+                    at_key=True,
                     help=did_you_mean(name, axes),
                 )
 
@@ -116,15 +116,15 @@ def variables_of(raw: object) -> frozenset[str]:
     return frozenset[str]().union(*map(variables_of, parts))
 
 
-def find_marks(value: object, path: Path) -> Iterator[tuple[Path, Target]]:
-    """Yield the place of each value or key with `${{`."""
+def find_marks(value: object, path: Path) -> Iterator[tuple[Path, bool]]:
+    """Yield the path of each `${{` in values and keys, and whether it is in a key."""
     if isinstance(value, str):
         if MARK in value:
-            yield path, Target.VALUE
+            yield path, False
     elif isinstance(value, dict):
         for key, item in value.items():
             if MARK in key:
-                yield (*path, key), Target.KEY
+                yield (*path, key), True
             yield from find_marks(item, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.diagnostic import Diagnostic, Path, make_diagnostic
 from ..core.memory_budget import BUDGET
-from ..expressions.compiled import Unfit, compile_value, contains_mark, resolve_constants
+from ..expressions.compiled import DiagnosticError, compile_value, contains_mark, resolve_constants
 from ..expressions.syntax import MARK
 from ..manifest.catalog import read_catalog
 from ..manifest.manifest import Manifest
@@ -176,12 +176,12 @@ class Expansion:
             if key not in ("defaults", "workflows", "description") and not key.startswith("x-"):
                 if key == "catalog":  # its schemas may contain the mark, in a pattern or an example
                     value = {name: self.catalog.options(name) for name in self.manifest.catalog}
-                for path, target in find_marks(value, (key,)):
+                for path, at_key in find_marks(value, (key,)):
                     yield make_diagnostic(
                         "misplaced-expression",
                         "`${{ }}` is evaluated only under `defaults` and `workflows`",
                         path,
-                        target=target,
+                        at_key=at_key,
                         help="write the value itself",
                     )
 
@@ -206,9 +206,9 @@ class Expansion:
                     if value is not None and value.names <= {"vars"}:
                         out[option] = resolve_constants(raw, path, self.manifest.variables.values)
                         if found := self._check(option, out[option]):
-                            raise Unfit([relocate(problem, path) for problem in found])
-                except Unfit as unfit:
-                    problems += unfit.diagnostics
+                            raise DiagnosticError([relocate(problem, path) for problem in found])
+                except DiagnosticError as error:
+                    problems += error.diagnostics
                     out[option] = None
         return out, problems
 
@@ -240,9 +240,9 @@ class Expansion:
             else:
                 self._compiled[index] = self._compile_options(index, options, matrix)
             return warnings
-        except Unfit as unfit:
+        except DiagnosticError as error:
             self._broken.add(index)
-            return unfit.diagnostics
+            return error.diagnostics
 
     def _compile_options(
         self, index: int, options: Mapping[str, Option], matrix: Matrix | None, *, by_axis: bool = True

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..core.columns import weigh
-from ..core.diagnostic import Diagnostic, Fragment, Path, Target, make_diagnostic
+from ..core.diagnostic import Diagnostic, Fragment, Path, make_diagnostic
 from ..core.memory_budget import BUDGET
 from .evaluation import Getter, bind_template
 from .syntax import MARK, ExpressionError, Template, parse_template
@@ -15,15 +15,15 @@ from .syntax import MARK, ExpressionError, Template, parse_template
 _ESCAPED_MARK = re.compile(r"\$\$\{\{")
 
 
-class Unfit(Exception):
-    """A value cannot be computed, for the reasons in `diagnostics`."""
+class DiagnosticError(Exception):
+    """A value cannot be computed. The diagnostics have the reasons."""
 
     def __init__(self, diagnostics: list[Diagnostic]) -> None:
         super().__init__(diagnostics)
         self.diagnostics = diagnostics
 
 
-class TooHeavy(Exception):
+class MemoryBudgetExceeded(Exception):
     """The values of some combinations together exceed the memory budget."""
 
 
@@ -33,12 +33,12 @@ class Scope:
     def __init__(self, getters: Mapping[str, Getter], variables: Mapping[str, object]) -> None:
         self.getters = {**getters, "vars": lambda _: variables}
 
-    def hoist(self, value: Value) -> Getter | None:
+    def hoist(self, value: CompiledValue) -> Getter | None:
         """Return a cheaper function for the same value, if this scope has one."""
         return None
 
 
-class Value(NamedTuple):
+class CompiledValue(NamedTuple):
     """A compiled value."""
 
     size: int  # number of expressions
@@ -49,7 +49,7 @@ class Value(NamedTuple):
     def bind(self, scope: Scope) -> Getter:
         """Return a function that computes the value for a combination.
 
-        Raises: Unfit for a name that is not in the scope.
+        Raises: DiagnosticError for a name that is not in the scope.
         """
         return scope.hoist(self) or self.make(scope)
 
@@ -59,10 +59,10 @@ def contains_mark(value: object) -> bool:
     return MARK in (value if isinstance(value, str) else repr(value)) if value is not None else False
 
 
-def compile_value(raw: object, path: Path) -> Value | None:
+def compile_value(raw: object, path: Path) -> CompiledValue | None:
     """Compile the expressions of a value; None for a value without expressions.
 
-    Raises: Unfit with every expression that cannot be parsed.
+    Raises: DiagnosticError with every expression that cannot be parsed.
     """
     if isinstance(raw, str):
         return _compile_text(raw, path) if MARK in raw else None
@@ -74,34 +74,36 @@ def compile_value(raw: object, path: Path) -> Value | None:
     return None
 
 
-def _compile_items(items: Iterable[tuple[str | int, object]], path: Path) -> list[tuple[str | int, Value]]:
+def _compile_items(
+    items: Iterable[tuple[str | int, object]], path: Path
+) -> list[tuple[str | int, CompiledValue]]:
     """Compile the items of a list or a map, and return those with expressions."""
-    compiled: list[tuple[str | int, Value]] = []
+    compiled: list[tuple[str | int, CompiledValue]] = []
     problems: list[Diagnostic] = []
     for key, item in items:
         try:
             value = compile_value(item, (*path, key))
-        except Unfit as error:
+        except DiagnosticError as error:
             problems += error.diagnostics
         else:
             if value is not None:
                 compiled.append((key, value))
     if problems:
-        raise Unfit(problems)
+        raise DiagnosticError(problems)
     return compiled
 
 
-def _compile_map(raw: dict[str, object], path: Path) -> Value | None:
+def _compile_map(raw: dict[str, object], path: Path) -> CompiledValue | None:
     if not any(MARK in key for key in raw):
         items = _compile_items(raw.items(), path)
         return _collection(raw, items) if items else None
     problems = [_misplaced(key, path) for key in raw if MARK in _ESCAPED_MARK.sub("", key)]
     try:
         items = _compile_items(raw.items(), path)
-    except Unfit as error:
-        raise Unfit([*error.diagnostics, *problems]) from None
+    except DiagnosticError as error:
+        raise DiagnosticError([*error.diagnostics, *problems]) from None
     if problems:
-        raise Unfit(problems)
+        raise DiagnosticError(problems)
     names = {key: _ESCAPED_MARK.sub(MARK, key) for key in raw}
     unescaped = {names[key]: item for key, item in raw.items()}
     return _collection(unescaped, [(names[str(key)], value) for key, value in items])
@@ -112,16 +114,16 @@ def _misplaced(key: str, path: Path) -> Diagnostic:
         "misplaced-expression",
         "`${{ }}` is not evaluated in a key",
         (*path, key),
-        target=Target.KEY,
+        at_key=True,
         help="write the expression as a value; for a literal `${{` in a key, write `$${{`",
     )
 
 
-def _compile_text(raw: str, path: Path) -> Value:
+def _compile_text(raw: str, path: Path) -> CompiledValue:
     try:
         template = parse_template(raw)
     except ExpressionError as error:
-        raise Unfit([_to_diagnostic(error, path)]) from None
+        raise DiagnosticError([_to_diagnostic(error, path)]) from None
     if len(template.pieces) == 1 or not template.names:
         return _scalar(template, path)
     parts: list[Template] = []  # each expression with the text after it; the first also with the text before
@@ -133,30 +135,30 @@ def _compile_text(raw: str, path: Path) -> Value:
     return _concatenation([_scalar(part, path, text=True) for part in parts])
 
 
-def _scalar(template: Template, path: Path, *, text: bool = False) -> Value:
+def _scalar(template: Template, path: Path, *, text: bool = False) -> CompiledValue:
     def make(scope: Scope) -> Getter:
         try:
             value_of = bind_template(template, scope.getters, text=text)
         except ExpressionError as error:
-            raise Unfit([_to_diagnostic(error, path)]) from None
+            raise DiagnosticError([_to_diagnostic(error, path)]) from None
 
         def value(combination: object) -> object:
             try:
                 return value_of(combination)
             except ExpressionError as error:
-                raise Unfit([_to_diagnostic(error, path)]) from None
+                raise DiagnosticError([_to_diagnostic(error, path)]) from None
 
         return value
 
-    return Value(max(1, len(template.expressions)), template.names, make)
+    return CompiledValue(max(1, len(template.expressions)), template.names, make)
 
 
-def _concatenation(parts: list[Value]) -> Value:
+def _concatenation(parts: list[CompiledValue]) -> CompiledValue:
     def make(scope: Scope) -> Getter:
         return _Concatenated([part.bind(scope) for part in parts])
 
     names = frozenset[str]().union(*(part.names for part in parts))
-    return Value(sum(part.size for part in parts), names, make, is_text=True)
+    return CompiledValue(sum(part.size for part in parts), names, make, is_text=True)
 
 
 class _Concatenated:
@@ -174,14 +176,14 @@ class _Concatenated:
             sum(sum(map(len, column)) for column in columns) > BUDGET.evaluated_bytes
             and len(combinations) > 1
         ):
-            raise TooHeavy
+            raise MemoryBudgetExceeded
         return [*map("".join, zip(*columns, strict=True))]
 
 
 def evaluate_all(getter: Getter, combinations: Sequence[object]) -> list[Any]:
     """Return the values for many combinations; in one call if the getter has a method for it.
 
-    Raises: TooHeavy if the values of more than one combination exceed the memory budget.
+    Raises: MemoryBudgetExceeded if the values of more than one combination exceed the memory budget.
     """
     of_all: Callable[[Sequence[object]], list[Any]] | None = getattr(getter, "of_all", None)
     if of_all is not None:
@@ -191,7 +193,7 @@ def evaluate_all(getter: Getter, combinations: Sequence[object]) -> list[Any]:
         out.append(value)
         weight += weigh(value)
         if weight > most and len(combinations) > 1:
-            raise TooHeavy
+            raise MemoryBudgetExceeded
     return out
 
 
@@ -207,7 +209,7 @@ def _to_diagnostic(error: ExpressionError, path: Path) -> Diagnostic:
     )
 
 
-def _collection(raw: Any, varying: Sequence[tuple[str | int, Value]]) -> Value:
+def _collection(raw: Any, varying: Sequence[tuple[str | int, CompiledValue]]) -> CompiledValue:
     def make(scope: Scope) -> Getter:
         parts = [(key, value.bind(scope)) for key, value in varying]
 
@@ -220,13 +222,13 @@ def _collection(raw: Any, varying: Sequence[tuple[str | int, Value]]) -> Value:
         return fill
 
     names = frozenset[str]().union(*(value.names for _, value in varying))
-    return Value(sum(value.size for _, value in varying), names, make)
+    return CompiledValue(sum(value.size for _, value in varying), names, make)
 
 
 def resolve_constants(raw: Any, path: Path, variables: Mapping[str, object]) -> Any:
     """Compute a value whose expressions use only variables; return a value without expressions unchanged.
 
-    Raises: Unfit for another name, and for a variable without a value.
+    Raises: DiagnosticError for another name, and for a variable without a value.
     """
     value = compile_value(raw, path) if contains_mark(raw) else None
     if value is None:

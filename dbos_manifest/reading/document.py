@@ -16,7 +16,6 @@ from ..core.diagnostic import (
     Related,
     Severity,
     Span,
-    Target,
     make_diagnostic,
 )
 from ..core.lines import LineIndex, find_position
@@ -130,17 +129,17 @@ def locate_diagnostics(document: Document, diagnostics: Iterable[Diagnostic]) ->
     else:
         places = find_yaml_places(document.text, document.file, document.index, wanted)
 
-    def place(path: Path, target: Target, fragment: Fragment | None = None) -> Span | None:
+    def place(path: Path, at_key: bool = False, fragment: Fragment | None = None) -> Span | None:
         at = places.get(path)
         if at is None:
             return None
         if fragment is not None and at.exact:
             return find_fragment(document.text, document.file, at, fragment)
-        return at.key if target is Target.KEY and at.key is not None else at.value
+        return at.key if at_key and at.key is not None else at.value
 
     def relate(related: Related) -> Related:
         here = related.span is None and related.file in (None, document.file)
-        return replace(related, span=place(related.path, Target.VALUE)) if here else related
+        return replace(related, span=place(related.path)) if here else related
 
     def advise(found: Diagnostic) -> str | None:
         at = places.get(found.path)
@@ -152,7 +151,7 @@ def locate_diagnostics(document: Document, diagnostics: Iterable[Diagnostic]) ->
         replace(
             d,
             help=advise(d),
-            span=d.span or place(d.path, d.target, d.fragment),
+            span=d.span or place(d.path, d.at_key, d.fragment),
             file=document.file,
             document=document.index,
             related=tuple(map(relate, d.related)),

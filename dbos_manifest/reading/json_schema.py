@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jsonschema_rs
 
 from ..core.canonical_json import canonical_json
-from ..core.diagnostic import SOURCE_IN_QUOTES, Diagnostic, Path, Target, make_diagnostic
+from ..core.diagnostic import SOURCE_IN_QUOTES, Diagnostic, Path, make_diagnostic
 from ..core.suggest import suggest
 from ..core.units import parse_duration, parse_timestamp
 from ..expressions.syntax import MARK
@@ -144,7 +144,7 @@ def _explain(violation: _Violation) -> Iterator[Diagnostic]:
 def _unknown_key(path: Path, known: list[str]) -> Diagnostic:
     key = str(path[-1])
     help = suggest(key, known) or f"expected one of: {', '.join(known)}"
-    return make_diagnostic("unknown-key", f"unknown key `{key}`", path, target=Target.KEY, help=help)
+    return make_diagnostic("unknown-key", f"unknown key `{key}`", path, at_key=True, help=help)
 
 
 def _wrong_type(violation: _Violation) -> Diagnostic:
@@ -184,10 +184,10 @@ def _invalid_value(violation: _Violation) -> Diagnostic:
     keyword = violation.keyword
     if keyword != "enum" and violation.of_name and name not in (*_DURATIONS, *_TIMESTAMPS):
         path, message, help = (*path, str(value)), f"`{value}` is not a valid name", _NAMES_HELP
-        return make_diagnostic("invalid-value", message, path, target=Target.KEY, help=help)
+        return make_diagnostic("invalid-value", message, path, at_key=True, help=help)
     if keyword == "not":
         message, help = f"`{name}` is a reserved name", "use another name"
-        return make_diagnostic("invalid-value", message, path, target=Target.KEY, help=help)
+        return make_diagnostic("invalid-value", message, path, at_key=True, help=help)
     if keyword == "minLength" and value == "" and path[-2:] not in _FORMS:
         return make_diagnostic("invalid-value", f"`{name}` is empty", path, help="write text, or remove it")
     if keyword == "minItems":

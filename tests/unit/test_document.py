@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbos_manifest.core.diagnostic import Diagnostic, Target, make_diagnostic
+from dbos_manifest.core.diagnostic import Diagnostic, make_diagnostic
 from dbos_manifest.reading.document import locate_diagnostics, parse_documents
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
@@ -72,7 +72,7 @@ def test_path_has_the_place_of_its_value() -> None:
     (document,), _ = parse_documents(text.encode(), "f.yaml")
     wanted = [
         make_diagnostic("wrong-type", "", ("a", 0, "k")),
-        make_diagnostic("wrong-type", "", ("a", 0, "k"), target=Target.KEY),
+        make_diagnostic("wrong-type", "", ("a", 0, "k"), at_key=True),
         make_diagnostic("wrong-type", "", ("b", "k")),  # below an alias: the place of the alias
         make_diagnostic(
             "wrong-type", "", ("a", 0, "missing")
