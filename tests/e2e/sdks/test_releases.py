@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from compatibility import expected, hold
 from harness import FINAL, Cli, Rows
 from sdk_harness import App, as_the_sdk_names_it
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, wait_until
 
 ENTRIES = [
     {"id": "greets", "workflow": "greet", "args": [{"name": "Ada", "times": 1}]},
@@ -39,14 +40,20 @@ def try_it(cli: Cli, app: App, known: object, *flags: str) -> str:
     if applied.code == 3:
         return f"refused: {applied.err.removeprefix('error: ').partition(':')[0]}"
     give_up = time.monotonic() + (STUCK_S if str(known).startswith("stays") else PATIENCE_S)
-    while True:
-        greets, fails = cli("status", f"{name}.yaml", "-o", "json").json()["workflows"]
+    seen: list[dict[str, Any]] = []
+
+    def is_decided() -> bool:
+        seen[:] = cli("status", f"{name}.yaml", "-o", "json").json()["workflows"]
+        greets, fails = seen
         # if one does not run as it should, the other may be stuck
-        if {greets["status"], fails["status"]} <= FINAL or greets["status"] in FINAL - {"SUCCESS"}:
-            break
-        if greets.get("output") == EMPTY or time.monotonic() > give_up:
-            break
-        time.sleep(0.1)
+        return (
+            {greets["status"], fails["status"]} <= FINAL
+            or greets["status"] in FINAL - {"SUCCESS"}
+            or greets.get("output") == EMPTY
+        )
+
+    wait_until(lambda: is_decided() or time.monotonic() > give_up, every_s=0.1)
+    greets, fails = seen
     if greets["status"] == "ERROR":
         return f"fails: {greets['error']['message']}"
     if greets["status"] != "SUCCESS":
