@@ -142,10 +142,18 @@ def test_plan_and_apply_steps_set_their_outputs(folder: Path, sqlite_url: str) -
         "true",
         ["jobs/jobs.lock.jsonl"],
     )
+
+
+def test_plan_and_apply_steps_report_that_nothing_changes(folder: Path, sqlite_url: str) -> None:
+    run_action(folder, sqlite_url, command="apply")
     nothing = run_action(folder, sqlite_url, command="apply")
     assert (nothing.outputs["changes"], nothing.outputs["lockfiles"]) == ("false", "[]")
     again = run_action(folder, sqlite_url, command="plan")
     assert (again.outputs["exit-code"], again.outputs["changes"]) == ("0", "false")
+
+
+def test_plan_and_apply_steps_fail_with_drift(folder: Path, sqlite_url: str) -> None:
+    run_action(folder, sqlite_url, command="apply")
     (folder / "jobs" / "jobs.yaml").write_text(GOOD.replace("workflow: f", "workflow: f, args: [1]"))
     drift = run_action(folder, sqlite_url, command="plan")
     assert (drift.code, drift.outputs["exit-code"]) == (6, "6")

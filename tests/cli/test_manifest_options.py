@@ -93,19 +93,27 @@ def test_variable_without_value_is_required_by_expand_only(run: Cli, orders: Pat
     assert "--var region=…" in refused.err
 
 
-def test_variables_file_is_overridden_by_var(run: Cli, orders: Path) -> None:
-    (orders.parent / "prod.yaml").write_text('region: us\nstart: "2026-01-03"\n')
+def test_variables_file_sets_variables(run: Cli, orders: Path) -> None:
+    (orders.parent / "prod.yaml").write_text('{region: us, start: "2026-01-03"}')
     done = run("expand", "orders.yaml", "--vars-file", "prod.yaml", "--select", "day=2026-01-03 size.gb=5")
     assert '"args":["2026-01-03","us"]' in done.out
-    over = run("expand", "orders.yaml", "--vars-file", "prod.yaml", "--var", "region=eu")
-    assert '"us"' not in over.out
-    (orders.parent / "prod.yaml").write_text("region: us\nstart: 3\n")
+
+
+def test_var_overrides_the_variables_file(run: Cli, orders: Path) -> None:
+    (orders.parent / "prod.yaml").write_text("{region: us}")
+    done = run("expand", "orders.yaml", "--vars-file", "prod.yaml", "--var", "region=eu")
+    assert '"eu"' in done.out and '"us"' not in done.out
+
+
+def test_variables_file_with_a_value_of_another_type_is_refused(run: Cli, orders: Path) -> None:
+    (orders.parent / "prod.yaml").write_text("{region: us, start: 3}")
     assert "write it as in the manifest" in run("expand", "orders.yaml", "--vars-file", "prod.yaml").err
-    (orders.parent / "prod.yaml").write_text("region: us\nelse: 3\n")
-    assert (
-        "no manifest declares the variables else"
-        in run("validate", "orders.yaml", "--vars-file", "prod.yaml").err
-    )
+
+
+def test_undeclared_variable_in_a_variables_file_is_noted(run: Cli, orders: Path) -> None:
+    (orders.parent / "prod.yaml").write_text("{region: us, else: 3}")
+    done = run("validate", "orders.yaml", "--vars-file", "prod.yaml")
+    assert "no manifest declares the variables else" in done.err
 
 
 def test_count_shows_the_length_of_each_axis(run: Cli, orders: Path) -> None:
@@ -113,20 +121,33 @@ def test_count_shows_the_length_of_each_axis(run: Cli, orders: Path) -> None:
     assert done.out == "orders: 7 workflows\n  workflows[1] (daily): 6 = day 3 × size 2\n  selected: 3\n"
 
 
-def test_workflows_outside_the_selection_are_enqueued_later(run_db: Cli, orders: Path) -> None:
-    """Commands with a selection show and enqueue only the selected workflows."""
-    given = ("orders.yaml", "--var", "region=eu")
-    assert "Plan: 3 to enqueue, 0 unchanged" in run_db("plan", *given, "--select", "size.name=small").out
-    assert "3 enqueued" in run_db("apply", *given, "--select", "size.name=small").out
-    assert "Status: 3 ENQUEUED" in run_db("status", *given, "--select", "size.name=small").out
-    assert "Plan: 4 to enqueue, 3 unchanged" in run_db("plan", *given).out
-    again = run_db("plan", *given, "--entry", "smoke")
-    assert "Plan: 1 to enqueue, 0 unchanged, 0 drifted, 0 conflicts\n" in again.out
-    missing = run_db("status", *given, "--only", "NOT_ENQUEUED", "-o", "ids")
-    (orders.parent / "ids.txt").write_text(missing.out)
-    assert "4 enqueued" in run_db("apply", *given, "--ids-from", "ids.txt").out
+ALL = ("orders.yaml", "--var", "region=eu")
+SMALL = (*ALL, "--select", "size.name=small")
+
+
+def test_commands_use_only_the_selected_workflows(run_db: Cli, orders: Path) -> None:
+    assert "Plan: 3 to enqueue, 0 unchanged" in run_db("plan", *SMALL).out
+    assert "3 enqueued" in run_db("apply", *SMALL).out
+    assert "Status: 3 ENQUEUED" in run_db("status", *SMALL).out
+
+
+def test_workflows_outside_the_selection_can_be_enqueued_later(run_db: Cli, orders: Path) -> None:
+    run_db("apply", *SMALL)
+    assert "Plan: 4 to enqueue, 3 unchanged" in run_db("plan", *ALL).out
+    smoke = run_db("plan", *ALL, "--entry", "smoke")
+    assert "Plan: 1 to enqueue, 0 unchanged, 0 drifted, 0 conflicts\n" in smoke.out
+
+
+def test_ids_from_takes_the_ids_of_status(run_db: Cli, orders: Path) -> None:
+    run_db("apply", *SMALL)
+    ids = run_db("status", *ALL, "--only", "NOT_ENQUEUED", "-o", "ids").out
+    (orders.parent / "ids.txt").write_text(ids)
+    assert "4 enqueued" in run_db("apply", *ALL, "--ids-from", "ids.txt").out
+
+
+def test_ids_from_refuses_an_unknown_id(run_db: Cli, orders: Path) -> None:
     (orders.parent / "ids.txt").write_text("smoke\nsmoky\n")
-    refused = run_db("apply", *given, "--ids-from", "ids.txt")
+    refused = run_db("apply", *ALL, "--ids-from", "ids.txt")
     assert (refused.code, "no workflow smoky" in refused.err) == (2, True)
 
 

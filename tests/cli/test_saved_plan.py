@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jsonschema_rs
 import pytest
-from cli_harness import Cli, Run, execute
+from cli_harness import JOBS, Cli, Run, execute
 
 from dbos_manifest.expansion.workflow_source import FIRST_BYTES
 from dbos_manifest.files.bundled import read_schema
@@ -53,17 +53,30 @@ def refused(run: Run, message: str) -> None:
     assert message in run.err
 
 
-def test_stale_plan_is_refused(run_db: Cli, jobs: Path, database_url: str) -> None:
-    """The plan is refused for each state that a workflow can have changed to."""
+@pytest.fixture
+def planned(run_db: Cli, jobs: Path) -> Path:
+    """Enqueue the workflow `c`, then save a plan for all three workflows."""
     run_db("apply", "jobs.yaml", "--select", "id=c")
     run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
-    other = jobs.parent / "other.yaml"
-    other.write_text(jobs.read_text().replace("name: jobs", "name: other").replace("args: [1]", "args: [5]"))
+    return Path("plan.jsonl")
+
+
+def test_plan_is_refused_when_a_workflow_exists_with_other_arguments(run_db: Cli, planned: Path) -> None:
+    Path("other.yaml").write_text(JOBS.replace("name: jobs", "name: other").replace("args: [1]", "args: [5]"))
     run_db("apply", "other.yaml", "--select", "id=a", "--lockfile", "other.lock.jsonl")
     refused(run_db("apply", "plan.jsonl"), "a was create and is drifted")
-    execute(database_url, "DELETE FROM workflow_status WHERE workflow_uuid IN ('a', 'c')")
-    gone = run_db("apply", "plan.jsonl")
-    refused(gone, "c was unchanged and is missing")
+
+
+def test_plan_is_refused_when_a_workflow_is_missing(run_db: Cli, planned: Path, database_url: str) -> None:
+    execute(database_url, "DELETE FROM workflow_status")
+    refused(run_db("apply", "plan.jsonl"), "c was unchanged and is missing")
+    assert "Status: 3 NOT_ENQUEUED" in run_db("status", "jobs.yaml").out
+
+
+def test_plan_is_refused_when_row_and_lockfile_are_gone(
+    run_db: Cli, planned: Path, database_url: str
+) -> None:
+    execute(database_url, "DELETE FROM workflow_status")
     Path("jobs.lock.jsonl").unlink()
     refused(run_db("apply", "plan.jsonl"), "c was unchanged and is create")
     assert "Status: 3 NOT_ENQUEUED" in run_db("status", "jobs.yaml").out
