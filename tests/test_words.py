@@ -37,10 +37,7 @@ SCOPE = [
     "tests",
 ]
 # Paths, and folders with everything below them, that are still to be rewritten. Only ever remove lines.
-NOT_YET_PLAIN = (
-    "dbos_manifest/actions/",
-    "dbos_manifest/planning/",
-)
+NOT_YET_PLAIN = ()
 SKIPPED = {"tests/test_words.py": "lists the phrases"}
 SUFFIXES = {
     ".github",

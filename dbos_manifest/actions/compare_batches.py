@@ -42,7 +42,7 @@ class ComparedBatch(NamedTuple):
 def compare_batches(
     database: Database, source: WorkflowSource, lock: Lockfile, *, batch_size: int, verify: bool
 ) -> Iterator[Iterator[ComparedBatch]]:
-    """Inside, the batches of a manifest compared with their rows; the next rows are read meanwhile.
+    """Yield an iterator of the compared batches of a manifest; the next rows are read in the background.
 
     Where the lockfile describes a workflow as it is, its stored arguments are read only to `verify`: DBOS
     never changes them.

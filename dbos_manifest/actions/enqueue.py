@@ -103,8 +103,8 @@ class Enqueuer:
     def _commit_once(self, batches: Callable[[], Iterable[PreparedBatch]]) -> TransactionResult:
         """Insert batches in one transaction, trying again until it is committed.
 
-        When the answer to a COMMIT was lost, the rows are inserted again only once it is certain that it
-        did not commit: the rows may have run and been removed meanwhile.
+        When the connection was lost during a COMMIT, the rows are inserted again only once it is certain that
+        it did not commit: the rows may have run and been removed meanwhile.
         """
         tried: list[TransactionResult] = []
 

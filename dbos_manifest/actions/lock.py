@@ -57,7 +57,7 @@ def check_lockfiles(manifests: Sequence[LoadedManifest], settings: LockfileSetti
 def verify_lockfiles(
     manifests: Sequence[LoadedManifest], database_settings: DatabaseSettings, settings: LockfileSettings
 ) -> list[LockReport]:
-    """Check that every entry of the lockfiles is what the database holds.
+    """Check that every entry of the lockfiles agrees with the database.
 
     A row that retention removed is no contradiction, and is only noted; one that it does not explain is.
     """

@@ -23,7 +23,7 @@ _LINES_READ = 100  # of a lockfile, in search of its header
 
 
 def find_other_lockfile(source: WorkflowSource, path: Path, fingerprint: str) -> list[Diagnostic]:
-    """Look for a lockfile of this manifest and database, where there is none at its path."""
+    """Find a lockfile of this manifest and database, where there is none at its path."""
     folders = dict.fromkeys([path.parent, Path(source.file).parent])
     for other in (found for folder in folders for found in find_lockfiles(folder)):
         header = _read_header(other)
@@ -42,7 +42,7 @@ def find_other_lockfile(source: WorkflowSource, path: Path, fingerprint: str) ->
 
 
 def check_header(path: Path, manifest: str, fingerprint: str) -> None:
-    """Check whose lockfile it is; one that does not exist or has no header is nobody else's.
+    """Check whose lockfile it is; one that does not exist or has no header passes.
 
     Raises: InvalidLockfile for the lockfile of another manifest or database.
     """
@@ -68,7 +68,7 @@ def _option_for(source: WorkflowSource, lockfile: Path) -> str:
 
 
 def find_renamed(source: WorkflowSource, lock: Lockfile) -> list[Diagnostic]:
-    """Look for workflows that the lockfile has under IDs generated from another name of the manifest.
+    """Find workflows that the lockfile has under IDs generated from another name of the manifest.
 
     Cost:   the IDs are compared only where the lockfile has generated ones of another name.
     """

@@ -69,7 +69,7 @@ def lockfile_paths(manifests: Sequence[LoadedManifest], settings: LockfileSettin
 def find_targets(
     manifests: Sequence[LoadedManifest], lockfiles: LockfileSettings, *, lockfile_optional: bool = False
 ) -> list[Target]:
-    """Pair manifests with the paths of their lockfiles.
+    """Find the lockfiles of manifests.
 
     `lockfile_optional`: a manifest from standard input may have none.
     Raises: UsageError when two manifests would share a lockfile.

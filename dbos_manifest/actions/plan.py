@@ -14,7 +14,7 @@ from ..core.units import MAX_TIMESTAMP
 from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.lockfile import Lockfile, new_lockfile
 from ..planning.manifest_plan import ManifestPlan, NewEntries, PlanBuilder, PlanOrigin
-from ..planning.preflight import PreflightFacts, QueueCheck
+from ..planning.preflight import PreflightCheck, PreflightFacts
 from ..planning.rows import QUEUED_STATUSES, QueueRow, SnapshotRow
 from ..planning.states import NO_OVERRIDES, Change, Changes, Overrides, State, one_change
 from ..system_db.database import Database
@@ -70,7 +70,7 @@ def plan_manifest(
     """
     source, path_without_lock = target.source, target.lock_path if lock is None else None
     lock = lock or new_lockfile(source.name, database.fingerprint)
-    builder, queue_check = PlanBuilder(settings.overrides), _begin_check(database, source)
+    builder, preflight = PlanBuilder(settings.overrides), _begin_check(database, source)
     unstorable = options_without_column(database.layout)
     recorded = newest_queued_ms = 0
     new_ids: list[str] = []
@@ -80,7 +80,7 @@ def plan_manifest(
         for changes, rows, has_own in compared:
             recorded += count_recorded(lock, changes.ids)
             for part in builder.add(changes):
-                queue_check.add(part)
+                preflight.add(part)
                 _check_storable(part, unstorable)
             for workflow_id, line in _new_entries(lock, changes, rows) if has_own else ():
                 new_ids.append(workflow_id)
@@ -90,8 +90,8 @@ def plan_manifest(
     for orphan in find_orphans(source, lock, recorded):
         builder.add_orphan(orphan)
         on_changes(source, orphan)
-    facts = database.read(_read_facts, queue_check)
-    diagnostics = queue_check.findings(facts)
+    facts = database.read(_read_facts, preflight)
+    diagnostics = preflight.diagnostics(facts)
     if path_without_lock is not None:
         diagnostics += find_other_lockfile(source, path_without_lock, database.fingerprint)
     others = builder.counts(State.ORPHANED) or not source.complete  # entries that these workflows are not
@@ -106,12 +106,12 @@ def plan_manifest(
     )
 
 
-def _begin_check(database: Database, source: WorkflowSource) -> QueueCheck:
+def _begin_check(database: Database, source: WorkflowSource) -> PreflightCheck:
     def read(connection: Connection, database: Database) -> tuple[dict[str, QueueRow], int]:
         return read_queues(connection, database), read_clock_ms(connection, database)
 
     queues, now_ms = database.read(read)
-    return QueueCheck(queues, source.queues, now_ms=now_ms)
+    return PreflightCheck(queues, source.queues, now_ms=now_ms)
 
 
 def _check_storable(batch: Batch, unstorable: list[tuple[str, str]]) -> None:
@@ -165,7 +165,7 @@ def find_orphans(source: WorkflowSource, lock: Lockfile, recorded: int) -> Itera
         yield one_change(Change(orphan, workflow, None, State.ORPHANED, None), None)
 
 
-def _read_facts(connection: Connection, database: Database, check: QueueCheck) -> PreflightFacts:
+def _read_facts(connection: Connection, database: Database, check: PreflightCheck) -> PreflightFacts:
     """Read what the preflight checks need to know of the database, once the workflows are known."""
     return PreflightFacts(
         names=read_known_names(connection, database, check.workflows),

@@ -16,7 +16,7 @@ BATCH_SIZE = 10_000
 def plan_against_lock(
     target: Target, lock: Lockfile | None, overrides: Overrides, on_changes: ChangeSink
 ) -> ManifestPlan:
-    """Plan as if the database held exactly what the lockfile says.
+    """Plan as if the database held exactly what the lockfile records.
 
     Shape:  an entry with another digest is drift of unknown fields; nothing is in conflict or vanished.
     """

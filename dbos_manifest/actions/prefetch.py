@@ -1,4 +1,4 @@
-"""Work on one item in a second thread, while the first thread makes the next item and looks at the last."""
+"""Work on one item in a second thread, while the first prepares the next item."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..system_db.database import Database
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-SWITCH_S = 0.0005  # a thread that waits for the database asks for Python often, and only for a moment
-GRACE_S = 5.0  # for work that was given up to come to its end
+SWITCH_S = 0.0005  # a thread that waits for the database needs the interpreter often, and only briefly
+GRACE_S = 5.0  # for cancelled work to end
 
 
 def read_ahead(
     database: Database, work: Callable[[Item], Result], items: Iterable[Item]
 ) -> AbstractContextManager[Iterator[tuple[Item, Result]]]:
-    """`work_ahead` for work that reads many rows.
+    """Run `work_ahead` for work that reads many rows.
 
     Where a second thread makes reading slower, all is done in this one.
     """
@@ -33,7 +33,7 @@ def read_ahead(
 def work_ahead(
     work: Callable[[Item], Result], items: Iterable[Item], give_up: Callable[[], None]
 ) -> Iterator[Iterator[tuple[Item, Result]]]:
-    """Inside, each item with what `work` made of it, in order; at most one item is worked on at a time.
+    """Yield an iterator of each item with its result, in order; one item is worked on at a time.
 
     An item is begun only after the one before it went well. At the end, however it comes, the item that
     was begun is finished; after KeyboardInterrupt `give_up` is called to cut it short.
@@ -65,7 +65,7 @@ def _pairs(worker: _Worker[Item, Result], items: Iterable[Item]) -> Iterator[tup
 
 
 class _Worker(Generic[Item, Result]):
-    """A thread that takes one item at a time. It keeps no program from ending."""
+    """A daemon thread that takes one item at a time."""
 
     def __init__(self, work: Callable[[Item], Result]) -> None:
         self._work = work

@@ -57,7 +57,7 @@ class CreationTimes:
         self._count = count
 
     def of(self, first: int, end: int) -> list[int]:
-        """Those of the rows from `first` to before `end`."""
+        """Return those of the rows from `first` to before `end`."""
         start, room, count = self._start, self._room, self._count
         if count <= room:
             return [*range(start + first, start + end)]

@@ -1,4 +1,4 @@
-"""Save a plan for a later apply, and check that nothing it rests on has changed since."""
+"""Save a plan for a later apply, and check that nothing has changed since."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def begin_plan(
     targets: Sequence[Target],
     overrides: Overrides,
 ) -> None:
-    """Write the first line: the facts that the plan rests on, and where its results will go."""
+    """Write the first line: database, overrides, manifests and the paths of their lockfiles."""
     planned = [
         PlannedManifest(
             target.source.name,
@@ -46,10 +46,13 @@ def find_saved_plan(paths: Sequence[str]) -> PlanFile | None:
 
 
 class ReviewedPlan:
-    """A saved plan as targets of an apply, and the check that nothing it rests on has changed."""
+    """A saved plan as targets of an apply, and the check that nothing has changed since."""
 
     def __init__(self, file: PlanFile) -> None:
-        """Raises: Refused for a plan that is not whole, was edited, or is of a newer version."""
+        """Read the plan.
+
+        Raises: Refused for a plan that is incomplete, was edited, or has a newer version.
+        """
         self.plan = SavedPlan(file.stream, str(file.path), json.loads(read_schema("plan.v1")))
         self._checks = [self.plan.checker(at) for at in range(len(self.plan.header.manifests))]
 
@@ -64,7 +67,7 @@ class ReviewedPlan:
         ]
 
     def check_database(self, database: Database) -> None:
-        """Raises: Refused for another database."""
+        """Check the database. Raises: Refused for another one."""
         self.plan.check_database(database.fingerprint)
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
@@ -72,7 +75,7 @@ class ReviewedPlan:
         self._checks[names.index(source.name)].add(changes)
 
     def check_states(self) -> None:
-        """Raises: Refused when a workflow is no longer in the state that it was planned in."""
+        """Compare the states. Raises: Refused when a workflow is no longer in its planned state."""
         count = sum(check.count for check in self._checks)
         if count:
             first = "; ".join(text for check in self._checks for text in check.first)

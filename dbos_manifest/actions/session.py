@@ -65,7 +65,7 @@ class Session:
     def plan_with(
         self, target: Target, lock: Lockfile | None, settings: PlanSettings, on_changes: ChangeSink
     ) -> ManifestPlan:
-        """Do the same with a lockfile that was read already."""
+        """Compare a manifest with the database and a lockfile that was read already."""
         return plan_manifest(self.database, target, lock, settings, on_changes)
 
 

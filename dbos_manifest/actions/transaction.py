@@ -95,7 +95,7 @@ class Inserter:
         self._result.rejected.append(RejectedRow(spec, reason))
 
     def _look_at_present(self, prepared: PreparedBatch, inserted: set[str]) -> None:
-        """Compare rows that existed before: of an attempt whose answer was lost, or of another writer."""
+        """Compare rows that existed before: of an attempt whose COMMIT was in doubt, or of another writer."""
         result, ids = self._result, prepared.batch.ids
         places = [place for place, workflow_id in enumerate(ids) if workflow_id not in inserted]
         rows = read_snapshot(self._connection, self._database, [ids[place] for place in places])

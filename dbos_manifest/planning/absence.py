@@ -23,7 +23,7 @@ class OldestRows(NamedTuple):
 
 
 class Absence(NamedTuple):
-    """What is known of a workflow without a row."""
+    """The state of a workflow without a row."""
 
     state: State  # VANISHED or MISSING
     status: str | None  # the final one that its lock entry records

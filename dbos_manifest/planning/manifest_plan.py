@@ -58,10 +58,12 @@ class ManifestPlan:
     diagnostics: tuple[Diagnostic, ...] = ()  # of the preflight checks
     refused: Mapping[State, int] = field(default_factory=dict)
     refusals: tuple[Change, ...] = ()  # the first ones
-    skipped_ids: AbstractSet[str] = frozenset()  # neither enqueued nor as the manifest says
+    skipped_ids: AbstractSet[str] = frozenset()  # neither enqueued nor equal to the manifest
     new_entries: NewEntries = NO_ENTRIES
     newest_queued_ms: int = 0  # when the newest queued row of this manifest was created, epoch ms
-    waiting_behind: Mapping[str, int] = field(default_factory=dict)  # queue -> rows there that start later
+    waiting_behind: Mapping[str, int] = field(
+        default_factory=dict
+    )  # queue -> queued rows that would start after ours
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""Workflows to send and the registered queues in; what DBOS would accept and then never run out."""
+"""Find workflows that DBOS would accept and then never run, or not as intended."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ PREFLIGHT_CODES = (
     "deduplication-on-partitioned-queue", "application-version-unknown", "workflow-never-seen",
     WORKER_BEHIND_SCHEMA, "deadline-passed",
 )  # fmt: skip
-"""What `QueueCheck` may find, and `--allow` may name."""
+"""The codes of preflight diagnostics, which `--allow` takes."""
 
 MOST_LISTED = 10  # names of queues in one message
 _KIND = ("entry", "workflow", "queue", "application", "application_version", "priority", "deadline_ms")
 _KIND_WHETHER = ("queue_partition_key", "deduplication_id")
-MOST_KINDS = 10_000  # of workflows that are remembered with what was found of them
+MOST_KINDS = 10_000  # of workflows whose problems are kept in memory
 
 
-class _Finding(NamedTuple):
-    """What makes two workflows' findings one: the rest is worded when it is shown."""
+class _Problem(NamedTuple):
+    """What the workflows have in common that are reported in one diagnostic."""
 
     code: str
     queue: str
     application: str | None = None
-    entry: int | None = None  # None: the queue itself is at fault, for whichever entry
+    entry: int | None = None  # None: the problem is the queue, whichever entry names it
 
 
 @dataclass(slots=True)
@@ -62,28 +62,31 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-class QueueCheck:
-    """Collects findings within bounds: one per queue or per entry, however many workflows share it."""
+class PreflightCheck:
+    """Collects problems of the workflows to enqueue: one per queue or per entry, in bounded memory."""
 
     def __init__(self, queues: Mapping[str, QueueRow], declared: Mapping[str, bool], *, now_ms: int) -> None:
-        """`declared` says of the manifest's own `queues` whether they are partitioned; `now_ms` is the
-        database's clock."""
+        """Create a check.
+
+        `declared` maps the manifest's own `queues` to whether they are partitioned; `now_ms` is the time of
+        the database.
+        """
         self._queues = queues
         self._declared = declared
         self._now_ms = now_ms
-        self._found: dict[_Finding, _Seen] = {}
-        self._kinds: dict[tuple[object, ...], list[_Seen]] = {}  # what was found of each kind of workflow
+        self._found: dict[_Problem, _Seen] = {}
+        self._kinds: dict[tuple[object, ...], list[_Seen]] = {}  # by kind of workflow
         self._first_of_name: dict[str, WorkflowSpec] = {}
         self._first_of_version: dict[str, WorkflowSpec] = {}
-        self.lowest_priorities: dict[str, int] = {}  # by queue: of what would be sent
+        self.lowest_priorities: dict[str, int] = {}  # by queue, of the workflows to enqueue
 
     @property
     def workflows(self) -> Collection[str]:
-        """The names of the workflows that would be sent."""
+        """Return the names of the workflows to enqueue."""
         return self._first_of_name.keys()
 
     def add(self, batch: Batch) -> None:
-        """Look at workflows that would be sent."""
+        """Check workflows to enqueue."""
         columns = [batch.columns[field] for field in _KIND]
         columns += [convert(batch.columns[field], _is_none) for field in _KIND_WHETHER]
         if all(isinstance(column, Repeated) for column in columns):
@@ -98,13 +101,13 @@ class QueueCheck:
     def _count(self, kind: tuple[object, ...], first: WorkflowSpec, count: int) -> None:
         seen = self._kinds.get(kind)
         if seen is None:
-            seen = self._look_at(first)
+            seen = self._check_kind(first)
             if len(self._kinds) < MOST_KINDS:
                 self._kinds[kind] = seen
         for one in seen:
             one.count += count
 
-    def _look_at(self, spec: WorkflowSpec) -> list[_Seen]:
+    def _check_kind(self, spec: WorkflowSpec) -> list[_Seen]:
         self._first_of_name.setdefault(spec.workflow, spec)
         if spec.application_version is not None:
             self._first_of_version.setdefault(spec.application_version, spec)
@@ -112,30 +115,30 @@ class QueueCheck:
             self.lowest_priorities[spec.queue] = spec.priority
         return [self._found.setdefault(finding, _Seen(spec)) for finding in self._check(spec)]
 
-    def findings(self, seen: PreflightFacts) -> list[Diagnostic]:
-        """What was found, in the order of the manifest's entries."""
+    def diagnostics(self, facts: PreflightFacts) -> list[Diagnostic]:
+        """Return the problems in the order of the manifest's entries."""
         ordered = sorted(self._found.items(), key=lambda item: item[1].first.entry)
-        found = [self._describe(finding, seen) for finding, seen in ordered]
-        around = (
-            self._unknown_names(seen.names),
-            self._unknown_versions(seen.versions),
-            self._old_worker(seen),
+        found = [self._describe(problem, seen) for problem, seen in ordered]
+        of_database = (
+            self._unknown_names(facts.names),
+            self._unknown_versions(facts.versions),
+            self._old_worker(facts),
         )
-        return [*found, *chain.from_iterable(around)]
+        return [*found, *chain.from_iterable(of_database)]
 
-    def _old_worker(self, seen: PreflightFacts) -> Iterator[Diagnostic]:
+    def _old_worker(self, facts: PreflightFacts) -> Iterator[Diagnostic]:
         first = next(iter(self._first_of_name.values()), None)
-        if seen.run_by_old_worker is not None and first is not None:
+        if facts.run_by_old_worker is not None and first is not None:
             yield make_diagnostic(
                 WORKER_BEHIND_SCHEMA,
-                f"a worker older than the schema has run `{seen.run_by_old_worker}`: such a worker does not "
+                f"a worker older than the schema has run `{facts.run_by_old_worker}`: such a worker does not "
                 "find the arguments, and may run a workflow without them",
                 ("workflows", first.entry, "workflow"),
-                help="--legacy-inputs writes the arguments where it looks; or upgrade the workers first",
+                help="upgrade the workers first, or add --legacy-inputs to write the arguments where they read them",
             )
 
     def _unknown_names(self, names: frozenset[str]) -> Iterator[Diagnostic]:
-        """In a database without any workflow every name is new, which says nothing."""
+        """Check the names; in a database without any workflow every name is new."""
         for name, spec in self._first_of_name.items():
             if names and name not in names:
                 hint = _hint(name, names, cutoff=0.75)
@@ -154,28 +157,28 @@ class QueueCheck:
                     "application-version-unknown",
                     f"no worker has registered the application version `{version}`",
                     ("workflows", spec.entry, "application_version"),
-                    help=f"{hint}the workflow stays ENQUEUED until a worker of just this version runs",
+                    help=f"{hint}the workflow stays ENQUEUED until a worker of exactly this version runs",
                 )
 
-    def _check(self, spec: WorkflowSpec) -> Iterator[_Finding]:
+    def _check(self, spec: WorkflowSpec) -> Iterator[_Problem]:
         queue = self._queues.get(spec.queue)
         if queue is None:
             if spec.queue not in self._declared:
-                yield _Finding("queue-not-registered", spec.queue, spec.application)
+                yield _Problem("queue-not-registered", spec.queue, spec.application)
         elif queue.application and spec.application and queue.application != spec.application:
-            yield _Finding("queue-owned-elsewhere", spec.queue, spec.application)
+            yield _Problem("queue-owned-elsewhere", spec.queue, spec.application)
         signs = (queue.partitioned if queue else None, self._declared.get(spec.queue))
         if True in signs:
             if spec.queue_partition_key is None:
-                yield _Finding("missing-partition-key", spec.queue, entry=spec.entry)
+                yield _Problem("missing-partition-key", spec.queue, entry=spec.entry)
             if spec.deduplication_id is not None:
-                yield _Finding("deduplication-on-partitioned-queue", spec.queue, entry=spec.entry)
+                yield _Problem("deduplication-on-partitioned-queue", spec.queue, entry=spec.entry)
         elif False in signs and spec.queue_partition_key is not None:
-            yield _Finding("unused-partition-key", spec.queue, entry=spec.entry)
+            yield _Problem("unused-partition-key", spec.queue, entry=spec.entry)
         if spec.deadline_ms is not None and spec.deadline_ms <= self._now_ms:
-            yield _Finding("deadline-passed", spec.queue, entry=spec.entry)
+            yield _Problem("deadline-passed", spec.queue, entry=spec.entry)
 
-    def _describe(self, finding: _Finding, seen: _Seen) -> Diagnostic:
+    def _describe(self, finding: _Problem, seen: _Seen) -> Diagnostic:
         spec = seen.first
         option, message, help = self._words(finding.code, spec)
         severity = None
@@ -187,7 +190,7 @@ class QueueCheck:
         return make_diagnostic(finding.code, message, path, severity=severity, help=help)
 
     def _words(self, code: str, spec: WorkflowSpec) -> tuple[str, str, str]:
-        """The option to blame, what is wrong, and the way out."""
+        """Return the invalid option, what is wrong, and what to do."""
         queue = f"`{spec.queue}`"
         if code == "queue-not-registered":
             return ("queue", *self._words_of_unregistered(spec))
@@ -196,7 +199,7 @@ class QueueCheck:
             return (
                 "queue",
                 f"the queue {queue} belongs to the application `{owner}`, not to `{spec.application}`",
-                f"a worker of `{spec.application}` never looks there: take a queue of its own",
+                f"workers of `{spec.application}` never poll it: use a queue of their own",
             )
         if code == "missing-partition-key":
             return (
@@ -207,24 +210,24 @@ class QueueCheck:
         if code == "deduplication-on-partitioned-queue":
             return (
                 "deduplication_id",
-                f"`deduplication_id` counts in the whole queue {queue}, not in each partition",
-                "put the partition's key into the deduplication id as well",
+                f"`deduplication_id` applies to the whole queue {queue}, not to each partition",
+                "include the partition key in the deduplication ID",
             )
         if code == "unused-partition-key":
             return (
                 "queue_partition_key",
-                f"the queue {queue} is not partitioned: the key does nothing",
-                "leave `queue_partition_key` out, or take a partitioned queue",
+                f"the queue {queue} is not partitioned, so the key has no effect",
+                "remove `queue_partition_key`, or use a partitioned queue",
             )
         deadline = format_timestamp(spec.deadline_ms or 0)
         return (
             "deadline",
             f"the deadline {deadline} has passed: a worker cancels the workflow, unless it starts it first",
-            "set a later `deadline`, or leave it out",
+            "set a later `deadline`, or remove it",
         )
 
     def _registered(self, application: str | None) -> list[str]:
-        """The queues that workers of an application poll: its own, and those that no one owns.
+        """Return the queues that workers of an application poll: its own, and those without an owner.
 
         Source: DBOS.md §2.2 and §7. Without an application any worker may take the workflow.
         """

@@ -1,4 +1,4 @@
-"""What the database holds, in the words of `spec`: one record per row that a manifest asks about."""
+"""Rows of the system database, under the names that a workflow spec has."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STATUSES = (
     "ENQUEUED", "DELAYED", "PENDING", "SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED",
     "RETRIES_EXCEEDED",
 )  # fmt: skip
-"""Every status that DBOS gives a row; the last one is the name that old releases had for the one before."""
+"""Every status that DBOS gives a row; RETRIES_EXCEEDED is the older name of the one before it."""
 
 
 class SnapshotRow(NamedTuple):
@@ -51,12 +51,12 @@ class SnapshotRow(NamedTuple):
 
     @property
     def shared(self) -> bool:
-        """Whether it stands for several rows, and says nothing of what each has of its own."""
+        """Return whether it represents several rows: it has only the values that they have in common."""
         return not self.id
 
 
 class LiveRow(NamedTuple):
-    """How a workflow is doing now. Texts are JSON when serialization is portable_json, else not readable."""
+    """The current row of a workflow. Texts are JSON when serialization is portable_json."""
 
     id: str
     status: str

@@ -1,4 +1,4 @@
-"""A plan as lines of JSON, and back: all that an apply of just this plan needs, and the sign of its end."""
+"""Write a plan as lines of JSON, and read it again: everything that applying it needs."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from .states import Changes, Overrides, State
 
 VERSION, REVISION = 1, 0
 MAX_LINE_BYTES = 64 * 2**20
-_MAKE_ANEW = "make the plan again with `plan --out`"
+_MAKE_AGAIN = "make the plan again with `plan --out`"
 _FIELDS = [field for field in WorkflowSpec._fields if field != "binding"]
 _STATES = list(State)
 _HELD = len(_STATES)  # a conflict for which the existing workflow is returned
 
 
 class PlannedManifest(NamedTuple):
-    """What the plan's first line says of a manifest."""
+    """A manifest in the plan's first line."""
 
     name: str
     file: str
@@ -49,7 +49,7 @@ class PlanHeader(NamedTuple):
 
 
 class PlanWriter:
-    """Writes a plan as its changes come. Unfinished, it has no last line and nobody applies it."""
+    """Writes a plan while its changes are found. Without its last line it cannot be applied."""
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
@@ -72,7 +72,7 @@ class PlanWriter:
         )
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
-        if changes.batch is None:  # an orphan: nothing would be done about it
+        if changes.batch is None:  # an orphan, which apply ignores
             return
         for spec, change in zip(changes.batch, changes.shared, strict=True):
             fields = {
@@ -91,7 +91,7 @@ class PlanWriter:
             self._workflows += 1
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
-        """Write the last line, without which nobody applies the plan."""
+        """Write the last line, without which the plan cannot be applied."""
         last = {"type": "end", "workflows": self._workflows, "sha256": self._hash.hexdigest()}
         self._write(f"{encode_json(last).decode()}\n")
 
@@ -105,13 +105,16 @@ class PlanWriter:
 
 
 class SavedPlan:
-    """A plan that was read and found whole; its workflows are read again when they are wanted.
+    """A plan that was read and is complete; its workflows are read again each time.
 
     `open_file` gives the same content each time, or raises.
     """
 
     def __init__(self, open_file: Callable[[], BinaryIO], name: str, schema: Mapping[str, Any]) -> None:
-        """Raises: Refused for what is no plan, is not whole, was edited, or is of a newer version."""
+        """Read and check a plan.
+
+        Raises: Refused for a file that is not a plan, is incomplete, was edited, or has a newer version.
+        """
         self._open = open_file
         self.name = name
         self.header, self._states = self._check(schema)
@@ -174,7 +177,7 @@ class SavedPlan:
     def _check_version(self, fields: Mapping[str, Any]) -> None:
         version = fields.get("version")
         if fields.get("type") != "plan" or type(version) is not int:
-            raise self._refuse("it is no saved plan")
+            raise self._refuse("it is not a saved plan")
         if version > VERSION:
             raise Refused(
                 f"the plan {self.name} has version {version}, and this program reads up to {VERSION}",
@@ -182,7 +185,7 @@ class SavedPlan:
             )
 
     def _refuse(self, why: str) -> Refused:
-        return Refused(f"the plan {self.name} cannot be applied: {why}", _MAKE_ANEW)
+        return Refused(f"the plan {self.name} cannot be applied: {why}", _MAKE_AGAIN)
 
     def specs(self, manifest: int) -> Iterator[WorkflowSpec]:
         for _, raw in self._raw_lines():
@@ -192,7 +195,7 @@ class SavedPlan:
                     yield make_workflow(fields["spec"])
 
     def check_database(self, fingerprint: str) -> None:
-        """Raises: Refused for another database than the plan was made for."""
+        """Check the database. Raises: Refused for another one than the plan was made for."""
         if reason := find_contradiction(self.header.database, fingerprint):
             raise Refused(
                 f"the plan {self.name} was made for another database than this one: {reason}",
@@ -204,7 +207,7 @@ class SavedPlan:
 
 
 class SavedManifest(NamedTuple):
-    """One manifest of a saved plan. See `source.WorkflowSource`."""
+    """One manifest of a saved plan, as a `WorkflowSource`."""
 
     plan: SavedPlan
     position: int
@@ -249,7 +252,7 @@ class SavedManifest(NamedTuple):
 class StaleCheck:
     """Compares what was planned with what is found now, workflow by workflow, in the same order.
 
-    One that was to be enqueued and has the intended row now is no surprise: an apply of this plan was
+    A workflow that was to be enqueued and has the intended row now is fine: an apply of this plan was
     interrupted and continues.
     """
 

@@ -46,7 +46,7 @@ class Decision(str, Enum):
 
 
 class _Absent:
-    """Stands for a value that one side does not have, as opposed to null."""
+    """The type of `ABSENT`: a value that one side does not have, as opposed to null."""
 
     def __repr__(self) -> str:
         return "(absent)"

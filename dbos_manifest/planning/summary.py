@@ -28,6 +28,7 @@ class Kind(NamedTuple):
 
 
 def kind_of(change: Change, decision: Decision) -> Kind:
+    """Return what the workflows of a change are counted by."""
     return Kind(
         change.state, change.status, change.comparable,
         change.state is State.CONFLICT and change.held, change.outdated, decision is Decision.ENQUEUE,
@@ -91,7 +92,7 @@ class PlanSummary:
         return notes
 
     def closing_line(self) -> str:
-        """`Plan: 178 to enqueue, 2 unchanged (1 SUCCESS, 1 ERROR), 0 drifted, 0 conflicts`."""
+        """Return `Plan: 178 to enqueue, 2 unchanged (1 SUCCESS, 1 ERROR), 0 drifted, 0 conflicts`."""
         conflicts = self.count(State.CONFLICT)
         parts = [
             f"{self.to_enqueue:,} to enqueue",
