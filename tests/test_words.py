@@ -119,7 +119,6 @@ def files_in_scope() -> list[Path]:
         if path.is_file()
         and (path.suffix in SUFFIXES or path.name == "Makefile")
         and name_of(path) not in SKIPPED
-        and not name_of(path).startswith(NOT_YET_PLAIN)
     )
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ..core.columns import read_chunks
 from ..core.errors import Refused, UsageError
 from ..core.memory_budget import BUDGET
+from ..core.plural import count_of
 from ..files.lockfile_slot import LockfileSlot
 from ..lockfile.lockfile import Lockfile, find_coverage_problems
 from ..planning.absence import find_absent
@@ -247,8 +248,3 @@ def _edit(
                 slot.replace(lock.render())
             reports.append(LockReport(path, [], notes, changed, details))
     return reports
-
-
-def count_of(number: int, noun: str, nouns: str | None = None) -> str:
-    """Write a number with its noun."""
-    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"

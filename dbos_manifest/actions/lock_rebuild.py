@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ..core.plural import count_of
 from ..core.portable_json import read_json
 from ..files.lockfile_slot import LockfileSlot, open_lockfile
 from ..lockfile.entry import LockHeader
@@ -18,7 +19,7 @@ from ..planning.states import State
 from ..system_db.database import Database
 from ..system_db.read import read_snapshot
 from ..workflows.digest import compute_digests
-from .lock import LockReport, count_of
+from .lock import LockReport
 from .lockfiles import LockfileSettings, lockfile_paths, replaying_journal, resolve_by_database
 from .session import DatabaseSettings, connect, mark_database
 from .validate import LoadedManifest

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
+from ..core.errors import DatabaseError, Interrupted, ManifestToolError, WaitFailed, WaitTimedOut
+from ..core.plural import count_of
 from ..files.lockfile_slot import LockfileSlot
 from ..lockfile.lockfile import new_lockfile
 from ..planning.results import ApplyResult, FinalStatus, WaitProgress, WaitResult
-from ..planning.rows import FINAL_STATUSES
+from ..planning.rows import FINAL_STATUSES, LiveRow
 from ..system_db.database import Database
 from ..system_db.read import read_statuses
 from .lockfiles import load_lockfile
+from .plan import Target
+from .session import DatabaseSettings, connect, read_rows
 
 READ_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class WaitSettings:
+    """How to wait."""
+
+    timeout_s: float | None = None  # None: until all workflows have ended
+    poll_s: float = 0.5
+    lock_timeout_s: float = 60.0
 
 
 def make_pause(timeout_s: float | None, poll_s: float, stopped: Callable[[], bool]) -> Callable[[], bool]:
@@ -48,6 +62,28 @@ def wait_for_result(
     wait = wait_for_workflows(database, wanted, pause=pause, on_progress=on_progress)
     written = _record_final(result, wait, database.fingerprint, lock_timeout_s)
     return replace(result, wait=wait, lock_written=result.lock_written or written)
+
+
+def wait_for_results(
+    settings: DatabaseSettings,
+    targets: Sequence[Target],
+    results: Sequence[ApplyResult],
+    waiting: WaitSettings,
+    on_progress: Callable[[WaitProgress], None],
+    stopped: Callable[[], bool],
+) -> Iterator[ApplyResult]:
+    """Wait until the workflows of each manifest have ended, and yield its result with that."""
+    pause = make_pause(waiting.timeout_s, waiting.poll_s, stopped)
+    with connect(settings) as database:
+        for target, result in zip(targets, results, strict=True):
+            yield wait_for_result(
+                database,
+                result,
+                ids=(spec.id for spec in target.source.specs()),
+                pause=pause,
+                lock_timeout_s=waiting.lock_timeout_s,
+                on_progress=on_progress,
+            )
 
 
 def wait_for_workflows(
@@ -94,3 +130,41 @@ def _record_final(result: ApplyResult, wait: WaitResult, fingerprint: str, lock_
             slot.replace(lock.render())
             return True
     return False
+
+
+def find_wait_failure(results: Sequence[ApplyResult], *, interrupted: bool) -> ManifestToolError | None:
+    """Return an error unless every workflow that was waited for succeeded."""
+    if interrupted:
+        return Interrupted("interrupted while waiting; everything was enqueued")
+    waits = [result.wait for result in results if result.wait is not None]
+    failed = sum(final.status != "SUCCESS" for wait in waits for final in wait.final.values())
+    disappeared = sum(len(wait.disappeared) for wait in waits)
+    pending = sum(len(wait.pending) for wait in waits)
+    found = [
+        f"{count_of(count, noun)} {what}"
+        for count, noun, what in (
+            (failed, "workflow", "failed"),
+            (disappeared, "row", "disappeared"),
+            (pending, "workflow", "did not end in time"),
+        )
+        if count
+    ]
+    if not found:
+        return None
+    # waiting longer would not change a failure
+    kind = WaitFailed if failed or disappeared else WaitTimedOut
+    return kind(f"everything is enqueued; {', '.join(found)}", "`dbos-manifest status` shows each workflow")
+
+
+def read_failed_rows(
+    results: Sequence[ApplyResult], settings: DatabaseSettings, limit: int
+) -> dict[str, LiveRow]:
+    """Read the rows of the first workflows that were waited for and failed, for their error messages.
+
+    Shape:  by workflow ID; empty where the database cannot be read: only messages are lost.
+    """
+    waits = [result.wait for result in results if result.wait is not None]
+    ids = [key for wait in waits for key, final in wait.final.items() if final.status != "SUCCESS"]
+    with suppress(DatabaseError):
+        return read_rows(ids[:limit], settings)[0] if ids else {}
+    return {}

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-
 from ..actions.apply import ApplySession, ApplySettings, as_partly_applied, find_failure
-from ..actions.lockfiles import add_commits, find_targets
-from ..actions.plan import ChangeSink, Target
-from ..actions.saved_plan import ReviewedPlan, find_saved_plan
-from ..actions.session import DatabaseSettings, connect, read_rows
-from ..actions.validate import Validation
-from ..actions.wait import make_pause, wait_for_result
-from ..core.errors import DatabaseError, Interrupted, ManifestToolError, UsageError, WaitFailed, WaitTimedOut
+from ..actions.session import DatabaseSettings
+from ..actions.wait import find_wait_failure, read_failed_rows, wait_for_results
+from ..core.errors import ManifestToolError, UsageError
 from ..core.exit_codes import ExitCode, decide_exit_code
-from ..expansion.workflow_source import WorkflowSource
-from ..files.journal_file import journal_path
-from ..files.plan_file import PlanFile
+from ..core.plural import count_of
 from ..planning.manifest_plan import ManifestPlan
 from ..planning.results import ApplyOutcome, ApplyResult
-from ..planning.rows import LiveRow
-from ..planning.states import Changes, Overrides
-from ..report.text import count_of
+from .apply_inputs import ApplyInputs, load_apply_inputs
 from .apply_views import APPLY_FORMATS, ApplyViews
 from .arguments import (
     ApplyArguments,
@@ -33,18 +20,16 @@ from .arguments import (
     OverrideArguments,
     SelectionArguments,
 )
-from .commits import commit_of_pipeline
 from .help import command
-from .inputs import load_manifests, settle_manifests
+from .inputs import settle_manifests
 from .interrupts import stop_requests
 from .option_groups import takes_groups
 from .options import Output, outputs_option
-from .output import describe_lost_output, print_error, progress_bar, reader_left, say
+from .output import describe_lost_output, print_error, reader_left, say
 from .outputs import Outputs
 from .plans import print_diagnostics
-from .settings import apply_settings, database_files, database_settings, lockfile_settings, make_overrides
+from .settings import apply_settings, database_files, database_settings, wait_settings
 
-POLL_S = 0.5
 MOST_SHOWN = 20
 
 
@@ -68,63 +53,17 @@ def apply(
     if arguments.wait and arguments.locked:
         raise UsageError("--locked only checks, and --wait writes the lockfile", "give one of them")
     with Outputs(outputs, "text") as results:
-        saved = find_saved_plan(inputs.paths)
-        if saved is not None:
-            if len(inputs.paths) != 1:
-                raise UsageError("a saved plan is applied alone", "name only the plan")
-            fixed = [*inputs.given(), *selection.given(), *lockfile.given(), *override.given()]
-            batch = _load_saved_plan(saved, [*fixed, *(["--locked"] if arguments.locked else [])])
-        else:
-            validation = load_manifests(inputs, selection, fork=True)
-            targets = find_targets(validation.manifests, lockfile_settings(lockfile))
-            batch = _Batch(validation, add_commits(targets, commit_of_pipeline()), make_overrides(override))
-        results.refuse_inputs([*batch.files(), *database_files(database.database_url)])
-        views = ApplyViews(results.sinks, batch.validation)
-        settings = apply_settings(arguments, batch.overrides, verify=database.verify)
-        outcome = _apply(batch, database_settings(database, views.retry), settings, arguments, views)
+        loaded = load_apply_inputs(inputs, selection, lockfile, override, locked=arguments.locked)
+        results.refuse_inputs([*loaded.files(), *database_files(database.database_url)])
+        views = ApplyViews(results.sinks, loaded.validation)
+        settings = apply_settings(arguments, loaded.overrides, verify=database.verify)
+        outcome = _apply(loaded, database_settings(database, views.retry), settings, arguments, views)
         views.finish(outcome)
     return _end(results, outcome)
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """What is applied: manifests, or a saved plan of them."""
-
-    validation: Validation
-    targets: Sequence[Target]
-    overrides: Overrides
-    reviewed: ReviewedPlan | None = None
-
-    def files(self) -> list[Path]:
-        """List the files that are read or written, except those of a database."""
-        locks = [target.lock_path for target in self.targets if target.lock_path is not None]
-        return [*self.validation.inputs, *locks, *map(journal_path, locks)]
-
-    def sink(self, show: ChangeSink) -> ChangeSink:
-        """Compare changes with the reviewed plan, if there is one, and show them."""
-        reviewed = self.reviewed
-        if reviewed is None:
-            return show
-
-        def check_and_show(source: WorkflowSource, changes: Changes) -> None:
-            reviewed.add(source, changes)
-            show(source, changes)
-
-        return check_and_show
-
-
-def _load_saved_plan(file: PlanFile, fixed: Sequence[str]) -> _Batch:
-    """Load a saved plan; `fixed` are the options given that it has its own values for."""
-    if fixed:
-        raise UsageError(
-            f"{', '.join(fixed)} cannot change a saved plan", "make another plan with it: `plan --out`"
-        )
-    reviewed = ReviewedPlan(file)
-    return _Batch(Validation(inputs=[file.path]), reviewed.targets(), reviewed.overrides, reviewed)
-
-
 def _apply(
-    batch: _Batch,
+    loaded: ApplyInputs,
     database: DatabaseSettings,
     settings: ApplySettings,
     arguments: ApplyArguments,
@@ -136,15 +75,12 @@ def _apply(
     failure: ManifestToolError | None = None
     with stop_requests() as stopped:
         try:
-            with ApplySession.connect(database, batch.targets, settings) as session:
-                if batch.reviewed is not None:
-                    batch.reviewed.check_database(session.database)
-                plans = [session.plan(target, batch.sink(views.add)) for target in batch.targets]
-                if batch.reviewed is not None:
-                    batch.reviewed.check_states()
-                settle_manifests(batch.validation)
-                print_diagnostics(batch.validation, plans)
-                views.plans(plans, batch.overrides.strict)
+            with ApplySession.connect(database, loaded.targets, settings) as session:
+                loaded.check_database(session.database)
+                plans = [session.plan(target, loaded.sink(views.add)) for target in loaded.targets]
+                loaded.settle()
+                print_diagnostics(loaded.validation, plans)
+                views.plans(plans, settings.overrides.strict)
                 session.refuse_or_continue(plans)
                 with views.progress_bar() as on_progress:
                     for plan in plans:
@@ -153,65 +89,20 @@ def _apply(
                             break
             failure = find_failure(results)
             if arguments.wait and failure is None:
-                waiting = _wait(batch.targets, tuple(results), database, arguments, stopped)
-                for place, ended in enumerate(waiting):
-                    results[place] = ended
-                failure = _check_ends(results, interrupted=stopped())
+                with views.wait_bar() as on_progress:
+                    waiting = wait_settings(arguments)
+                    ended = wait_for_results(
+                        database, loaded.targets, tuple(results), waiting, on_progress, stopped
+                    )
+                    for place, result in enumerate(ended):
+                        results[place] = result
+                failure = find_wait_failure(results, interrupted=stopped())
         except Exception as error:
-            settle_manifests(batch.validation)  # an invalid manifest is the first thing to say
+            settle_manifests(loaded.validation)  # an invalid manifest is the first error to print
             if not isinstance(error, (ManifestToolError, OSError)):
                 raise
             failure = as_partly_applied(error, sum(result.enqueued for result in results))
-    failed_rows: dict[str, LiveRow] = {}
-    with suppress(DatabaseError):  # only their messages are lost
-        failed_rows = _read_failed(results, database)
-    return ApplyOutcome(plans, results, failure, failed_rows)
-
-
-def _wait(
-    targets: Sequence[Target],
-    results: Sequence[ApplyResult],
-    database: DatabaseSettings,
-    arguments: ApplyArguments,
-    stopped: Callable[[], bool],
-) -> Iterator[ApplyResult]:
-    """Wait until the workflows of each manifest have ended, and yield its result with that."""
-    pause = make_pause(arguments.wait_timeout, POLL_S, stopped)
-    with connect(database) as opened, progress_bar("ended") as bar:
-        for target, result in zip(targets, results, strict=True):
-            yield wait_for_result(
-                opened,
-                result,
-                ids=(spec.id for spec in target.source.specs()),
-                pause=pause,
-                lock_timeout_s=arguments.lock_timeout,
-                on_progress=lambda progress: bar(progress.ended, progress.total),
-            )
-
-
-def _check_ends(results: Sequence[ApplyResult], *, interrupted: bool) -> ManifestToolError | None:
-    """Return an error unless every workflow that was waited for succeeded."""
-    if interrupted:
-        return Interrupted("interrupted while waiting; everything was enqueued")
-    waits = [result.wait for result in results if result.wait is not None]
-    failed = sum(final.status != "SUCCESS" for wait in waits for final in wait.final.values())
-    disappeared = sum(len(wait.disappeared) for wait in waits)
-    pending = sum(len(wait.pending) for wait in waits)
-    found = [f"{count_of(failed, 'workflow')} failed"] if failed else []
-    found += [f"{count_of(disappeared, 'row')} disappeared"] if disappeared else []
-    found += [f"{count_of(pending, 'workflow')} did not end in time"] if pending else []
-    if not found:
-        return None
-    # waiting longer would not change a failure
-    kind = WaitFailed if failed or disappeared else WaitTimedOut
-    return kind(f"everything is enqueued; {', '.join(found)}", "`dbos-manifest status` shows each workflow")
-
-
-def _read_failed(results: Sequence[ApplyResult], database: DatabaseSettings) -> dict[str, LiveRow]:
-    """Read the rows of some workflows that were waited for and failed, for their error messages."""
-    waits = [result.wait for result in results if result.wait is not None]
-    ids = [key for wait in waits for key, final in wait.final.items() if final.status != "SUCCESS"]
-    return read_rows(ids[:MOST_SHOWN], database)[0] if ids else {}
+    return ApplyOutcome(plans, results, failure, read_failed_rows(results, database, MOST_SHOWN))
 
 
 def _end(results: Outputs, outcome: ApplyOutcome) -> int:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from ..actions.plan import ChangeSink
 from ..actions.validate import Validation
 from ..planning.manifest_plan import ManifestPlan
-from ..planning.results import ApplyOutcome, Progress, RetryNotice
+from ..planning.results import ApplyOutcome, Progress, RetryNotice, WaitProgress
 from ..report.apply_results import (
     ApplyEvents,
     applied_json,
@@ -71,6 +71,12 @@ class ApplyViews:
                     events.progress(progress)
 
             yield show
+
+    @contextmanager
+    def wait_bar(self) -> Iterator[Callable[[WaitProgress], None]]:
+        """Yield the function that shows how many workflows of a manifest have ended."""
+        with progress_bar("ended") as bar:
+            yield lambda progress: bar(progress.ended, progress.total)
 
     def finish(self, outcome: ApplyOutcome) -> None:
         """Show what was done."""

@@ -9,6 +9,7 @@ from ..actions.apply import ApplySettings
 from ..actions.lockfiles import LockfileSettings, lockfile_path
 from ..actions.session import DatabaseSettings
 from ..actions.validate import Validation
+from ..actions.wait import WaitSettings
 from ..core.errors import UsageError
 from ..files.journal_file import journal_path
 from ..planning.results import RetryNotice
@@ -82,6 +83,11 @@ def apply_settings(arguments: ApplyArguments, overrides: Overrides, *, verify: b
         legacy_inputs=arguments.legacy_inputs,
         lock_timeout_s=arguments.lock_timeout,
     )
+
+
+def wait_settings(arguments: ApplyArguments) -> WaitSettings:
+    """Return how apply waits."""
+    return WaitSettings(timeout_s=arguments.wait_timeout, lock_timeout_s=arguments.lock_timeout)
 
 
 def used_files(validation: Validation, url: str | None, lockfiles: LockfileSettings) -> list[Path]:

@@ -134,7 +134,7 @@ class PreflightCheck:
                 f"a worker older than the schema has run `{facts.run_by_old_worker}`: such a worker does not "
                 "find the arguments, and may run a workflow without them",
                 ("workflows", first.entry, "workflow"),
-                help="upgrade the workers first, or add --legacy-inputs to write the arguments where they read",
+                help="upgrade the workers, or add --legacy-inputs to write the arguments where they read",
             )
 
     def _unknown_names(self, names: frozenset[str]) -> Iterator[Diagnostic]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..core.diagnostic import Diagnostic, make_diagnostic
+from ..core.plural import count_of
 from ..core.units import format_timestamp
 from ..planning.manifest_plan import ManifestPlan
 from ..planning.results import ApplyOutcome, ApplyResult, Progress, RetryNotice
@@ -13,7 +14,7 @@ from ..planning.rows import LiveRow
 from .markdown import code, fit
 from .plan_json import change_json, summary_json
 from .statuses import error_message
-from .text import Paint, count_of, plain, printable, to_json
+from .text import Paint, plain, printable, to_json
 
 FORMAT_VERSION = 1
 _MOST_REJECTED = 20

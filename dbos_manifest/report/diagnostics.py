@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..core.diagnostic import Diagnostic, Severity, Span, format_path
 from ..core.lines import split_lines
-from .text import Paint, count_cells, count_of, plain, printable, to_json
+from ..core.plural import count_of
+from .text import Paint, count_cells, plain, printable, to_json
 
 FORMAT_VERSION = 1
 _MAX_LINE = 200

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from ..core.diagnostic import Diagnostic, Severity
+from ..core.plural import count_of
 from ..expansion.workflow_source import WorkflowSource
 from ..planning.manifest_plan import ManifestPlan
 from ..planning.states import Change, Changes, State
 from .groups import SINGLED_OUT, Groups, describe_group, ids_of, singled_out
 from .plan_text import SIGNS, describe_difference, notes_of
-from .text import count_of, printable, shorten
+from .text import printable, shorten
 
 MAX_CHARACTERS = 60_000  # a comment on GitHub takes 65,536
 _MOST_ROWS = 100

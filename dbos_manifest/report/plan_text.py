@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from ..core.plural import count_of
 from ..expansion.workflow_source import WorkflowSource
 from ..planning.manifest_plan import ManifestPlan
 from ..planning.states import ABSENT, Change, Changes, Difference, State
 from ..planning.summary import PlanSummary
 from .groups import Group, Groups, describe_group, ids_of, singled_out
-from .text import Paint, count_of, plain, printable, show_value
+from .text import Paint, plain, printable, show_value
 
 SIGNS = {
     State.CREATE: ("+", "green"),

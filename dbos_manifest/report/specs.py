@@ -11,11 +11,12 @@ from typing import Any
 import yaml
 
 from ..core.canonical_json import encode_json
+from ..core.plural import count_of
 from ..core.units import format_duration, format_timestamp
 from ..expansion.expansion import Expansion
 from ..expressions.syntax import MARK
 from ..workflows.spec import DEFAULT_SPEC, WorkflowSpec
-from .text import count_of, printable
+from .text import printable
 
 _STR = "tag:yaml.org,2002:str"
 _PLAIN = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_./@+ -]*[A-Za-z0-9_./@+-])?", re.ASCII)

@@ -107,8 +107,3 @@ def to_json(document: object, indent: int | None = None) -> str:
     except (ValueError, TypeError, RecursionError):
         pass
     return json.dumps(plain_value(document), indent=indent)
-
-
-def count_of(count: int, noun: str) -> str:
-    """Return `1 workflow`, `1,000 workflows`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
