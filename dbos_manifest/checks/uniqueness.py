@@ -138,9 +138,8 @@ def _make(
     use: _Use, code: str, message: str, path: Path, help: str, related: tuple[Related, ...]
 ) -> Diagnostic:
     document = use.expansion.manifest.document
-    return make_diagnostic(
-        code, message, path, help=help, related=related, file=document.file, document=document.index
-    )
+    found = make_diagnostic(code, message, path, help=help, related=related)
+    return found.in_file(document.file, document.index)
 
 
 def _related(message: str, manifest: Manifest, path: Path) -> Related:

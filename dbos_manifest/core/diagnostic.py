@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -72,6 +72,10 @@ class Diagnostic:
         """Return `file:line:column: error[code]: message`."""
         place = f"{self.span.file}:{self.span.line}:{self.span.column}" if self.span else self.file
         return f"{f'{place}: ' if place else ''}{self.severity.value}[{self.code}]: {self.message}"
+
+    def in_file(self, file: str, document: int = 0, span: Span | None = None) -> Diagnostic:
+        """Return the diagnostic for a document of a file, at a span if it is known."""
+        return replace(self, file=file, document=document, span=span)
 
 
 class CodeInfo(NamedTuple):
@@ -189,19 +193,13 @@ def make_diagnostic(
     severity: Severity | None = None,
     help: str | None = None,
     related: tuple[Related, ...] = (),
-    span: Span | None = None,
-    file: str | None = None,
-    document: int = 0,
-    fragment: Fragment | None = None,
 ) -> Diagnostic:
     """Make a diagnostic with the default severity of its code, unless another is given.
 
     Raises: KeyError for a code that `CODES` does not have.
     """
     usual = CODES[code].severity
-    return Diagnostic(
-        code, message, path, at_key, severity or usual, help, related, span, file, document, fragment
-    )
+    return Diagnostic(code, message, path, at_key, severity or usual, help, related)
 
 
 def format_path(path: Path) -> str:

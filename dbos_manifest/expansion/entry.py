@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..core.diagnostic import Diagnostic, Fragment, Path, make_diagnostic
@@ -151,13 +152,9 @@ def find_unmarked(
                 continue
             start, end = found.span()
             number = value.count("{{", 0, start)
-            yield make_diagnostic(
-                "not-an-expression",
-                f"`{found[0]}` is plain text: an expression begins with `${{{{`",
-                path,
-                help=help,
-                fragment=Fragment(number, start, start, end, "{{"),
-            )
+            message = f"`{found[0]}` is plain text: an expression begins with `${{{{`"
+            diagnostic = make_diagnostic("not-an-expression", message, path, help=help)
+            yield replace(diagnostic, fragment=Fragment(number, start, start, end, "{{"))
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from find_unmarked(item, (*path, key), names, variables)

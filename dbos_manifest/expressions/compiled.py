@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..core.columns import weigh
@@ -200,13 +201,9 @@ def evaluate_all(getter: Getter, combinations: Sequence[object]) -> list[Any]:
 def _to_diagnostic(error: ExpressionError, path: Path) -> Diagnostic:
     """Convert an error to a diagnostic at the column of the expression."""
     start = error.start
-    return make_diagnostic(
-        error.code,
-        error.message,
-        path,
-        help=error.help,
-        fragment=Fragment(error.number, error.mark, start, max(error.end, start + 1)),
-    )
+    fragment = Fragment(error.number, error.mark, start, max(error.end, start + 1))
+    found = make_diagnostic(error.code, error.message, path, help=error.help)
+    return replace(found, fragment=fragment)
 
 
 def _collection(raw: Any, varying: Sequence[tuple[str | int, CompiledValue]]) -> CompiledValue:

@@ -67,9 +67,7 @@ def parse_source(source: Source) -> tuple[list[Document], list[Diagnostic]]:
             make_diagnostic(
                 "not-a-manifest",
                 "the file is empty",
-                span=Span(source.name, 1, 1, 1, 1),
-                file=source.name,
                 help="start it with `version: 1`, `name: …` and `workflows:`",
-            )
+            ).in_file(source.name, span=Span(source.name, 1, 1, 1, 1))
         ]
     return documents, diagnostics

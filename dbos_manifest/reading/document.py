@@ -50,7 +50,7 @@ def parse_documents(
     """
     if len(content) > MAX_FILE_BYTES:
         message = f"the file is larger than {MAX_FILE_BYTES // 2**20} MiB"
-        found = make_diagnostic("too-large", message, file=file, help="split it into several files")
+        found = make_diagnostic("too-large", message, help="split it into several files").in_file(file)
     elif isinstance(text := _decode(content, file), Diagnostic):
         found = text
     else:
@@ -80,7 +80,7 @@ def _decode(content: bytes, file: str) -> str | Diagnostic:
         line, column = find_position(before, len(before))
         span = Span(file, line, column, line, column + 1)
         message = f"the file is not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}"
-        return make_diagnostic("encoding", message, span=span, file=file, help="save it as UTF-8")
+        return make_diagnostic("encoding", message, help="save it as UTF-8").in_file(file, span=span)
 
 
 def _parse_text(text: str, file: str) -> tuple[list[Document], list[Diagnostic], bool]:
@@ -103,7 +103,8 @@ def _parse_json(text: str, file: str) -> tuple[list[Document], list[Diagnostic],
         data, problems = read_json(text)
     except json.JSONDecodeError as error:
         span = make_span(LineIndex(text), file, error.pos, error.pos + 1)
-        return [], [make_diagnostic("yaml-syntax", f"not JSON: {error.msg}", span=span, file=file)], False
+        found = make_diagnostic("yaml-syntax", f"not JSON: {error.msg}")
+        return [], [found.in_file(file, span=span)], False
     documents = [] if data is None else [Document(file, 0, text, "json", data)]
     lines = LineIndex(text) if problems else None
     diagnostics = [_json_diagnostic(problem, lines, file) for problem in problems if lines]
@@ -114,9 +115,8 @@ def _json_diagnostic(problem: JsonProblem, lines: LineIndex, file: str) -> Diagn
     first = problem.first
     related = (Related("first written here", problem.path, make_span(lines, file, *first)),) if first else ()
     span = make_span(lines, file, *problem.range)
-    return make_diagnostic(
-        problem.code, problem.message, problem.path, span=span, file=file, help=problem.help, related=related
-    )
+    found = make_diagnostic(problem.code, problem.message, problem.path, help=problem.help, related=related)
+    return found.in_file(file, span=span)
 
 
 def locate_diagnostics(document: Document, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -62,11 +62,9 @@ def read_yaml(text: str, file: str) -> tuple[list[tuple[int, Any]], list[Diagnos
     except YamlSyntaxError as error:
         span = Span(file, error.line, error.column, error.line, error.column + 1)
         number = composer.document
-        problem = make_diagnostic(
-            "yaml-syntax", error.message, span=span, file=file, document=number, help=error.help
-        )
+        problem = make_diagnostic("yaml-syntax", error.message, help=error.help)
         whole = [document for document in documents if document[0] != number]
-        return whole, [*composer.diagnostics, problem], False
+        return whole, [*composer.diagnostics, problem.in_file(file, number, span)], False
     except _LimitExceeded:
         return documents, composer.diagnostics, False
     return documents, composer.diagnostics, True
@@ -124,18 +122,9 @@ class _Composer:
         help: str | None = None,
         related: tuple[Related, ...] = (),
     ) -> None:
-        self.diagnostics.append(
-            make_diagnostic(
-                code,
-                message,
-                tuple(self._path),
-                span=make_event_span(self._file, event),
-                file=self._file,
-                document=self.document,
-                help=help,
-                related=related,
-            )
-        )
+        found = make_diagnostic(code, message, tuple(self._path), help=help, related=related)
+        span = make_event_span(self._file, event)
+        self.diagnostics.append(found.in_file(self._file, self.document, span))
 
     def _stop(self, message: str, event: Event) -> NoReturn:
         self._note("too-large", message, event)

@@ -134,9 +134,7 @@ def rejected_diagnostics(results: Sequence[ApplyResult]) -> list[Diagnostic]:
             "not-enqueued",
             f"`{row.spec.id}` was not enqueued: {row.reason}",
             ("workflows", row.spec.entry, "id"),
-            file=applied.plan.file,
-            document=applied.plan.origin.document,
-        )
+        ).in_file(applied.plan.file, applied.plan.origin.document)
         for applied in results
         for row in applied.rejected
     ]

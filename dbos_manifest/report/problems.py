@@ -44,10 +44,8 @@ class PlanProblems:
             code,
             f"`{change.id}` {what or 'cannot be enqueued'} ({notes})",
             ("workflows", change.entry, "id"),
-            file=source.file,
-            document=source.document,
             help=_HELP[change.state],
-        )
+        ).in_file(source.file, source.document)
         with suppress(EnoughErrors):
             groups.add(found, (lambda: change.id) if source.matrix_of(change.entry) is not None else None)
 

@@ -225,6 +225,6 @@ def test_junit_cases_have_unique_names(run: Cli, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("same", [2, 4])
 def test_equal_junit_cases_are_numbered(same: int) -> None:
-    found = [make_diagnostic("drifted", "`a` differs", ("workflows", 0), file="m.yaml")] * same
+    found = [make_diagnostic("drifted", "`a` differs", ("workflows", 0)).in_file("m.yaml")] * same
     cases = ElementTree.fromstring(junit_document({"m.yaml": found}, strict=False)).findall(".//testcase")
     assert len({case.get("name") for case in cases}) == same

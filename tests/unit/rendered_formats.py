@@ -123,7 +123,7 @@ def make_plan() -> ManifestPlan:
     """Make the plan that has those changes and one preflight diagnostic."""
     created, drifted = make_changes()
     counts = {kind_of(created, Decision.ENQUEUE): 1, kind_of(drifted, Decision.REFUSE): 1}
-    found = make_diagnostic("queue-not-registered", "queue `elt` is not registered", file="jobs.yaml")
+    found = make_diagnostic("queue-not-registered", "queue `elt` is not registered").in_file("jobs.yaml")
     return ManifestPlan(
         PlanOrigin("jobs", "jobs.yaml", 0, database="shop"),
         PlanSummary(counts),
