@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryBudget:
+class MemoryBudget(NamedTuple):
     """Bounds on what one step holds, so that memory does not grow with the number of workflows.
 
     Two things can be large: how many workflows there are, and how large the values of each are. A step

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from math import prod
+from typing import NamedTuple
 
 from ..core.diagnostic import Diagnostic, Path, make_diagnostic
 from ..manifest.manifest import Manifest
@@ -14,20 +14,19 @@ from .matrix import Matrix
 MAX_EVALUATIONS = 200_000_000  # a million workflows of two hundred expressions
 
 
-@dataclass(slots=True)
-class EntryCheck:
-    """What was found of one entry."""
+class EntryCheck(NamedTuple):
+    """The problems of one entry."""
 
-    diagnostics: list[Diagnostic] = field(default_factory=list)
+    diagnostics: list[Diagnostic]
     is_broken: bool = False  # expanding it would fail, or repeat the same diagnostic for every workflow
     too_many: bool = False  # more workflows than the manifest allows
 
 
 def check_entry(manifest: Manifest, index: int, entry: CompiledEntry | CompiledEntryByWorkflow) -> EntryCheck:
     """Check the number of an entry's workflows, its `exclude` rules, and whether its IDs can differ."""
-    matrix, found = entry.matrix, EntryCheck()
+    matrix = entry.matrix
     if matrix is None:
-        return found
+        return EntryCheck([])
     path: Path = ("workflows", index, "matrix")
     try:
         # the product first: counting exclusions of very long axes would take too long
@@ -37,19 +36,16 @@ def check_entry(manifest: Manifest, index: int, entry: CompiledEntry | CompiledE
         return EntryCheck([make_diagnostic(error.code, error.message, path)], is_broken=True)
     if count > manifest.max_workflows:
         return EntryCheck([too_many_workflows(manifest, count, index, matrix)], too_many=True)
-    if count * entry.size > MAX_EVALUATIONS:
-        found.is_broken = True
-        message = (
-            f"{count:,} workflows with {entry.size:,} expressions each exceed {MAX_EVALUATIONS:,} evaluations"
-        )
-        found.diagnostics.append(
-            make_diagnostic(
-                "too-large", message, path, help="write fewer expressions: pass a list as one value"
-            )
-        )
+    found: list[Diagnostic] = []
+    lost = entry.colliding_axes()
+    too_much = count * entry.size > MAX_EVALUATIONS
+    if too_much:
+        work = f"{count:,} workflows with {entry.size:,} expressions each"
+        message, help = f"{work} exceed {MAX_EVALUATIONS:,} evaluations", "pass a list as one value"
+        found.append(make_diagnostic("too-large", message, path, help=help))
     if not count:
-        found.diagnostics.append(make_diagnostic("empty-axis", "`exclude` removes every combination", path))
-    found.diagnostics += [
+        found.append(make_diagnostic("empty-axis", "`exclude` removes every combination", path))
+    found += [
         make_diagnostic(
             "unused-exclude",
             "this `exclude` matches no combination",
@@ -58,10 +54,9 @@ def check_entry(manifest: Manifest, index: int, entry: CompiledEntry | CompiledE
         )
         for position in matrix.unused_excludes()
     ]
-    if lost := entry.colliding_axes():
-        found.is_broken = True
-        found.diagnostics.append(_axis_not_in_id(manifest, index, matrix, lost))
-    return found
+    if lost:
+        found.append(_axis_not_in_id(manifest, index, matrix, lost))
+    return EntryCheck(found, is_broken=too_much or bool(lost))
 
 
 def too_many_workflows(
