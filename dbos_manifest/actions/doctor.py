@@ -31,7 +31,7 @@ Privileges = frozenset[tuple[str, str]]
 
 
 def examine(settings: DatabaseSettings) -> list[Check]:
-    """Look at a database from all sides; nothing is written.
+    """Check a database for everything that apply needs; nothing is written.
 
     Raises: DatabaseError when it cannot even be opened, or has no DBOS tables that can be used.
     """
@@ -50,7 +50,7 @@ def examine(settings: DatabaseSettings) -> list[Check]:
 
 
 def role_statements(settings: DatabaseSettings, role: str) -> list[str]:
-    """The SQL of a role with the least privileges; none on SQLite, which has no roles."""
+    """Return the SQL of a role with the least privileges; none on SQLite, which has no roles."""
     with connect(settings) as database:
         return database.read(make_role_statements, role)
 

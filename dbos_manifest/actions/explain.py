@@ -29,7 +29,7 @@ def find_workflow(
 
 
 def explain_workflow(loaded: LoadedManifest, spec: WorkflowSpec) -> Explanation:
-    """Trace where the workflow and its options are written."""
+    """Find where the workflow and its options are written."""
     names = loaded.expansion.names_of(spec.entry)
     binding = {name: cell[0] for name, cell in zip(names, spec.binding, strict=False) if cell[0] is not UNSET}
     layers = loaded.expansion.layers(spec.entry, spec.workflow)
