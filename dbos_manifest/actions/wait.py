@@ -140,20 +140,16 @@ def find_wait_failure(results: Sequence[ApplyResult], *, interrupted: bool) -> M
     failed = sum(final.status != "SUCCESS" for wait in waits for final in wait.final.values())
     disappeared = sum(len(wait.disappeared) for wait in waits)
     pending = sum(len(wait.pending) for wait in waits)
-    found = [
-        f"{count_of(count, noun)} {what}"
-        for count, noun, what in (
-            (failed, "workflow", "failed"),
-            (disappeared, "row", "disappeared"),
-            (pending, "workflow", "did not end in time"),
-        )
-        if count
-    ]
-    if not found:
+    counts = {"failed": failed, "disappeared": disappeared, "did not finish in time": pending}
+    if not any(counts.values()):
         return None
+    total = pending + disappeared + sum(len(wait.final) for wait in waits)
+    found = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    number, _, rest = found.partition(" ")
     # waiting longer would not change a failure
     kind = WaitFailed if failed or disappeared else WaitTimedOut
-    return kind(f"everything is enqueued; {', '.join(found)}", "`dbos-manifest status` shows each workflow")
+    message = f"{number} of {count_of(total, 'workflow')} {rest}"
+    return kind(message, "`dbos-manifest status` shows each workflow")
 
 
 def read_failed_rows(

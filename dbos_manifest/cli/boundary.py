@@ -45,7 +45,7 @@ def _run(command: click.Command, words: Sequence[str] | None) -> int:
         print_error(error.message, error.hint)
         return error.exit_code
     except Exception as error:
-        from .crash import report_bug  # what only a bug needs is loaded by a bug
+        from .crash import report_bug  # loaded only if needed
 
         return report_bug(error)
 

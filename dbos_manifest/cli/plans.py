@@ -1,4 +1,4 @@
-"""Plans on their way out: what plan and apply both show, in each form."""
+"""Make the views that plan and apply share: one for each format."""
 
 from __future__ import annotations
 

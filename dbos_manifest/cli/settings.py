@@ -57,7 +57,7 @@ def make_overrides(override: OverrideArguments) -> Overrides:
     """
     if override.recreate_missing and override.skip_missing:
         raise UsageError("--recreate-missing and --skip-missing exclude each other")
-    # retention explains a vanished workflow; who recreates even that also wants a missing one again
+    # a user who recreates workflows that retention removed wants missing ones again as well
     recreate_missing = override.recreate_missing or (override.recreate_vanished and not override.skip_missing)
     return Overrides(
         allow_drift=override.allow_drift,

@@ -170,11 +170,11 @@ def finish(url: str, *ended: tuple[str, str]) -> None:
     ("ended", "code", "message"),
     [
         ([("a", "SUCCESS"), ("b", "SUCCESS"), ("c", "SUCCESS")], 0, "Waited: 3 SUCCESS"),
-        ([("a", "SUCCESS"), ("b", "ERROR"), ("c", "SUCCESS")], 7, "1 workflow failed"),
-        ([("a", "SUCCESS"), ("b", "CANCELLED"), ("c", "CANCELLED")], 7, "2 workflows failed"),
-        ([("a", "SUCCESS")], 8, "2 workflows did not end in time"),
-        ([], 8, "3 workflows did not end in time"),
-        ([("a", "ERROR")], 7, "1 workflow failed, 2 workflows did not end in time"),
+        ([("a", "SUCCESS"), ("b", "ERROR"), ("c", "SUCCESS")], 7, "1 of 3 workflows failed"),
+        ([("a", "SUCCESS"), ("b", "CANCELLED"), ("c", "CANCELLED")], 7, "2 of 3 workflows failed"),
+        ([("a", "SUCCESS")], 8, "2 of 3 workflows did not finish in time"),
+        ([], 8, "3 of 3 workflows did not finish in time"),
+        ([("a", "ERROR")], 7, "1 of 3 workflows failed, 2 did not finish in time"),
     ],
 )
 def test_wait_exits_7_for_failed_and_8_for_unfinished_workflows(
