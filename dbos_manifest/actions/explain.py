@@ -1,4 +1,4 @@
-"""Find a workflow, and trace where it and its options are written."""
+"""Find a workflow, and locate it and its options in its manifest."""
 
 from __future__ import annotations
 
