@@ -15,13 +15,14 @@ from cli_harness import Cli
 from waiting import PATIENCE_S
 
 COUNT = 300
-MANIFEST = f"""\
+LONG = "x" * 200
+MANIFEST = """\
 version: 1
 name: many
-defaults: {{queue: q, workflow: f}}
+defaults: {queue: q, workflow: f}
 workflows:
-  - {{id: "größe-${{{{ n }}}}-{"x" * 200}", args: ["é"], matrix: {{n: {{range: {{stop: {COUNT}}}}}}}}}
-"""
+  - {id: "größe-${{ n }}-LONG", args: ["é"], matrix: {n: {range: {stop: 300}}}}
+""".replace("LONG", LONG)
 READERS = [
     ["validate", "many.yaml"], ["validate", "many.yaml", "-o", "json"], ["expand", "many.yaml"],
     ["expand", "many.yaml", "-o", "yaml"], ["expand", "many.yaml", "--count"], ["schema"], ["--help"],
@@ -29,7 +30,7 @@ READERS = [
 ]  # fmt: skip
 DATABASE_READERS = [
     ["status", "many.yaml"], ["status", "many.yaml", "-o", "json"], ["plan", "many.yaml", "-o", "jsonl"],
-    ["explain", "many.yaml", f"größe-7-{'x' * 200}"], ["lock", "verify", "many.yaml"], ["doctor"],
+    ["explain", "many.yaml", f"größe-7-{LONG}"], ["lock", "verify", "many.yaml"], ["doctor"],
 ]  # fmt: skip
 APPLIES = [
     (["-o", "text"], True), (["-o", "text"], False), (["-o", "jsonl", "--chunk-size", "10"], False),

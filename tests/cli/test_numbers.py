@@ -34,37 +34,53 @@ def test_limit_accepts_a_whole_number_in_any_notation(
     manifest = """\
         version: 1
         name: m
-        limits: {{max_workflows: {limit}}}
+        limits: {max_workflows: LIMIT}
         workflows:
-          - {{workflow: f, queue: q, args: ["${{{{ x }}}}"], matrix: {{x: {axis}}}}}
-        """
-    write(tmp_path, manifest.format(limit=limit, axis=axis))
+          - {workflow: f, queue: q, args: ["${{ x }}"], matrix: {x: AXIS}}
+        """.replace("AXIS", axis)
+    write(tmp_path, manifest.replace("LIMIT", limit))
     assert "with 2 workflows" in run("validate", "m.yaml").out
-    write(tmp_path, manifest.format(limit=limit.replace("2", "1"), axis=axis))
+    write(tmp_path, manifest.replace("LIMIT", limit.replace("2", "1")))
     done = run("validate", "m.yaml")
     assert done.code == 1
     assert "more than the 1 that are allowed" in done.out
 
 
-@pytest.mark.parametrize("place", ["entry", "defaults", "catalog", "expression", "axis"])
-def test_priority_accepts_a_whole_number_in_any_notation(run_db: Cli, tmp_path: Path, place: str) -> None:
-    write(
-        tmp_path,
-        f"""\
+PRIORITIES = {
+    "entry": """\
         version: 1
         name: m
-        vars: {{p: 1e1}}
-        catalog: {{f: {{{"priority: 1e1" if place == "catalog" else ""}}}}}
-        defaults: {{queue: q{", priority: 1.0e+1" if place == "defaults" else ""}}}
-        workflows:
-          - id: a
-            workflow: f
-            {"priority: 10.0" if place == "entry" else ""}
-            {'priority: "${{ vars.p }}"' if place == "expression" else ""}
-            {'priority: "${{ p }}"' if place == "axis" else ""}
-            {"matrix: {p: [1e1]}" if place == "axis" else ""}
+        workflows: [{id: a, workflow: f, queue: q, priority: 10.0}]
         """,
-    )
+    "defaults": """\
+        version: 1
+        name: m
+        defaults: {queue: q, priority: 1.0e+1}
+        workflows: [{id: a, workflow: f}]
+        """,
+    "catalog": """\
+        version: 1
+        name: m
+        catalog: {f: {queue: q, priority: 1e1}}
+        workflows: [{id: a, workflow: f}]
+        """,
+    "expression": """\
+        version: 1
+        name: m
+        vars: {p: 1e1}
+        workflows: [{id: a, workflow: f, queue: q, priority: "${{ vars.p }}"}]
+        """,
+    "axis": """\
+        version: 1
+        name: m
+        workflows: [{id: a, workflow: f, queue: q, priority: "${{ p }}", matrix: {p: [1e1]}}]
+        """,
+}
+
+
+@pytest.mark.parametrize("place", PRIORITIES)
+def test_priority_accepts_a_whole_number_in_any_notation(run_db: Cli, tmp_path: Path, place: str) -> None:
+    write(tmp_path, PRIORITIES[place])
     assert run_db("apply", "m.yaml").code == 0
     write(
         tmp_path,
@@ -146,13 +162,13 @@ def test_selection_compares_integers_outside_the_float_range(run: Cli, tmp_path:
     large = 10**400
     write(
         tmp_path,
-        f"""\
+        """\
         version: 1
         name: m
         workflows:
-          - {{workflow: f, queue: q, id: one, args: ["${{{{ n }}}}"], matrix: {{n: [{large}]}}}}
-          - {{workflow: f, queue: q, id: two, args: ["${{{{ n }}}}"], matrix: {{n: [2.5]}}}}
-        """,
+          - {workflow: f, queue: q, id: one, args: ["${{ n }}"], matrix: {n: [LARGE]}}
+          - {workflow: f, queue: q, id: two, args: ["${{ n }}"], matrix: {n: [2.5]}}
+        """.replace("LARGE", str(large)),
     )
     assert run("expand", "m.yaml", "-o", "ids", "--select", f"n={large}").out == "one\n"
     assert run("expand", "m.yaml", "-o", "ids", "--select", "n<3").out == "two\n"

@@ -23,31 +23,31 @@ GOLDEN = Path(__file__).parent.parent / "cases" / "outputs"
 SARIF = Path(__file__).parent.parent / "data" / "sarif-2.1.0-rtm.5.json"
 HOSTILE = "::add-mask::x \\x1b[31m @team </details> | `code` %0A <script> ]]> & *bold* \\u202eevil"
 
-MANIFEST = f"""\
+MANIFEST = """\
 version: 1
 name: orders
-vars: {{end: "2026-01-04"}}
-defaults: {{queue: etl}}
+vars: {end: "2026-01-04"}
+defaults: {queue: etl}
 workflows:
   - workflow: ingest_orders
-    id: "orders-${{{{ day }}}}-${{{{ region }}}}"
+    id: "orders-${{ day }}-${{ region }}"
     matrix:
-      day: {{date_range: {{start: "2026-01-01", end: "${{{{ vars.end }}}}"}}}}
+      day: {date_range: {start: "2026-01-01", end: "${{ vars.end }}"}}
       region: [eu, us]
-    kwargs: {{region: "${{{{ region }}}}"}}
-  - {{id: "{HOSTILE}", workflow: check, deduplication_id: once, queue_partition_key: eu}}
-  - {{id: moved, workflow: check, args: [1, {{deep: [true]}}]}}
-"""
-BROKEN = f"""\
+    kwargs: {region: "${{ region }}"}
+  - {id: "HOSTILE", workflow: check, deduplication_id: once, queue_partition_key: eu}
+  - {id: moved, workflow: check, args: [1, {deep: [true]}]}
+""".replace("HOSTILE", HOSTILE)
+BROKEN = """\
 version: 1
 name: broken
 workflows:
-  - {{id: "{HOSTILE}", workflow: check, queue: q, runtime: java}}
+  - {id: "HOSTILE", workflow: check, queue: q, runtime: java}
   - workflow: check
     queue: q
-    id: "a-${{{{ n }}}}"
-    matrix: {{n: [1, 2], m: [1, 2]}}
-"""
+    id: "a-${{ n }}"
+    matrix: {n: [1, 2], m: [1, 2]}
+""".replace("HOSTILE", HOSTILE)
 
 
 def check_golden(name: str, text: str) -> None:
