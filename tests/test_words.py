@@ -36,8 +36,6 @@ SCOPE = [
     "schemas",
     "tests",
 ]
-# Paths, and folders with everything below them, that are still to be rewritten. Only ever remove lines.
-NOT_YET_PLAIN = ()
 SKIPPED = {"tests/test_words.py": "lists the phrases"}
 SUFFIXES = {
     ".github",
