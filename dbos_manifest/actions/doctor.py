@@ -1,4 +1,4 @@
-"""A database in, what an apply would meet there out: each thing that is right, doubtful or wrong."""
+"""Check the system database: its server, schema, rights, queues, versions and clock."""
 
 from __future__ import annotations
 

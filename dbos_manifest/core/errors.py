@@ -15,7 +15,7 @@ ManifestToolError            message, optional hint, exit code
 ├── Refused               6  drift, conflict, failed preflight check, --locked, lock held, failed --atomic
 ├── PartlyApplied         5  some workflows were enqueued before the command stopped
 ├── WaitFailed            7  everything was enqueued; some workflows failed
-├── WaitTimedOut          8  everything was enqueued; some workflows did not end in time
+├── WaitTimedOut          8  everything was enqueued; some workflows did not finish in time
 └── Interrupted         130  by Ctrl-C or SIGTERM, after the lockfile was saved
 """
 

@@ -137,9 +137,9 @@ def verdict_lines(plans: Sequence[ManifestPlan], strict: bool) -> Iterator[str]:
     else:
         verdict = f"Apply would enqueue {count_of(count, 'workflow') if count else 'nothing'}"
     origin = plans[0].origin
-    places = [f"target {origin.target}"] if origin.target else []
-    places.append(f"database {origin.database}" if origin.database else "compared with the lockfile only")
-    yield f"{verdict}  ({printable(', '.join(places))})"
+    context = [f"target {origin.target}"] if origin.target else []
+    context.append(f"database {origin.database}" if origin.database else "compared with the lockfile only")
+    yield f"{verdict}  ({printable(', '.join(context))})"
 
 
 def notes_of(change: Change) -> list[str]:
