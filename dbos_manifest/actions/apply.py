@@ -20,8 +20,9 @@ from ..lockfile.journal import Journal
 from ..lockfile.lockfile import Lockfile, new_lockfile
 from ..planning.manifest_plan import ManifestPlan
 from ..planning.preflight import WORKER_BEHIND_SCHEMA
+from ..planning.refusal import refuse
 from ..planning.results import ApplyResult, Progress
-from ..planning.states import NO_OVERRIDES, Overrides, State
+from ..planning.states import NO_OVERRIDES, Overrides
 from ..system_db.database import Database
 from .enqueue import EnqueueCounts, Enqueuer, EnqueueSettings
 from .plan import ChangeSink, PlanSettings, Target
@@ -103,7 +104,7 @@ class ApplySession:
 
         Raises: Refused; LockfileNotWritable.
         """
-        _refuse(plans, self._settings.overrides.strict)
+        refuse(plans, self._settings.overrides.strict)
         writing = [plan for plan in plans if plan.to_enqueue or self._records(plan)]
         if writing and self._settings.locked:
             names = ", ".join(plan.name for plan in writing)
@@ -219,39 +220,6 @@ def _save(opened: _Opened, journal: Journal) -> bool:
     if journal.exists and not in_doubt:
         slot.require().remove_journal()
     return False
-
-
-_WAYS_OUT = {
-    State.DRIFTED: "--allow-drift skips drifted workflows",
-    State.CONFLICT: "--skip-conflicts skips conflicts",
-    State.MISSING: "--recreate-missing enqueues missing workflows again, --skip-missing skips them",
-}
-
-
-def _refuse(plans: Sequence[ManifestPlan], strict: bool) -> None:
-    refusing = [plan for plan in plans if plan.refuses(strict)]
-    if refusing:
-        reasons = [f"`{plan.name}` has {', '.join(plan.reasons_to_refuse(strict))}" for plan in refusing]
-        details = [line for plan in refusing for line in _details(plan, strict)]
-        raise Refused(f"nothing was enqueued: {'; '.join(reasons)}", _way_out(refusing, strict), details)
-
-
-def _details(plan: ManifestPlan, strict: bool) -> list[str]:
-    """Describe the first workflows and diagnostics that make apply refuse."""
-    diagnostics = [str(found) for found in plan.refusing_diagnostics(strict)]
-    changes = [
-        f"{change.id}: {change.state.value}{f': {names}' if (names := ', '.join(change.fields)) else ''}"
-        for change in plan.refusals
-    ]
-    return [*diagnostics, *changes]
-
-
-def _way_out(refusing: Sequence[ManifestPlan], strict: bool) -> str:
-    states = [state for state in _WAYS_OUT if any(plan.refused.get(state) for plan in refusing)]
-    ways = [_WAYS_OUT[state] for state in states]
-    if any(plan.refusing_diagnostics(strict) for plan in refusing):
-        ways.append("--allow CODE enqueues despite a preflight diagnostic")
-    return f"see each workflow above; {'; '.join(ways)}" if ways else "see each workflow above"
 
 
 def _describe_stop(error: DatabaseError, enqueued: int, total: int) -> PartlyApplied:
