@@ -12,8 +12,7 @@ from typing import NamedTuple
 from ..checks.forked import ForkedCheck, can_fork
 from ..checks.lint import check_expansion, find_origin
 from ..checks.uniqueness import Uniqueness
-from ..core.diagnostic import SOURCE_IN_QUOTES, Diagnostic, Related, Severity
-from ..core.diagnostic import Path as DiagnosticPath
+from ..core.diagnostic import SOURCE_IN_QUOTES, Diagnostic, Related, Severity, ValuePath
 from ..core.errors import InvalidManifest, UsageError
 from ..expansion.expansion import Expansion
 from ..expansion.matrix import Matrix
@@ -73,7 +72,7 @@ class LoadedManifest(NamedTuple):
             return self.expansion.batches(size, _refuse)
         return make_batches(self.specs(), size)
 
-    def written_at(self, path: DiagnosticPath, workflow: str | None) -> DiagnosticPath:
+    def written_at(self, path: ValuePath, workflow: str | None) -> ValuePath:
         """Find where the option of a workflow that `path` leads to is written; other paths stay."""
         return find_origin(self.expansion, workflow, path) if len(path) > 2 else path
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..core.canonical_json import encode_json, may_have_large_numbers
 from ..core.columns import Repeated, convert, distinct, read_chunks, weigh
-from ..core.diagnostic import Diagnostic, Path, Severity, make_diagnostic
+from ..core.diagnostic import Diagnostic, Severity, ValuePath, make_diagnostic
 from ..core.memory_budget import BUDGET
 from ..expansion.compiled_entry import Report
 from ..expansion.diagnostic_groups import DiagnosticGroups, EnoughErrors, LabelledDiagnostic
@@ -244,7 +244,7 @@ def _locate_option(expansion: Expansion, spec: WorkflowSpec, diagnostic: Diagnos
     return replace(diagnostic, path=path, related=related)
 
 
-def find_origin(expansion: Expansion, workflow: str | None, path: Path) -> Path:
+def find_origin(expansion: Expansion, workflow: str | None, path: ValuePath) -> ValuePath:
     """Return the path where an option is written; the path of the entry if it is not written anywhere."""
     _, index, option, *rest = path
     assert isinstance(index, int)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..core.canonical_json import canonical_json
-from ..core.diagnostic import Diagnostic, Path, Related, Severity, make_diagnostic
+from ..core.diagnostic import Diagnostic, Related, Severity, ValuePath, make_diagnostic
 from ..workflows.spec import WorkflowSpec
 
 PROVENANCE_KEY = "dbos_manifest"
@@ -59,7 +59,7 @@ _RUNTIMES = {
 }
 
 
-def relate_here(path: Path, document: int = 0) -> Related:
+def relate_here(path: ValuePath, document: int = 0) -> Related:
     """Make the second place of a diagnostic, an option of the same workflow."""
     return Related(f"`{path[-1]}` is here", path, document=document)
 
@@ -80,7 +80,7 @@ def lint_spec(spec: WorkflowSpec) -> Iterator[Diagnostic]:
         yield from _lint_class_name(spec, path, runtime)
 
 
-def lint_numbers(value: object, path: Path) -> Iterator[Diagnostic]:
+def lint_numbers(value: object, path: ValuePath) -> Iterator[Diagnostic]:
     """Find integers that not every language can hold exactly, in any notation."""
     if isinstance(value, dict):
         for key, item in value.items():
@@ -99,7 +99,7 @@ def lint_numbers(value: object, path: Path) -> Iterator[Diagnostic]:
         )
 
 
-def lint_values(options: Mapping[str, Any], path: Path) -> Iterator[Diagnostic]:
+def lint_values(options: Mapping[str, Any], path: ValuePath) -> Iterator[Diagnostic]:
     """Find the problems of single options."""
     for option in _TEXTS:
         text = options.get(option)
@@ -144,14 +144,14 @@ def _text_problem(option: str, text: str) -> str | None:
     return None
 
 
-def _lint_times(spec: WorkflowSpec, path: Path) -> Iterator[Diagnostic]:
+def _lint_times(spec: WorkflowSpec, path: ValuePath) -> Iterator[Diagnostic]:
     if spec.timeout_ms is not None and spec.deadline_ms is not None:
         yield _exclusive("timeout", "deadline", path)
     if spec.delay_ms is not None and spec.not_before_ms is not None:
         yield _exclusive("delay", "not_before", path)
 
 
-def _exclusive(first: str, second: str, path: Path) -> Diagnostic:
+def _exclusive(first: str, second: str, path: ValuePath) -> Diagnostic:
     return make_diagnostic(
         "exclusive-options",
         f"`{first}` and `{second}` exclude each other",
@@ -161,7 +161,7 @@ def _exclusive(first: str, second: str, path: Path) -> Diagnostic:
     )
 
 
-def _lint_deduplication(spec: WorkflowSpec, path: Path) -> Iterator[Diagnostic]:
+def _lint_deduplication(spec: WorkflowSpec, path: ValuePath) -> Iterator[Diagnostic]:
     if spec.deduplication_id is None:
         if spec.duplication_policy != "reject":
             yield make_diagnostic(
@@ -184,7 +184,7 @@ def _lint_deduplication(spec: WorkflowSpec, path: Path) -> Iterator[Diagnostic]:
         )
 
 
-def _lint_arguments(spec: WorkflowSpec, path: Path, runtime: _Runtime) -> Iterator[Diagnostic]:
+def _lint_arguments(spec: WorkflowSpec, path: ValuePath, runtime: _Runtime) -> Iterator[Diagnostic]:
     if runtime.drops_arguments is None:
         return
     if spec.kwargs:
@@ -205,7 +205,7 @@ def _lint_arguments(spec: WorkflowSpec, path: Path, runtime: _Runtime) -> Iterat
         )
 
 
-def _lint_class_name(spec: WorkflowSpec, path: Path, runtime: _Runtime) -> Iterator[Diagnostic]:
+def _lint_class_name(spec: WorkflowSpec, path: ValuePath, runtime: _Runtime) -> Iterator[Diagnostic]:
     if runtime.needs_class and spec.class_name is None:
         yield make_diagnostic(
             "runtime-class-name",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from ..core.diagnostic import Diagnostic, Path, Related, make_diagnostic
+from ..core.diagnostic import Diagnostic, Related, ValuePath, make_diagnostic
 from ..expansion.diagnostic_groups import DiagnosticGroups, EnoughErrors, LabelledDiagnostic
 from ..expansion.expansion import Expansion
 from ..manifest.manifest import Manifest
@@ -21,7 +21,7 @@ class _Use(NamedTuple):
     expansion: Expansion
     spec: WorkflowSpec
 
-    def place(self, option: str) -> Path:
+    def place(self, option: str) -> ValuePath:
         written = option in self.expansion.manifest.entries[self.spec.entry]
         return ("workflows", self.spec.entry, *((option,) if written else ()))
 
@@ -135,12 +135,12 @@ def _duplicate_deduplication_id(use: _Use, both: str, related: tuple[Related, ..
 
 
 def _make(
-    use: _Use, code: str, message: str, path: Path, help: str, related: tuple[Related, ...]
+    use: _Use, code: str, message: str, path: ValuePath, help: str, related: tuple[Related, ...]
 ) -> Diagnostic:
     document = use.expansion.manifest.document
     found = make_diagnostic(code, message, path, help=help, related=related)
     return found.in_file(document.file, document.index)
 
 
-def _related(message: str, manifest: Manifest, path: Path) -> Related:
+def _related(message: str, manifest: Manifest, path: ValuePath) -> Related:
     return Related(message, path, file=manifest.document.file, document=manifest.document.index)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
-Path = tuple[str | int, ...]
+ValuePath = tuple[str | int, ...]
 """The keys and indexes that lead to a value of a document: ("workflows", 0, "timeout")."""
 
 SOURCE_IN_QUOTES = "write it in quotes"
@@ -45,7 +45,7 @@ class Related:
     """A second place that a diagnostic shows, such as the first use of a duplicate ID."""
 
     message: str
-    path: Path
+    path: ValuePath
     span: Span | None = None
     file: str | None = None  # None: the diagnostic's own file
     document: int = 0
@@ -57,7 +57,7 @@ class Diagnostic:
 
     code: str
     message: str
-    path: Path = ()
+    path: ValuePath = ()
     at_key: bool = False  # whether it points at the key of the value at `path`
     severity: Severity = Severity.ERROR
     help: str | None = None
@@ -187,7 +187,7 @@ CODES: dict[str, CodeInfo] = {
 def make_diagnostic(
     code: str,
     message: str,
-    path: Path = (),
+    path: ValuePath = (),
     *,
     at_key: bool = False,
     severity: Severity | None = None,
@@ -202,7 +202,7 @@ def make_diagnostic(
     return Diagnostic(code, message, path, at_key, severity or usual, help, related)
 
 
-def format_path(path: Path) -> str:
+def format_path(path: ValuePath) -> str:
     """Format a path: `("workflows", 0, "a b")` as `$.workflows[0]["a b"]`."""
     out = "$"
     for part in path:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from .diagnostic import Path
+from .diagnostic import ValuePath
 
 MAX_DEPTH = 100
 MAX_DIGITS = 1000
@@ -27,7 +27,7 @@ class JsonProblem(NamedTuple):
 
     code: str
     message: str
-    path: Path
+    path: ValuePath
     range: Range
     help: str | None = None
     first: Range | None = None  # of a duplicate key: its first use
@@ -69,7 +69,7 @@ def read_json(text: str) -> tuple[Any, list[JsonProblem]]:
     return data, _Scanner(text).scan().problems if suspect else []
 
 
-def find_ranges(text: str, paths: Collection[Path]) -> dict[Path, ValueRange]:
+def find_ranges(text: str, paths: Collection[ValuePath]) -> dict[ValuePath, ValueRange]:
     """Find the values at some paths of a JSON text; a path without a value is left out."""
     return _Scanner(text, paths).scan().ranges
 
@@ -77,11 +77,11 @@ def find_ranges(text: str, paths: Collection[Path]) -> dict[Path, ValueRange]:
 class _Scanner:
     """Reads JSON text value by value to find positions and problems, much more slowly than `read_json`."""
 
-    def __init__(self, text: str, wanted: Collection[Path] = ()) -> None:
+    def __init__(self, text: str, wanted: Collection[ValuePath] = ()) -> None:
         self._text = text
         self._wanted = wanted
         self.problems: list[JsonProblem] = []
-        self.ranges: dict[Path, ValueRange] = {}
+        self.ranges: dict[ValuePath, ValueRange] = {}
 
     def scan(self) -> _Scanner:
         """Read the whole text. There is at least one problem if it is not JSON."""
@@ -97,7 +97,7 @@ class _Scanner:
         self,
         code: str,
         message: str,
-        path: Path,
+        path: ValuePath,
         at: Range,
         help: str | None = None,
         first: Range | None = None,
@@ -109,7 +109,7 @@ class _Scanner:
         assert match is not None
         return match.end()
 
-    def _value(self, at: int, path: Path, key: Range | None) -> int:
+    def _value(self, at: int, path: ValuePath, key: Range | None) -> int:
         first = self._text[at]
         if first in "{[" and len(path) >= MAX_DEPTH:
             self._note("too-large", f"values are nested more than {MAX_DEPTH} deep", path, (at, at + 1))
@@ -126,7 +126,7 @@ class _Scanner:
             self.ranges[path] = ValueRange(key, (at, end))
         return end
 
-    def _string(self, at: int, path: Path) -> tuple[str, int]:
+    def _string(self, at: int, path: ValuePath) -> tuple[str, int]:
         if self._text[at] != '"':
             raise ValueError("expected a string")
         text, end = _decode_value(self._text, at)
@@ -138,7 +138,7 @@ class _Scanner:
             self._note("not-portable", message, path, (at, end))
         return text, end
 
-    def _atom(self, at: int, path: Path) -> int:
+    def _atom(self, at: int, path: ValuePath) -> int:
         match = _WORD.match(self._text, at) or _NUMBER.match(self._text, at)
         if match is None:
             raise ValueError("expected a JSON value")
@@ -152,7 +152,7 @@ class _Scanner:
             self._note("not-portable", message, path, (at, end), "write it in quotes")
         return end
 
-    def _list(self, at: int, path: Path) -> int:
+    def _list(self, at: int, path: ValuePath) -> int:
         at, index = self._skip(at + 1), 0
         if self._text[at] == "]":
             return at + 1
@@ -162,7 +162,7 @@ class _Scanner:
                 return at + 1
             at, index = self._skip(at + 1), index + 1
 
-    def _object(self, at: int, path: Path) -> int:
+    def _object(self, at: int, path: ValuePath) -> int:
         at = self._skip(at + 1)
         seen: dict[str, Range] = {}
         while self._text[at] != "}":

@@ -9,14 +9,14 @@ from itertools import islice
 from typing import NamedTuple
 
 from ..core.columns import weigh
-from ..core.diagnostic import Path
+from ..core.diagnostic import ValuePath
 from ..core.memory_budget import BUDGET
 
 
 class AxisError(Exception):
     """A problem of an axis; `path` is relative to the axis."""
 
-    def __init__(self, code: str, message: str, path: Path = (), help: str | None = None) -> None:
+    def __init__(self, code: str, message: str, path: ValuePath = (), help: str | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.path, self.help = code, message, path, help
 
@@ -26,7 +26,7 @@ class AxisWarning(NamedTuple):
 
     code: str
     message: str
-    path: Path
+    path: ValuePath
     help: str
 
 

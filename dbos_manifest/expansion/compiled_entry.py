@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.canonical_json import canonical_json
 from ..core.columns import Repeated
-from ..core.diagnostic import Diagnostic, Path, make_diagnostic
+from ..core.diagnostic import Diagnostic, ValuePath, make_diagnostic
 from ..core.memory_budget import BUDGET
 from ..expressions.compiled import DiagnosticError, MemoryBudgetExceeded
 from ..expressions.filters import UNSET
@@ -190,7 +190,7 @@ def label_binding(names: tuple[str, ...], combination: Combination) -> str:
     return " ".join(shown)
 
 
-def missing_option(option: str, path: Path) -> Diagnostic:
+def missing_option(option: str, path: ValuePath) -> Diagnostic:
     """Make the diagnostic of a workflow without a required option."""
     return make_diagnostic(
         "missing-option",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from ..core.diagnostic import Diagnostic, Path, make_diagnostic
+from ..core.diagnostic import Diagnostic, ValuePath, make_diagnostic
 from ..expressions.compiled import (
     CompiledValue,
     DiagnosticError,
@@ -25,7 +25,7 @@ CheckOption = Callable[[str, object], list[Diagnostic]]
 """Checks an option's value against the manifest schema; the paths of its diagnostics start at the option."""
 
 
-def relocate(problem: Diagnostic, path: Path) -> Diagnostic:
+def relocate(problem: Diagnostic, path: ValuePath) -> Diagnostic:
     """Return a diagnostic of an option's value with the path where the option is written."""
     return replace(problem, path=(*path, *problem.path[1:]))
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..core.diagnostic import Diagnostic, Fragment, Path, make_diagnostic
+from ..core.diagnostic import Diagnostic, Fragment, ValuePath, make_diagnostic
 from ..core.suggest import did_you_mean
 from ..expressions.compiled import DiagnosticError, resolve_constants
 from ..expressions.syntax import MARK, ExpressionError, parse_template
@@ -27,7 +27,7 @@ _UNMARKED = re.compile(
 
 def read_matrix(
     raw: Mapping[str, Any],
-    path: Path,
+    path: ValuePath,
     manifest: Manifest,
     check: CheckOption,
 ) -> tuple[Matrix, list[Diagnostic]]:
@@ -52,7 +52,7 @@ def read_matrix(
 
 
 def _read_axes(
-    matrix: Mapping[str, Any], path: Path, manifest: Manifest
+    matrix: Mapping[str, Any], path: ValuePath, manifest: Manifest
 ) -> tuple[list[Axis], list[Diagnostic]]:
     axes, problems = [], []
     for name, source in matrix.items():
@@ -66,7 +66,7 @@ def _read_axes(
     return axes, problems
 
 
-def _check_excludes(matrix: Mapping[str, Any], path: Path) -> Iterator[Diagnostic]:
+def _check_excludes(matrix: Mapping[str, Any], path: ValuePath) -> Iterator[Diagnostic]:
     """Find names in `exclude` that are not axes."""
     axes = [name for name in matrix if name not in RULES]
     for position, exclude in enumerate(matrix.get("exclude") or ()):
@@ -81,7 +81,7 @@ def _check_excludes(matrix: Mapping[str, Any], path: Path) -> Iterator[Diagnosti
                 )
 
 
-def read_fields(options: Mapping[str, object], path: Path) -> tuple[dict[str, object], list[Diagnostic]]:
+def read_fields(options: Mapping[str, object], path: ValuePath) -> tuple[dict[str, object], list[Diagnostic]]:
     """Return the options that are not expressions, by field of WorkflowSpec, and the problems of the times.
 
     Units:  those of WorkflowSpec.
@@ -117,7 +117,7 @@ def variables_of(raw: object) -> frozenset[str]:
     return frozenset[str]().union(*map(variables_of, parts))
 
 
-def find_marks(value: object, path: Path) -> Iterator[tuple[Path, bool]]:
+def find_marks(value: object, path: ValuePath) -> Iterator[tuple[ValuePath, bool]]:
     """Yield the path of each `${{` in values and keys, and whether it is in a key."""
     if isinstance(value, str):
         if MARK in value:
@@ -138,7 +138,7 @@ def has_unmarked(text: str) -> bool:
 
 
 def find_unmarked(
-    value: object, path: Path, names: Collection[str], variables: Collection[str]
+    value: object, path: ValuePath, names: Collection[str], variables: Collection[str]
 ) -> Iterator[Diagnostic]:
     """Warn of each `{{ name }}` without `$` whose name would be valid in an expression."""
     if isinstance(value, str):

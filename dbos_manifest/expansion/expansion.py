@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from ..core.diagnostic import Diagnostic, Path, make_diagnostic
+from ..core.diagnostic import Diagnostic, ValuePath, make_diagnostic
 from ..core.memory_budget import BUDGET
 from ..expressions.compiled import DiagnosticError, compile_value, contains_mark, resolve_constants
 from ..expressions.syntax import MARK
@@ -162,7 +162,7 @@ class Expansion:
         fields = {name: value for name, value in options.items() if value is not None}
         missing = [option for option in REQUIRED_OPTIONS if option not in fields]
         for option in missing:
-            path: Path = ("workflows", index, option) if option in entry else ("workflows", index)
+            path: ValuePath = ("workflows", index, option) if option in entry else ("workflows", index)
             problems.append(missing_option(option, path))
         for problem in problems:
             report(problem, None)

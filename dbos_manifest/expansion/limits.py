@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple
 
-from ..core.diagnostic import Diagnostic, Path, make_diagnostic
+from ..core.diagnostic import Diagnostic, ValuePath, make_diagnostic
 from ..manifest.manifest import Manifest
 from .axis import AxisError
 from .compiled_entry import CompiledEntry, CompiledEntryByWorkflow
@@ -27,7 +27,7 @@ def check_entry(manifest: Manifest, index: int, entry: CompiledEntry | CompiledE
     matrix = entry.matrix
     if matrix is None:
         return EntryCheck([])
-    path: Path = ("workflows", index, "matrix")
+    path: ValuePath = ("workflows", index, "matrix")
     try:
         # the product first: counting exclusions of very long axes would take too long
         too_long = any(axis.count > manifest.max_workflows for axis in matrix.axes)
@@ -67,7 +67,7 @@ def too_many_workflows(
     limit_is_written = "max_workflows" in (manifest.document.data.get("limits") or {})
     axes = " × ".join(f"{axis.name} {_show(axis.count)}" for axis in matrix.axes) if matrix else ""
     least = "at least " if matrix and any(axis.count == limit + 1 for axis in matrix.axes) else ""
-    path: Path = ("workflows",) if index is None else ("workflows", index, "matrix")
+    path: ValuePath = ("workflows",) if index is None else ("workflows", index, "matrix")
     return make_diagnostic(
         "too-many-workflows",
         f"{least}{_show(count)} workflows{f' ({axes})' if axes else ''} are more than the {limit:,} "

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..core.columns import weigh
-from ..core.diagnostic import Diagnostic, Fragment, Path, make_diagnostic
+from ..core.diagnostic import Diagnostic, Fragment, ValuePath, make_diagnostic
 from ..core.memory_budget import BUDGET
 from .evaluation import Getter, bind_template
 from .syntax import MARK, ExpressionError, Template, parse_template
@@ -60,7 +60,7 @@ def contains_mark(value: object) -> bool:
     return MARK in (value if isinstance(value, str) else repr(value)) if value is not None else False
 
 
-def compile_value(raw: object, path: Path) -> CompiledValue | None:
+def compile_value(raw: object, path: ValuePath) -> CompiledValue | None:
     """Compile the expressions of a value; None for a value without expressions.
 
     Raises: DiagnosticError with every expression that cannot be parsed.
@@ -76,7 +76,7 @@ def compile_value(raw: object, path: Path) -> CompiledValue | None:
 
 
 def _compile_items(
-    items: Iterable[tuple[str | int, object]], path: Path
+    items: Iterable[tuple[str | int, object]], path: ValuePath
 ) -> list[tuple[str | int, CompiledValue]]:
     """Compile the items of a list or a map, and return those with expressions."""
     compiled: list[tuple[str | int, CompiledValue]] = []
@@ -94,7 +94,7 @@ def _compile_items(
     return compiled
 
 
-def _compile_map(raw: dict[str, object], path: Path) -> CompiledValue | None:
+def _compile_map(raw: dict[str, object], path: ValuePath) -> CompiledValue | None:
     if not any(MARK in key for key in raw):
         items = _compile_items(raw.items(), path)
         return _collection(raw, items) if items else None
@@ -110,7 +110,7 @@ def _compile_map(raw: dict[str, object], path: Path) -> CompiledValue | None:
     return _collection(unescaped, [(names[str(key)], value) for key, value in items])
 
 
-def _misplaced(key: str, path: Path) -> Diagnostic:
+def _misplaced(key: str, path: ValuePath) -> Diagnostic:
     return make_diagnostic(
         "misplaced-expression",
         "`${{ }}` is not evaluated in a key",
@@ -120,7 +120,7 @@ def _misplaced(key: str, path: Path) -> Diagnostic:
     )
 
 
-def _compile_text(raw: str, path: Path) -> CompiledValue:
+def _compile_text(raw: str, path: ValuePath) -> CompiledValue:
     try:
         template = parse_template(raw)
     except ExpressionError as error:
@@ -136,7 +136,7 @@ def _compile_text(raw: str, path: Path) -> CompiledValue:
     return _concatenation([_scalar(part, path, text=True) for part in parts])
 
 
-def _scalar(template: Template, path: Path, *, text: bool = False) -> CompiledValue:
+def _scalar(template: Template, path: ValuePath, *, text: bool = False) -> CompiledValue:
     def make(scope: Scope) -> Getter:
         try:
             value_of = bind_template(template, scope.getters, text=text)
@@ -198,7 +198,7 @@ def evaluate_all(getter: Getter, combinations: Sequence[object]) -> list[Any]:
     return out
 
 
-def _to_diagnostic(error: ExpressionError, path: Path) -> Diagnostic:
+def _to_diagnostic(error: ExpressionError, path: ValuePath) -> Diagnostic:
     """Convert an error to a diagnostic at the column of the expression."""
     start = error.start
     fragment = Fragment(error.number, error.mark, start, max(error.end, start + 1))
@@ -222,7 +222,7 @@ def _collection(raw: Any, varying: Sequence[tuple[str | int, CompiledValue]]) ->
     return CompiledValue(sum(value.size for _, value in varying), names, make)
 
 
-def resolve_constants(raw: Any, path: Path, variables: Mapping[str, object]) -> Any:
+def resolve_constants(raw: Any, path: ValuePath, variables: Mapping[str, object]) -> Any:
     """Compute a value whose expressions use only variables; return a value without expressions unchanged.
 
     Raises: DiagnosticError for another name, and for a variable without a value.

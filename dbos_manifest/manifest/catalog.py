@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from ..core.diagnostic import Diagnostic, Path, make_diagnostic
+from ..core.diagnostic import Diagnostic, ValuePath, make_diagnostic
 from ..core.suggest import did_you_mean
 from ..reading.document import parse_documents
 from ..reading.sandbox import Tree, TreeError
@@ -99,7 +99,7 @@ def read_catalog(entries: Mapping[str, Mapping[str, object]], tree: Tree) -> tup
 
 
 class _InvalidContract(Exception):
-    def __init__(self, code: str, message: str, path: Path, help: str | None = None) -> None:
+    def __init__(self, code: str, message: str, path: ValuePath, help: str | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.path, self.help = code, message, path, help
 
@@ -112,7 +112,7 @@ class _Compiler:
         self._files = 0
         self._failure: TreeError | None = None  # of `_retrieve`: the library passes on only its text
 
-    def compile(self, schema: Any, path: Path) -> jsonschema_rs.Validator:
+    def compile(self, schema: Any, path: ValuePath) -> jsonschema_rs.Validator:
         """Compile the contract at a path of the manifest.
 
         Raises: _InvalidContract.
@@ -166,7 +166,7 @@ class _Compiler:
         return documents[0].data
 
 
-def _check_references(schema: object, folder: str, path: Path) -> None:
+def _check_references(schema: object, folder: str, path: ValuePath) -> None:
     """Check every reference of a schema.
 
     Raises: _InvalidContract for a reference that is not a path, or leads out of the tree.
@@ -182,7 +182,7 @@ def _check_references(schema: object, folder: str, path: Path) -> None:
                 _check_references(value, folder, (*path, key))
 
 
-def _check_reference(reference: str, folder: str, path: Path) -> None:
+def _check_reference(reference: str, folder: str, path: ValuePath) -> None:
     if not reference and path[-1] != "$id":  # it would refer to the contract itself, and accept everything
         message, help = f"`{path[-1]}` is empty", "write the path of a file, or `#` for the contract itself"
         raise _InvalidContract("catalog-schema", message, path, help)

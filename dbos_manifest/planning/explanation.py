@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import NamedTuple
 
-from ..core.diagnostic import Path, Span
+from ..core.diagnostic import Span, ValuePath
 from ..lockfile.entry import LockEntry
 from ..workflows.spec import WorkflowSpec
 from .rows import LiveRow
@@ -17,7 +17,7 @@ class Origin(NamedTuple):
     option: str
     value: object
     layer: str  # entry | catalog | defaults | manifest | made (from workflow and arguments)
-    path: Path
+    path: ValuePath
     span: Span | None
 
 
@@ -30,7 +30,7 @@ class Explanation(NamedTuple):
     span: Span | None  # of its entry
     binding: dict[str, object]
     origins: list[Origin]
-    lock_path: FilePath | None = None
+    lock_path: Path | None = None
     lock_entry: LockEntry | None = None
     row: LiveRow | None = None
     database_given: bool = False

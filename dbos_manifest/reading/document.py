@@ -12,10 +12,10 @@ from ..core.diagnostic import (
     SOURCE_IN_QUOTES,
     Diagnostic,
     Fragment,
-    Path,
     Related,
     Severity,
     Span,
+    ValuePath,
     make_diagnostic,
 )
 from ..core.lines import LineIndex, find_position
@@ -122,14 +122,14 @@ def _json_diagnostic(problem: JsonProblem, lines: LineIndex, file: str) -> Diagn
 def locate_diagnostics(document: Document, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return the diagnostics with their places and the places of related paths in this file."""
     found = list(diagnostics)
-    wanted: set[Path] = {d.path for d in found}
+    wanted: set[ValuePath] = {d.path for d in found}
     wanted |= {r.path for d in found for r in d.related if r.file in (None, document.file)}
     if document.format == "json":
         places = find_json_places(document.text, document.file, wanted)
     else:
         places = find_yaml_places(document.text, document.file, document.index, wanted)
 
-    def place(path: Path, at_key: bool = False, fragment: Fragment | None = None) -> Span | None:
+    def place(path: ValuePath, at_key: bool = False, fragment: Fragment | None = None) -> Span | None:
         at = places.get(path)
         if at is None:
             return None

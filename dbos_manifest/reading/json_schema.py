@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jsonschema_rs
 
 from ..core.canonical_json import canonical_json
-from ..core.diagnostic import SOURCE_IN_QUOTES, Diagnostic, Path, make_diagnostic
+from ..core.diagnostic import SOURCE_IN_QUOTES, Diagnostic, ValuePath, make_diagnostic
 from ..core.suggest import suggest
 from ..core.units import parse_duration, parse_timestamp
 from ..expressions.syntax import MARK
@@ -26,7 +26,7 @@ _EXPRESSION = {"$ref": "#/$defs/expression"}
 _DURATIONS, _TIMESTAMPS = ("timeout", "delay"), ("deadline", "not_before")
 _MOMENT = 'write a date or a date-time in quotes: "2026-01-31"'
 _ZONE = "write an IANA name, such as `Europe/Berlin`"
-_FORMS: dict[Path, str] = {  # of texts with a format, by the last two keys of their path
+_FORMS: dict[ValuePath, str] = {  # of texts with a format, by the last two keys of their path
     ("limits", "max_input_bytes"): "write a size with its unit: `64KiB`, `1MiB`",
     ("date_range", "step"): "write one number and one unit: `15m`, `1h`, `1d`, `1w`, `1mo` or `1y`",
     ("date_range", "start"): _MOMENT,
@@ -71,7 +71,7 @@ def _without_expressions(schema: Any) -> Any:
 class _Violation(NamedTuple):
     """A keyword of a schema that a value breaks."""
 
-    path: Path
+    path: ValuePath
     keyword: str
     expected: Any  # the value of the keyword
     found: object
@@ -141,7 +141,7 @@ def _explain(violation: _Violation) -> Iterator[Diagnostic]:
         yield _invalid_value(violation)
 
 
-def _unknown_key(path: Path, known: list[str]) -> Diagnostic:
+def _unknown_key(path: ValuePath, known: list[str]) -> Diagnostic:
     key = str(path[-1])
     help = suggest(key, known) or f"expected one of: {', '.join(known)}"
     return make_diagnostic("unknown-key", f"unknown key `{key}`", path, at_key=True, help=help)

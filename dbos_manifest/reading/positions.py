@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from ..core.diagnostic import Fragment, Path, Span
+from ..core.diagnostic import Fragment, Span, ValuePath
 from ..core.lines import LineIndex, find_position
 from ..core.portable_json import find_ranges
 
@@ -20,7 +20,7 @@ class Place(NamedTuple):
     exact: bool = True  # False: the position of the nearest ancestor
 
 
-def add_ancestors(places: Mapping[Path, Place], wanted: Collection[Path]) -> dict[Path, Place]:
+def add_ancestors(places: Mapping[ValuePath, Place], wanted: Collection[ValuePath]) -> dict[ValuePath, Place]:
     """Return the places with those of wanted paths that have none: the places of their nearest ancestors."""
     found = dict(places)
     for path in wanted:
@@ -32,7 +32,7 @@ def add_ancestors(places: Mapping[Path, Place], wanted: Collection[Path]) -> dic
     return found
 
 
-def find_json_places(text: str, file: str, wanted: Collection[Path]) -> dict[Path, Place]:
+def find_json_places(text: str, file: str, wanted: Collection[ValuePath]) -> dict[ValuePath, Place]:
     """Find the place of each path in JSON text; a path without a value gets that of its nearest ancestor."""
     lines = LineIndex(text)
     needed = {path[:length] for path in wanted for length in range(len(path) + 1)}

@@ -18,13 +18,15 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from ..core.diagnostic import Path, Span
+from ..core.diagnostic import Span, ValuePath
 from ..core.lines import split_lines
 from .positions import Place, add_ancestors
 from .yaml_parser import open_parser
 
 
-def find_yaml_places(text: str, file: str, document: int, wanted: Collection[Path]) -> dict[Path, Place]:
+def find_yaml_places(
+    text: str, file: str, document: int, wanted: Collection[ValuePath]
+) -> dict[ValuePath, Place]:
     """Find the place of each path in one document; a path without a value gets that of its nearest ancestor.
 
     A value inside an alias has the place of the alias.
@@ -41,11 +43,11 @@ _Trie = dict[str | int, "_Trie"]  # the wanted paths, part by part
 class _Finder:
     """Collects the places of the wanted paths while it reads a text."""
 
-    def __init__(self, text: str, file: str, wanted: Collection[Path]) -> None:
+    def __init__(self, text: str, file: str, wanted: Collection[ValuePath]) -> None:
         self._text = text
         self._lines = split_lines(text)
         self._file = file
-        self.places: dict[Path, Place] = {}
+        self.places: dict[ValuePath, Place] = {}
         self._trie: _Trie = {}
         for path in wanted:
             node = self._trie
@@ -73,7 +75,7 @@ class _Finder:
             self._file, first.line + 1, first.column + 1, first.line + 1, max(width, first.column) + 1
         )
 
-    def _node(self, event: Event, trie: _Trie | None, path: Path, key: Event | None) -> None:
+    def _node(self, event: Event, trie: _Trie | None, path: ValuePath, key: Event | None) -> None:
         end = event
         if isinstance(event, MappingStartEvent):
             end = self._map(trie, path)
@@ -85,7 +87,7 @@ class _Finder:
             key_span = self._span(key, key) if key is not None else None
             self.places[path] = Place(key_span, self._span(event, end), start.index, stop.index)
 
-    def _list(self, trie: _Trie | None, path: Path) -> Event:
+    def _list(self, trie: _Trie | None, path: ValuePath) -> Event:
         index = 0
         while not isinstance(event := self._get_event(), SequenceEndEvent):
             below = trie.get(index) if trie else None
@@ -93,7 +95,7 @@ class _Finder:
             index += 1
         return event
 
-    def _map(self, trie: _Trie | None, path: Path) -> Event:
+    def _map(self, trie: _Trie | None, path: ValuePath) -> Event:
         while not isinstance(key := self._get_event(), MappingEndEvent):
             name = key.value if isinstance(key, ScalarEvent) else None
             if name is None and not isinstance(key, AliasEvent):

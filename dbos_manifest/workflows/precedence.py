@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..core.diagnostic import Path
+from ..core.diagnostic import ValuePath
 from .options import OPTIONS
 
 
@@ -14,7 +14,7 @@ class Option(NamedTuple):
 
     name: str
     value: Any
-    path: Path
+    path: ValuePath
 
 
 class Layers(NamedTuple):
@@ -52,9 +52,9 @@ class Layers(NamedTuple):
         return located
 
 
-def path_of_place(place: str, entry: int, workflow: str | None) -> Path:
+def path_of_place(place: str, entry: int, workflow: str | None) -> ValuePath:
     """Return the path in the manifest of a place of `Layers`, for a workflow of an entry."""
-    paths: dict[str, Path] = {
+    paths: dict[str, ValuePath] = {
         "manifest": (),
         "defaults": ("defaults",),
         "catalog": ("catalog", str(workflow)),

@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from dbos_manifest.core.diagnostic import CODES, Path, Severity, Span, format_path, make_diagnostic
+from dbos_manifest.core.diagnostic import CODES, Severity, Span, ValuePath, format_path, make_diagnostic
 
 
 def test_code_has_a_default_severity() -> None:
@@ -45,5 +45,5 @@ def test_diagnostic_is_immutable() -> None:
         (("kwargs", "1st"), '$.kwargs["1st"]'),
     ],
 )
-def test_path_is_formatted_as_json_path(path: Path, text: str) -> None:
+def test_path_is_formatted_as_json_path(path: ValuePath, text: str) -> None:
     assert format_path(path) == text
