@@ -290,10 +290,16 @@ def test_validate_imports_no_database_driver(run: Cli, jobs: Path) -> None:
 
 def test_expand_yaml_can_be_expanded_again(run: Cli, jobs: Path) -> None:
     first = run("expand", "jobs.yaml")
-    again = run("expand", "jobs.yaml", "-o", "yaml")
-    (jobs.parent / "again.yaml").write_text(f"version: 1\nname: jobs\nworkflows:\n{again.out}")
+    entries = run("expand", "jobs.yaml", "-o", "yaml").out
+    (jobs.parent / "again.yaml").write_text(JOBS[: JOBS.index("  - ")] + entries)
     assert run("expand", "again.yaml").out == first.out
+
+
+def test_expand_counts_workflows(run: Cli, jobs: Path) -> None:
     assert run("expand", "jobs.yaml", "--count").out == "jobs: 3 workflows\n"
+
+
+def test_schema_prints_the_schema_of_manifests(run: Cli) -> None:
     assert json.loads(run("schema").out)["title"].startswith("dbos-manifest manifest")
 
 

@@ -23,15 +23,15 @@ THOROUGH = "DBOS_MANIFEST_FAULTS" in os.environ
 COUNTS: list[str] = []  # counts of each test, printed at the end of the run
 MANIFEST = """\
 version: 1
-name: {name}
-limits: {{max_workflows: 100000}}
-defaults: {{queue: etl}}
-queues: {{etl: {{partitioned: false}}}}
+name: NAME
+limits: {max_workflows: 100000}
+defaults: {queue: etl}
+queues: {etl: {partitioned: false}}
 workflows:
   - workflow: ingest
-    id: "{prefix}-${{{{ n }}}}"
-    matrix: {{n: {{range: {{start: {start}, stop: {stop}}}}}}}
-    args: ["${{{{ n }}}}"]
+    id: "PREFIX-${{ n }}"
+    matrix: {n: {range: {start: START, stop: STOP}}}
+    args: ["${{ n }}"]
 """
 
 
@@ -52,7 +52,8 @@ class Batch:
         self.prefix = prefix or name
         self.ids = {f"{self.prefix}-{n}": n for n in range(start, start + count)}
         self.path = folder / f"{name}.yaml"
-        text = MANIFEST.format(name=name, prefix=self.prefix, start=start, stop=start + count)
+        text = MANIFEST.replace("NAME", name).replace("PREFIX", self.prefix)
+        text = text.replace("START", str(start)).replace("STOP", str(start + count))
         self.path.write_text(text)
         self.lockfile = folder / f"{name}.lock.jsonl"
         self.journal = folder / f"{name}.lock.jsonl.journal"
