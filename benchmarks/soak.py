@@ -25,7 +25,7 @@ from dbos import DBOSClient
 from enqueue import DAYS, MANIFEST
 from servers import postgres_server, sqlite_files
 
-from dbos_manifest.cli.boundary import run_guarded
+from dbos_manifest.cli.error_boundary import run_guarded
 from dbos_manifest.cli.main import cli
 
 BEFORE_S = 20

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from dbos_manifest.cli.boundary import run_guarded
+from dbos_manifest.cli.error_boundary import run_guarded
 from dbos_manifest.cli.main import cli
 
 ROOT = Path(__file__).parent.parent

@@ -15,7 +15,7 @@ from ..core.errors import (
     Refused,
 )
 from ..core.exit_codes import decide_exit_code
-from ..files.lockfile_slot import LockfileSlot
+from ..files.lockfile_writer import LockfileWriter
 from ..lockfile.journal import Journal
 from ..lockfile.lockfile import Lockfile, new_lockfile
 from ..planning.manifest_plan import ManifestPlan
@@ -190,11 +190,11 @@ class _Slot:
     def __init__(self, target: Target, settings: ApplySettings, held: ExitStack) -> None:
         assert target.lock_path is not None
         self.path = target.lock_path
-        self._slot: LockfileSlot | None = None
+        self._slot: LockfileWriter | None = None
         self._error: LockfileNotWritable | None = None
         if not settings.locked:  # a check writes nothing, not even for a moment
             try:
-                self._slot = held.enter_context(LockfileSlot(self.path, settings.lock_timeout_s))
+                self._slot = held.enter_context(LockfileWriter(self.path, settings.lock_timeout_s))
             except LockfileNotWritable as error:
                 self._error = error
 
@@ -202,7 +202,7 @@ class _Slot:
     def is_open(self) -> bool:
         return self._slot is not None
 
-    def require(self) -> LockfileSlot:
+    def require(self) -> LockfileWriter:
         """Raises: LockfileNotWritable when it could not be opened."""
         if self._error is not None:
             raise self._error

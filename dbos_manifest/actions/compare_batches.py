@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.lockfile import Lockfile, Recorded
-from ..planning.absence import find_absent
 from ..planning.comparison import compare_workflows
+from ..planning.missing_rows import find_absent
 from ..planning.rows import SnapshotRow
 from ..planning.states import Changes
 from ..system_db.database import Database

@@ -6,7 +6,7 @@ import time
 
 from sqlalchemy import Connection
 
-from ..core.checkup import Check, Level
+from ..core.doctor_check import Check, Level
 from ..system_db.database import Database
 from ..system_db.doctor_facts import (
     READ,

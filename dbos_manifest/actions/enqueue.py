@@ -17,9 +17,9 @@ from ..system_db.retry import describe_error
 from ..system_db.transactions import InDoubtTransaction, read_outcome
 from ..workflows.digest import compute_digests
 from ..workflows.spec import WorkflowSpec
+from .insert_batches import Inserter, TransactionResult
 from .prefetch import work_ahead
 from .prepared_batches import BatchPreparer, PreparedBatch
-from .transaction import Inserter, TransactionResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from ..core.columns import read_chunks
 from ..core.errors import Refused, UsageError
 from ..core.memory_budget import BUDGET
 from ..core.plural import count_of
-from ..files.lockfile_slot import LockfileSlot
+from ..files.lockfile_writer import LockfileWriter
 from ..lockfile.lockfile import Lockfile, find_coverage_problems
-from ..planning.absence import find_absent
+from ..planning.missing_rows import find_absent
 from ..planning.rows import FINAL_STATUSES, SnapshotRow
 from ..planning.states import State
 from ..system_db.read import read_oldest_rows, read_snapshot, read_statuses
@@ -238,7 +238,7 @@ def _edit(
     """
     reports = []
     for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
-        with LockfileSlot(path, lock_timeout_s) as slot:
+        with LockfileWriter(path, lock_timeout_s) as slot:
             lock = load_lockfile(path, loaded.manifest.name if owned else None, database)
             if lock is None:
                 raise UsageError(f"there is no lockfile {path}", "check the path, --target and --lockfile")

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from ..core.plural import count_of
 from ..core.portable_json import read_json
-from ..files.lockfile_slot import LockfileSlot, open_lockfile
-from ..lockfile.entry import LockHeader
+from ..files.lockfile_writer import LockfileWriter, open_lockfile
+from ..lockfile.entry_line import LockHeader
 from ..lockfile.journal import ResolveInDoubt
 from ..lockfile.lockfile import Lockfile, check_owner, new_lockfile
 from ..lockfile.reader import RejectedLine, salvage_lockfile
@@ -43,7 +43,7 @@ def rebuild_lockfiles(
     with connect(database_settings) as database:
         mark_database(database)
         for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
-            with LockfileSlot(path, lock_timeout_s) as slot:
+            with LockfileWriter(path, lock_timeout_s) as slot:
                 resolve = resolve_by_database(database, loaded.manifest.name, writing=True)
                 found = _salvage(path, LockHeader(loaded.manifest.name, database.fingerprint), resolve)
                 gone = _rebuild(database, loaded, found.lock)

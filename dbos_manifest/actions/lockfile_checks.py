@@ -11,8 +11,8 @@ from pathlib import Path
 from ..core.diagnostic import Diagnostic, make_diagnostic
 from ..core.errors import ManifestToolError
 from ..expansion.workflow_source import WorkflowSource
-from ..files.lockfile_slot import LOCKFILE_SUFFIX, find_lockfiles, open_lockfile
-from ..lockfile.entry import LockHeader, decode_line, parse_header
+from ..files.lockfile_writer import LOCKFILE_SUFFIX, find_lockfiles, open_lockfile
+from ..lockfile.entry_line import LockHeader, decode_line, parse_header
 from ..lockfile.fingerprint import find_contradiction
 from ..lockfile.lockfile import Lockfile, check_owner
 from ..planning.preflight import LOCKFILE_MISSING, RENAMED_MANIFEST

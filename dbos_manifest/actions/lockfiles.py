@@ -12,7 +12,7 @@ from pathlib import Path
 from ..core.errors import UsageError
 from ..files.git_commit import read_git_commit
 from ..files.journal_file import journal_path, open_journal
-from ..files.lockfile_slot import open_lockfile, resolve_lockfile
+from ..files.lockfile_writer import open_lockfile, resolve_lockfile
 from ..lockfile.journal import JournalTransaction, ResolveInDoubt, assume_committed, replay_journal
 from ..lockfile.lockfile import Lockfile, check_owner
 from ..lockfile.reader import parse_lockfile

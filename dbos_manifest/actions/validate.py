@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ..checks.forked import ForkedCheck, can_fork
+from ..checks.forked_process import ForkedCheck, can_fork
 from ..checks.lint import check_expansion, find_origin
 from ..checks.uniqueness import Uniqueness
 from ..core.diagnostic import SOURCE_IN_QUOTES, Diagnostic, Related, Severity, ValuePath

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from ..core.errors import DatabaseError, Interrupted, ManifestToolError, WaitFailed, WaitTimedOut
 from ..core.plural import count_of
-from ..files.lockfile_slot import LockfileSlot
+from ..files.lockfile_writer import LockfileWriter
 from ..lockfile.lockfile import new_lockfile
 from ..planning.results import ApplyResult, FinalStatus, WaitProgress, WaitResult
 from ..planning.rows import FINAL_STATUSES, LiveRow
@@ -120,7 +120,7 @@ def wait_for_workflows(
 
 def _record_final(result: ApplyResult, wait: WaitResult, fingerprint: str, lock_timeout_s: float) -> bool:
     name = result.plan.name
-    with LockfileSlot(result.lock_path, lock_timeout_s) as slot:
+    with LockfileWriter(result.lock_path, lock_timeout_s) as slot:
         # read again: no lock was held while waiting, and another apply may have added to it
         lock = load_lockfile(result.lock_path, name, None) or new_lockfile(name, fingerprint)
         for workflow_id, final in wait.final.items():

@@ -21,14 +21,14 @@ from .arguments import (
     SelectionArguments,
 )
 from .help import command
-from .inputs import settle_manifests
 from .interrupts import stop_requests
+from .manifests import settle_manifests
 from .option_groups import takes_groups
 from .options import Output, outputs_option
-from .output import describe_lost_output, print_error, reader_left, say
-from .outputs import Outputs
-from .plans import print_diagnostics
+from .output_targets import Outputs
+from .plan_views import print_diagnostics
 from .settings import apply_settings, database_files, database_settings, wait_settings
+from .terminal import describe_lost_output, print_error, reader_left, say
 
 MOST_SHOWN = 20
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..actions.lockfiles import add_commits, find_targets
 from ..actions.plan import ChangeSink, Target
-from ..actions.saved_plan import ReviewedPlan, find_saved_plan
+from ..actions.reviewed_plan import ReviewedPlan, find_saved_plan
 from ..actions.validate import Validation
 from ..core.errors import UsageError
 from ..expansion.workflow_source import WorkflowSource
@@ -18,7 +18,7 @@ from ..planning.states import Changes, Overrides
 from ..system_db.database import Database
 from .arguments import InputArguments, LockfileArguments, OverrideArguments, SelectionArguments
 from .commits import commit_of_pipeline
-from .inputs import load_manifests, settle_manifests
+from .manifests import load_manifests, settle_manifests
 from .settings import lockfile_settings, make_overrides
 
 

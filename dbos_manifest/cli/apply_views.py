@@ -16,10 +16,10 @@ from ..report.apply_results import (
     applied_markdown,
     rejected_diagnostics,
 )
-from .output import progress_bar, write, write_now
-from .outputs import Sink
-from .plans import PlanView, ProblemView, Views, make_plan_view
+from .output_targets import Sink
+from .plan_views import PlanView, ProblemView, Views, make_plan_view
 from .settings import print_retry
+from .terminal import progress_bar, write, write_now
 
 APPLY_FORMATS = ("text", "json", "jsonl", "github", "sarif", "junit", "markdown")
 _AT_THE_END = ("github", "sarif", "junit")  # one document, of the plan's problems

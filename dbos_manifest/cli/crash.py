@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..files.crash_log import write_crash_log
-from .output import print_error
+from .terminal import print_error
 
 
 def report_bug(error: Exception) -> int:

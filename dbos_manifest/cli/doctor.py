@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from ..actions.doctor import examine, role_statements
-from ..core.checkup import Level
+from ..core.doctor_check import Level
 from ..core.errors import UsageError
-from ..report.checkup import checkup_json, checkup_lines
+from ..report.doctor import checkup_json, checkup_lines
 from .arguments import DatabaseArguments
 from .help import command
 from .option_groups import takes_groups
 from .options import option, output_option
-from .output import painter, write_line
 from .settings import database_settings
+from .terminal import painter, write_line
 
 
 @command("", "--sql --role batch_user")

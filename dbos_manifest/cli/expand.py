@@ -10,10 +10,10 @@ from ..actions.validate import specs_of
 from ..report.specs import FORMATTERS, count_lines
 from .arguments import InputArguments, SelectionArguments
 from .help import command
-from .inputs import load_manifests
+from .manifests import load_manifests
 from .option_groups import takes_groups
 from .options import option, output_option
-from .output import output_ended, write, write_line
+from .terminal import output_ended, write, write_line
 
 LINES_AT_ONCE = 100
 

@@ -12,11 +12,11 @@ from ..core.suggest import did_you_mean
 from ..report.explanation import explanation_json, explanation_lines
 from .arguments import DatabaseArguments, InputArguments, LockfileArguments
 from .help import command
-from .inputs import load_manifests
+from .manifests import load_manifests
 from .option_groups import takes_groups
 from .options import argument, output_option
-from .output import painter, write_line
 from .settings import database_settings, lockfile_settings
+from .terminal import painter, write_line
 
 
 @command("jobs orders-2026-01-01-eu", "jobs orders-2026-01-01-eu --target prod -o json")

@@ -12,7 +12,7 @@ from ..files.output_files import write_new
 from ..report.text import printable
 from .help import command
 from .options import argument, option
-from .output import say, write_line
+from .terminal import say, write_line
 
 
 @command("", "shop --github")

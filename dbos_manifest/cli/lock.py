@@ -19,11 +19,11 @@ from ..actions.lock_rebuild import rebuild_lockfiles
 from ..report.text import printable, to_json
 from .arguments import DatabaseArguments, InputArguments, LockfileArguments, LockTimeoutArguments
 from .help import command
-from .inputs import load_manifests
+from .manifests import load_manifests
 from .option_groups import takes_groups
 from .options import option, output_option
-from .output import painter, write_line
 from .settings import database_settings, lockfile_settings
+from .terminal import painter, write_line
 
 SHOWN_DETAILS = 20
 

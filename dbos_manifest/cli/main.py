@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 from ..core.exit_codes import ExitCode
-from .boundary import run_guarded
+from .error_boundary import run_guarded
 
 COMMANDS = {
     "validate": "Check manifests; needs no database.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..actions.lockfiles import LockfileSettings, add_commits, find_targets, load_lockfile
 from ..actions.plan import PlanSettings
 from ..actions.plan_against_lock import plan_against_lock
-from ..actions.saved_plan import begin_plan
+from ..actions.reviewed_plan import begin_plan
 from ..actions.session import DatabaseSettings, Session
 from ..actions.validate import Validation
 from ..core.errors import UsageError
@@ -23,11 +23,11 @@ from .arguments import (
 )
 from .commits import commit_of_pipeline
 from .help import command
-from .inputs import load_manifests
+from .manifests import load_manifests
 from .option_groups import takes_groups
 from .options import Output, outputs_option
-from .outputs import Outputs
-from .plans import PLAN_FORMATS, PlanView, Views, make_plan_view, print_diagnostics
+from .output_targets import Outputs
+from .plan_views import PLAN_FORMATS, PlanView, Views, make_plan_view, print_diagnostics
 from .settings import database_settings, lockfile_settings, make_overrides, used_files
 
 

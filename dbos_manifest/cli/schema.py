@@ -7,7 +7,7 @@ import click
 from ..files.bundled import SCHEMAS, read_schema
 from .help import command
 from .options import argument
-from .output import write
+from .terminal import write
 
 _NAMES = [name.partition(".")[0] for name in SCHEMAS]
 

@@ -22,7 +22,7 @@ from .arguments import (
     LockfileArguments,
     OverrideArguments,
 )
-from .output import say
+from .terminal import say
 
 
 def print_retry(notice: RetryNotice) -> None:

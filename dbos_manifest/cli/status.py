@@ -10,11 +10,11 @@ from ..planning.rows import NOT_ENQUEUED, STATUSES
 from ..report.statuses import status_lines, statuses_json
 from .arguments import DatabaseArguments, InputArguments, LockfileArguments, SelectionArguments
 from .help import command
-from .inputs import load_manifests
+from .manifests import load_manifests
 from .option_groups import takes_groups
 from .options import NameChoice, option, output_option
-from .output import output_ended, painter, write, write_line
 from .settings import database_settings, lockfile_settings
+from .terminal import output_ended, painter, write, write_line
 
 
 @command("jobs", "jobs --only ERROR -o ids")

@@ -8,12 +8,12 @@ from ..report.diagnostics import format_diagnostics, summarize_validation, valid
 from ..report.text import Paint, printable
 from .arguments import InputArguments, SelectionArguments
 from .help import command
-from .inputs import read_paths
+from .manifests import read_paths
 from .option_groups import takes_groups
 from .options import Output, option, outputs_option
-from .output import in_github_actions, painter, program_version, say
-from .outputs import Outputs, Sink, Write
+from .output_targets import Outputs, Sink, Write
 from .repository import from_repository
+from .terminal import in_github_actions, painter, program_version, say
 
 
 @command("jobs", "jobs -o junit=validate.xml -o sarif=validate.sarif")

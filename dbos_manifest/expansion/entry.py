@@ -13,8 +13,8 @@ from ..expressions.compiled import DiagnosticError, resolve_constants
 from ..expressions.syntax import MARK, ExpressionError, parse_template
 from ..manifest.manifest import Manifest
 from ..workflows.options import PLAIN_OPTIONS, TIME_OPTIONS, read_plain_option
-from .axes import make_axis
 from .axis import Axis, AxisError
+from .axis_values import make_axis
 from .compiled_options import CheckOption, relocate
 from .matrix import Matrix
 

@@ -10,7 +10,7 @@ from ..core.diagnostic import Diagnostic, Span, make_diagnostic
 from ..core.errors import UsageError
 from ..expansion.workflow_source import FIRST_BYTES
 from ..reading.document import MAX_FILE_BYTES, Document, parse_documents
-from ..reading.manifest_signs import may_be_manifest
+from ..reading.looks_like_manifest import may_be_manifest
 from .manifests import find_manifests, read_manifest
 
 STDIN = "-"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from ..core.errors import InvalidLockfile, LockfileNotWritable, Refused
 from ..files.journal_file import JournalFile
-from .entry import (
+from .entry_line import (
     PLAIN_ENTRY,
     Fields,
     LockHeader,

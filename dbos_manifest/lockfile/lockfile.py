@@ -9,7 +9,8 @@ from ..core.errors import InvalidLockfile
 from ..workflows.batch import Batch
 from ..workflows.digest import compute_digests
 from ..workflows.spec import WorkflowSpec
-from .entry import (
+from .entry_batches import cut_digests, find_digests_and_times, format_entries, sum_times
+from .entry_line import (
     ENTRY_KEYS,
     HEADER_KEYS,
     PLAIN_ENTRY,
@@ -21,7 +22,6 @@ from .entry import (
     format_time,
     read_entry,
 )
-from .entry_columns import cut_digests, find_digests_and_times, format_entries, sum_times
 from .fingerprint import combine, find_contradiction
 
 _WRITTEN = 4096  # lines that are written together

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from ..core.errors import InvalidLockfile
-from .entry import (
+from .entry_line import (
     CONFLICT_MARKERS,
     ENTRY_KEYS,
     HEADER_KEYS,

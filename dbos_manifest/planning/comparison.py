@@ -9,9 +9,9 @@ from typing import NoReturn
 from ..core.canonical_json import canonical_json
 from ..core.columns import Repeated, distinct
 from ..workflows.batch import Batch
-from ..workflows.inputs import encode_inputs
+from ..workflows.encoded_arguments import encode_inputs
 from ..workflows.spec import WorkflowSpec
-from .absence import Absence
+from .missing_rows import Absence
 from .never_started import compare_steering_options, is_never_started
 from .rows import SnapshotRow
 from .states import ABSENT, Change, Changes, Difference, State, group_changes, make_change, one_change

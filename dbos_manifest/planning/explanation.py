@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..core.diagnostic import Span, ValuePath
-from ..lockfile.entry import LockEntry
+from ..lockfile.entry_line import LockEntry
 from ..workflows.spec import WorkflowSpec
 from .rows import LiveRow
 

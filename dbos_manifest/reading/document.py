@@ -20,7 +20,7 @@ from ..core.diagnostic import (
 )
 from ..core.lines import LineIndex, find_position
 from ..core.portable_json import JsonProblem, read_json
-from .manifest_signs import looks_like_manifest, text_looks_like_manifest
+from .looks_like_manifest import looks_like_manifest, text_looks_like_manifest
 from .positions import find_fragment, find_json_places, make_span
 from .yaml_composer import read_yaml
 from .yaml_positions import find_yaml_places

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ..core.columns import Repeated, convert, filter_column
 from ..workflows.batch import Batch
-from ..workflows.inputs import encode_inputs
+from ..workflows.encoded_arguments import encode_inputs
 from .layout import Layout
 
 COLUMNS_OF_ALL = ("updated_at", "recovery_attempts", "serialization")

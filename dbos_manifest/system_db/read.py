@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Connection, text
 
 from ..core.units import MAX_TIMESTAMP, MIN_TIMESTAMP
-from ..planning.absence import OldestRows
+from ..planning.missing_rows import OldestRows
 from ..planning.rows import FINAL_STATUSES, LiveRow, SnapshotRow
 from .database import Database
 

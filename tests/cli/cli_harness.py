@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from urls import PLANTED, make_engine
 
-from dbos_manifest.cli.boundary import run_guarded
+from dbos_manifest.cli.error_boundary import run_guarded
 from dbos_manifest.cli.main import cli
 
 

@@ -27,7 +27,7 @@ def watch(event, arguments):
         opened.add(str(arguments[0]))
     elif event.startswith(CALLS):
         called.append(event)
-from dbos_manifest.cli.boundary import run_guarded
+from dbos_manifest.cli.error_boundary import run_guarded
 from dbos_manifest.cli.main import cli
 import dbos_manifest.expansion.cron_ticks  # croniter asks the program `file` about Python when it is imported
 sys.addaudithook(watch)

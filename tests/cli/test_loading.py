@@ -35,7 +35,7 @@ workflows:
 LOADED = """\
 import json, sys
 from dbos_manifest.cli.main import cli
-from dbos_manifest.cli.boundary import run_guarded
+from dbos_manifest.cli.error_boundary import run_guarded
 code = run_guarded(cli, sys.argv[1:])
 print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
 """

@@ -14,8 +14,8 @@ import pytest
 from cli_harness import JOBS, Cli, execute
 
 from dbos_manifest.core.errors import LockfileNotWritable
-from dbos_manifest.files.lockfile_slot import LockfileSlot
-from dbos_manifest.lockfile.entry import LockEntry
+from dbos_manifest.files.lockfile_writer import LockfileWriter
+from dbos_manifest.lockfile.entry_line import LockEntry
 from dbos_manifest.lockfile.lockfile import new_lockfile
 
 ALLOW = ("--allow", "queue-not-registered")
@@ -35,7 +35,7 @@ def killed_before_the_lockfile_is_written() -> Iterator[None]:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LockfileSlot, "replace", end)
+        patch.setattr(LockfileWriter, "replace", end)
         yield
 
 
@@ -201,7 +201,7 @@ def test_mounted_lockfile_cannot_be_replaced(tmp_path: Path) -> None:
     if subprocess.run(["mount", "--bind", other, path], capture_output=True, check=False).returncode:
         pytest.skip("only root may mount")
     try:
-        with LockfileSlot(path, 0) as slot:
+        with LockfileWriter(path, 0) as slot:
             with pytest.raises(LockfileNotWritable, match="mounted"):
                 slot.check_replaceable()
             with pytest.raises(LockfileNotWritable):

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from urls import PLANTED, make_engine
 from waiting import PATIENCE_S, wait_until
 
-from dbos_manifest.cli.boundary import run_guarded
+from dbos_manifest.cli.error_boundary import run_guarded
 from dbos_manifest.cli.main import cli
 
 ROOT = Path(__file__).parent.parent.parent

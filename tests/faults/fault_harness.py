@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from waiting import PATIENCE_S, wait_until
 
-from dbos_manifest.cli.boundary import run_guarded
+from dbos_manifest.cli.error_boundary import run_guarded
 from dbos_manifest.cli.main import cli
 from dbos_manifest.core.units import parse_timestamp
 

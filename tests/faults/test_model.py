@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from dbos_manifest.files.lockfile_slot import LockfileSlot
+from dbos_manifest.files.lockfile_writer import LockfileWriter
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.insert import insert_rows, prepare_rows
 from dbos_manifest.system_db.retry import Retry
@@ -45,7 +45,7 @@ def killed_before_the_lockfile_is_written() -> Iterator[None]:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LockfileSlot, "replace", end)
+        patch.setattr(LockfileWriter, "replace", end)
         yield
 
 

@@ -12,7 +12,7 @@ from urls import with_user
 from waiting import wait_until
 
 from dbos_manifest.core.errors import DatabaseDenied, Refused, SchemaNotSupported
-from dbos_manifest.files.lockfile_slot import LockfileSlot
+from dbos_manifest.files.lockfile_writer import LockfileWriter
 from dbos_manifest.planning.results import RetryNotice
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.retry import Retry
@@ -36,11 +36,11 @@ def test_second_apply_of_a_manifest_waits_for_the_first(postgres_url: str) -> No
 
 def test_second_writer_of_a_lockfile_waits_for_the_first(tmp_path: Path) -> None:
     path = tmp_path / "jobs.lock.jsonl"
-    with LockfileSlot(path, 0) as slot:
+    with LockfileWriter(path, 0) as slot:
         with pytest.raises(Refused, match="another apply holds"):
-            LockfileSlot(path, 0)
+            LockfileWriter(path, 0)
         slot.replace(["one\n"])
-    with LockfileSlot(path, 0):
+    with LockfileWriter(path, 0):
         pass
     assert [found.name for found in tmp_path.iterdir()] == ["jobs.lock.jsonl"]
 

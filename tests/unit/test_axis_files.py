@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbos_manifest.expansion.axes import make_axis
 from dbos_manifest.expansion.axis import AxisError
+from dbos_manifest.expansion.axis_values import make_axis
 from dbos_manifest.files.folder_tree import FolderTree
 
 

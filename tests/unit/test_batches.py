@@ -18,7 +18,7 @@ from dbos_manifest.workflows.batch import (
     split_by_bytes,
 )
 from dbos_manifest.workflows.digest import compute_digests
-from dbos_manifest.workflows.inputs import encode_argument, encode_inputs
+from dbos_manifest.workflows.encoded_arguments import encode_argument, encode_inputs
 from dbos_manifest.workflows.spec import WorkflowSpec
 
 ARGUMENTS: list[Any] = [[], [1], [True], [1.0], ["2026-01-01"], [{"b": 1, "a": "é"}], ["1.5", None]]

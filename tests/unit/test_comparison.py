@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbos_manifest.planning.absence import Absence, OldestRows, is_explained
 from dbos_manifest.planning.comparison import compare_workflows
 from dbos_manifest.planning.manifest_plan import PlanBuilder, PlanOrigin
+from dbos_manifest.planning.missing_rows import Absence, OldestRows, is_explained
 from dbos_manifest.planning.rows import INTERNAL_QUEUE, SnapshotRow
 from dbos_manifest.planning.states import Changes, Decision, Overrides, State, decide
 from dbos_manifest.workflows.batch import Batch

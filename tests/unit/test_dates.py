@@ -10,8 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dbos_manifest.core.dates import add_step, format_by, parse_moment, parse_step, parse_zone
-from dbos_manifest.expansion.axes import make_axis
 from dbos_manifest.expansion.axis import AxisError
+from dbos_manifest.expansion.axis_values import make_axis
 from dbos_manifest.expansion.date_range import DateRange
 
 ZONES = [

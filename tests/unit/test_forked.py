@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from waiting import wait_until
 
-from dbos_manifest.checks.forked import ForkedCheck
+from dbos_manifest.checks.forked_process import ForkedCheck
 
 
 def _kill() -> bool:
@@ -49,7 +49,7 @@ def test_check_passes_only_when_it_returns_true(check: Callable[[], bool], expec
 
 SCRIPT = """
 import os, time
-from dbos_manifest.checks.forked import ForkedCheck
+from dbos_manifest.checks.forked_process import ForkedCheck
 
 def check():
     print(os.getpid(), flush=True)

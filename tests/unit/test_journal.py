@@ -12,8 +12,8 @@ import pytest
 from dbos_manifest.actions.lockfiles import load_lockfile
 from dbos_manifest.core.errors import LockfileNotWritable, Refused
 from dbos_manifest.files.journal_file import JournalFile, journal_path, open_journal
-from dbos_manifest.files.lockfile_slot import LockfileSlot
-from dbos_manifest.lockfile.entry import LockEntry, LockHeader, format_entry
+from dbos_manifest.files.lockfile_writer import LockfileWriter
+from dbos_manifest.lockfile.entry_line import LockEntry, LockHeader, format_entry
 from dbos_manifest.lockfile.journal import (
     Journal,
     JournalTransaction,
@@ -180,7 +180,7 @@ def test_journal_is_next_to_the_target_of_a_link(tmp_path: Path) -> None:
     write_journal(journal_path(real), ("7", ["a"], True))
     lock = load_lockfile(link, "m", "db")
     assert lock is not None and {*lock.ids()} == {"a"}
-    with LockfileSlot(link, 0) as slot:
+    with LockfileWriter(link, 0) as slot:
         slot.replace(lock.render())
     assert [path.name for path in real.parent.iterdir()] == ["jobs.lock.jsonl"]
 
@@ -205,7 +205,7 @@ def test_journal_that_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -
 def test_journal_is_removed_after_the_lockfile_is_written_unless_in_doubt(tmp_path: Path) -> None:
     path = tmp_path / "jobs.lock.jsonl"
     for keep in (True, False):
-        with LockfileSlot(path, 0) as slot:
+        with LockfileWriter(path, 0) as slot:
             slot.open_journal().close()
             slot.replace(["one\n"], keep_journal=keep)
         assert journal_path(path).exists() is keep

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbos_manifest.core.errors import InvalidLockfile
-from dbos_manifest.lockfile.entry import ENTRY_KEYS, LockEntry, LockHeader, format_entry
+from dbos_manifest.lockfile.entry_line import ENTRY_KEYS, LockEntry, LockHeader, format_entry
 from dbos_manifest.lockfile.lockfile import Lockfile, check_owner, find_coverage_problems, new_lockfile
 from dbos_manifest.lockfile.reader import parse_lockfile, salvage_lockfile
 from dbos_manifest.workflows.batch import Batch

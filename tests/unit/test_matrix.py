@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbos_manifest.core.memory_budget import MemoryBudget
-from dbos_manifest.expansion.axes import make_axis
 from dbos_manifest.expansion.axis import Axis, AxisError
+from dbos_manifest.expansion.axis_values import make_axis
 from dbos_manifest.expansion.matrix import Matrix, MemoryMeter
 from dbos_manifest.expressions.filters import UNSET
 from dbos_manifest.files.folder_tree import FolderTree

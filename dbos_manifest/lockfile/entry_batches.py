@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ..core.units import parse_timestamp
-from .entry import LockEntry, format_entry, format_time, is_plain
+from .entry_line import LockEntry, format_entry, format_time, is_plain
 
 _DIGEST_AND_TIME = re.compile(r'"digest":"([^"]{22}","enqueued_at":"[^"]{24})"')  # of a line in normal form
 _DIGEST_LENGTH, _TIME_FROM, _PAIR_LENGTH, _DAY_LENGTH = 22, 39, 63, 10

@@ -16,7 +16,7 @@ from ..manifest.variables import Given
 from ..reading.document import parse_documents
 from ..report.text import printable
 from .arguments import InputArguments, SelectionArguments
-from .output import say, say_diagnostics
+from .terminal import say, say_diagnostics
 
 MAX_VARIABLES_BYTES = 16 * 2**20
 

@@ -12,7 +12,7 @@ from ..core.exit_codes import decide_exit_code
 from ..files.output_files import OutputFile, find_same, is_standard_output
 from ..report.text import Paint, plain
 from .options import Output
-from .output import painter, print_error, write
+from .terminal import painter, print_error, write
 
 Write = Callable[[str], object]
 _STDOUT = 1

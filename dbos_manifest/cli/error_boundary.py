@@ -9,7 +9,7 @@ import click
 from ..core.errors import InvalidManifest, ManifestToolError
 from ..core.exit_codes import ExitCode, decide_exit_code
 from ..report.text import printable
-from .output import describe_lost_output, guarded_streams, print_error, say
+from .terminal import describe_lost_output, guarded_streams, print_error, say
 
 # click 8.1 prints the help itself
 _NO_ARGUMENTS: tuple[type[click.UsageError], ...] = tuple(

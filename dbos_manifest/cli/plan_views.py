@@ -18,9 +18,9 @@ from ..report.plan_json import PlanIds, PlanJson, PlanJsonLines
 from ..report.plan_text import PlanText
 from ..report.problems import PlanProblems, problems_by_file
 from ..report.sarif import sarif_document
-from .output import on_terminal, painter, program_version, say, screenful, write_annotations
-from .outputs import Sink, Write
+from .output_targets import Sink, Write
 from .repository import from_repository
+from .terminal import on_terminal, painter, program_version, say, screenful, write_annotations
 
 PLAN_FORMATS = ("text", "json", "jsonl", "ids", "github", "sarif", "junit", "markdown")
 

@@ -70,7 +70,7 @@ def _check_regular(path: Path, found: os.stat_result) -> None:
         )
 
 
-class LockfileSlot:
+class LockfileWriter:
     """The right to replace one lockfile, held from reading it until it is written.
 
     The temporary file next to the lockfile is opened before anything is enqueued. It proves that the folder
@@ -192,7 +192,7 @@ class LockfileSlot:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def __enter__(self) -> LockfileSlot:
+    def __enter__(self) -> LockfileWriter:
         return self
 
     def __exit__(

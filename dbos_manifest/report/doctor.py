@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..core.checkup import Check, Level
+from ..core.doctor_check import Check, Level
 from .text import Paint, plain, printable, to_json
 
 FORMAT_VERSION = 1
