@@ -10,10 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .actions.apply import DEFAULT_SETTINGS, ApplySession, ApplySettings, find_failure
-from .actions.lockfiles import LockfileSettings, add_commits, find_targets
-from .actions.plan import PlanSettings
-from .actions.session import DatabaseSettings, Session, read_live_statuses
+from .actions.apply import ApplySession, find_failure
+from .actions.lockfiles import add_commits, find_targets
+from .actions.session import Session, read_live_statuses
+from .actions.settings import (
+    DEFAULT_SETTINGS,
+    ApplySettings,
+    DatabaseSettings,
+    LockfileSettings,
+    PlanSettings,
+)
 from .actions.validate import LoadedManifest, Validation, validate_files
 from .core.diagnostic import Diagnostic, Severity
 from .core.errors import InvalidManifest, ManifestToolError, PartlyApplied, Refused, UsageError

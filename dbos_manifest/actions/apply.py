@@ -19,39 +19,14 @@ from ..files.lockfile_writer import LockfileWriter
 from ..lockfile.journal import Journal
 from ..lockfile.lockfile import Lockfile, new_lockfile
 from ..planning.manifest_plan import ManifestPlan
-from ..planning.preflight import WORKER_BEHIND_SCHEMA
 from ..planning.refusal import refuse
 from ..planning.results import ApplyResult, Progress
-from ..planning.states import NO_OVERRIDES, Overrides
 from ..system_db.database import Database
 from .enqueue import EnqueueCounts, Enqueuer, EnqueueSettings
-from .plan import ChangeSink, PlanSettings, Target
+from .plan import ChangeSink, Target
 from .prepared_batches import BatchPreparer, RowSettings
-from .session import DatabaseSettings, Session, mark_database
-
-
-@dataclass(frozen=True, slots=True)
-class ApplySettings:
-    """How to apply."""
-
-    overrides: Overrides = NO_OVERRIDES
-    verify: bool = False
-    batch_size: int | None = None  # workflows per transaction; None: the default of the database
-    atomic: bool = False
-    fail_fast: bool = False
-    locked: bool = False  # only check whether anything would be enqueued or recorded
-    provenance: bool = True
-    legacy_inputs: bool = False
-    lock_timeout_s: float = 60.0
-
-    def for_plan(self) -> PlanSettings:
-        overrides = self.overrides
-        if self.legacy_inputs:
-            overrides = overrides._replace(allow=overrides.allow | {WORKER_BEHIND_SCHEMA})
-        return PlanSettings(overrides, self.verify, self.batch_size)
-
-
-DEFAULT_SETTINGS = ApplySettings()
+from .session import Session, mark_database
+from .settings import ApplySettings, DatabaseSettings
 
 
 class ApplySession:

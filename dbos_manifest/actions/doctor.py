@@ -17,7 +17,8 @@ from ..system_db.doctor_facts import (
     read_privileges,
 )
 from ..system_db.preflight_facts import read_clock_ms, read_queues, read_run_by_old_worker
-from .session import DatabaseSettings, connect
+from .session import connect
+from .settings import DatabaseSettings
 
 MOST_SKEW_MS = 5_000
 

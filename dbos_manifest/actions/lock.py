@@ -19,8 +19,9 @@ from ..planning.rows import FINAL_STATUSES, SnapshotRow
 from ..planning.states import State
 from ..system_db.read import read_oldest_rows, read_snapshot, read_statuses
 from ..workflows.spec import default_id
-from .lockfiles import LockfileSettings, load_lockfile, lockfile_paths, resolve_by_database
-from .session import DatabaseSettings, connect, mark_database
+from .lockfiles import load_lockfile, lockfile_paths, resolve_by_database
+from .session import connect, mark_database
+from .settings import DatabaseSettings, LockfileSettings
 from .validate import LoadedManifest, specs_of
 
 _READ_AT_ONCE = 1_000

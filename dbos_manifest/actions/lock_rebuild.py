@@ -20,8 +20,9 @@ from ..system_db.database import Database
 from ..system_db.read import read_snapshot
 from ..workflows.digest import compute_digests
 from .lock import LockReport
-from .lockfiles import LockfileSettings, lockfile_paths, replaying_journal, resolve_by_database
-from .session import DatabaseSettings, connect, mark_database
+from .lockfiles import lockfile_paths, replaying_journal, resolve_by_database
+from .session import connect, mark_database
+from .settings import DatabaseSettings, LockfileSettings
 from .validate import LoadedManifest
 
 _FIRST_ID = re.compile(r'\{"id":("(?:[^"\\]|\\.)*")')  # also of a line that is cut

@@ -15,7 +15,7 @@ from ..files.lockfile_writer import LOCKFILE_SUFFIX, find_lockfiles, open_lockfi
 from ..lockfile.entry_line import LockHeader, decode_line, parse_header
 from ..lockfile.fingerprint import find_contradiction
 from ..lockfile.lockfile import Lockfile, check_owner
-from ..planning.preflight import LOCKFILE_MISSING, RENAMED_MANIFEST
+from ..planning.preflight_codes import LOCKFILE_MISSING, RENAMED_MANIFEST
 from ..workflows.spec import WorkflowSpec, default_id
 
 _GENERATED = re.compile(r"(.+)-[0-9a-f]{20}", re.DOTALL)

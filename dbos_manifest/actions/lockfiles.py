@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -19,15 +18,10 @@ from ..lockfile.reader import parse_lockfile
 from ..system_db.database import Database
 from ..system_db.transactions import InDoubtTransaction, Outcome, read_outcome
 from .plan import Target
+from .settings import LockfileSettings
 from .validate import LoadedManifest
 
 _TARGET = re.compile(r"\w([\w.-]*\w)?")
-
-
-@dataclass(frozen=True, slots=True)
-class LockfileSettings:
-    path: Path | None = None  # of --lockfile
-    target: str | None = None  # of --target
 
 
 def lockfile_path(loaded: LoadedManifest, settings: LockfileSettings) -> Path:
@@ -84,7 +78,7 @@ def find_targets(
 def add_commits(targets: Sequence[Target], commit: str | None) -> list[Target]:
     """Add the Git commit that each manifest is from, unless one is given for all."""
     return [
-        replace(target, commit=commit or read_git_commit(Path(target.source.file).resolve().parent))
+        target._replace(commit=commit or read_git_commit(Path(target.source.file).resolve().parent))
         for target in targets
     ]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -16,7 +16,7 @@ from ..lockfile.lockfile import Lockfile, new_lockfile
 from ..planning.manifest_plan import ManifestPlan, NewEntries, PlanBuilder, PlanOrigin
 from ..planning.preflight import PreflightCheck, PreflightFacts
 from ..planning.rows import QUEUED_STATUSES, QueueRow, SnapshotRow
-from ..planning.states import NO_OVERRIDES, Change, Changes, Overrides, State, one_change
+from ..planning.states import Change, Changes, State, one_change
 from ..system_db.database import Database
 from ..system_db.new_rows import options_without_column
 from ..system_db.preflight_facts import (
@@ -31,28 +31,19 @@ from ..workflows.batch import Batch
 from ..workflows.digest import compute_digests
 from .compare_batches import compare_batches
 from .lockfile_checks import find_other_lockfile, find_renamed
+from .settings import PlanSettings
 
 ChangeSink = Callable[[WorkflowSource, Changes], None]
 """Takes the changes of a manifest as they are found, so that a million of them are never held."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A manifest to plan or apply, and where its lockfile is."""
 
     source: WorkflowSource
     lock_path: Path | None  # None: a manifest from standard input, without --lockfile
     name: str | None = None  # of --target
     commit: str | None = None  # of Git, for provenance
-
-
-@dataclass(frozen=True, slots=True)
-class PlanSettings:
-    """How to plan."""
-
-    overrides: Overrides = NO_OVERRIDES
-    verify: bool = False  # read stored arguments also where the lockfile describes them
-    batch_size: int | None = None  # workflows per batch; None: the default of the database
 
 
 def plan_manifest(

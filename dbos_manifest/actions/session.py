@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from ..lockfile.lockfile import Lockfile
 from ..planning.manifest_plan import ManifestPlan
-from ..planning.results import RetryNotice, WorkflowStatus
+from ..planning.results import WorkflowStatus
 from ..planning.rows import LiveRow
 from ..system_db.connect import open_database
 from ..system_db.database import Database
@@ -17,15 +16,8 @@ from ..system_db.read import read_live
 from ..system_db.retry import Retry
 from .lockfile_checks import check_header
 from .lockfiles import load_lockfile, resolve_by_database
-from .plan import ChangeSink, PlanSettings, Target, plan_manifest
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseSettings:
-    url: str
-    schema: str = "dbos"
-    retry_budget_s: float = 120.0
-    on_retry: Callable[[RetryNotice], None] = lambda notice: None
+from .plan import ChangeSink, Target, plan_manifest
+from .settings import DatabaseSettings, PlanSettings
 
 
 def connect(settings: DatabaseSettings) -> Database:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 
 from ..core.errors import DatabaseError, Interrupted, ManifestToolError, WaitFailed, WaitTimedOut
 from ..core.plural import count_of
@@ -17,18 +16,10 @@ from ..system_db.database import Database
 from ..system_db.read import read_statuses
 from .lockfiles import load_lockfile
 from .plan import Target
-from .session import DatabaseSettings, connect, read_rows
+from .session import connect, read_rows
+from .settings import DatabaseSettings, WaitSettings
 
 READ_AT_ONCE = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class WaitSettings:
-    """How to wait."""
-
-    timeout_s: float | None = None  # None: until all workflows have ended
-    poll_s: float = 0.5
-    lock_timeout_s: float = 60.0
 
 
 def make_pause(timeout_s: float | None, poll_s: float, stopped: Callable[[], bool]) -> Callable[[], bool]:
@@ -61,7 +52,7 @@ def wait_for_result(
     wanted = (workflow_id for workflow_id in ids if workflow_id not in skipped_ids)
     wait = wait_for_workflows(database, wanted, pause=pause, on_progress=on_progress)
     written = _record_final(result, wait, database.fingerprint, lock_timeout_s)
-    return replace(result, wait=wait, lock_written=result.lock_written or written)
+    return result._replace(wait=wait, lock_written=result.lock_written or written)
 
 
 def wait_for_results(

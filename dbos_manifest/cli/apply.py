@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..actions.apply import ApplySession, ApplySettings, as_partly_applied, find_failure
-from ..actions.session import DatabaseSettings
+from ..actions.apply import ApplySession, as_partly_applied, find_failure
+from ..actions.settings import ApplySettings, DatabaseSettings
 from ..actions.wait import find_wait_failure, read_failed_rows, wait_for_results
 from ..core.errors import ManifestToolError, UsageError
 from ..core.exit_codes import ExitCode, decide_exit_code

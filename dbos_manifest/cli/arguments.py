@@ -1,21 +1,19 @@
 """The options of all commands, in groups: each option is declared here once.
 
-A command names the groups it takes. `settings.py` and `inputs.py` convert them to what the library takes.
+A command names the groups it takes. `settings.py` and `manifests.py` convert them to what the library takes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from ..planning.preflight import PREFLIGHT_CODES
+from ..planning.preflight_codes import PREFLIGHT_CODES
 from .option_groups import OptionGroup, declared, declared_argument, declared_override
 from .options import NameChoice, duration
 
 
-@dataclass(frozen=True)
 class InputArguments(OptionGroup, section="Input"):
     """The manifests and their variables."""
 
@@ -37,7 +35,6 @@ class InputArguments(OptionGroup, section="Input"):
     )
 
 
-@dataclass(frozen=True)
 class SelectionArguments(OptionGroup, section="Selection"):
     """Which workflows of the manifests a command takes."""
 
@@ -57,7 +54,6 @@ class SelectionArguments(OptionGroup, section="Selection"):
     )
 
 
-@dataclass(frozen=True)
 class DatabaseArguments(OptionGroup, section="Database"):
     """The DBOS system database."""
 
@@ -84,7 +80,6 @@ class DatabaseArguments(OptionGroup, section="Database"):
     )
 
 
-@dataclass(frozen=True)
 class ComparisonArguments(DatabaseArguments):
     """The DBOS system database, and how much of it is compared."""
 
@@ -95,7 +90,6 @@ class ComparisonArguments(DatabaseArguments):
     )
 
 
-@dataclass(frozen=True)
 class LockfileArguments(OptionGroup, section="Input"):
     """Which lockfile belongs to a manifest."""
 
@@ -107,7 +101,6 @@ class LockfileArguments(OptionGroup, section="Input"):
     )
 
 
-@dataclass(frozen=True)
 class OverrideArguments(OptionGroup, section="Safety"):
     """What apply refuses, and by which option it continues."""
 
@@ -138,7 +131,6 @@ class OverrideArguments(OptionGroup, section="Safety"):
     strict: bool = declared("--strict", is_flag=True, help="Treat preflight warnings as errors.")
 
 
-@dataclass(frozen=True)
 class LockTimeoutArguments(OptionGroup, section="Safety"):
     """How long a command waits for an apply that holds the lockfile."""
 
@@ -151,7 +143,6 @@ class LockTimeoutArguments(OptionGroup, section="Safety"):
     )
 
 
-@dataclass(frozen=True)
 class PlanArguments(OptionGroup, section="Output"):
     """What plan compares with, and what it prints."""
 
@@ -177,7 +168,6 @@ class PlanArguments(OptionGroup, section="Output"):
     )
 
 
-@dataclass(frozen=True)
 class ApplyArguments(LockTimeoutArguments):
     """How apply enqueues, and whether it waits for the workflows."""
 

@@ -1,15 +1,15 @@
-"""Option groups: frozen dataclasses whose fields are the options of a command.
+"""Option groups: immutable classes whose fields are the options of a command.
 
 A command names the groups it takes in its annotations. `takes_groups` adds their options to the command and
-passes one instance of each group, so that a renamed option is a type error.
+passes one instance of each group, so that a renamed option is a type error. Plain classes, because a frozen
+dataclass takes half a millisecond to create, and every command creates all groups.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
 from functools import wraps
-from typing import Any, ClassVar, NamedTuple, get_type_hints
+from typing import Any, ClassVar, NamedTuple, NoReturn, get_type_hints
 
 from .options import Command, Decorator, argument, option
 
@@ -22,25 +22,33 @@ class _Declaration(NamedTuple):
     settings: dict[str, object]
 
 
-@dataclass(frozen=True)
 class OptionGroup:
     """The base of all groups. `section` is the heading of their options in the help of a command."""
 
     section: ClassVar[str]
+    declarations: ClassVar[Mapping[str, _Declaration]] = {}  # by name of the field, in order
 
     def __init_subclass__(cls, section: str | None = None) -> None:
         if section is not None:
             cls.section = section
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, _Declaration)}
+        cls.declarations = {**cls.declarations, **own}
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        """Create a group from the values of its fields."""
+        self.__dict__.update({name: values[name] for name in self.declarations})
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is immutable")
 
     def given(self) -> list[str]:
         """Return the words of the options that are set, as `--select`."""
-        declared = ((field.name, _declaration(field.metadata)) for field in fields(self))
-        return [how.words[0] for name, how in declared if how.words and getattr(self, name)]
+        return [how.words[0] for name, how in self.declarations.items() if how.words and getattr(self, name)]
 
 
 def declared(*words: str, **settings: object) -> Any:
     """Declare the option of a field; it takes its environment variable too."""
-    return field(metadata={_Declaration: _Declaration(option, words, settings)})
+    return _Declaration(option, words, settings)
 
 
 def declared_override(*words: str, **settings: object) -> Any:
@@ -50,7 +58,7 @@ def declared_override(*words: str, **settings: object) -> Any:
 
 def declared_argument(**settings: object) -> Any:
     """Declare a field as a positional argument."""
-    return field(metadata={_Declaration: _Declaration(argument, (), settings)})
+    return _Declaration(argument, (), settings)
 
 
 def takes_groups(function: Command) -> Command:
@@ -62,23 +70,15 @@ def takes_groups(function: Command) -> Command:
 
     @wraps(function)
     def command(**values: object) -> int:
-        built = {
-            name: group(**{field.name: values.pop(field.name) for field in fields(group)})
-            for name, group in groups.items()
-        }
-        return function(**built, **values)
+        built = {name: group(values) for name, group in groups.items()}
+        taken = {name for group in groups.values() for name in group.declarations}
+        others = {name: value for name, value in values.items() if name not in taken}
+        return function(**built, **others)
 
     result: Command = command
     for group in reversed(groups.values()):
-        for declared_field in reversed(fields(group)):
-            make, words, settings = _declaration(declared_field.metadata)
+        for name, (make, words, settings) in reversed([*group.declarations.items()]):
             if words:
                 settings = {"section": group.section, **settings}
-            result = make(*words, declared_field.name, **settings)(result)
+            result = make(*words, name, **settings)(result)
     return result
-
-
-def _declaration(metadata: Mapping[object, object]) -> _Declaration:
-    declaration = metadata[_Declaration]
-    assert isinstance(declaration, _Declaration)
-    return declaration

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..actions.lockfiles import LockfileSettings, add_commits, find_targets, load_lockfile
-from ..actions.plan import PlanSettings
+from ..actions.lockfiles import add_commits, find_targets, load_lockfile
 from ..actions.plan_against_lock import plan_against_lock
 from ..actions.reviewed_plan import begin_plan
-from ..actions.session import DatabaseSettings, Session
+from ..actions.session import Session
+from ..actions.settings import DatabaseSettings, LockfileSettings, PlanSettings
 from ..actions.validate import Validation
 from ..core.errors import UsageError
 from ..core.exit_codes import ExitCode

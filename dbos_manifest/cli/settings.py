@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ..actions.apply import ApplySettings
-from ..actions.lockfiles import LockfileSettings, lockfile_path
-from ..actions.session import DatabaseSettings
+from ..actions.lockfiles import lockfile_path
+from ..actions.settings import ApplySettings, DatabaseSettings, LockfileSettings, WaitSettings
 from ..actions.validate import Validation
-from ..actions.wait import WaitSettings
 from ..core.errors import UsageError
 from ..files.journal_file import journal_path
 from ..planning.results import RetryNotice

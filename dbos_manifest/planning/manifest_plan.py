@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
@@ -44,8 +43,7 @@ class NewEntries(NamedTuple):
 NO_ENTRIES = NewEntries()
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestPlan:
+class ManifestPlan(NamedTuple):
     """What applying one manifest would do, and what it rests on.
 
     Shape:  `decisions` holds one byte per workflow in manifest order (1 = enqueue), so that a million
@@ -56,14 +54,12 @@ class ManifestPlan:
     summary: PlanSummary
     decisions: bytes = b""
     diagnostics: tuple[Diagnostic, ...] = ()  # of the preflight checks
-    refused: Mapping[State, int] = field(default_factory=dict)
+    refused: Mapping[State, int] = {}
     refusals: tuple[Change, ...] = ()  # the first ones
     skipped_ids: AbstractSet[str] = frozenset()  # neither enqueued nor equal to the manifest
     new_entries: NewEntries = NO_ENTRIES
     newest_queued_ms: int = 0  # when the newest queued row of this manifest was created, epoch ms
-    waiting_behind: Mapping[str, int] = field(
-        default_factory=dict
-    )  # queue -> queued rows that would start after ours
+    waiting_behind: Mapping[str, int] = {}  # queue -> queued rows that would start after ours
 
     @property
     def name(self) -> str:

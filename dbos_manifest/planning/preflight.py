@@ -14,19 +14,8 @@ from ..core.suggest import suggest
 from ..core.units import format_timestamp
 from ..workflows.batch import Batch
 from ..workflows.spec import WorkflowSpec
+from .preflight_codes import WORKER_BEHIND_SCHEMA
 from .rows import QueueRow
-
-WORKER_BEHIND_SCHEMA = "worker-behind-schema"
-LOCKFILE_MISSING = "lockfile-missing"
-RENAMED_MANIFEST = "renamed-manifest"
-PREFLIGHT_CODES = (
-    LOCKFILE_MISSING,
-    RENAMED_MANIFEST,
-    "queue-not-registered", "queue-owned-elsewhere", "missing-partition-key", "unused-partition-key",
-    "deduplication-on-partitioned-queue", "application-version-unknown", "workflow-never-seen",
-    WORKER_BEHIND_SCHEMA, "deadline-passed",
-)  # fmt: skip
-"""The codes of preflight diagnostics, which `--allow` takes."""
 
 MOST_LISTED = 10  # names of queues in one message
 _KIND = ("entry", "workflow", "queue", "application", "application_version", "priority", "deadline_ms")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,8 +64,7 @@ class WaitProgress(NamedTuple):
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class WaitResult:
+class WaitResult(NamedTuple):
     """How workflows ended, by ID."""
 
     final: Mapping[str, FinalStatus]
@@ -74,8 +72,7 @@ class WaitResult:
     disappeared: Sequence[str]  # rows that were removed before their final status was read
 
 
-@dataclass(frozen=True, slots=True)
-class ApplyResult:
+class ApplyResult(NamedTuple):
     """What was done with one manifest."""
 
     plan: ManifestPlan
@@ -89,14 +86,13 @@ class ApplyResult:
     wait: WaitResult | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ApplyOutcome:
+class ApplyOutcome(NamedTuple):
     """What one call of apply did with all its manifests."""
 
     plans: Sequence[ManifestPlan]  # empty when it ended before the comparison
     results: Sequence[ApplyResult]  # of the manifests that it came to
     failure: ManifestToolError | None = None
-    failed_rows: Mapping[str, LiveRow] = field(default_factory=dict)  # some that failed, by workflow ID
+    failed_rows: Mapping[str, LiveRow] = {}  # some that failed, by workflow ID
 
     @property
     def enqueued(self) -> int:

@@ -35,7 +35,7 @@ def kind_of(change: Change, decision: Decision) -> Kind:
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PlanSummary:
     """Counts of workflows by state. A held one (`return-existing`) is counted separately."""
 

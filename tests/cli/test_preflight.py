@@ -9,7 +9,7 @@ import pytest
 from cli_harness import Cli, execute
 
 from dbos_manifest.core.diagnostic import CODES
-from dbos_manifest.planning.preflight import PREFLIGHT_CODES
+from dbos_manifest.planning.preflight_codes import PREFLIGHT_CODES
 
 ONE = """\
 version: 1
