@@ -153,11 +153,7 @@ def apply(
     with ApplySession.connect(_settings(database), targets, settings) as session:
         plans = [session.plan(found, lambda source, changes: None) for found in targets]
         session.refuse_or_continue(plans)
-        results: list[ApplyResult] = []
-        for made in plans:
-            results.append(session.enqueue(made, lambda progress: None, lambda: False))
-            if results[-1].failure is not None:
-                break
+        results = session.enqueue_all(plans, lambda progress: None, lambda: False)
     failure = find_failure(results)
     if failure is not None:
         if isinstance(failure, PartlyApplied):

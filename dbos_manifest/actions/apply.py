@@ -22,9 +22,9 @@ from ..planning.manifest_plan import ManifestPlan
 from ..planning.refusal import refuse
 from ..planning.results import ApplyResult, Progress
 from ..system_db.database import Database
-from .enqueue import EnqueueCounts, Enqueuer, EnqueueSettings
+from .enqueue import EnqueueCounts, Enqueuer
 from .plan import ChangeSink, Target
-from .prepared_batches import BatchPreparer, RowSettings
+from .prepared_batches import BatchPreparer, EnqueueSettings
 from .session import Session, mark_database
 from .settings import ApplySettings, DatabaseSettings
 
@@ -97,6 +97,20 @@ class ApplySession:
     def _records(self, plan: ManifestPlan) -> bool:
         return bool(plan.new_entries.ids) or self._opened[plan.name].lock.changed
 
+    def enqueue_all(
+        self,
+        plans: Sequence[ManifestPlan],
+        on_progress: Callable[[Progress], None],
+        stopped: Callable[[], bool],
+    ) -> list[ApplyResult]:
+        """Enqueue plan after plan; the first failure is in the last result."""
+        results: list[ApplyResult] = []
+        for plan in plans:
+            results.append(self.enqueue(plan, on_progress, stopped))
+            if results[-1].failure is not None:
+                break
+        return results
+
     def enqueue(
         self, plan: ManifestPlan, on_progress: Callable[[Progress], None], stopped: Callable[[], bool]
     ) -> ApplyResult:
@@ -137,17 +151,21 @@ class ApplySession:
     def _enqueuer(
         self, opened: _Opened, plan: ManifestPlan, journal: Journal, counts: EnqueueCounts
     ) -> Enqueuer:
-        settings, database, target = self._settings, self.database, opened.target
+        settings = self._enqueue_settings(opened.target)
+        preparer = BatchPreparer(self.database, opened.target.source, plan, opened.lock, settings)
+        return Enqueuer(self.database, preparer, plan, opened.lock, journal, settings, counts)
+
+    def _enqueue_settings(self, target: Target) -> EnqueueSettings:
+        settings = self._settings
         marks = {"run_id": self._run_id, **({"commit": target.commit} if target.commit else {})}
-        rows = RowSettings(
+        return EnqueueSettings(
             self._run_id,
             marks if settings.provenance else None,
-            settings.batch_size or database.default_transaction_size,
+            settings.batch_size or self.database.default_transaction_size,
             settings.legacy_inputs,
+            settings.atomic,
+            settings.fail_fast,
         )
-        preparer = BatchPreparer(database, target.source, plan, opened.lock, rows)
-        enqueuing = EnqueueSettings(self._run_id, settings.atomic, settings.fail_fast)
-        return Enqueuer(database, preparer, plan, opened.lock, journal, enqueuing, counts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,14 +19,7 @@ from ..workflows.digest import compute_digests
 from ..workflows.spec import WorkflowSpec
 from .insert_batches import Inserter, TransactionResult
 from .prefetch import work_ahead
-from .prepared_batches import BatchPreparer, PreparedBatch
-
-
-@dataclass(frozen=True, slots=True)
-class EnqueueSettings:
-    run_id: str  # a UUID; creator_xid of the rows
-    atomic: bool = False
-    fail_fast: bool = False
+from .prepared_batches import BatchPreparer, EnqueueSettings, PreparedBatch
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import compress
 from typing import Any, NamedTuple
 
@@ -23,14 +22,15 @@ from ..workflows.digest import compute_digests
 BATCH_SPREAD_MS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class RowSettings:
-    """What is the same for every row of one apply."""
+class EnqueueSettings(NamedTuple):
+    """How one manifest is enqueued, and what is the same in all its rows."""
 
     run_id: str  # a UUID; creator_xid of the rows
     provenance: Mapping[str, str] | None  # run ID and commit, for attributes; None: leave it out
     batch_size: int
     legacy_inputs: bool = False
+    atomic: bool = False
+    fail_fast: bool = False
 
 
 class PreparedBatch(NamedTuple):
@@ -73,7 +73,7 @@ class BatchPreparer:
         source: WorkflowSource,
         plan: ManifestPlan,
         lock: Lockfile,
-        settings: RowSettings,
+        settings: EnqueueSettings,
     ) -> None:
         self._database = database
         self._source = source

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from ..core.errors import DatabaseError, Interrupted, ManifestToolError, WaitFailed, WaitTimedOut
@@ -14,6 +14,7 @@ from ..planning.results import ApplyResult, FinalStatus, WaitProgress, WaitResul
 from ..planning.rows import FINAL_STATUSES, LiveRow
 from ..system_db.database import Database
 from ..system_db.read import read_statuses
+from .apply import as_partly_applied
 from .lockfiles import load_lockfile
 from .plan import Target
 from .session import connect, read_rows
@@ -62,19 +63,26 @@ def wait_for_results(
     waiting: WaitSettings,
     on_progress: Callable[[WaitProgress], None],
     stopped: Callable[[], bool],
-) -> Iterator[ApplyResult]:
-    """Wait until the workflows of each manifest have ended, and yield its result with that."""
+) -> list[ApplyResult]:
+    """Wait until the workflows of each manifest have ended; a failure is in the result that it ended."""
     pause = make_pause(waiting.timeout_s, waiting.poll_s, stopped)
-    with connect(settings) as database:
-        for target, result in zip(targets, results, strict=True):
-            yield wait_for_result(
-                database,
-                result,
-                ids=(spec.id for spec in target.source.specs()),
-                pause=pause,
-                lock_timeout_s=waiting.lock_timeout_s,
-                on_progress=on_progress,
-            )
+    ended = [*results]
+    place = 0
+    try:
+        with connect(settings) as database:
+            for place, target in enumerate(targets):
+                ended[place] = wait_for_result(
+                    database,
+                    ended[place],
+                    ids=(spec.id for spec in target.source.specs()),
+                    pause=pause,
+                    lock_timeout_s=waiting.lock_timeout_s,
+                    on_progress=on_progress,
+                )
+    except (ManifestToolError, OSError) as error:
+        failure = as_partly_applied(error, sum(result.enqueued for result in results))
+        ended[place] = ended[place]._replace(failure=failure)
+    return ended
 
 
 def wait_for_workflows(
@@ -125,6 +133,9 @@ def _record_final(result: ApplyResult, wait: WaitResult, fingerprint: str, lock_
 
 def find_wait_failure(results: Sequence[ApplyResult], *, interrupted: bool) -> ManifestToolError | None:
     """Return an error unless every workflow that was waited for succeeded."""
+    for result in results:
+        if result.failure is not None:
+            return result.failure
     if interrupted:
         return Interrupted("interrupted while waiting; everything was enqueued")
     waits = [result.wait for result in results if result.wait is not None]

@@ -83,19 +83,12 @@ def _apply(
                 views.plans(plans, settings.overrides.strict)
                 session.refuse_or_continue(plans)
                 with views.progress_bar() as on_progress:
-                    for plan in plans:
-                        results.append(session.enqueue(plan, on_progress, stopped))
-                        if results[-1].failure is not None:
-                            break
+                    results = session.enqueue_all(plans, on_progress, stopped)
             failure = find_failure(results)
             if arguments.wait and failure is None:
-                with views.wait_bar() as on_progress:
+                with views.wait_bar() as on_ended:
                     waiting = wait_settings(arguments)
-                    ended = wait_for_results(
-                        database, loaded.targets, tuple(results), waiting, on_progress, stopped
-                    )
-                    for place, result in enumerate(ended):
-                        results[place] = result
+                    results = wait_for_results(database, loaded.targets, results, waiting, on_ended, stopped)
                 failure = find_wait_failure(results, interrupted=stopped())
         except Exception as error:
             settle_manifests(loaded.validation)  # an invalid manifest is the first error to print
