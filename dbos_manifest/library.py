@@ -21,8 +21,15 @@ from .actions.settings import (
     PlanSettings,
 )
 from .actions.validate import LoadedManifest, Validation, validate_files
-from .core.diagnostic import Diagnostic, Severity
-from .core.errors import InvalidManifest, ManifestToolError, PartlyApplied, Refused, UsageError
+from .core.diagnostic import Diagnostic
+from .core.errors import (
+    InvalidManifest,
+    ManifestToolError,
+    PartlyApplied,
+    Refused,
+    UsageError,
+    refuse_errors,
+)
 from .expansion.selection import Selection, parse_terms
 from .manifest.variables import Given
 from .planning.manifest_plan import ManifestPlan
@@ -98,9 +105,7 @@ def load(
         terms = [term for text in texts for term in parse_terms(text)]
         selection = Selection(terms, None if ids is None else set(ids), ())
     validation = _read(paths, variables, selection)
-    errors = [found for found in validation.diagnostics if found.severity is Severity.ERROR]
-    if errors:
-        raise InvalidManifest(errors)
+    refuse_errors(validation.diagnostics)
     for name, missing in validation.unchecked.items():
         needed = ", ".join(f"`{variable}`" for variable in sorted(missing))
         raise UsageError(f"the manifest `{name}` needs values for {needed}", "add them to `variables`")

@@ -49,16 +49,10 @@ def orders(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(database_url: str) -> Iterator[DBOSClient]:
-    with closing(_Closable(DBOSClient(system_database_url=database_url))) as held:
-        yield held.client
-
-
-class _Closable:
-    def __init__(self, client: DBOSClient) -> None:
-        self.client = client
-
-    def close(self) -> None:
-        self.client.destroy()
+    """Yield the official client."""
+    client = DBOSClient(system_database_url=database_url)
+    yield client
+    client.destroy()
 
 
 def submit(manifest: Path, ds: str, database_url: str) -> list[ApplyResult]:

@@ -20,7 +20,7 @@ from ..lockfile.journal import Journal
 from ..lockfile.lockfile import Lockfile, new_lockfile
 from ..planning.manifest_plan import ManifestPlan
 from ..planning.refusal import refuse
-from ..planning.results import ApplyResult, Progress
+from ..planning.results import ApplyResult, Progress, count_enqueued
 from ..system_db.database import Database
 from .enqueue import EnqueueCounts, Enqueuer
 from .plan import ChangeSink, Target
@@ -244,7 +244,7 @@ def find_failure(results: Sequence[ApplyResult]) -> ManifestToolError | None:
     rejected = sum(len(result.rejected) for result in results)
     if not rejected:
         return None
-    enqueued = sum(result.enqueued for result in results)
+    enqueued = count_enqueued(results)
     return PartlyApplied(
         f"{rejected} workflows could not be enqueued, {enqueued} were",
         "fix the workflows named above and run the same command again",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..core.diagnostic import Diagnostic, make_diagnostic
 from ..core.errors import ManifestToolError
+from ..core.plural import count_of
 from ..expansion.workflow_source import WorkflowSource
 from ..files.lockfile_writer import LOCKFILE_SUFFIX, find_lockfiles, open_lockfile
 from ..lockfile.entry_line import LockHeader, decode_line, parse_header
@@ -84,11 +85,10 @@ def find_renamed(source: WorkflowSource, lock: Lockfile) -> list[Diagnostic]:
     if first is None:
         return []
     name, former = first
-    workflows = f"{doubled:,} workflow{'' if doubled == 1 else 's'}"
     found = make_diagnostic(
         RENAMED_MANIFEST,
-        f"{workflows} would be enqueued again: the lockfile has them under IDs that were generated "
-        f"from the name `{name}`, such as `{former}`",
+        f"{count_of(doubled, 'workflow')} would be enqueued again: the lockfile has them under IDs that "
+        f"were generated from the name `{name}`, such as `{former}`",
         ("name",),
         help=f"set `name: {name}` again, or write the IDs of the lockfile as `id`; "
         f"--allow {RENAMED_MANIFEST} enqueues them again",

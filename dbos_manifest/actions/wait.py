@@ -10,11 +10,11 @@ from ..core.errors import DatabaseError, Interrupted, ManifestToolError, WaitFai
 from ..core.plural import count_of
 from ..files.lockfile_writer import LockfileWriter
 from ..lockfile.lockfile import new_lockfile
-from ..planning.results import ApplyResult, FinalStatus, WaitProgress, WaitResult
+from ..planning.results import ApplyResult, FinalStatus, WaitProgress, WaitResult, count_enqueued
 from ..planning.rows import FINAL_STATUSES, LiveRow
 from ..system_db.database import Database
 from ..system_db.read import read_statuses
-from .apply import as_partly_applied
+from .apply import as_partly_applied, find_failure
 from .lockfiles import load_lockfile
 from .plan import Target
 from .session import connect, read_rows
@@ -80,7 +80,7 @@ def wait_for_results(
                     on_progress=on_progress,
                 )
     except (ManifestToolError, OSError) as error:
-        failure = as_partly_applied(error, sum(result.enqueued for result in results))
+        failure = as_partly_applied(error, count_enqueued(results))
         ended[place] = ended[place]._replace(failure=failure)
     return ended
 
@@ -133,9 +133,8 @@ def _record_final(result: ApplyResult, wait: WaitResult, fingerprint: str, lock_
 
 def find_wait_failure(results: Sequence[ApplyResult], *, interrupted: bool) -> ManifestToolError | None:
     """Return an error unless every workflow that was waited for succeeded."""
-    for result in results:
-        if result.failure is not None:
-            return result.failure
+    if (failure := find_failure(results)) is not None:
+        return failure
     if interrupted:
         return Interrupted("interrupted while waiting; everything was enqueued")
     waits = [result.wait for result in results if result.wait is not None]

@@ -9,7 +9,7 @@ from ..core.errors import ManifestToolError, UsageError
 from ..core.exit_codes import ExitCode, decide_exit_code
 from ..core.plural import count_of
 from ..planning.manifest_plan import ManifestPlan
-from ..planning.results import ApplyOutcome, ApplyResult
+from ..planning.results import ApplyOutcome, ApplyResult, count_enqueued
 from .apply_inputs import ApplyInputs, load_apply_inputs
 from .apply_views import APPLY_FORMATS, ApplyViews
 from .arguments import (
@@ -94,7 +94,7 @@ def _apply(
             settle_manifests(loaded.validation)  # an invalid manifest is the first error to print
             if not isinstance(error, (ManifestToolError, OSError)):
                 raise
-            failure = as_partly_applied(error, sum(result.enqueued for result in results))
+            failure = as_partly_applied(error, count_enqueued(results))
     return ApplyOutcome(plans, results, failure, read_failed_rows(results, database, MOST_SHOWN))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..actions.validate import Validation, validate_files
 from ..core.diagnostic import Severity
-from ..core.errors import InvalidManifest, UsageError
+from ..core.errors import UsageError, refuse_errors
 from ..core.lines import split_lines
 from ..expansion.selection import Selection, parse_terms
 from ..files.manifests import read_ids, read_manifest
@@ -56,7 +56,7 @@ def load_manifests(
     """
     validation = read_paths(inputs, selection, fork=fork)
     say_diagnostics(validation)
-    _raise_if_invalid(validation)
+    refuse_errors(validation.diagnostics)
     for manifest, missing in validation.unchecked.items():
         names = ", ".join(f"`{name}`" for name in sorted(missing))
         words = " ".join(f"--var {name}=…" for name in sorted(missing))
@@ -70,12 +70,7 @@ def settle_manifests(validation: Validation) -> None:
     """Wait for the parallel checks. Raises what load_manifests raises, each time it is called."""
     if validation.settle():
         say_diagnostics(validation)
-    _raise_if_invalid(validation)
-
-
-def _raise_if_invalid(validation: Validation) -> None:
-    if validation.errors:
-        raise InvalidManifest([d for d in validation.diagnostics if d.severity is Severity.ERROR])
+    refuse_errors(validation.diagnostics)
 
 
 def _given(inputs: InputArguments) -> Given:

@@ -23,7 +23,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .diagnostic import Diagnostic
+from .diagnostic import Diagnostic, Severity
+from .plural import count_of
 
 _MOST_LISTED = 10  # diagnostics in the text of an exception
 
@@ -71,11 +72,18 @@ class InvalidManifest(ManifestToolError):
     exit_code = 1
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        super().__init__(f"{len(diagnostics)} problem{'' if len(diagnostics) == 1 else 's'} in the manifests")
+        super().__init__(f"{count_of(len(diagnostics), 'problem')} in the manifests")
         self.diagnostics = tuple(diagnostics)
 
     def __str__(self) -> str:
         return "\n".join([self.message, *map(str, self.diagnostics[:_MOST_LISTED])])
+
+
+def refuse_errors(diagnostics: Sequence[Diagnostic]) -> None:
+    """Refuse to continue if there are errors among diagnostics. Raises: InvalidManifest with the errors."""
+    errors = [found for found in diagnostics if found.severity is Severity.ERROR]
+    if errors:
+        raise InvalidManifest(errors)
 
 
 class InvalidLockfile(ManifestToolError):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ..core.columns import convert
 from ..core.diagnostic import Diagnostic, Severity
+from ..core.plural import count_of
 from ..workflows.batch import Batch
 from .states import Change, Changes, Decision, Overrides, State, decide
 from .summary import Kind, PlanSummary, kind_of
@@ -71,7 +72,7 @@ class ManifestPlan(NamedTuple):
 
     @property
     def to_enqueue(self) -> int:
-        return self.decisions.count(1)
+        return self.summary.to_enqueue
 
     def refuses(self, strict: bool) -> bool:
         return bool(self.reasons_to_refuse(strict))
@@ -82,7 +83,7 @@ class ManifestPlan(NamedTuple):
         reasons = [f"{refused[state]:,} {word}" for state, word in _REFUSED.items() if refused.get(state)]
         refusing = Counter(found.severity for found in self.refusing_diagnostics(strict))
         for severity, count in sorted(refusing.items()):
-            reasons.append(f"{count:,} preflight {severity.value}{'' if count == 1 else 's'}")
+            reasons.append(count_of(count, f"preflight {severity.value}"))
         return reasons
 
     def refusing_diagnostics(self, strict: bool) -> list[Diagnostic]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,6 +86,11 @@ class ApplyResult(NamedTuple):
     wait: WaitResult | None = None
 
 
+def count_enqueued(results: Iterable[ApplyResult]) -> int:
+    """Count the workflows that were enqueued in several manifests."""
+    return sum(result.enqueued for result in results)
+
+
 class ApplyOutcome(NamedTuple):
     """What one call of apply did with all its manifests."""
 
@@ -96,4 +101,4 @@ class ApplyOutcome(NamedTuple):
 
     @property
     def enqueued(self) -> int:
-        return sum(result.enqueued for result in self.results)
+        return count_enqueued(self.results)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ..core.plural import count_of
 from .rows import FINAL_STATUSES
 from .states import Change, Decision, State
 
@@ -55,17 +56,12 @@ class PlanSummary:
         return self._sum(lambda kind: kind.held)
 
     @property
-    def recreated(self) -> int:
-        """Vanished or missing workflows that are enqueued again."""
-        return self._sum(lambda kind: kind.enqueued and kind.state is not State.CREATE)
-
-    @property
     def not_comparable(self) -> int:
         return self._sum(lambda kind: kind.state is State.UNCHANGED and not kind.comparable)
 
     @property
     def to_enqueue(self) -> int:
-        return self.count(State.CREATE) + self.recreated
+        return self._sum(lambda kind: kind.enqueued)
 
     @property
     def unchanged_by_status(self) -> dict[str, int]:
@@ -84,21 +80,19 @@ class PlanSummary:
         notes = []
         for option, found in by_option.items():
             ended, running = found[True], found[False]
-            count = ended + running
-            workflows = f"{'started' if running else 'finished'} workflow{'' if count == 1 else 's'}"
+            workflows = count_of(ended + running, f"{'started' if running else 'finished'} workflow")
             if running and ended:
                 workflows += f" ({ended:,} finished)"
-            notes.append(f"{count:,} {workflows} ran with another `{option}`")
+            notes.append(f"{workflows} ran with another `{option}`")
         return notes
 
     def closing_line(self) -> str:
         """Return `Plan: 178 to enqueue, 2 unchanged (1 SUCCESS, 1 ERROR), 0 drifted, 0 conflicts`."""
-        conflicts = self.count(State.CONFLICT)
         parts = [
             f"{self.to_enqueue:,} to enqueue",
             f"{self.count(State.UNCHANGED):,} unchanged{self._statuses()}",
             f"{self.count(State.DRIFTED):,} drifted",
-            f"{conflicts:,} conflict{'' if conflicts == 1 else 's'}",
+            count_of(self.count(State.CONFLICT), "conflict"),
         ]
         for count, word in (
             (self.count(State.VANISHED), "vanished"),
