@@ -108,7 +108,8 @@ def load(
     refuse_errors(validation.diagnostics)
     for name, missing in validation.unchecked.items():
         needed = ", ".join(f"`{variable}`" for variable in sorted(missing))
-        raise UsageError(f"the manifest `{name}` needs values for {needed}", "add them to `variables`")
+        values = "a value" if len(missing) == 1 else "values"
+        raise UsageError(f"the manifest `{name}` needs {values} for {needed}", "add them to `variables`")
     return Manifests(tuple(validation.manifests), tuple(validation.diagnostics))
 
 

@@ -125,7 +125,7 @@ def test_an_invalid_manifest_is_an_error_that_names_the_places(orders: Path) -> 
 
 
 def test_a_missing_variable_is_an_error_that_names_it(orders: Path) -> None:
-    with pytest.raises(ManifestToolError, match="`orders` needs values for `day`\nhelp: add them"):
+    with pytest.raises(ManifestToolError, match="`orders` needs a value for `day`\nhelp: add them"):
         dbos_manifest.load(orders)
 
 
@@ -149,7 +149,7 @@ def test_partly_applied_has_the_results(orders: Path, sqlite_template: Path) -> 
             "CREATE TRIGGER only_eu BEFORE INSERT ON workflow_status WHEN NEW.workflow_uuid LIKE '%us' "
             "BEGIN SELECT RAISE(ABORT, 'only eu'); END"
         )
-    with pytest.raises(PartlyApplied, match="1 workflows could not be enqueued, 1 were") as raised:
+    with pytest.raises(PartlyApplied, match="1 of 2 workflows could not be enqueued") as raised:
         submit(orders, "2026-01-01", f"sqlite:///{database}")
     [result] = raised.value.results
     assert isinstance(result, ApplyResult)
@@ -163,7 +163,7 @@ def test_status_refuses_the_lockfile_of_another_database(
     other = orders.with_name("other.sqlite")
     other.write_bytes(sqlite_template.read_bytes())
     manifests = dbos_manifest.load(orders, variables={"day": "2026-01-01"})
-    with pytest.raises(ManifestToolError, match="belongs to another database"):
+    with pytest.raises(ManifestToolError, match="belongs to a different database"):
         list(dbos_manifest.status(manifests, f"sqlite:///{other}"))
 
 

@@ -84,8 +84,8 @@ class ApplySession:
         if writing and self._settings.locked:
             names = ", ".join(plan.name for plan in writing)
             raise Refused(
-                f"--locked: something would be enqueued or recorded for {names}",
-                "run apply without --locked and commit the lockfile",
+                f"--locked: apply would enqueue workflows or change the lockfile of {names}",
+                "run `apply` without --locked and commit the lockfile",
             )
         for plan in writing:
             self._slots[plan.name].require().check_replaceable()
@@ -218,7 +218,7 @@ def _save(opened: _Opened, journal: Journal) -> bool:
 def _describe_stop(error: DatabaseError, enqueued: int, total: int) -> PartlyApplied:
     return PartlyApplied(
         f"{error.message}: {enqueued} of {total} workflows are known to be enqueued",
-        "the lockfile has them; run the same command again to continue",
+        "they are recorded in the lockfile; run the same command again to continue",
     )
 
 
@@ -246,6 +246,6 @@ def find_failure(results: Sequence[ApplyResult]) -> ManifestToolError | None:
         return None
     enqueued = count_enqueued(results)
     return PartlyApplied(
-        f"{rejected} workflows could not be enqueued, {enqueued} were",
-        "fix the workflows named above and run the same command again",
+        f"{rejected:,} of {rejected + enqueued:,} workflows could not be enqueued",
+        "fix the workflows listed above and run the same command again",
     )

@@ -1,4 +1,4 @@
-"""Check the system database: its server, schema, rights, queues, versions and clock."""
+"""Check the system database: its server, schema, privileges, queues, versions and clock."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _check_server(database: Database) -> Check:
     role = f" as {server.role}" if server.role else ""
     message = f"{server.version}, database {server.database}{role}"
     if server.read_only:
-        help = "name the primary: a standby, or a session that is read-only, takes no workflow"
+        help = "connect to the primary: a standby or a read-only session cannot accept workflows"
         return Check(Level.PROBLEM, "connection", f"{message}: read-only", help)
     return Check(Level.OK, "connection", message)
 
@@ -74,36 +74,41 @@ def _check_schema(database: Database, privileges: Privileges) -> Check:
     if number is None:
         return Check(Level.OK, "schema", f"{schema}DBOS tables found; the migration number cannot be read")
     if number < _SHARED:
-        message = f"{schema}migration {number}, counted by the SDK that created the tables"
+        message = f"{schema}migration {number}, as numbered by the SDK that created the tables"
         return Check(Level.OK, "schema", message)
     known = [release for newest, release in _RELEASES if newest >= number]
     if not known:
-        message = f"{schema}migration {number}: newer than this program knows"
-        return Check(Level.WARNING, "schema", message, "it works by the columns; look for an upgrade")
-    return Check(Level.OK, "schema", f"{schema}migration {number}: as DBOS Python {known[0]}")
+        message = f"{schema}migration {number}, newer than this version of dbos-manifest knows"
+        return Check(
+            Level.WARNING,
+            "schema",
+            message,
+            "check for a newer version; until then, dbos-manifest relies on the columns it finds",
+        )
+    return Check(Level.OK, "schema", f"{schema}migration {number}, as in DBOS Python {known[0]}")
 
 
 def _check_privileges(database: Database, privileges: Privileges) -> list[Check]:
     there = database.layout.columns
     needed = [(table, right) for table in WRITTEN if table in there for right in ("SELECT", "INSERT")]
     missing = [f"{right} on {table}" for table, right in needed if (table, right) not in privileges]
-    help = "`dbos-manifest doctor --sql` prints the SQL of a role that has them"
+    help = "run `dbos-manifest doctor --sql` for the SQL of a suitable role"
     if missing:
-        return [Check(Level.PROBLEM, "rights", f"this role lacks {', '.join(missing)}", help)]
+        return [Check(Level.PROBLEM, "privileges", f"this role lacks {', '.join(missing)}", help)]
     unread = [table for table in READ if table in there and (table, "SELECT") not in privileges]
     if unread:
-        return [Check(Level.WARNING, "rights", f"this role cannot read {', '.join(unread)}", help)]
+        return [Check(Level.WARNING, "privileges", f"this role cannot read {', '.join(unread)}", help)]
     more = sorted({right for table, right in privileges if right in ("UPDATE", "DELETE")})
     if more:
-        message = f"this role may {' and '.join(more)} too, which apply never does"
-        return [Check(Level.OK, "rights", message, help)]
-    return [Check(Level.OK, "rights", "what plan and apply need")]
+        message = f"this role also has {' and '.join(more)}, which apply never uses"
+        return [Check(Level.OK, "privileges", message, help)]
+    return [Check(Level.OK, "privileges", "this role has what plan and apply need")]
 
 
 def _check_queues(database: Database) -> Check:
     queues = database.read(read_queues)
     if not queues:
-        help = "start the application once; queues declared in code by older SDKs go under `queues:`"
+        help = "start the application once; list queues that older SDKs declare in code under `queues:`"
         return Check(Level.WARNING, "queues", "no queue is registered", help)
     shown = [
         f"{name}{' (partitioned)' if queue.partitioned else ''}"
@@ -134,7 +139,9 @@ def _check_clock(database: Database) -> Check:
         f"the database's clock is {abs(skew_ms)} ms {'ahead of' if skew_ms > 0 else 'behind'} this machine's"
     )
     if abs(skew_ms) > MOST_SKEW_MS:
-        help = "`delay` and the order of rows count from the database's clock, DBOS workers from their own"
+        help = (
+            "synchronize the clocks: `delay` and the order of rows use the database's, DBOS workers their own"
+        )
         return Check(Level.WARNING, "clock", message, help)
     return Check(Level.OK, "clock", message)
 
@@ -145,13 +152,13 @@ def _check_inputs(database: Database) -> Check:
         return Check(
             Level.WARNING,
             "inputs",
-            f"a worker older than the schema has run `{old}`: it does not find arguments in workflow_input",
-            "upgrade such workers, or apply with --legacy-inputs (docs/reference/compatibility.md)",
+            f"a worker older than the schema has run `{old}`: it cannot read arguments from workflow_input",
+            "upgrade these workers, or apply with --legacy-inputs (docs/reference/compatibility.md)",
         )
     return Check(
         Level.OK,
         "inputs",
-        "arguments go to workflow_input",
+        "apply writes arguments to workflow_input",
         "workers older than the schema (Python before 3.0, TypeScript before 5.0, Go before 1.4, Java before "
-        "1.2, Rust 0.5) look for them elsewhere: apply with --legacy-inputs while such workers run",
+        "1.2, Rust 0.5) cannot read them there: apply with --legacy-inputs while such workers run",
     )

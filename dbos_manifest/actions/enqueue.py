@@ -112,8 +112,8 @@ class Enqueuer:
             return self._database.call(attempt)
         except DBAPIError as error:  # a row's error that shows only at the COMMIT, so no row can be named
             raise DatabaseError(
-                f"the system database refuses the COMMIT: {describe_error(error)}",
-                "look for a deferred constraint on the DBOS tables",
+                f"the system database rejected the COMMIT: {describe_error(error)}",
+                "check the DBOS tables for deferred constraints",
             ) from error
 
     def _was_committed(self, result: TransactionResult, batches: Iterable[PreparedBatch]) -> bool:
@@ -125,8 +125,8 @@ class Enqueuer:
             outcome = read_outcome(connection, self._database, in_doubt, wait_for=self._plan.name)
         if outcome not in ("committed", "aborted"):
             raise DatabaseError(
-                "the connection was lost during a COMMIT, and the database cannot tell whether it was done",
-                "run the same command again: workflows of that transaction that have no row are reported",
+                "the connection was lost during a COMMIT, and the database cannot tell whether it succeeded",
+                "run the same command again: it reports the workflows of that transaction that have no row",
             )
         self._journal.record_outcome(committed=outcome == "committed")
         return outcome == "committed"
@@ -196,6 +196,6 @@ def _refuse_atomic(name: str, rejected: list[RejectedRow]) -> Refused:
     shown = "; ".join(f"{row.spec.id}: {row.reason}" for row in rejected[:3])
     more = f" and {len(rejected) - 3} more" if len(rejected) > 3 else ""
     return Refused(
-        f"`{name}` is atomic and none of it was enqueued: {shown}{more}",
+        f"`{name}` is applied atomically, so none of its workflows was enqueued: {shown}{more}",
         "fix those workflows, or apply without --atomic",
     )

@@ -19,7 +19,7 @@ from ..system_db.retry import classify, describe_error
 from ..workflows.spec import WorkflowSpec
 from .prepared_batches import BatchPreparer, PreparedBatch
 
-DROPPED = "the database accepted its row and did not keep it: look for a trigger on the DBOS tables"
+DROPPED = "the database accepted its row but did not store it: check the DBOS tables for triggers"
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ class Inserter:
                 self._result.held += 1
                 return
             if holder is not None:
-                reason = f"its deduplication id `{spec.deduplication_id}` is held by `{holder}`"
+                reason = f"its deduplication ID `{spec.deduplication_id}` is held by `{holder}`"
         self._result.rejected.append(RejectedRow(spec, reason))
 
     def _look_at_present(self, prepared: PreparedBatch, inserted: set[str]) -> None:
@@ -104,13 +104,13 @@ class Inserter:
         for place, spec, change in zip(places, present, changes, strict=True):
             row = rows.get(spec.id)
             if row is None:
-                result.rejected.append(RejectedRow(spec, "another process removed its row meanwhile"))
+                result.rejected.append(RejectedRow(spec, "another process removed its row in the meantime"))
             elif self._is_ours(row, prepared.prepared.rows, place):
                 result.inserted.add(spec.id)
             elif change.state is State.UNCHANGED:
                 result.present[spec.id] = row
             else:
-                reason = "another writer enqueued something else under its id"
+                reason = "another client enqueued a different workflow under its ID"
                 result.rejected.append(RejectedRow(spec, reason))
 
     def _is_ours(self, row: SnapshotRow, ours: NewRows, place: int) -> bool:

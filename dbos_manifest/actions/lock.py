@@ -46,12 +46,12 @@ def check_lockfiles(manifests: Sequence[LoadedManifest], settings: LockfileSetti
     for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
         lock = load_lockfile(path, loaded.manifest.name, None)
         if lock is None:
-            reports.append(LockReport(path, ["there is no such lockfile"], []))
+            reports.append(LockReport(path, ["the lockfile does not exist"], []))
             continue
         problems = [*find_coverage_problems(lock, loaded.batches(BUDGET.batch_size))]
-        notes = ["not in normal form: run `lock format`, or apply"] if lock.irregularities else []
+        notes = ["not in normal form: run `lock format` or `apply`"] if lock.irregularities else []
         if lock.changed:  # by nothing but a journal
-            notes.append("an interrupted apply left a journal: run apply again")
+            notes.append("an interrupted apply left a journal: run `apply` again")
         reports.append(LockReport(path, problems, notes, details=[*lock.irregularities]))
     return reports
 
@@ -69,7 +69,7 @@ def verify_lockfiles(
             resolve = resolve_by_database(database, loaded.manifest.name, writing=False)
             lock = load_lockfile(path, loaded.manifest.name, database.fingerprint, resolve)
             if lock is None:
-                reports.append(LockReport(path, ["there is no such lockfile"], []))
+                reports.append(LockReport(path, ["the lockfile does not exist"], []))
                 continue
             problems: list[str] = []
             vanished = 0
@@ -79,7 +79,7 @@ def verify_lockfiles(
                 absent = find_absent(lock, ids, rows, read_oldest)
                 lost = [key for key in ids if key in absent and absent[key].state is State.MISSING]
                 problems += [
-                    f"{key}: is missing from the database, and retention does not explain it" for key in lost
+                    f"{key}: missing from the database, and retention does not explain it" for key in lost
                 ]
                 vanished += len(absent) - len(lost)
                 for row in rows.values():
@@ -100,7 +100,7 @@ def _contradictions(lock: Lockfile, row: SnapshotRow) -> list[str]:
     if entry.workflow != row.workflow:
         found.append(f"{row.id}: the row's workflow is `{row.workflow}`, not `{entry.workflow}`")
     if entry.enqueued_at != row.created_at_ms:
-        found.append(f"{row.id}: the row was created at another time than the lockfile records")
+        found.append(f"{row.id}: the row was created at a different time than the lockfile records")
     return found
 
 
@@ -141,7 +141,7 @@ def rename_lockfiles(
 def _rename(loaded: LoadedManifest, lock: Lockfile) -> tuple[list[str], list[str]]:
     old, new = lock.header.manifest, loaded.manifest.name
     if old == new:
-        return [f"belongs to `{new}` already"], []
+        return [f"already belongs to `{new}`"], []
     known = total = changed = 0
     for spec in specs_of(loaded):
         total += 1
@@ -152,15 +152,15 @@ def _rename(loaded: LoadedManifest, lock: Lockfile) -> tuple[list[str], list[str
         raise Refused(
             f"{count_of(changed, 'workflow')} of `{new}` would be enqueued again: "
             "their IDs are generated from the manifest's name",
-            f"keep the name `{old}`, or give their entries an `id` that makes the IDs in the lockfile",
+            f"keep the name `{old}`, or give their entries an `id` that produces the IDs in the lockfile",
         )
     if total and len(lock.ids()) and not known:
         raise Refused(
-            f"the lockfile of `{old}` has none of the {total} workflows of `{new}`",
-            "name the renamed manifest's own lockfile with --lockfile",
+            f"the lockfile of `{old}` contains none of the {total:,} workflows of `{new}`",
+            "pass the lockfile of the renamed manifest with --lockfile",
         )
     lock.rename(new)
-    return [f"belonged to `{old}`, belongs to `{new}` now"], []
+    return [f"now belongs to `{new}` instead of `{old}`"], []
 
 
 def prune_lockfiles(
@@ -193,7 +193,7 @@ def prune_lockfiles(
             if kept:
                 notes.append(f"{len(kept):,} kept")
             if ended and not remove:
-                notes.append("run again with --yes to remove")
+                notes.append("run again with --yes to remove them")
             listed = [f"remove {workflow_id} ({status})" for workflow_id, status in ended.items()]
             return notes, listed + [
                 f"keep {workflow_id}: it is not recorded as finished" for workflow_id in kept
@@ -235,14 +235,16 @@ def _edit(
 ) -> list[LockReport]:
     """Change lockfiles one by one, and write them; with `owned`, only those of these manifests.
 
-    Raises: UsageError when there is no such lockfile.
+    Raises: UsageError when the lockfile does not exist.
     """
     reports = []
     for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
         with LockfileWriter(path, lock_timeout_s) as slot:
             lock = load_lockfile(path, loaded.manifest.name if owned else None, database)
             if lock is None:
-                raise UsageError(f"there is no lockfile {path}", "check the path, --target and --lockfile")
+                raise UsageError(
+                    f"the lockfile {path} does not exist", "check the path, --target and --lockfile"
+                )
             notes, details = edit(loaded, lock)
             changed = write and lock.differs_from_file
             if changed:

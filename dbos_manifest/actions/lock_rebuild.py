@@ -96,9 +96,9 @@ def _report_rebuilt(path: Path, found: _Salvage, gone: int) -> LockReport:
     lost = [line for line in found.rejected if not line.is_marker and _id_of(line) not in lock.ids()]
     notes = [count_of(len(lock.ids()), "entry", "entries")]
     if gone:
-        notes.append(f"{gone} without a row kept")
+        notes.append(f"{gone} kept without a row")
     if found.exists and not found.has_header:
-        notes.append("no header could be read: the entries are taken as this database's")
+        notes.append("the header could not be read: the entries are assumed to belong to this database")
     if lost:
         notes.append(
             f"{count_of(len(lost), 'line')} could not be read and {'is' if len(lost) == 1 else 'are'} lost"
@@ -117,4 +117,4 @@ def _id_of(line: RejectedLine) -> str | None:
 
 def _name_lost(line: RejectedLine) -> str:
     workflow_id = _id_of(line)
-    return "" if workflow_id is None else f"; `{workflow_id}` has no row to replace it"
+    return "" if workflow_id is None else f"; `{workflow_id}` has no row to restore it from"

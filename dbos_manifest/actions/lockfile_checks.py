@@ -33,10 +33,10 @@ def find_other_lockfile(source: WorkflowSource, path: Path, fingerprint: str) ->
         if find_contradiction(header.database, fingerprint) is None:
             found = make_diagnostic(
                 LOCKFILE_MISSING,
-                f"there is no lockfile `{path}`, but `{other}` belongs to this manifest and database",
+                f"the lockfile `{path}` does not exist, but `{other}` belongs to this manifest and database",
                 ("name",),
                 help=f"run the command with {_option_for(source, other)}; "
-                f"--allow {LOCKFILE_MISSING} begins another lockfile",
+                f"--allow {LOCKFILE_MISSING} starts a new lockfile",
             )
             return [found]
     return []
@@ -87,10 +87,10 @@ def find_renamed(source: WorkflowSource, lock: Lockfile) -> list[Diagnostic]:
     name, former = first
     found = make_diagnostic(
         RENAMED_MANIFEST,
-        f"{count_of(doubled, 'workflow')} would be enqueued again: the lockfile has them under IDs that "
-        f"were generated from the name `{name}`, such as `{former}`",
+        f"{count_of(doubled, 'workflow')} would be enqueued again: the lockfile lists them under IDs that were generated "
+        f"from the name `{name}`, such as `{former}`",
         ("name",),
-        help=f"set `name: {name}` again, or write the IDs of the lockfile as `id`; "
+        help=f"restore `name: {name}`, or write the IDs from the lockfile as `id`; "
         f"--allow {RENAMED_MANIFEST} enqueues them again",
     )
     return [found]

@@ -34,8 +34,9 @@ def lockfile_path(loaded: LoadedManifest, settings: LockfileSettings) -> Path:
         return settings.path
     if settings.target is not None and not _TARGET.fullmatch(settings.target):
         raise UsageError(
-            f"--target {settings.target}: expected a name that can be part of a file name",
-            "use letters, digits, `_`, `-` and dots inside, such as --target prod",
+            f"--target {settings.target}: expected a name that can be used in a file name",
+            "use letters, digits, `_` and `-`; a dot is allowed except at the start or end "
+            "(example: --target prod)",
         )
     if loaded.path is None:
         raise UsageError("a manifest from standard input has no lockfile of its own", "add --lockfile FILE")
@@ -55,7 +56,7 @@ def lockfile_paths(manifests: Sequence[LoadedManifest], settings: LockfileSettin
             first, second = manifests[paths.index(path)].manifest.name, manifests[position].manifest.name
             raise UsageError(
                 f"the manifests `{first}` and `{second}` would share the lockfile {path}",
-                "run the command once for each, with its own --lockfile, or rename one of the files",
+                "run the command once for each manifest with its own --lockfile, or rename one of the files",
             )
     return paths
 

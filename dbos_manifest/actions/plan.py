@@ -113,7 +113,7 @@ def _check_storable(batch: Batch, unstorable: list[tuple[str, str]]) -> None:
                 raise SchemaNotSupported(
                     f"workflows[{spec.entry}] ({spec.id}) sets {', '.join(missing)}, "
                     "for which this system database has no column",
-                    "upgrade DBOS and let the application migrate its database, or leave the option out",
+                    "upgrade DBOS and let the application migrate its database, or remove the option",
                 )
 
 

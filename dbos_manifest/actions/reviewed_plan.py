@@ -80,6 +80,7 @@ class ReviewedPlan:
         if count:
             first = "; ".join(text for check in self._checks for text in check.first)
             raise Refused(
-                f"the plan {self.plan.name} is stale: {first}{' …' if count > 3 else ''} ({count:,} in all)",
-                "make the plan again with `plan --out`, and review it",
+                f"the plan {self.plan.name} is stale: {first}{' …' if count > 3 else ''} ({count:,} "
+                "in total)",
+                "create a new plan with `plan --out`, and review it",
             )

@@ -158,7 +158,7 @@ def validate_files(
     if not validation.files and not skip_others:
         raise UsageError(
             f"no manifest found in {', '.join(paths)}",
-            "name a YAML or JSON file with `version` and `workflows` at its top level",
+            "pass a YAML or JSON file that has `version` and `workflows` at the top level",
         )
     if validation.diagnostics or not validator.postponed:
         validation.diagnostics += validator.finish()
@@ -168,7 +168,7 @@ def validate_files(
     for name, missing in validation.unchecked.items():
         values = ", ".join(f"`{variable}`" for variable in sorted(missing))
         what = f"`{name}`: no value for {values}, so expressions that use it were not checked"
-        validation.notes.append(f"{what}; give --var {min(missing)}=…")
+        validation.notes.append(f"{what}; set --var {min(missing)}=…")
     if not validation.errors:
         validation.notes += _find_unused_variables(validation, given)
         if selection is not None:
@@ -180,7 +180,7 @@ def validate_files(
 def _find_unused_variables(validation: Validation, given: Given) -> list[str]:
     declared = {name for loaded in validation.manifests for name in _declared(loaded.manifest)}
     unused = check_given(given, declared)
-    return [f"no manifest declares the variables {', '.join(unused)} of the variables file"] if unused else []
+    return [f"no manifest declares the variables {', '.join(unused)} in the variables file"] if unused else []
 
 
 def _declared(manifest: Manifest) -> set[str]:

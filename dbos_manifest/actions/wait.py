@@ -136,7 +136,7 @@ def find_wait_failure(results: Sequence[ApplyResult], *, interrupted: bool) -> M
     if (failure := find_failure(results)) is not None:
         return failure
     if interrupted:
-        return Interrupted("interrupted while waiting; everything was enqueued")
+        return Interrupted("interrupted while waiting; all workflows were enqueued")
     waits = [result.wait for result in results if result.wait is not None]
     failed = sum(final.status != "SUCCESS" for wait in waits for final in wait.final.values())
     disappeared = sum(len(wait.disappeared) for wait in waits)
@@ -150,7 +150,7 @@ def find_wait_failure(results: Sequence[ApplyResult], *, interrupted: bool) -> M
     # waiting longer would not change a failure
     kind = WaitFailed if failed or disappeared else WaitTimedOut
     message = f"{number} of {count_of(total, 'workflow')} {rest}"
-    return kind(message, "`dbos-manifest status` shows each workflow")
+    return kind(message, "run `dbos-manifest status` to see each workflow")
 
 
 def read_failed_rows(

@@ -225,7 +225,8 @@ def _too_large(spec: WorkflowSpec, args: int, kwargs: int, limit: int) -> Diagno
         "input-too-large",
         f"the arguments are {size:,} bytes of JSON, but at most {limit:,} are allowed",
         ("workflows", spec.entry, "kwargs" if kwargs > args else "args"),
-        help="pass the location of the data instead of the data, or raise `limits: {max_input_bytes: …}`",
+        help="pass the location of the data instead of the data itself, or raise `limits: "
+        "{max_input_bytes: …}`",
     )
 
 

@@ -51,7 +51,7 @@ _RUNTIMES = {
         "Go",
         Severity.WARNING,
         1,
-        "only a workflow that takes `PortableWorkflowArgs` gets all of them",
+        "only a workflow that takes `PortableWorkflowArgs` receives all of them",
         instance_needs_class=False,
         client_refuses_deduplication_in_partitions=True,
     ),
@@ -61,7 +61,7 @@ _RUNTIMES = {
 
 def relate_here(path: ValuePath, document: int = 0) -> Related:
     """Make the second place of a diagnostic, an option of the same workflow."""
-    return Related(f"`{path[-1]}` is here", path, document=document)
+    return Related(f"`{path[-1]}` is set here", path, document=document)
 
 
 def lint_spec(spec: WorkflowSpec) -> Iterator[Diagnostic]:
@@ -93,9 +93,10 @@ def lint_numbers(value: object, path: ValuePath) -> Iterator[Diagnostic]:
         shown = text if len(text) <= 40 else f"{text[:39]}…"
         yield make_diagnostic(
             "imprecise-integer",
-            f"{shown} is beyond 2^53: TypeScript and untyped Go round it off",
+            f"{shown} is beyond 2^53: TypeScript and untyped Go round it",
             path,
-            help="if the workflow takes text, write the number in quotes, or `| str` in its expression",
+            help="if the workflow accepts text, write the number in quotes, or append `| str` to "
+            "its expression",
         )
 
 
@@ -140,7 +141,7 @@ def _text_problem(option: str, text: str) -> str | None:
         )
     limit = MAX_ID_BYTES if option == "id" else MAX_TEXT_BYTES
     if len(text) * 4 > limit and (size := len(text.encode())) > limit:
-        return f"has {size:,} bytes in UTF-8; at most {limit:,} fit into an index of the database"
+        return f"has {size:,} bytes in UTF-8; a database index allows at most {limit:,}"
     return None
 
 
@@ -154,7 +155,7 @@ def _lint_times(spec: WorkflowSpec, path: ValuePath) -> Iterator[Diagnostic]:
 def _exclusive(first: str, second: str, path: ValuePath) -> Diagnostic:
     return make_diagnostic(
         "exclusive-options",
-        f"`{first}` and `{second}` exclude each other",
+        f"`{first}` and `{second}` are mutually exclusive",
         (*path, second),
         help="keep one of them; write `null` to unset a default",
         related=(relate_here((*path, first)),),
@@ -172,9 +173,9 @@ def _lint_deduplication(spec: WorkflowSpec, path: ValuePath) -> Iterator[Diagnos
             )
     elif spec.queue_partition_key is not None:
         runtime = _RUNTIMES.get(spec.runtime or "")
-        message = "`deduplication_id` counts in the whole queue, not in each partition"
+        message = "`deduplication_id` applies to the whole queue, not to each partition"
         if runtime is not None and runtime.client_refuses_deduplication_in_partitions:
-            message += f"; the {runtime.sdk} client refuses the two together"
+            message += f"; the {runtime.sdk} client rejects the combination"
         yield make_diagnostic(
             "deduplication-with-partition-key",
             message,
@@ -209,14 +210,14 @@ def _lint_class_name(spec: WorkflowSpec, path: ValuePath, runtime: _Runtime) -> 
     if runtime.needs_class and spec.class_name is None:
         yield make_diagnostic(
             "runtime-class-name",
-            f"the {runtime.sdk} SDK does not find `{spec.workflow}` without a `class_name`",
+            f"the {runtime.sdk} SDK cannot find `{spec.workflow}` without a `class_name`",
             (*path, "class_name"),
             help="write the full name of the class, or the name in its @WorkflowClassName",
         )
     elif runtime.instance_needs_class and spec.instance_name is not None and spec.class_name is None:
         yield make_diagnostic(
             "runtime-class-name",
-            f"the {runtime.sdk} SDK does not find an instance without its `class_name`",
+            f"the {runtime.sdk} SDK cannot find an instance without its `class_name`",
             (*path, "instance_name"),
             help="add the `class_name` that the application registers",
         )

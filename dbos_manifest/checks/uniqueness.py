@@ -121,7 +121,7 @@ def _duplicate_id(use: _Use, both: str, related: tuple[Related, ...]) -> Diagnos
         message, help = f"the ID `{spec.id}` is used twice{both}", "give every workflow its own ID"
     else:
         message = f"the generated ID `{spec.id}` is used twice{both}"
-        help = "two workflows have the same name and arguments: remove one, or give one an `id`"
+        help = "remove one, or give one an `id`: both have the same name and arguments"
     return _make(use, "duplicate-id", message, place, help, related)
 
 
@@ -130,7 +130,7 @@ def _duplicate_deduplication_id(use: _Use, both: str, related: tuple[Related, ..
     message = (
         f"the deduplication ID `{spec.deduplication_id}` is used twice on the queue `{spec.queue}`{both}"
     )
-    help = "DBOS accepts one workflow per deduplication ID at a time: use another one"
+    help = "use a different one: DBOS accepts one workflow per deduplication ID at a time"
     return _make(use, "duplicate-deduplication-id", message, use.place("deduplication_id"), help, related)
 
 

@@ -51,7 +51,7 @@ def apply(
     never prompts. PATH may also be one saved plan (plan --out).
     """
     if arguments.wait and arguments.locked:
-        raise UsageError("--locked only checks, and --wait writes the lockfile", "give one of them")
+        raise UsageError("--locked only checks the lockfile, but --wait writes it", "use only one of them")
     with Outputs(outputs, "text") as results:
         loaded = load_apply_inputs(inputs, selection, lockfile, override, locked=arguments.locked)
         results.refuse_inputs([*loaded.files(), *database_files(database.database_url)])
@@ -103,11 +103,11 @@ def _end(results: Outputs, outcome: ApplyOutcome) -> int:
     enqueued = outcome.enqueued
     lost, left, stdout = list(results.lost), reader_left(), describe_lost_output()
     if left and enqueued:
-        lost.append("the reader of standard output left before the end")
+        lost.append("standard output was closed before all of it was written")
     for text in lost:
         print_error(text)
     if enqueued and (lost or stdout):
-        say(f"note: {count_of(enqueued, 'workflow')} of this call enqueued nevertheless, see the lockfile")
+        say(f"note: this call enqueued {count_of(enqueued, 'workflow')}; see the lockfile")
     if outcome.failure is not None:
         raise outcome.failure
     failed = bool(results.lost or stdout)

@@ -75,7 +75,7 @@ def load_apply_inputs(
     saved = find_saved_plan(inputs.paths)
     if saved is not None:
         if len(inputs.paths) != 1:
-            raise UsageError("a saved plan is applied alone", "name only the plan")
+            raise UsageError("a saved plan cannot be combined with other paths", "pass only the plan")
         fixed = [*inputs.given(), *selection.given(), *lockfile.given(), *override.given()]
         return _load_saved_plan(saved, [*fixed, *(["--locked"] if locked else [])])
     validation = load_manifests(inputs, selection, fork=True)
@@ -87,7 +87,8 @@ def _load_saved_plan(file: PlanFile, fixed: Sequence[str]) -> ApplyInputs:
     """Load a saved plan; `fixed` are the options given that it has its own values for."""
     if fixed:
         raise UsageError(
-            f"{', '.join(fixed)} cannot change a saved plan", "make another plan with it: `plan --out`"
+            f"{', '.join(fixed)} cannot change a saved plan",
+            "create a new plan with these options: `plan --out`",
         )
     reviewed = ReviewedPlan(file)
     return ApplyInputs(Validation(inputs=[file.path]), reviewed.targets(), reviewed.overrides, reviewed)

@@ -42,15 +42,15 @@ class SelectionArguments(OptionGroup, section="Selection"):
         "--select",
         multiple=True,
         metavar="CONDITIONS",
-        help="Take only workflows that match every condition: 'region=eu day>=2026-02-01'.",
+        help="Select only workflows that match every condition: 'region=eu day>=2026-02-01'.",
     )
     ids_from: str | None = declared(
         "--ids-from",
         metavar="FILE",
-        help="Take only the workflows with these IDs, one per line; - is standard input.",
+        help="Select only workflows with these IDs, one per line; - is standard input.",
     )
     entry: tuple[str, ...] = declared(
-        "--entry", multiple=True, metavar="NAME", help="Take only the entries of this name; repeatable."
+        "--entry", multiple=True, metavar="NAME", help="Select only entries with this name; repeatable."
     )
 
 
@@ -69,14 +69,14 @@ class DatabaseArguments(OptionGroup, section="Database"):
         default="dbos",
         metavar="NAME",
         show_default=True,
-        help="Find the DBOS tables in this schema (PostgreSQL).",
+        help="Look for the DBOS tables in this schema (PostgreSQL).",
     )
     retry_budget: float = declared(
         "--retry-budget",
         type=duration,
         default="120s",
         show_default=True,
-        help="Retry a lost connection or a serialization conflict for this long.",
+        help="Retry lost connections and serialization conflicts for at most this long.",
     )
 
 
@@ -86,7 +86,7 @@ class ComparisonArguments(DatabaseArguments):
     verify: bool = declared(
         "--verify",
         is_flag=True,
-        help="Compare stored arguments even where the lockfile records the workflow unchanged.",
+        help="Compare stored arguments even if the lockfile shows the workflow as unchanged.",
     )
 
 
@@ -139,7 +139,7 @@ class LockTimeoutArguments(OptionGroup, section="Safety"):
         type=duration,
         default="60s",
         show_default=True,
-        help="Wait this long for another command that holds the lockfile.",
+        help="Wait at most this long for another command that holds the lockfile.",
     )
 
 
@@ -151,12 +151,14 @@ class PlanArguments(OptionGroup, section="Output"):
         default=None,
         help="Show stored values in differences (default: only in text on a terminal).",
     )
-    exit_code: bool = declared("--exit-code", is_flag=True, help="Exit 10 if anything would be enqueued.")
+    exit_code: bool = declared(
+        "--exit-code", is_flag=True, help="Exit with code 10 if anything would be enqueued."
+    )
     out: Path | None = declared(
         "--out",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Save the plan for `apply FILE`.",
+        help="Save the plan to FILE, for `apply FILE`.",
     )
     against: str = declared(
         "--against",
@@ -179,7 +181,7 @@ class ApplyArguments(LockTimeoutArguments):
         section="Enqueue",
     )
     atomic: bool = declared(
-        "--atomic", is_flag=True, help="Enqueue each manifest in one transaction: all of it or nothing."
+        "--atomic", is_flag=True, help="Enqueue each manifest in one transaction: all or nothing."
     )
     fail_fast: bool = declared(
         "--fail-fast", is_flag=True, help="Stop at the first transaction with a rejected row."
@@ -187,23 +189,23 @@ class ApplyArguments(LockTimeoutArguments):
     locked: bool = declared(
         "--locked",
         is_flag=True,
-        help="Check only: exit 6 if anything would be enqueued or the lockfile would change.",
+        help="Check only: exit with code 6 if anything would be enqueued or the lockfile would change.",
     )
     provenance: bool = declared(
         "--provenance/--no-provenance",
         default=True,
         section="Enqueue",
-        help="Mark rows with manifest, commit and run.",
+        help="Record the manifest, commit and run in each row.",
     )
     legacy_inputs: bool = declared(
         "--legacy-inputs",
         is_flag=True,
         section="Enqueue",
-        help="Write arguments to the column that workers older than the schema read.",
+        help="Also write arguments to the column that workers older than the schema read.",
     )
     wait: bool = declared(
         "--wait", is_flag=True, section="Wait", help="Wait until every workflow has finished."
     )
     wait_timeout: float | None = declared(
-        "--wait-timeout", type=duration, section="Wait", help="Stop waiting after this long (exit 8)."
+        "--wait-timeout", type=duration, section="Wait", help="Stop waiting after this long (exit code 8)."
     )

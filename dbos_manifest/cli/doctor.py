@@ -20,7 +20,7 @@ from .terminal import painter, write_line
     "--sql",
     is_flag=True,
     section="Output",
-    help="Print the SQL of a role with the least privileges, and nothing else.",
+    help="Print only the SQL that creates a least-privilege role.",
 )
 @option(
     "--role",
@@ -28,19 +28,19 @@ from .terminal import painter, write_line
     metavar="NAME",
     show_default=True,
     section="Output",
-    help="Name the role of --sql.",
+    help="Use this role name in the SQL of --sql.",
 )
 @output_option("text", "json")
 def doctor(database: DatabaseArguments, sql: bool, role: str, output: str) -> int:
-    """Inspect the system database: connection, schema, rights, queues, versions, clock.
+    """Inspect the system database: connection, schema, privileges, queues, versions, clock.
 
-    Changes nothing. Exits 3 if apply could not work.
+    Changes nothing. Exits with code 3 if apply would not work.
     """
     settings = database_settings(database)
     if sql:
         statements = role_statements(settings, role)
         if not statements:
-            raise UsageError("SQLite has no roles", "the file's own permissions say who may use it")
+            raise UsageError("SQLite has no roles", "set the permissions of the database file instead")
         for statement in statements:
             write_line(statement)
         return 0

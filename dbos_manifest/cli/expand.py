@@ -38,7 +38,7 @@ def expand(
 ) -> int:
     """Print the workflows that the manifests expand to.
 
-    Every option is resolved. The order is that of the manifests.
+    All options are resolved. The order is that of the manifests.
     """
     validation = load_manifests(inputs, selection)
     if count:

@@ -67,6 +67,6 @@ def _environment(params: list[click.Parameter]) -> str | None:
     if not read:
         return None
     example = next((option for option in read if option.name == "target"), read[0])
-    text = f"Environment variables set options too: {example.envvar} sets {example.opts[-1]}."
+    text = f"Environment variables can also set options: {example.envvar} sets {example.opts[-1]}."
     ignored = [option.opts[-1] for option in options if not option.envvar]
-    return f"{text} Except: {', '.join(ignored)}." if ignored else text
+    return f"{text} Exceptions: {', '.join(ignored)}." if ignored else text

@@ -22,8 +22,8 @@ from .terminal import say, write_line
     default=".",
     help="Write into this folder.  [default: .]",
 )
-@option("--github", is_flag=True, envvar=None, section="Output", help="Write a GitHub workflow too.")
-@option("--gitlab", is_flag=True, envvar=None, section="Output", help="Write a GitLab pipeline too.")
+@option("--github", is_flag=True, envvar=None, section="Output", help="Also write a GitHub workflow.")
+@option("--gitlab", is_flag=True, envvar=None, section="Output", help="Also write a GitLab pipeline.")
 def init(folder: Path, github: bool, gitlab: bool) -> int:
     """Write a first manifest, its schema for editors, a pre-commit hook and .gitattributes.
 
@@ -44,9 +44,9 @@ def init(folder: Path, github: bool, gitlab: bool) -> int:
         if name in written:
             write_line(f"wrote {printable(str(folder / name))}")
         else:
-            say(f"{printable(str(folder / name))} already exists and is unchanged")
+            say(f"{printable(str(folder / name))} already exists; left unchanged")
     if not written:
-        raise UsageError("there was nothing to write", "name another folder, or remove a file")
+        raise UsageError("all files already exist", "choose another folder, or remove a file")
     jobs = printable(str(folder / "jobs"))
     write_line(f"next: edit {jobs}/example.yaml, then `dbos-manifest validate {jobs}`")
     return 0

@@ -39,8 +39,8 @@ def lock() -> None:
 def check(inputs: InputArguments, lockfile: LockfileArguments, output: str) -> int:
     """Check that the lockfile is valid, sorted and complete.
 
-    Needs no database. Exits 1 if the lockfile does not match the manifest. A lockfile that is not sorted,
-    as after a merge, is only noted.
+    Needs no database. Exits with code 1 if the lockfile does not match the manifest. A lockfile that is not
+    sorted, as after a merge, is reported only as a note.
     """
     manifests = load_manifests(inputs).manifests
     reports = check_lockfiles(manifests, lockfile_settings(lockfile))
@@ -56,7 +56,7 @@ def verify(
 ) -> int:
     """Compare the lockfile with the database.
 
-    Exits 6 if the database contradicts it.
+    Exits with code 6 if the database contradicts it.
     """
     manifests = load_manifests(inputs).manifests
     reports = verify_lockfiles(manifests, database_settings(database), lockfile_settings(lockfile))
@@ -76,7 +76,7 @@ def rebuild(
 ) -> int:
     """Complete the lockfile from the database.
 
-    Keeps every line that can be read, also without a row in the database, and lists the lines that cannot be
+    Keeps every line that can be read, even without a row in the database, and lists the lines that cannot be
     read. Refuses the lockfile of another manifest or database, or of a newer version.
     """
     manifests = load_manifests(inputs).manifests
@@ -110,7 +110,7 @@ def rebind(
     timeout: LockTimeoutArguments,
     output: str,
 ) -> int:
-    """Accept this database as the lockfile's own.
+    """Bind the lockfile to this database.
 
     Run it after the database was moved or restored.
     """
@@ -128,7 +128,7 @@ def rename(
 ) -> int:
     """Record the new name of a renamed manifest.
 
-    Refused (exit 6) if IDs are generated from the name: another name would give new workflows.
+    Refuses (exit code 6) if IDs are generated from the name: a new name would create new workflows.
     """
     manifests = load_manifests(inputs).manifests
     _show(rename_lockfiles(manifests, lockfile_settings(lockfile), timeout.lock_timeout), output)

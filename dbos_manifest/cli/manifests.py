@@ -60,7 +60,10 @@ def load_manifests(
     for manifest, missing in validation.unchecked.items():
         names = ", ".join(f"`{name}`" for name in sorted(missing))
         words = " ".join(f"--var {name}=…" for name in sorted(missing))
-        raise UsageError(f"the manifest `{manifest}` needs {names}", f"set {words}, or use --vars-file")
+        values = "a value" if len(missing) == 1 else "values"
+        raise UsageError(
+            f"the manifest `{manifest}` needs {values} for {names}", f"set {words}, or use --vars-file"
+        )
     for note in validation.notes:
         say(f"note: {printable(note)}")
     return validation
@@ -117,5 +120,5 @@ def _selection(selection: SelectionArguments, stdin_taken: bool) -> Selection | 
         try:
             ids = {line for line in split_lines(content.decode("utf-8-sig")) if line}
         except UnicodeDecodeError:
-            raise UsageError(f"the IDs of {ids_from} are not UTF-8 text") from None
+            raise UsageError(f"the IDs in {ids_from} are not valid UTF-8") from None
     return Selection([term for text in selection.select for term in parse_terms(text)], ids, selection.entry)

@@ -42,7 +42,7 @@ class Outputs:
         if len(direct) > 1:
             raise UsageError(
                 f"-o {direct[0]} and -o {direct[1]} both go to standard output",
-                f"write one as {direct[1]}=FILE",
+                f"write one of them to a file: {direct[1]}=FILE",
             )
         named = [(output.format, output.path) for output in outputs if output.path is not None]
         _refuse_shared([path for _, path in named] + ([plan_file] if plan_file is not None else []))
@@ -74,7 +74,7 @@ class Outputs:
             if (taken := find_same(file.path, known)) is not None:
                 raise UsageError(
                     f"cannot write a result to {file.path}: the command itself uses {taken}",
-                    "name another file",
+                    "choose another file",
                 )
 
     def __enter__(self) -> Outputs:
@@ -112,4 +112,4 @@ def _through_stdout(output: Output) -> Output:
 def _refuse_shared(paths: Sequence[Path]) -> None:
     for position, path in enumerate(paths):
         if find_same(path, paths[:position]) is not None:
-            raise UsageError(f"two results both go to {path}", "name a different file for each")
+            raise UsageError(f"two results would be written to {path}", "choose a different file for each")

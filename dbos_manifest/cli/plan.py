@@ -49,10 +49,13 @@ def plan(
 ) -> int:
     """Compare manifests with the DBOS system database and the lockfile.
 
-    Changes nothing. Exits 6 if apply would refuse.
+    Changes nothing. Exits with code 6 if apply would refuse.
     """
     if arguments.out is not None and arguments.against == "lock":
-        raise UsageError("--out and --against lock exclude each other", "a saved plan rests on the database")
+        raise UsageError(
+            "--out and --against lock cannot be used together",
+            "remove --against lock: a saved plan is based on the database",
+        )
     with Outputs(outputs, "text", arguments.out) as results:
         validation = load_manifests(inputs, selection)
         lockfiles, overrides = lockfile_settings(lockfile), make_overrides(override)

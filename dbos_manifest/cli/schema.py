@@ -21,6 +21,6 @@ _NAMES = [name.partition(".")[0] for name in SCHEMAS]
     help=f"One of {', '.join(_NAMES)}.  [default: {_NAMES[0]}]",
 )
 def schema(name: str) -> int:
-    """Print the JSON Schema of manifests or of another document, for editors and checkers."""
+    """Print the JSON Schema of manifests or of another document, for editors and validators."""
     write(read_schema(next(full for full in SCHEMAS if full.startswith(f"{name}."))))
     return 0

@@ -25,7 +25,7 @@ from .terminal import say
 
 def print_retry(notice: RetryNotice) -> None:
     """Print that a step failed and is retried."""
-    say(f"retry {notice.attempt}: {printable(notice.reason)}; again in {notice.wait_s:.1f} s")
+    say(f"retry {notice.attempt} in {notice.wait_s:.1f} s: {printable(notice.reason)}")
 
 
 def database_settings(
@@ -37,7 +37,7 @@ def database_settings(
     """
     if not database.database_url:
         raise UsageError(
-            "no database given",
+            "no system database given",
             "set DBOS_SYSTEM_DATABASE_URL, or use --database-url postgresql://… or sqlite:///PATH",
         )
     return DatabaseSettings(database.database_url, database.schema, database.retry_budget, on_retry)
@@ -54,7 +54,7 @@ def make_overrides(override: OverrideArguments) -> Overrides:
     Raises: UsageError for two options that exclude each other.
     """
     if override.recreate_missing and override.skip_missing:
-        raise UsageError("--recreate-missing and --skip-missing exclude each other")
+        raise UsageError("--recreate-missing and --skip-missing cannot be used together")
     # a user who recreates workflows that retention removed wants missing ones again as well
     recreate_missing = override.recreate_missing or (override.recreate_vanished and not override.skip_missing)
     return Overrides(

@@ -25,7 +25,8 @@ from .terminal import output_ended, painter, write, write_line
     type=NameChoice([*STATUSES, NOT_ENQUEUED]),
     metavar="STATUS",
     section="Selection",
-    help=f"Take only workflows in this status; repeatable. Statuses: {', '.join([*STATUSES, NOT_ENQUEUED])}.",
+    help="Show only workflows with this status; repeatable. Statuses: "
+    f"{', '.join([*STATUSES, NOT_ENQUEUED])}.",
 )
 @output_option("text", "json", "ids")
 def status(

@@ -24,7 +24,7 @@ from .terminal import in_github_actions, painter, program_version, say
     "--skip-other-files",
     is_flag=True,
     section="Input",
-    help="Skip named files that do not look like manifests.",
+    help="Skip files that do not look like manifests, even if PATH names them.",
 )
 def validate(
     inputs: InputArguments,

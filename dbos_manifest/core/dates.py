@@ -55,7 +55,7 @@ def parse_moment(text: object) -> Moment:
             micros = f".{fraction.ljust(6, '0')}" if fraction else ""
             return datetime.fromisoformat(f"{day}T{clock}{seconds or ':00'}{micros}{zone}")
     except ValueError:
-        raise ValueError(f"`{text}` is not a date that exists") from None
+        raise ValueError(f"`{text}` is not a valid date") from None
     raise ValueError(f"`{text}` is not a date: write `2026-01-31` or `2026-01-31T09:00:00Z`")
 
 
@@ -109,7 +109,7 @@ def add_step(moment: Moment, step: Step) -> Moment:
     Raises: ValueError for a date plus seconds, or for a result outside the years 1 to 9999.
     """
     if step.seconds and not isinstance(moment, datetime):
-        raise ValueError(f"`{moment}` has no time: only whole days can be added to it")
+        raise ValueError(f"`{moment}` has no time of day: only whole days can be added to it")
     try:
         if step.months:
             years, month = divmod(moment.year * 12 + moment.month - 1 + step.months, 12)

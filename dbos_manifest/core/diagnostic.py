@@ -92,15 +92,15 @@ CODES: dict[str, CodeInfo] = {
     # 1. the text
     "encoding": CodeInfo("syntax", E, "the file is not UTF-8 text"),
     "yaml-syntax": CodeInfo("syntax", E, "the text is not YAML (or JSON)"),
-    "duplicate-key": CodeInfo("syntax", E, "a key is written twice in one map"),
+    "duplicate-key": CodeInfo("syntax", E, "a key occurs twice in a map"),
     "merge-key": CodeInfo("syntax", E, "`<<` is not part of YAML 1.2"),
-    "unknown-tag": CodeInfo("syntax", E, "a YAML tag without a JSON value"),
+    "unknown-tag": CodeInfo("syntax", E, "a YAML tag that has no JSON equivalent"),
     "non-string-key": CodeInfo("syntax", E, "a key that is not text"),
-    "not-portable": CodeInfo("syntax", E, "a value that JSON cannot carry between languages"),
+    "not-portable": CodeInfo("syntax", E, "a value that JSON cannot represent in every language"),
     "too-large": CodeInfo("syntax", E, "a limit on size, depth or expansion is exceeded"),
-    "recursive-alias": CodeInfo("syntax", E, "an alias is inside the value that it refers to"),
+    "recursive-alias": CodeInfo("syntax", E, "an alias inside the value that it refers to"),
     "ambiguous-scalar": CodeInfo(
-        "syntax", W, "a scalar without quotes that YAML 1.1 tools read as another value"
+        "syntax", W, "an unquoted scalar that YAML 1.1 tools read as a different value"
     ),
     # 2. the schema
     "not-a-manifest": CodeInfo("schema", E, "the document is not a manifest"),
@@ -111,17 +111,21 @@ CODES: dict[str, CodeInfo] = {
     "invalid-value": CodeInfo("schema", E, "a value is not allowed for its key"),
     # 3. the meaning
     "expression-syntax": CodeInfo("meaning", E, "invalid syntax in `${{ }}`"),
-    "expression-value": CodeInfo("meaning", E, "an expression has no value, or a value that does not fit"),
+    "expression-value": CodeInfo(
+        "meaning", E, "an expression has no value, or a value that cannot be used here"
+    ),
     "unknown-name": CodeInfo("meaning", E, "a name that is neither an axis nor a variable"),
     "unknown-filter": CodeInfo("meaning", E, "an unknown filter"),
     "not-an-expression": CodeInfo("meaning", W, "`{{ }}` without `$` is plain text"),
-    "misplaced-expression": CodeInfo("meaning", E, "`${{ }}` where expressions are not evaluated"),
-    "invalid-axis": CodeInfo("meaning", E, "an invalid axis of a matrix"),
+    "misplaced-expression": CodeInfo("meaning", E, "`${{ }}` in a place where expressions are not evaluated"),
+    "invalid-axis": CodeInfo("meaning", E, "an invalid matrix axis"),
     "empty-axis": CodeInfo("meaning", E, "an axis without values"),
-    "excluded-tick": CodeInfo("meaning", W, "a cron schedule fires at an end of the axis, which is excluded"),
-    "axis-file": CodeInfo("meaning", E, "the file of an axis cannot be read"),
+    "excluded-tick": CodeInfo(
+        "meaning", W, "a cron schedule fires exactly at `start` or `end`, which are excluded"
+    ),
+    "axis-file": CodeInfo("meaning", E, "the data file of an axis cannot be read"),
     "outside-tree": CodeInfo("meaning", E, "a file outside the manifest's folder"),
-    "remote-ref": CodeInfo("meaning", E, "a reference that is not the path of a file"),
+    "remote-ref": CodeInfo("meaning", E, "a reference that is not a file path"),
     "axis-not-in-id": CodeInfo("meaning", E, "IDs collide because the ID does not contain an axis"),
     "unused-exclude": CodeInfo("meaning", W, "an exclude that matches no combination"),
     "too-many-workflows": CodeInfo("meaning", E, "more workflows than `limits.max_workflows`"),
@@ -129,7 +133,7 @@ CODES: dict[str, CodeInfo] = {
     "catalog-schema": CodeInfo("meaning", E, "a contract in the catalog is not a JSON Schema"),
     "catalog-arguments": CodeInfo("meaning", E, "arguments violate the contract of the workflow"),
     "unknown-workflow": CodeInfo("meaning", W, "a workflow name similar to one in the catalog"),
-    "duplicate-name": CodeInfo("meaning", E, "two manifests of one call have the same name"),
+    "duplicate-name": CodeInfo("meaning", E, "two manifests in one call have the same name"),
     "duplicate-id": CodeInfo("meaning", E, "two workflows have the same ID"),
     "duplicate-deduplication-id": CodeInfo(
         "meaning", E, "two workflows have the same queue and deduplication ID"
@@ -140,39 +144,41 @@ CODES: dict[str, CodeInfo] = {
     "invalid-text": CodeInfo(
         "meaning", E, "the text of an option is blank, too long or contains a NUL character"
     ),
-    "imprecise-integer": CodeInfo("meaning", W, "an integer beyond 2^53, which some languages round off"),
-    "exclusive-options": CodeInfo("meaning", E, "two options exclude each other"),
+    "imprecise-integer": CodeInfo("meaning", W, "an integer beyond 2^53, which some languages round"),
+    "exclusive-options": CodeInfo("meaning", E, "two options are mutually exclusive"),
     "missing-deduplication-id": CodeInfo("meaning", E, "`duplication_policy` needs a `deduplication_id`"),
     "deduplication-with-partition-key": CodeInfo(
-        "meaning", W, "deduplication is per queue, not per partition; some SDK clients refuse both together"
+        "meaning", W, "deduplication is per queue, not per partition; some SDK clients reject the combination"
     ),
-    "reserved-queue": CodeInfo("meaning", E, "a queue name that belongs to DBOS itself"),
-    "reserved-attribute": CodeInfo("meaning", E, "the attribute `dbos_manifest` is written by apply"),
+    "reserved-queue": CodeInfo("meaning", E, "a queue name that is reserved for DBOS"),
+    "reserved-attribute": CodeInfo("meaning", E, "the attribute `dbos_manifest` is reserved for apply"),
     "runtime-arguments": CodeInfo(
         "meaning", E, "the SDK of the runtime does not pass these arguments to the workflow"
     ),
-    "runtime-class-name": CodeInfo("meaning", E, "the runtime needs a class name, or does not read it"),
+    "runtime-class-name": CodeInfo("meaning", E, "the runtime needs a class name, or ignores it"),
     # 4. the database
     "queue-not-registered": CodeInfo("database", E, "no worker has registered this queue"),
     "queue-owned-elsewhere": CodeInfo("database", E, "the queue belongs to another application"),
     "missing-partition-key": CodeInfo(
-        "database", E, "a partitioned queue never runs a workflow without a key"
+        "database", E, "a partitioned queue never runs a workflow without a partition key"
     ),
     "unused-partition-key": CodeInfo("database", W, "a queue without partitions ignores the partition key"),
     "deduplication-on-partitioned-queue": CodeInfo(
-        "database", W, "deduplication counts in the whole queue, not per partition"
+        "database", W, "deduplication applies to the whole queue, not to each partition"
     ),
-    "application-version-unknown": CodeInfo("database", W, "no worker has registered this version"),
+    "application-version-unknown": CodeInfo(
+        "database", W, "no worker has registered this application version"
+    ),
     "workflow-never-seen": CodeInfo(
-        "database", W, "no worker has run a workflow of this name in the database"
+        "database", W, "no worker has run a workflow with this name in the database"
     ),
-    "worker-behind-schema": CodeInfo("database", W, "a running worker is too old to find the arguments"),
-    "lockfile-missing": CodeInfo("database", E, "another lockfile of this manifest and database exists"),
+    "worker-behind-schema": CodeInfo("database", W, "a running worker is too old to read the arguments"),
+    "lockfile-missing": CodeInfo("database", E, "another lockfile for this manifest and database exists"),
     "renamed-manifest": CodeInfo(
-        "database", E, "the lockfile has the workflows under IDs generated from another name"
+        "database", E, "the lockfile lists the workflows under IDs generated from another name"
     ),
     "drifted": CodeInfo("database", E, "the row of a workflow differs from the manifest"),
-    "conflict": CodeInfo("database", E, "another workflow has the ID or the deduplication ID"),
+    "conflict": CodeInfo("database", E, "another workflow already has the ID or the deduplication ID"),
     "not-enqueued": CodeInfo("database", E, "apply could not enqueue a workflow"),
     "vanished": CodeInfo("database", W, "retention removed a workflow that is in the lockfile"),
     "missing": CodeInfo(

@@ -169,7 +169,7 @@ class _Scanner:
             name, end = self._string(at, path)
             here, below = (at, end), (*path, name)
             if name in seen:
-                message = f"`{name}` is written twice in one map"
+                message = f"`{name}` occurs twice in a map"
                 self._note("duplicate-key", message, below, here, "keep one of the two", seen[name])
             colon = self._skip(end)
             end = self._skip(self._value(self._skip(colon + 1), below, here))

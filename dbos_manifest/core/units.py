@@ -30,7 +30,7 @@ def parse_duration(text: object) -> int:
     Raises: ValueError with the expected form in its message.
     """
     if isinstance(text, bool) or not isinstance(text, (str, int, float)):
-        raise ValueError("a duration is text with a unit, such as `90s` or `1h30m`")
+        raise ValueError("a duration must be text with a unit, such as `90s` or `1h30m`")
     text = str(text)
     match = _DURATION.fullmatch(text)
     if not text or match is None:
@@ -39,7 +39,7 @@ def parse_duration(text: object) -> int:
                 f"a duration needs a unit: write `{text}s` for seconds, `{text}ms` for milliseconds"
             )
         if re.fullmatch(r"\d+\.\d+(ms|s|m|h|d|w)?", text, re.ASCII):
-            raise ValueError(f"`{text}` has a fraction: write whole numbers, such as `1h30m` or `1500ms`")
+            raise ValueError(f"`{text}` has a fraction: use whole numbers, such as `1h30m` or `1500ms`")
         raise ValueError(f"`{text}` is not a duration: write `500ms`, `90s`, `5m`, `1h30m` or `2d`")
     total = sum(
         int(number) * _MILLISECONDS[unit]
@@ -82,10 +82,10 @@ def parse_timestamp(text: object) -> int:
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-            raise ValueError(f"`{text}` has no time: write `{text}T00:00:00Z`")
+            raise ValueError(f"`{text}` has no time of day: write `{text}T00:00:00Z`")
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?", text, re.ASCII):
             raise ValueError(
-                f"`{text}` has no offset: write `{text}Z` for UTC, or an offset such as `+02:00`"
+                f"`{text}` has no UTC offset: write `{text}Z` for UTC, or an offset such as `+02:00`"
             )
         raise ValueError(f"`{text}` is not an RFC 3339 date-time: write it as `2026-01-31T09:00:00Z`")
     day, clock, fraction, offset = match.groups()
@@ -93,7 +93,7 @@ def parse_timestamp(text: object) -> int:
     try:
         moment = datetime.fromisoformat(f"{day}T{clock}{zone}")
     except ValueError:
-        raise ValueError(f"`{text}` is not a date that exists") from None
+        raise ValueError(f"`{text}` is not a valid date") from None
     milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
     milliseconds += int(fraction[1:4].ljust(3, "0")) if fraction else 0
     if not MIN_TIMESTAMP <= milliseconds <= MAX_TIMESTAMP:  # because of the offset

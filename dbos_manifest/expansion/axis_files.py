@@ -199,11 +199,11 @@ def _read_csv(stream: BinaryIO, path: str, format: FileFormat) -> Iterator[tuple
             line = before + reader.line_num
     except csv.Error as error:
         help = "end its lines with LF or CRLF" if "new-line character" in str(error) else None
-        raise TreeError("axis-file", f"{path}:{line}: not CSV: {error}", help) from None
+        raise TreeError("axis-file", f"{path}:{line}: invalid CSV: {error}", help) from None
 
 
 def _uneven(row: list[str], header: list[str], place: str, delimiter: str) -> TreeError:
-    message = f"{place}: expected {len(header)} columns as in the first line, found {len(row)}"
+    message = f"{place}: expected {len(header)} columns, as in the first line, found {len(row)}"
     for other in DELIMITERS:
         names = delimiter.join(header).count(other)
         if other != delimiter and names and names == delimiter.join(row).count(other):
@@ -218,11 +218,11 @@ def _check_header(header: list[str], place: str, text: str, delimiter: str) -> N
     if len(header) == 1 and others and '"' not in text:
         other = max(others, key=text.count)
         if text.lower() == f"sep={other}":
-            message = f"{place}: expected a header, found the delimiter of a spreadsheet"
+            message = f"{place}: expected a header, found the `sep=` line of a spreadsheet"
             raise TreeError("axis-file", message, f"delete the line and {_write(other)}")
-        mark = _show(delimiter).removeprefix("a ")
-        message = f"{place}: no {mark} in the first line; the file seems to use {_show(other)}"
-        help = f"{_write(other)}; if it is the name of one column, put it in double quotes"
+        mark = _show(delimiter)
+        message = f"{place}: expected {mark} in the first line; the file seems to use {_show(other)}"
+        help = f"{_write(other)}; if the line is the name of a single column, put it in double quotes"
         raise TreeError("axis-file", message, help)
     for position, name in enumerate(header):
         if not name.strip():
@@ -273,7 +273,7 @@ def _parse(text: str, path: str, line: int) -> object:
         value, problems = read_json(text)
     except json.JSONDecodeError as error:
         place = _place_text(text, error.pos, path, line)
-        raise TreeError("axis-file", f"{place}: not JSON: {error.msg}") from None
+        raise TreeError("axis-file", f"{place}: invalid JSON: {error.msg}") from None
     if problems:
         place = _place_text(text, problems[0].range[0], path, line)
         raise TreeError("axis-file", f"{place}: {problems[0].message}", problems[0].help)

@@ -71,7 +71,9 @@ def _range(name: str, settings: _Settings, tree: Tree, limit: int) -> Axis:
             return (float(first + k * by) for k in range(count)[::backwards])
 
     if not count:
-        raise _empty(name, f"no number lies from {start} up to {stop} in steps of {step}; `stop` is excluded")
+        raise _empty(
+            name, f"there is no number from {start} to {stop} in steps of {step}; `stop` is excluded"
+        )
     return Axis(name, count, values)
 
 
@@ -163,7 +165,7 @@ def _excluded_ticks(
 def _cron_bound(settings: _Settings, key: str, zone: tzinfo) -> datetime:
     moment = _moment(settings, key)
     if isinstance(moment, datetime) and moment.tzinfo is None:
-        message = f"`{key}` has no UTC offset, and a cron axis needs one"
+        message = f"`{key}` has no UTC offset, but a cron axis needs one"
         raise AxisError(
             "invalid-axis", message, (key,), f"write `{settings[key]}Z`, as DBOS reads it, or add `+02:00`"
         )
@@ -190,7 +192,7 @@ def _file_format(settings: _Settings) -> FileFormat:
     if not path.strip():
         raise AxisError("invalid-axis", "`path` is blank", ("path",), "write the path of the file")
     if name is None:
-        message = f"the name `{path}` does not show the format of the file"
+        message = f"the file name `{path}` does not show the format of the file"
         raise AxisError(
             "invalid-axis",
             message,
@@ -200,7 +202,7 @@ def _file_format(settings: _Settings) -> FileFormat:
     delimiter, encoding = settings.get("delimiter"), settings.get("encoding") or "utf-8"
     if delimiter is not None and name != "csv":
         raise AxisError(
-            "invalid-axis", f"`delimiter` applies only to CSV, and {path} is {name}", ("delimiter",)
+            "invalid-axis", f"`delimiter` applies only to CSV, but {path} is {name}", ("delimiter",)
         )
     if (codec := known_encoding(encoding)) is None:
         message, help = f"unknown encoding `{encoding}`", did_you_mean(encoding, ENCODINGS)

@@ -34,7 +34,8 @@ class DateRange:
         else:
             if not isinstance(end, datetime) and not step.by_calendar:
                 message = (
-                    f"`end` is a day and `step` is shorter: `{end}` could mean its first or its last hour"
+                    f"`end` is a day, but `step` is shorter: `{end}` could mean the first or "
+                    "the last hour of that day"
                 )
                 raise AxisError("invalid-axis", message, ("end",), f"write a time, such as `{end}T00:00:00Z`")
             zone = zone or (start.tzinfo if isinstance(start, datetime) else None) or UTC

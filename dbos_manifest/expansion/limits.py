@@ -50,7 +50,7 @@ def check_entry(manifest: Manifest, index: int, entry: CompiledEntry | CompiledE
             "unused-exclude",
             "this `exclude` matches no combination",
             (*path, "exclude", position),
-            help='check the type of its values: a date is text, "2026-01-31"',
+            help='check the types of its values: a date is text in quotes, "2026-01-31"',
         )
         for position in matrix.unused_excludes()
     ]
@@ -70,8 +70,7 @@ def too_many_workflows(
     path: ValuePath = ("workflows",) if index is None else ("workflows", index, "matrix")
     return make_diagnostic(
         "too-many-workflows",
-        f"{least}{_show(count)} workflows{f' ({axes})' if axes else ''} are more than the {limit:,} "
-        "that are allowed",
+        f"{least}{_show(count)} workflows{f' ({axes})' if axes else ''} exceed the limit of {limit:,}",
         ("limits", "max_workflows") if limit_is_written else path,
         help="narrow an axis"
         + (f", or write `limits: {{max_workflows: {count}}}`" if count <= 10**9 else ""),

@@ -261,7 +261,8 @@ class _Counting:
             if len(self._known) >= MAX_STATES:
                 raise AxisError(
                     "too-large",
-                    "`exclude` and `include` have too many different rules to count their combinations",
+                    "`exclude` and `include` have too many different rules for their combinations "
+                    "to be counted",
                 )
             self._known[key] = self._count(rules, axis)
         return self._known[key]

@@ -54,7 +54,7 @@ def parse_terms(text: str) -> list[Term]:
         words = tuple(next(part for part in word if part) for word in _WORD.findall(values) if any(word))
         for word in words:
             if _NUMBER.fullmatch(word) and "e" in word.lower() and not isfinite(float(word)):
-                raise UsageError(f"--select: `{word}` is out of range: a number is at most about 1.8e308")
+                raise UsageError(f"--select: `{word}` is out of range: the largest number is about 1.8e308")
         if operator in _ORDERS and len(words) != 1:
             raise UsageError(f"--select: expected one value in `{match[0].strip()}`, found {len(words)}")
         terms.append(Term(name, operator, words or ("",)))
@@ -117,7 +117,7 @@ class Selection:
         if self._ids is not None and (missing := sorted(self._ids.difference(listed))):
             more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
             raise UsageError(
-                f"--ids-from: the manifests have no workflow {', '.join(missing[:3])}{more}",
+                f"--ids-from: the manifests do not contain {', '.join(missing[:3])}{more}",
                 "remove these IDs, or add the manifests that contain them",
             )
         if not selected:

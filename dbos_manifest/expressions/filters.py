@@ -56,10 +56,10 @@ def text_of(value: object) -> str:
     if isinstance(value, str):
         return value
     if value is None or value is UNSET:
-        raise ValueError("null cannot be part of a text: append `| default('…')`")
+        raise ValueError("null cannot be inserted into text: append `| default('…')`")
     if isinstance(value, (list, dict)):
         raise ValueError(
-            f"{_kind(value)} cannot be part of a text: use one of its values, or append `| json`"
+            f"{_kind(value)} cannot be inserted into text: use one of its values, or append `| json`"
         )
     return canonical_json(value)
 
@@ -138,13 +138,13 @@ def _to_float(value: object) -> float:
         with suppress(OverflowError):
             if isfinite(number := float(value)):
                 return number
-        raise OutOfRange(f"{_shown(value)} is out of range: a number is at most about 1.8e308")
+        raise OutOfRange(f"{_shown(value)} is out of range: the largest number is about 1.8e308")
     raise ValueError(f"{_shown(value)} is not a number")
 
 
 def _make_replace(old: object, new: object) -> Function:
     if not isinstance(old, str) or not isinstance(new, str) or not old:
-        raise ValueError("`replace` expects two texts, the first not empty")
+        raise ValueError("`replace` expects two strings in quotes, the first not empty")
 
     def replace(value: object) -> str:
         text = _take_text(value, "replace")
@@ -159,7 +159,7 @@ def _make_pad(width: object, fill: object = "0") -> Function:
     if isinstance(width, bool) or not isinstance(width, (int, float)) or width not in range(MAX_PAD + 1):
         raise ValueError(f"`pad` expects a width from 0 to {MAX_PAD}")
     if not isinstance(fill, str) or len(fill) != 1:
-        raise ValueError("`pad` expects one character to fill with")
+        raise ValueError("`pad` expects a single character to pad with")
     return lambda value: text_of(value).rjust(int(width), fill)
 
 

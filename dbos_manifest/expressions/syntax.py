@@ -128,11 +128,9 @@ class _Parser:
         while self._take("|"):
             filters.append(self._filter())
         if not self._take("}}"):
-            self._fail(
-                "expected `|` or `}}` here", "an expression is a path and filters: `${{ day | upper }}`"
-            )
+            self._fail("expected `|` or `}}` here", "write a path followed by filters: `${{ day | upper }}`")
         if self._at - self._mark > MAX_EXPRESSION or len(filters) > MAX_FILTERS:
-            message = f"an expression has at most {MAX_EXPRESSION} characters and {MAX_FILTERS} filters"
+            message = f"an expression may have at most {MAX_EXPRESSION} characters and {MAX_FILTERS} filters"
             self._raise("expression-syntax", message, self._mark, self._at)
         return Expression(self._number, self._mark, tuple(path), tuple(filters)), self._at
 
@@ -175,7 +173,7 @@ class _Parser:
                 value = self._constant()
                 if isinstance(value, bool) or not isinstance(value, (int, str)):
                     self._at = start
-                    self._fail("expected an index or a text in quotes here")
+                    self._fail("expected an index or text in quotes here")
                 path.append(Part(value, self._text[start : self._at], start, self._at))
                 if not self._take("]"):
                     self._fail("expected `]` here")
@@ -194,7 +192,7 @@ class _Parser:
         elif (match := _NAME.match(self._text, self._at)) and match[0] in _CONSTANTS:
             value = _CONSTANTS[match[0]]
         else:
-            self._fail("expected a constant here", "a text in quotes, a number, true, false or null")
+            self._fail("expected a constant here", "write text in quotes, a number, true, false or null")
         self._at = match.end()
         return value
 

@@ -30,12 +30,14 @@ class FolderTree:
             raise TreeError(
                 "outside-tree",
                 f"`{printable_path(path)}` is not a path below the manifest's folder",
-                "copy the file there, and write its path from the manifest's folder",
+                "copy the file there, and write its path relative to the manifest's folder",
             )
         try:
             real = Path(os.path.realpath(self._root / path, strict=True))
             if not real.is_relative_to(self._root):
-                raise TreeError("outside-tree", f"`{path}` is a link that leads out of the manifest's folder")
+                raise TreeError(
+                    "outside-tree", f"`{path}` is a symbolic link to a file outside the manifest's folder"
+                )
             # not blocking, so that a pipe is refused instead of waited for
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             file = os.fdopen(os.open(real, flags), "rb")
@@ -53,7 +55,7 @@ class FolderTree:
         if not stat.S_ISREG(found.st_mode):
             raise TreeError("axis-file", f"cannot read {path}: it is not a regular file")
         if found.st_size > limit:
-            raise TreeError("too-large", f"{path} has {found.st_size:,} bytes; at most {limit:,} are read")
+            raise TreeError("too-large", f"{path} has {found.st_size:,} bytes; the limit is {limit:,}")
         version = (found.st_ino, found.st_size, found.st_mtime_ns)
         if self._seen.setdefault(real, version) != version:
             raise TreeError("axis-file", f"{path} changed while the program ran", "run the command again")

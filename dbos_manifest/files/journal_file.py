@@ -35,7 +35,7 @@ def open_journal(path: Path) -> Iterator[BinaryIO | None]:
     except OSError as error:
         raise Refused(
             f"cannot read the journal {path}: {error.strerror}",
-            "it records what an interrupted apply enqueued: make it readable, or move it away",
+            "make it readable, or move it away: it records what an interrupted apply enqueued",
         ) from error
     with os.fdopen(descriptor, "rb") as file:
         yield file
@@ -110,7 +110,7 @@ class JournalFile:
 
     def _failed(self, error: OSError) -> LockfileNotWritable:
         return LockfileNotWritable(
-            f"the journal {self.path} cannot be written: {error.strerror}",
+            f"cannot write the journal {self.path}: {error.strerror}",
             "free some disk space and make the folder writable, then run the same command again",
         )
 

@@ -54,8 +54,8 @@ def resolve_lockfile(path: Path) -> Path:
     real = Path(os.path.realpath(Path(folder, path.name)))
     if not real.is_relative_to(folder):
         raise InvalidLockfile(
-            f"the lockfile {path} is a link that leads out of its folder, to {real}",
-            "put the file itself there, or name the other place with --lockfile",
+            f"the lockfile {path} is a symbolic link to {real}, outside its folder",
+            "replace the link with the file, or pass the real path with --lockfile",
         )
     with suppress(OSError):  # it does not exist yet, or opening it reports the error
         _check_regular(path, real.stat())
@@ -66,7 +66,7 @@ def _check_regular(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise InvalidLockfile(
             f"the lockfile {path} is not a regular file",
-            "remove it, or name another lockfile with --lockfile",
+            "remove it, or choose another lockfile with --lockfile",
         )
 
 
@@ -94,7 +94,7 @@ class LockfileWriter:
                 if time.monotonic() >= deadline:
                     raise Refused(
                         f"another apply holds the lockfile {self.path}",
-                        "wait for it to end, or set a longer --lock-timeout",
+                        "wait for it to finish, or set a longer --lock-timeout",
                     ) from None
                 time.sleep(0.05)
                 continue
@@ -108,7 +108,7 @@ class LockfileWriter:
         except OSError as error:
             raise LockfileNotWritable(
                 f"cannot write the lockfile {self.path}: {error.strerror}",
-                "make its folder writable, or name another place with --lockfile",
+                "make its folder writable, or choose another path with --lockfile",
             ) from error
 
     def _still_named(self, descriptor: int) -> bool:
@@ -147,12 +147,12 @@ class LockfileWriter:
             raise LockfileNotWritable(
                 f"cannot replace the lockfile {self.path}: another user owns it, "
                 "and its folder has the sticky bit",
-                "remove the file or the bit, or name another lockfile with --lockfile",
+                "remove the file or the sticky bit, or choose another lockfile with --lockfile",
             )
         if found.st_dev != folder.st_dev or str(self.path) in _mount_points():
             raise LockfileNotWritable(
                 f"cannot replace the lockfile {self.path}: the file itself is mounted",
-                "mount its folder instead, or name another lockfile with --lockfile",
+                "mount its folder instead, or choose another lockfile with --lockfile",
             )
 
     def replace(self, lines: Iterable[str], *, keep_journal: bool = False) -> None:
@@ -180,9 +180,9 @@ class LockfileWriter:
             if not isinstance(error, OSError):
                 raise
             raise LockfileNotWritable(
-                f"the lockfile {self.path} could not be written: {error.strerror}",
-                "the journal next to it records what was enqueued: free some disk space, then run the same "
-                "command again",
+                f"cannot write the lockfile {self.path}: {error.strerror}",
+                "free some disk space, then run the same command again: the journal records what "
+                "was enqueued",
             ) from error
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ def find_manifests(path: Path) -> list[Path]:
         raise UsageError(f"no such file or folder: {error.filename}") from None
     except OSError as error:
         raise UsageError(
-            f"cannot open {error.filename}: {error.strerror}", "check its permissions, or name other paths"
+            f"cannot open {error.filename}: {error.strerror}", "check its permissions, or pass other paths"
         ) from error
 
 

@@ -42,7 +42,7 @@ class OutputFile:
     def _open(self) -> TextIO:
         found = _stat(self.path)
         if found is not None and stat.S_ISDIR(found.st_mode):
-            raise UsageError(f"cannot write {self.path}: it is a folder", "name a file in it")
+            raise UsageError(f"cannot write {self.path}: it is a folder", "choose a file in it")
         if found is not None and not stat.S_ISREG(found.st_mode):
             return _text_file(os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY))
         real = Path(os.path.realpath(self.path))

@@ -29,7 +29,7 @@ class PlanFile:
     def stream(self) -> BinaryIO:
         """Return the content from its start. Raises: UsageError when the file has changed."""
         if self._read_version() != self._version:
-            raise UsageError(f"{self.path} changed while it was read", "run the command again")
+            raise UsageError(f"{self.path} changed while it was being read", "run the command again")
         return io.BufferedReader(_PlanReader(self), _BUFFER_BYTES)
 
     def begins_with(self, first: bytes) -> bool:

@@ -34,7 +34,7 @@ def read_sources(paths: Sequence[str], stdin: bytes, *, skip_others: bool = Fals
     for name in paths:
         if not name:
             raise UsageError(
-                "a path is empty", "name a file or a folder; `.` is the current folder (is a variable unset?)"
+                "a path is empty", "pass a file or a folder; `.` is the current folder (is a variable unset?)"
             )
         if name == STDIN:
             yield Source("<stdin>", None, stdin, chosen=True)

@@ -179,7 +179,9 @@ def parse_header(fields: Fields) -> LockHeader:
     if type(version) is not int or version < 1:
         raise ValueError("it is neither a header nor a lock entry")
     if version > VERSION:
-        raise NewerVersionError(f"its version is {version}, and this program reads up to {VERSION}")
+        raise NewerVersionError(
+            f"its version is {version}, but this dbos-manifest reads only up to {VERSION}"
+        )
     revision = fields.get("revision", 0)
     if type(revision) is not int:
         raise ValueError("`revision` must be a whole number")

@@ -13,9 +13,9 @@ from itertools import zip_longest
 UNKNOWN = "-"
 NONE = "none"
 _REASONS = (
-    "it has another name, or was dropped and created again",
-    "it is on another server, or in another file",
-    "other application versions were registered in it",
+    "its name differs, or it was dropped and created again",
+    "it is on a different server or in a different file",
+    "different application versions were registered in it",
 )
 
 

@@ -33,10 +33,7 @@ from .lockfile import Lockfile, check_owner
 
 _TRANSACTION_ID = re.compile(r"\d{1,20}(@[\d.]{1,30})?", re.ASCII)
 _MARK: Fields = {"journal": 1}
-_KEEP = (
-    "it records what an interrupted apply enqueued: restore it, or move it away and run `lock rebuild`, "
-    "which finds the workflows that still have a row"
-)
+_KEEP = "restore it, or move it away and run `lock rebuild`, which finds the workflows that still have a row"
 
 
 @dataclass(slots=True)

@@ -209,11 +209,11 @@ def check_owner(lock: Lockfile, *, manifest: str, database: str, file: str) -> N
     if lock.header.manifest != manifest:
         raise InvalidLockfile(
             f"the lockfile {file} belongs to the manifest `{lock.header.manifest}`, not to `{manifest}`",
-            "name another lockfile with --lockfile; if the manifest was renamed, run `lock rename`",
+            "choose another lockfile with --lockfile; if the manifest was renamed, run `lock rename`",
         )
     if reason := find_contradiction(lock.header.database, database):
         raise InvalidLockfile(
-            f"the lockfile {file} belongs to another database than this one: {reason}",
+            f"the lockfile {file} belongs to a different database: {reason}",
             "check the database URL, or keep a lockfile for each database with --target; "
             "if the database was moved or restored, run `lock rebind`",
         )
@@ -227,8 +227,8 @@ def find_coverage_problems(lock: Lockfile, batches: Iterable[Batch]) -> Iterator
         for workflow_id, digest in zip(batch.ids, compute_digests(batch), strict=True):
             recorded = lock.digest(workflow_id)
             if recorded is None:
-                yield f"{workflow_id}: is in the manifest and not in the lockfile"
+                yield f"{workflow_id}: in the manifest, but not in the lockfile"
             elif recorded != digest:
                 yield f"{workflow_id}: the manifest has changed since the lockfile was written"
     for orphan in sorted(orphans):
-        yield f"{orphan}: is in the lockfile and not in the manifest"
+        yield f"{orphan}: in the lockfile, but not in the manifest"

@@ -82,7 +82,7 @@ def salvage_lockfile(text: Text, file: str, header: LockHeader) -> tuple[Lockfil
 def _refuse_line(file: str, number: int, line: str, error: ValueError) -> None:
     if isinstance(error, ConflictMarkerError):
         raise InvalidLockfile(
-            f"{file}:{number}: the lockfile has Git's conflict markers",
+            f"{file}:{number}: the lockfile contains Git conflict markers",
             "run `lock rebuild`, which keeps the lines of both sides; "
             "`*.lock.jsonl merge=union` in .gitattributes avoids the conflict",
         )
@@ -161,7 +161,7 @@ class _Reader:
 
     def _take_line(self, number: int, line: str) -> None:
         if line.startswith(CONFLICT_MARKERS):
-            raise ConflictMarkerError("it is one of Git's conflict markers")
+            raise ConflictMarkerError("it is a Git conflict marker")
         if match := PLAIN_ENTRY.fullmatch(line):
             self._take_entry(number, match[1], line)
             return
@@ -190,8 +190,8 @@ class _Reader:
             self._note("a duplicate header line", number)
             if known.manifest != found.manifest or not may_be_same(known.database, found.database):
                 raise InvalidLockfile(
-                    f"{self._file}:{number}: a second header names another manifest or database",
-                    "find out which header is right, and delete the line of the other one",
+                    f"{self._file}:{number}: a second header names a different manifest or database",
+                    "decide which header is right, and delete the other one",
                 )
         elif self.lines:
             self._note("the header is not the first line", number)

@@ -17,10 +17,13 @@ from .summary import Kind, PlanSummary, kind_of
 
 _REFUSALS_KEPT = 100
 _REFUSED = {
-    State.DRIFTED: "drifted",
-    State.CONFLICT: "in conflict",
-    State.MISSING: "missing",
-    State.VANISHED: "vanished with a deduplication ID that is held",
+    State.DRIFTED: ("drifted workflow", "drifted workflows"),
+    State.CONFLICT: ("workflow in conflict", "workflows in conflict"),
+    State.MISSING: ("missing workflow", "missing workflows"),
+    State.VANISHED: (
+        "vanished workflow with a deduplication ID that another workflow holds",
+        "vanished workflows with deduplication IDs that other workflows hold",
+    ),
 }
 
 
@@ -78,9 +81,11 @@ class ManifestPlan(NamedTuple):
         return bool(self.reasons_to_refuse(strict))
 
     def reasons_to_refuse(self, strict: bool) -> list[str]:
-        """Count what makes apply refuse, as `["200 drifted", "1 preflight error"]`."""
+        """Count what makes apply refuse, as `["200 drifted workflows", "1 preflight error"]`."""
         refused = self.refused
-        reasons = [f"{refused[state]:,} {word}" for state, word in _REFUSED.items() if refused.get(state)]
+        reasons = [
+            count_of(refused[state], *words) for state, words in _REFUSED.items() if refused.get(state)
+        ]
         refusing = Counter(found.severity for found in self.refusing_diagnostics(strict))
         for severity, count in sorted(refusing.items()):
             reasons.append(count_of(count, f"preflight {severity.value}"))

@@ -120,10 +120,11 @@ class PreflightCheck:
         if facts.run_by_old_worker is not None and first is not None:
             yield make_diagnostic(
                 WORKER_BEHIND_SCHEMA,
-                f"a worker older than the schema has run `{facts.run_by_old_worker}`: such a worker does not "
+                f"a worker older than the schema has run `{facts.run_by_old_worker}`: such a worker cannot "
                 "find the arguments, and may run a workflow without them",
                 ("workflows", first.entry, "workflow"),
-                help="upgrade the workers, or add --legacy-inputs to write the arguments where they read",
+                help="upgrade the workers, or add --legacy-inputs to write the arguments where "
+                "those workers read them",
             )
 
     def _unknown_names(self, names: frozenset[str]) -> Iterator[Diagnostic]:
@@ -146,7 +147,7 @@ class PreflightCheck:
                     "application-version-unknown",
                     f"no worker has registered the application version `{version}`",
                     ("workflows", spec.entry, "application_version"),
-                    help=f"{hint}the workflow stays ENQUEUED until a worker of exactly this version runs",
+                    help=f"{hint}the workflow stays ENQUEUED until a worker with exactly this version runs",
                 )
 
     def _check(self, spec: WorkflowSpec) -> Iterator[_Problem]:
@@ -234,13 +235,13 @@ class PreflightCheck:
         hint = _hint(spec.queue, [*registered, *self._declared], cutoff=0.75)
         if not registered:
             hint += (
-                "workflows wait until a worker polls the queue; name a queue declared in code under `queues:`"
+                "workflows wait until a worker polls the queue; list a queue declared in code under `queues:`"
             )
             return f"{message}; this database has no registered queue{owner and ' for it'}", hint
         names = ", ".join(f"`{name}`" for name in registered[:MOST_LISTED])
         more = len(registered) - MOST_LISTED
         hint += f"registered: {names}" + (f" and {more:,} more" if more > 0 else "")
-        return message, f"{hint}; name a queue declared in code under `queues:`"
+        return message, f"{hint}; list a queue declared in code under `queues:`"
 
 
 def _hint(name: str, known: Iterable[str], cutoff: float) -> str:

@@ -41,5 +41,7 @@ def _way_out(refusing: Sequence[ManifestPlan], strict: bool) -> str:
     states = [state for state in _WAYS_OUT if any(plan.refused.get(state) for plan in refusing)]
     ways = [_WAYS_OUT[state] for state in states]
     if any(plan.refusing_diagnostics(strict) for plan in refusing):
-        ways.append("--allow CODE enqueues despite a preflight diagnostic")
-    return f"see each workflow above; {'; '.join(ways)}" if ways else "see each workflow above"
+        ways.append("--allow CODE enqueues despite a preflight error")
+    return (
+        f"check the workflows listed above; {'; '.join(ways)}" if ways else "check the workflows listed above"
+    )

@@ -23,7 +23,7 @@ from .states import Changes, Overrides, State
 
 VERSION, REVISION = 1, 0
 MAX_LINE_BYTES = 64 * 2**20
-_MAKE_AGAIN = "make the plan again with `plan --out`"
+_MAKE_AGAIN = "recreate the plan with `plan --out`"
 _FIELDS = [field for field in WorkflowSpec._fields if field != "binding"]
 _STATES = list(State)
 _HELD = len(_STATES)  # a conflict for which the existing workflow is returned
@@ -143,11 +143,11 @@ class SavedPlan:
             hashed.update(raw)
             if fields["type"] == "plan":
                 if header is not None:
-                    raise self._refuse(f"line {number} is a second first line")
+                    raise self._refuse(f"line {number} repeats the first line")
                 header = _read_header(fields)
                 states = [bytearray() for _ in header.manifests]
             elif header is None or fields["manifest"] >= len(states):
-                raise self._refuse(f"line {number} belongs to no manifest")
+                raise self._refuse(f"line {number} does not belong to a manifest of the plan")
             else:
                 states[fields["manifest"]].append(
                     _state_code(State(fields["state"]), fields.get("held", False))
@@ -180,8 +180,9 @@ class SavedPlan:
             raise self._refuse("it is not a saved plan")
         if version > VERSION:
             raise Refused(
-                f"the plan {self.name} has version {version}, and this program reads up to {VERSION}",
-                "upgrade dbos-manifest, or make the plan again with this version",
+                f"the plan {self.name} has format version {version}, but this dbos-manifest reads "
+                f"only up to {VERSION}",
+                "upgrade dbos-manifest, or recreate the plan with this version",
             )
 
     def _refuse(self, why: str) -> Refused:
@@ -198,8 +199,8 @@ class SavedPlan:
         """Check the database. Raises: Refused for another one than the plan was made for."""
         if reason := find_contradiction(self.header.database, fingerprint):
             raise Refused(
-                f"the plan {self.name} was made for another database than this one: {reason}",
-                "check the database URL, or plan against this database",
+                f"the plan {self.name} was made for a different database: {reason}",
+                "check the database URL, or create a plan for this database",
             )
 
     def checker(self, manifest: int) -> StaleCheck:

@@ -103,7 +103,7 @@ def _parse_json(text: str, file: str) -> tuple[list[Document], list[Diagnostic],
         data, problems = read_json(text)
     except json.JSONDecodeError as error:
         span = make_span(LineIndex(text), file, error.pos, error.pos + 1)
-        found = make_diagnostic("yaml-syntax", f"not JSON: {error.msg}")
+        found = make_diagnostic("yaml-syntax", f"invalid JSON: {error.msg}")
         return [], [found.in_file(file, span=span)], False
     documents = [] if data is None else [Document(file, 0, text, "json", data)]
     lines = LineIndex(text) if problems else None

@@ -20,7 +20,7 @@ _KINDS = {
     "string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false",
     "object": "a map", "array": "a list", "null": "null",
 }  # fmt: skip
-_NAMES_HELP = "use ASCII letters, digits and `_`, and `-` inside the name; start with a letter or `_`"
+_NAMES_HELP = "use ASCII letters, digits, `_` and `-`; start with a letter or `_`, and do not end with `-`"
 _TAKES_EXPRESSION = "x-takes-expression"
 _EXPRESSION = {"$ref": "#/$defs/expression"}
 _DURATIONS, _TIMESTAMPS = ("timeout", "delay"), ("deadline", "not_before")
@@ -155,7 +155,7 @@ def _wrong_type(violation: _Violation) -> Diagnostic:
     if name in (*_DURATIONS, *_TIMESTAMPS):
         help = _error_of(parse_duration if name in _DURATIONS else parse_timestamp, found)
     elif name == "args" and isinstance(found, dict):
-        help = "positional arguments are a list; named arguments go to `kwargs`"
+        help = "write positional arguments as a list, and named arguments under `kwargs`"
     elif kinds == ["array"]:
         help = _list_help(name, found, violation.schema.get("items", {}))
     elif kinds == ["string"] and not isinstance(found, (dict, list)):

@@ -155,7 +155,9 @@ class _Composer:
         if len(self._path) >= MAX_DEPTH:
             self._stop(f"values are nested more than {MAX_DEPTH} deep", event)
         if event.tag not in _COLLECTION_TAGS:
-            self._note("unknown-tag", f"the tag `{event.tag}` has no JSON value", event, "remove the tag")
+            self._note(
+                "unknown-tag", f"the tag `{event.tag}` has no JSON equivalent", event, "remove the tag"
+            )
         before = self._nodes + self._aliased
         if anchor is not None:
             self._open.add(anchor)
@@ -200,7 +202,7 @@ class _Composer:
             if key in places:
                 first = make_event_span(self._file, places[key])
                 related = Related("first written here", tuple(path), first)
-                message = f"`{key}` is written twice in one map"
+                message = f"`{key}` occurs twice in this map"
                 self._note("duplicate-key", message, event, "keep one of the two", (related,))
             value = self._value(self._next())
             if key is not None and key not in places:

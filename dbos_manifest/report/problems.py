@@ -60,10 +60,10 @@ _WITHOUT_ROW = {
     State.MISSING: "has no row, and the lockfile has no final status",
 }
 _HELP = {
-    State.DRIFTED: "an enqueued workflow cannot be changed; give the new one another ID",
+    State.DRIFTED: "give the changed workflow a new ID: an enqueued workflow cannot be changed",
     State.CONFLICT: "give the workflow its own ID or deduplication ID",
-    State.VANISHED: "use --recreate-vanished to enqueue it again, unless the lockfile has its final status",
-    State.MISSING: "use --recreate-missing to enqueue it again, --skip-missing if it ran before",
+    State.VANISHED: "use --recreate-vanished to enqueue it again, if the lockfile has no final status for it",
+    State.MISSING: "use --recreate-missing to enqueue it again, or --skip-missing if it has already run",
 }
 
 

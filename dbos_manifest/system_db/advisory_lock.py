@@ -58,7 +58,7 @@ def _acquire(connection: psycopg.Connection, key: int, manifest: str, timeout_s:
         if time.monotonic() >= deadline:
             raise Refused(
                 f"another apply of `{manifest}` is running: {_describe_holder(connection, key)}",
-                "wait for it to end, or set a longer --lock-timeout",
+                "wait for it to finish, or set a longer --lock-timeout",
             )
         time.sleep(_POLL_S)
 

@@ -52,14 +52,14 @@ def check_layout(columns: dict[str, frozenset[str]]) -> Layout:
     status = columns["workflow_status"]
     if "shard_key" in status:
         raise SchemaNotSupported(
-            "this system database is sharded (DBOS Transact Enterprise), and rows without a shard key "
-            "would be lost in it",
+            "this system database is sharded (DBOS Transact Enterprise): rows without a shard key "
+            "would be lost",
             "sharded databases are not supported",
         )
     if "serialization" not in status:
         raise SchemaNotSupported(
-            "the DBOS tables are too old: workflow_status has no column `serialization`, without which "
-            "portable and native arguments cannot be distinguished",
-            "upgrade DBOS (Python 2.14, TypeScript 4.9, Go 0.12, Java 0.8 or newer) and migrate",
+            "the DBOS tables are too old: workflow_status has no column `serialization`, which "
+            "distinguishes portable from native arguments",
+            "upgrade DBOS (Python 2.14, TypeScript 4.9, Go 0.12, Java 0.8 or newer) and migrate the database",
         )
     return Layout(columns)

@@ -119,7 +119,7 @@ class PostgreSQLDatabase(Database):
         hint = "start the DBOS application once, or run `dbos migrate`"
         if others:
             names = ", ".join(f"`{name}`" for name in others)
-            hint = f"name the schema with --schema; those with such tables are: {names}"
+            hint = f"set --schema to a schema that has DBOS tables: {names}"
         return SchemaNotSupported(f"there are no DBOS tables in schema `{self.schema}`", hint)
 
     def read_fingerprint(self, connection: Connection) -> str:
@@ -141,7 +141,7 @@ class PostgreSQLDatabase(Database):
     def _check_writable(self, connection: Connection) -> None:
         if connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on":
             raise DatabaseDenied(
-                f"the database {self.label} is read-only", "name the primary server, not a replica"
+                f"the database {self.label} is read-only", "connect to the primary server, not to a replica"
             )
         for table in ("workflow_status", "workflow_input"):
             for privilege in ("SELECT", "INSERT") if table in self.layout.columns else ():

@@ -17,7 +17,9 @@ _ATTEMPTED = "connection to server"
 # libpq reads these numbers only when it opens the socket, so its message begins with the words above
 _LATE = re.compile(r'invalid integer value ".*" for connection option ".*"')
 _FROM_PSYCOPG = re.compile(r"^connection (?:is bad|failed): ")
-_ENCODE = "percent-encode special characters of user and password: @ is %40, / is %2F, : is %3A, ? is %3F"
+_ENCODE = (
+    "percent-encode special characters in the user name and password: @ is %40, / is %2F, : is %3A, ? is %3F"
+)
 # libpq describes these without the parameter's name
 _NAMELESS = {
     "SSL protocol version range": "ssl_min_protocol_version",
@@ -41,7 +43,8 @@ def read_url(url: str) -> dict[str, str]:
         port == "" or port.isdecimal() for port in ports
     ):
         raise UsageError(
-            "the PostgreSQL URL cannot be read: a character in host, port or database is out of place",
+            "the PostgreSQL URL cannot be read: a character in the host, port or database name is "
+            "not allowed there",
             _ENCODE,
         )
     return parameters
@@ -58,9 +61,9 @@ def _unreadable(url: str, text: str) -> UsageError:
         )
     name = named[1]
     if text.startswith("invalid URI query parameter"):
-        hint = suggest(name, _defaults()) or "leave it out"
+        hint = suggest(name, _defaults()) or "remove it"
         if name == "schema":
-            hint = "leave it out; `--schema` names the schema of the DBOS tables"
+            hint = "remove it; use `--schema` for the schema of the DBOS tables"
         return UsageError(f"the PostgreSQL URL has an unknown parameter `{name}`", hint)
     return UsageError(
         f"the parameter `{name}` of the PostgreSQL URL cannot be read",
@@ -120,7 +123,8 @@ def _rejected(url: str, parameters: dict[str, str], text: str) -> UsageError:
         reason = re.sub(r"""["'].*["']""", "…", reason)
     subject = f"parameter `{name}`" if name else "parameters"
     return UsageError(
-        f"libpq rejects the connection {subject}: {reason}", _ENCODE if hidden else _correct(name, parameters)
+        f"libpq rejected the connection {subject}: {reason}",
+        _ENCODE if hidden else _correct(name, parameters),
     )
 
 

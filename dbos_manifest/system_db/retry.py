@@ -149,14 +149,15 @@ def _to_tool_error(error: BaseException) -> DatabaseError:
     kind, message = classify(error), describe_error(error)
     if kind == "transient":
         return DatabaseUnreachable(
-            f"the system database does not respond: {message}",
-            "check that it runs and that host and port are right",
+            f"cannot reach the system database: {message}",
+            "check that it is running, and that host and port are correct",
         )
     if kind == "denied":
         return DatabaseDenied(
-            f"the system database refuses: {message}", "check user, password, database name and privileges"
+            f"the system database refused the request: {message}",
+            "check the user name, password, database name and privileges",
         )
     hint = (
         "set a smaller --chunk-size or a longer statement_timeout" if _sqlstate(error) == _CANCELED else None
     )
-    return DatabaseError(f"the system database reports: {message}", hint)
+    return DatabaseError(f"the system database reported an error: {message}", hint)

@@ -54,11 +54,11 @@ class SQLiteDatabase(Database):
         """
         name, self.path = _read_url(rest)
         if not name.strip("/") or (name.startswith("//") and not name.startswith("///")):
-            raise UsageError("the SQLite URL names no file", "write sqlite:///path/to/file.sqlite")
+            raise UsageError("the SQLite URL does not name a file", "write sqlite:///path/to/file.sqlite")
         if not self.path.is_file():
             raise DatabaseUnreachable(
-                f"there is no SQLite database {self.path}",
-                "start the DBOS application once; it is never created here",
+                f"the SQLite database {self.path} does not exist",
+                "start the DBOS application once to create it",
             )
         engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool, hide_parameters=True)
         super().__init__(engine, "", str(self.path), retry)
@@ -164,7 +164,7 @@ class SQLiteDatabase(Database):
         except Exception as error:
             if "readonly" in str(error):
                 raise DatabaseDenied(
-                    f"the SQLite database {self.path} is read-only", "make file and folder writable"
+                    f"the SQLite database {self.path} is read-only", "make the file and its folder writable"
                 ) from error
             raise
 

@@ -125,7 +125,7 @@ def test_validate_exits_1_even_when_its_output_is_lost(many: Path) -> None:
 @pytest.mark.parametrize(
     ("open_output", "message"),
     [
-        (reader_that_left, "the reader of standard output left"),
+        (reader_that_left, "standard output was closed before"),
         (full_disk, "cannot write to standard output: No space left on device"),
     ],
 )
@@ -144,7 +144,7 @@ def test_apply_enqueues_everything_and_exits_5_when_its_output_is_lost(
     done = run_program(many, words, unbuffered=unbuffered, stdout=out)
     os.close(out)
     assert (done.code, done.err.count(message)) == (5, 1), done.err
-    assert f"{COUNT} workflows of this call" in done.err
+    assert f"this call enqueued {COUNT} workflows" in done.err
     assert rows(run, sqlite_url) == COUNT
     assert len((many / "many.lock.jsonl").read_text().splitlines()) == COUNT + 1
     out = open_output()

@@ -96,7 +96,10 @@ def test_plan_of_two_manifests_ends_with_a_total(run_db: Cli, jobs: Path, tmp_pa
     run_db("apply", "jobs.yaml")
     jobs.write_text(JOBS.replace("args: [1]", "args: [10]"))
     (tmp_path / "more.yaml").write_text(ONE.replace("NAME", "more"))
-    assert last_line(run_db, "jobs.yaml", "more.yaml") == (6, "Apply would refuse: `jobs` has 1 drifted")
+    assert last_line(run_db, "jobs.yaml", "more.yaml") == (
+        6,
+        "Apply would refuse: `jobs` has 1 drifted workflow",
+    )
     total = run_db("plan", "jobs.yaml", "more.yaml").out.splitlines()[-2]
     assert total.startswith("Total of 2 manifests: 1 to enqueue, 2 unchanged (2 ENQUEUED), 1 drifted")
 
@@ -203,12 +206,12 @@ def test_large_arguments_make_transactions_smaller(run_db: Cli, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (("plan", "jobs.yaml"), 2, "no database given"),
+        (("plan", "jobs.yaml"), 2, "no system database given"),
         (("plan", "jobs.yaml", "--database-url", "mysql://u:secret@h/d"), 2, "neither PostgreSQL nor SQLite"),
         (
             ("plan", "jobs.yaml", "--database-url", "sqlite:///missing.sqlite"),
             3,
-            "there is no SQLite database",
+            "the SQLite database",
         ),
         (("plan", "jobs.yaml", "--database-url", "sqlite:///other.sqlite"), 3, "no DBOS tables"),
         (("plan", "jobs.yaml", "--database-url", "sqlite:///jobs.yaml"), 3, "not a database"),
@@ -222,7 +225,7 @@ def test_large_arguments_make_transactions_smaller(run_db: Cli, tmp_path: Path) 
                 "postgresql://u:secret@127.0.0.1:1/d",
             ),
             3,
-            "does not respond",
+            "cannot reach the system database",
         ),
         (("plan", "missing.yaml"), 2, "no such file"),
         (("validate", "."), 0, ""),

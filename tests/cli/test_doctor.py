@@ -19,11 +19,11 @@ from dbos_manifest.files.bundled import read_schema
 def test_doctor_reports_the_checks_of_a_usable_database(run_db: Cli) -> None:
     done = run_db("doctor")
     assert done.code == 0
-    assert "as DBOS Python 3.4" in done.out
+    assert "as in DBOS Python 3.4" in done.out
     document = run_db("doctor", "-o", "json").json
     jsonschema_rs.validator_for(json.loads(read_schema("doctor.v1"))).validate(document)
     levels = {check["what"]: check["level"] for check in document["checks"]}
-    assert levels["rights"] == levels["connection"] == levels["clock"] == "ok"
+    assert levels["privileges"] == levels["connection"] == levels["clock"] == "ok"
     assert levels["queues"] == levels["versions"] == "warning"  # no worker has run yet
 
 

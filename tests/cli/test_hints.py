@@ -175,7 +175,7 @@ def test_missing_delimiter_is_named_in_the_message(run: Cli, tmp_path: Path) -> 
     (tmp_path / "c.csv").write_text("id;name\n1;Ann\n")
     entry = '{workflow: f, id: a, matrix: {c: {file: {path: c.csv, delimiter: "\\t"}}}}'
     (tmp_path / "jobs.yaml").write_text(MANIFEST.replace("ENTRY", entry))
-    assert "c.csv:1: no tab in the first line; the file" in run("validate", "jobs.yaml").out
+    assert "c.csv:1: expected a tab in the first line; the file" in run("validate", "jobs.yaml").out
 
 
 @pytest.mark.parametrize("value", ["3", "{id: a}", "text"])
@@ -206,6 +206,9 @@ def test_following_the_hint_about_a_shared_lockfile_works(run_db: Cli, tmp_path:
         )
     done = run_db("apply", ".")
     assert done.code == 2
-    assert "run the command once for each, with its own --lockfile, or rename one of the files" in done.err
+    assert (
+        "run the command once for each manifest with its own --lockfile, or rename one of the files"
+        in done.err
+    )
     assert run_db("apply", "a.yaml", "--lockfile", "one.jsonl").code == 0
     assert run_db("apply", "a.yml", "--lockfile", "two.jsonl").code == 0

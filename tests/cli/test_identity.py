@@ -18,7 +18,7 @@ from urls import with_database, with_user
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.retry import Retry
 
-ANOTHER = "belongs to another database"
+ANOTHER = "belongs to a different database"
 MORE = """\
 version: 1
 name: more
@@ -72,7 +72,7 @@ def test_lockfile_is_refused_for_another_sqlite_file_of_the_same_name(
     assert run("apply", "jobs.yaml", "--database-url", urls[0]).code == 0
     end_all(tmp_path / "staging" / "app.sqlite")
     assert run("apply", "jobs.yaml", "--wait", "--database-url", urls[0]).code == 0
-    check_refused(run, urls[1], "another file")
+    check_refused(run, urls[1], "a different file")
     assert run("apply", "jobs.yaml", "--target", "prod", "--database-url", urls[1]).code == 0
     exchanged = run("apply", "jobs.yaml", "--target", "prod", "--database-url", urls[0])
     assert (exchanged.code, ANOTHER in exchanged.err) == (6, True)
@@ -87,7 +87,7 @@ def test_lockfile_is_refused_for_a_recreated_sqlite_file(
     assert run("apply", "jobs.yaml", "--wait", "--database-url", sqlite_url).code == 0
     path.unlink()
     shutil.copy(sqlite_template, path)
-    check_refused(run, sqlite_url, "another file")
+    check_refused(run, sqlite_url, "a different file")
 
 
 def test_fingerprint_of_a_sqlite_file_survives_links_copies_and_vacuum(
@@ -147,7 +147,7 @@ def test_lock_rebuild_and_rebind_write_the_identity_of_a_sqlite_file(
     assert run("lock", command, "jobs.yaml", "--database-url", sqlite_url).code == 0
     assert run("plan", "jobs.yaml", "--database-url", sqlite_url).code == 0
     shutil.copy(sqlite_template, path)
-    check_refused(run, sqlite_url, "another file")
+    check_refused(run, sqlite_url, "a different file")
 
 
 def test_rebind_accepts_a_moved_sqlite_file(run: Cli, jobs: Path, tmp_path: Path, sqlite_url: str) -> None:
@@ -155,7 +155,7 @@ def test_rebind_accepts_a_moved_sqlite_file(run: Cli, jobs: Path, tmp_path: Path
     moved = f"sqlite:///{tmp_path}/moved.sqlite"
     Path(sqlite_url.removeprefix("sqlite:///")).rename(tmp_path / "moved.sqlite")
     refused = run("plan", "jobs.yaml", "--database-url", moved)
-    assert (refused.code, "another name" in refused.err, "lock rebind" in refused.err) == (6, True, True)
+    assert (refused.code, "its name differs" in refused.err, "lock rebind" in refused.err) == (6, True, True)
     assert run("lock", "rebind", "jobs.yaml", "--database-url", moved).code == 0
     assert run("plan", "jobs.yaml", "--database-url", moved).code == 0
 
@@ -237,7 +237,7 @@ def test_lockfile_is_refused_when_other_versions_are_registered(
         "DELETE FROM dbos.workflow_status",
         "UPDATE dbos.application_versions SET version_id = 'prod'",
     )
-    check_refused(run, url, "other application versions")
+    check_refused(run, url, "different application versions")
     execute(postgres_url, f"DROP OWNED BY {role}")
 
 
@@ -256,6 +256,6 @@ def test_lockfile_is_refused_for_another_postgresql_cluster(
         other = with_database(admin, str(name))
         migrate(other)
         assert run("apply", "jobs.yaml", "--database-url", postgres_url).code == 0
-        check_refused(run, other, "another database")
+        check_refused(run, other, "a different database")
     finally:
         server.cleanup()

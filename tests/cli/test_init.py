@@ -26,8 +26,8 @@ def test_init_overwrites_nothing(run: Cli) -> None:
     Path(".gitattributes").write_text("mine\n")
     done = run("init")
     assert (done.code, Path(".gitattributes").read_text()) == (0, "mine\n")
-    assert ".gitattributes already exists and is unchanged" in done.err
+    assert ".gitattributes already exists; left unchanged" in done.err
     again = run("init")
-    assert (again.code, "nothing to write" in again.err) == (2, True)
+    assert (again.code, "all files already exist" in again.err) == (2, True)
     Path("file").touch()
     assert run("init", "file").code == 2

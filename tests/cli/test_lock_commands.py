@@ -44,7 +44,7 @@ def test_lockfile_of_another_database_is_refused_until_rebind(run_db: Cli, jobs:
     [
         ('"manifest":"jobs"', '"manifest":"other"', "lock rename"),
         ('"version":1', '"version":2', "upgrade"),
-        ('"database":"', '"database":"0', "another database"),
+        ('"database":"', '"database":"0', "a different database"),
     ],
 )
 def test_every_command_refuses_a_foreign_or_newer_lockfile(
@@ -72,7 +72,7 @@ def test_rebuild_keeps_readable_lines_without_a_row(
     assert run_db("apply", "jobs.yaml").code == 6
     rebuilt = run_db("lock", "rebuild", "jobs.yaml")
     assert rebuilt.code == 0
-    assert "3 without a row kept" in rebuilt.out
+    assert "3 kept without a row" in rebuilt.out
     assert ("lost" in rebuilt.out) == (not damage.startswith("<"))
     assert ("`z` has no row" in rebuilt.out) == ('"z"' in damage)
     assert lock.read_text() == good
@@ -93,7 +93,7 @@ def test_rebuild_without_a_header_keeps_the_entries(run_db: Cli, lock: Path, dat
     good = lock.read_text()
     lock.write_text(good.split("\n", 1)[1])
     assert run_db("plan", "jobs.yaml").code == 6
-    assert "no header could be read" in run_db("lock", "rebuild", "jobs.yaml").out
+    assert "the header could not be read" in run_db("lock", "rebuild", "jobs.yaml").out
     assert lock.read_text() == good
 
 
@@ -120,7 +120,7 @@ def test_prune_lists_first_and_keeps_unfinished_workflows(run: Cli, jobs: Path, 
     listed = run("lock", "prune", "jobs.yaml")
     assert listed.code == 0
     assert listed.out.splitlines() == [
-        "jobs.lock.jsonl ok: 1 entry to remove; 1 kept; run again with --yes to remove",
+        "jobs.lock.jsonl ok: 1 entry to remove; 1 kept; run again with --yes to remove them",
         "  remove b (SUCCESS)",
         "  keep c: it is not recorded as finished",
     ]
@@ -166,10 +166,10 @@ def test_rename_accepts_a_renamed_manifest(run_db: Cli, run: Cli, jobs: Path, lo
     jobs.write_text(jobs.read_text().replace("name: jobs", "name: newer"))
     refused = run_db("apply", "jobs.yaml")
     assert (refused.code, "lock rename" in refused.err) == (6, True)
-    assert "belongs to `newer` now" in run("lock", "rename", "jobs.yaml").out
+    assert "now belongs to `newer` instead of `jobs`" in run("lock", "rename", "jobs.yaml").out
     again = run_db("apply", "jobs.yaml")
     assert (again.code, "0 enqueued" in again.out) == (0, True)
-    assert run("lock", "rename", "jobs.yaml").out == "jobs.lock.jsonl ok: belongs to `newer` already\n"
+    assert run("lock", "rename", "jobs.yaml").out == "jobs.lock.jsonl ok: already belongs to `newer`\n"
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_rename_refuses_when_ids_change_with_the_name(
 @pytest.mark.parametrize("words", [("format",), ("rename",), ("prune",), ("prune", "--yes")], ids=" ".join)
 def test_lock_commands_refuse_a_missing_lockfile(run: Cli, jobs: Path, words: tuple[str, ...]) -> None:
     done = run("lock", *words, "jobs.yaml")
-    assert (done.code, "there is no lockfile" in done.err) == (2, True)
+    assert (done.code, "jobs.lock.jsonl does not exist" in done.err) == (2, True)
     assert sorted(path.name for path in jobs.parent.iterdir()) == ["jobs.yaml"]
 
 

@@ -101,7 +101,7 @@ def test_renamed_manifest_with_generated_ids_is_refused(
     for words in (("plan", "jobs.yaml"), ("apply", "jobs.yaml")):
         refused = run_db(*words, *selection)
         assert (refused.code, "error[renamed-manifest]: 2 workflows" in refused.err) == (6, True)
-        assert "set `name: old-name` again" in refused.err
+        assert "restore `name: old-name`" in refused.err
     change_name(manifest, "old-name")
     assert "Plan: 0 to enqueue, 3 unchanged" in run_db("apply", "jobs.yaml").out
     change_name(manifest, name)

@@ -43,7 +43,7 @@ def test_limit_accepts_a_whole_number_in_any_notation(
     write(tmp_path, manifest.replace("LIMIT", limit.replace("2", "1")))
     done = run("validate", "m.yaml")
     assert done.code == 1
-    assert "more than the 1 that are allowed" in done.out
+    assert "exceed the limit of 1" in done.out
 
 
 PRIORITIES = {

@@ -95,7 +95,9 @@ def test_plan_for_another_database_is_refused(
     run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
     moved = tmp_path / "moved.sqlite"
     shutil.copy(sqlite_url.removeprefix("sqlite:///"), moved)
-    refused(run("apply", "plan.jsonl", "--database-url", f"sqlite:///{moved}"), "made for another database")
+    refused(
+        run("apply", "plan.jsonl", "--database-url", f"sqlite:///{moved}"), "made for a different database"
+    )
 
 
 EDITS: dict[str, Callable[[list[dict[str, object]]], str]] = {
@@ -136,7 +138,7 @@ def test_options_that_would_change_a_plan_are_refused(
     run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
     done = run_db("apply", "plan.jsonl", *words)
     assert (done.code, done.out) == (2, "")
-    assert words[0] in done.err or "alone" in done.err
+    assert words[0] in done.err or "other paths" in done.err
 
 
 def test_plan_contains_its_overrides(run_db: Cli, jobs: Path) -> None:
@@ -181,5 +183,5 @@ def test_plan_against_the_lockfile_needs_no_database(run_db: Cli, run: Cli, jobs
         "  = c  ingest, IN THE LOCKFILE",
         "  - a  orphaned, ingest",
         "Plan: 1 to enqueue, 1 unchanged (1 IN THE LOCKFILE), 1 drifted, 0 conflicts, 1 orphaned",
-        "Apply would refuse: 1 drifted  (compared with the lockfile only)",
+        "Apply would refuse: 1 drifted workflow  (compared with the lockfile only)",
     ]

@@ -107,7 +107,7 @@ def test_other_delimiter_in_the_file_is_suggested(
 
 def test_delimiter_that_the_file_does_not_use_is_reported(tmp_path: Path) -> None:
     found = problem(tmp_path, b"id,name\n1,a\n", delimiter=";")
-    assert "rows.csv:1: no `;` in the first line; the file seems to use `,`" in found.message
+    assert "rows.csv:1: expected `;` in the first line; the file seems to use `,`" in found.message
 
 
 def test_quoted_column_name_may_contain_the_delimiter(tmp_path: Path) -> None:
@@ -122,11 +122,11 @@ def test_delimiter_line_of_a_spreadsheet_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "line", "words"),
     [
-        (b'id,name\n1,"two\nlines"\n\n2\n', 5, "expected 2 columns as in the first line, found 1"),
+        (b'id,name\n1,"two\nlines"\n\n2\n', 5, "expected 2 columns, as in the first line, found 1"),
         (b'id,name\n1,"a"\n2,"open\n3,b\n', 3, "unexpected end of data"),
-        (b'id,name\n1,"a\nb"\n2,"c"d\n', 4, "not CSV"),
+        (b'id,name\n1,"a\nb"\n2,"c"d\n', 4, "invalid CSV"),
         (b"id,name\r1,a\r2,b\r", 1, "new-line character"),
-        (b'id,"name\n\n"\n1,a\n\n\n2\n', 7, "expected 2 columns as in the first line, found 1"),
+        (b'id,"name\n\n"\n1,a\n\n\n2\n', 7, "expected 2 columns, as in the first line, found 1"),
     ],
 )
 def test_problem_is_reported_at_the_first_line_of_its_row(
@@ -153,11 +153,11 @@ def test_column_without_a_name_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "place"),
     [
-        ("rows.jsonl", b"1\n[1,\n", "2:4: not JSON"),
-        ("rows.jsonl", b'1\r\n\r\n{"a": 1, "a": 2}\r\n', "3:10: `a` is written twice"),
+        ("rows.jsonl", b"1\n[1,\n", "2:4: invalid JSON"),
+        ("rows.jsonl", b'1\r\n\r\n{"a": 1, "a": 2}\r\n', "3:10: `a` occurs twice"),
         ("rows.jsonl", b"1\n[NaN]\n", "2:2: JSON has no `NaN`"),
-        ("rows.json", b"[1,\n2,\n x]", "3:2: not JSON"),
-        ("rows.json", b'[\r\n{"a": 1,\r\n"a": 2}]', "3:1: `a` is written twice"),
+        ("rows.json", b"[1,\n2,\n x]", "3:2: invalid JSON"),
+        ("rows.json", b'[\r\n{"a": 1,\r\n"a": 2}]', "3:1: `a` occurs twice"),
         ("rows.json", b"\xef\xbb\xbf[\n1e999]", "2:1: 1e999 is out of range"),
     ],
 )

@@ -86,10 +86,10 @@ def test_values_have_their_text_form(start: str, zone: str | None, value: str) -
 @pytest.mark.parametrize(
     ("settings_", "message"),
     [
-        ({"start": "2026-02-30", "end": "2026-03-01"}, "not a date that exists"),
+        ({"start": "2026-02-30", "end": "2026-03-01"}, "not a valid date"),
         ({"start": "2026-01-02", "end": "2026-01-01"}, "no values"),
         ({"start": "2026-01-01", "end": "2026-01-01", "include_end": False}, "no values"),
-        ({"start": "2026-01-01", "end": "2026-01-02", "step": "1h"}, "first or its last hour"),
+        ({"start": "2026-01-01", "end": "2026-01-02", "step": "1h"}, "first or the last hour"),
         ({"start": "2026-01-01", "end": "2026-01-02", "step": "1d12h"}, "number above 0 with one unit"),
         ({"start": "2026-01-01", "end": "2026-01-02", "step": "0d"}, "number above 0 with one unit"),
         ({"start": "2026-01-01T00:00:00Z", "end": "2026-01-02", "timezone": "Mars"}, "not a time zone"),

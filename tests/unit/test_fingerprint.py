@@ -14,17 +14,21 @@ A, B, C, D = (make_part(fact) for fact in "abcd")
     [
         (f"{A}.{B}.{C}", f"{A}.{B}.{C}", None),
         (f"{A}.{B}.{C}", f"{D}.{B}.{C}", "created again"),
-        (f"{A}.{B}.{C}", f"{A}.{D}.{C}", "another server"),
-        (f"{A}.-.{C}", f"{A}.-.{D}", "other application versions"),
-        (f"{A}.-.{C}", f"{A}.-.none", "other application versions"),  # registered versions are never removed
+        (f"{A}.{B}.{C}", f"{A}.{D}.{C}", "a different server"),
+        (f"{A}.-.{C}", f"{A}.-.{D}", "different application versions"),
+        (
+            f"{A}.-.{C}",
+            f"{A}.-.none",
+            "different application versions",
+        ),  # registered versions are never removed
         (f"{A}.-.none", f"{A}.-.{C}", None),  # the first worker has registered its version since
         (f"{A}.-.-", f"{A}.-.{C}", None),
         (f"{A}.-.{C}", f"{A}.-.-", None),
         (f"{A}.{B}.{C}", f"{A}.-.{C}", None),  # read by a role without access to the server's identifier
         (f"{A}.-.{C}", f"{A}.{B}.{C}", None),
-        (f"{A}.{B}.{C}", f"{A}.-.{D}", "other application versions"),
+        (f"{A}.{B}.{C}", f"{A}.-.{D}", "different application versions"),
         (f"{A}.{B}.{C}", f"{A}.{B}.{D}", None),  # the server has the same identifier
-        (f"{A}.{B}", f"{A}.none", "another file"),  # a recreated SQLite file
+        (f"{A}.{B}", f"{A}.none", "a different file"),  # a recreated SQLite file
         (f"{A}.none", f"{A}.{B}", None),
         ("text", "other", "created again"),
         ("text", "text", None),

@@ -123,7 +123,7 @@ def test_existing_lock_entry_is_kept_unless_it_was_enqueued_again(tmp_path: Path
     ("change", "owner", "words"),
     [
         ({}, {"manifest": "other"}, "belongs to the manifest `m`"),
-        ({}, {"database": "other"}, "belongs to another database"),
+        ({}, {"database": "other"}, "belongs to a different database"),
         ({"version": 2}, {}, "its version is 2"),
         ({"version": "x"}, {}, "neither a header"),
         ({"journal": None}, {}, "not the header of a journal"),

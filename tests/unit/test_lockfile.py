@@ -113,7 +113,7 @@ def test_fields_of_a_newer_revision_are_kept() -> None:
     [
         ("", "is empty"),
         ("garbage\n", "not JSON"),
-        ('{"version":2,"revision":0,"manifest":"m","database":"d"}\n', "reads up to 1"),
+        ('{"version":2,"revision":0,"manifest":"m","database":"d"}\n', "reads only up to 1"),
         ("<<<<<<< HEAD\n", "conflict markers"),
         ('{"id":"a","workflow":"f","digest":"short","enqueued_at":"2026-01-01T00:00:00.000Z"}\n', "digest"),
         ("[1]\n", "not a JSON object"),
@@ -145,12 +145,12 @@ def test_workflows_missing_in_the_lockfile_are_reported() -> None:
     lock = lock_of(LockEntry("a", "f", compute_digests(Batch.of([spec]))[0], 1))
     assert [*find_coverage_problems(lock, [Batch.of([spec])])] == []
     assert [*find_coverage_problems(lock, [Batch.of([spec, spec._replace(id="b")])])] == [
-        "b: is in the manifest and not in the lockfile"
+        "b: in the manifest, but not in the lockfile"
     ]
     assert [*find_coverage_problems(lock, [Batch.of([spec._replace(priority=3)])])] == [
         "a: the manifest has changed since the lockfile was written"
     ]
-    assert [*find_coverage_problems(lock, [])] == ["a: is in the lockfile and not in the manifest"]
+    assert [*find_coverage_problems(lock, [])] == ["a: in the lockfile, but not in the manifest"]
 
 
 ONE, TWO = (format_entry(LockEntry(name, "f", DIGEST, 1_769_900_000_000), {}) + "\n" for name in "ab")
@@ -218,7 +218,7 @@ def test_lockfile_of_a_newer_revision_is_not_rewritten() -> None:
 
 BAD_LINES = {
     '{"id":"z","workf': "it is not JSON",
-    ONE.replace('"workflow"', '"id":"z","workflow"').rstrip("\n"): "written twice",
+    ONE.replace('"workflow"', '"id":"z","workflow"').rstrip("\n"): "occurs twice",
     "\0\0\0": "it is not JSON",
     "[" * 100_000: "nested more than",
     '{"id":' + "[" * 200 + "]" * 200 + "}": "nested more than",
@@ -228,9 +228,9 @@ BAD_LINES = {
     ONE.replace("a", "\\u0000", 1).rstrip("\n"): "NUL",
     ONE.replace('"id":"a"', '"id":""').rstrip("\n"): "`id` must be a string",
     ONE.replace('"id":"a"', '"id":5').rstrip("\n"): "`id` must be a string",
-    ONE.replace("2026", "0000").rstrip("\n"): "not a date that exists",
-    ONE.replace("2026-01-31", "2026-02-29").rstrip("\n"): "not a date that exists",
-    ONE.replace("2026-01-31", "2026-04-31").rstrip("\n"): "not a date that exists",
+    ONE.replace("2026", "0000").rstrip("\n"): "not a valid date",
+    ONE.replace("2026-01-31", "2026-02-29").rstrip("\n"): "not a valid date",
+    ONE.replace("2026-01-31", "2026-04-31").rstrip("\n"): "not a valid date",
     ONE.replace("2026-01-31", "0001-01-01").replace("Z", "+23:00").rstrip("\n"): "outside the years",
     ONE.replace("}", ',"retries":-1}').rstrip("\n"): "`retries` must be",
     ONE.replace("}", ',"retries":true}').rstrip("\n"): "`retries` must be",

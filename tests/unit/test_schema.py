@@ -46,7 +46,7 @@ def test_every_property_has_a_description_and_valid_examples(name: str) -> None:
         ({"timeout": 30}, "wrong-type", "write `30s` for seconds"),
         ({"timeout": "30"}, "invalid-value", "write `30s` for seconds"),
         ({"deadline": "2026-01-01"}, None, ""),  # details of a date-time are checked by lint
-        ({"args": {"a": 1}}, "wrong-type", "named arguments go to `kwargs`"),
+        ({"args": {"a": 1}}, "wrong-type", "named arguments under `kwargs`"),
         ({"authenticated_roles": "admin"}, "wrong-type", '["admin"]'),
         ({"runtime": "pyhton"}, "invalid-value", "did you mean `python`?"),
         ({"priorty": 1}, "unknown-key", "did you mean `priority`?"),

@@ -91,7 +91,7 @@ def test_timestamps_are_formatted_without_zero_milliseconds() -> None:
 
 
 NO_UNIT = "a duration needs a unit: write `5s` for seconds, `5ms` for milliseconds"
-NOT_TEXT = "a duration is text with a unit, such as `90s` or `1h30m`"
+NOT_TEXT = "a duration must be text with a unit, such as `90s` or `1h30m`"
 KINDS = "write `500ms`, `90s`, `5m`, `1h30m` or `2d`"
 WHOLE = "write whole numbers, such as `1h30m` or `1500ms`"
 SIZE = "write it with a unit, such as `500kB` or `1MiB`"
@@ -124,7 +124,7 @@ LIKE = "write it as `2026-01-31T09:00:00Z`"
         (parse_size, 5, f"`5` is not a size: {SIZE}"),
         (parse_size, "1mb", f"`1mb` is not a size: {SIZE}"),
         (parse_timestamp, 5, "write a date-time as text: `2026-01-31T09:00:00Z`"),
-        (parse_timestamp, "2026-01-31", "`2026-01-31` has no time: write `2026-01-31T00:00:00Z`"),
+        (parse_timestamp, "2026-01-31", "`2026-01-31` has no time of day: write `2026-01-31T00:00:00Z`"),
         (
             parse_timestamp,
             "2026-01-31T09:00:00",
@@ -143,8 +143,8 @@ LIKE = "write it as `2026-01-31T09:00:00Z`"
             "2026-01-31T09:00:00+24:00",
             f"`2026-01-31T09:00:00+24:00` is not an RFC 3339 date-time: {LIKE}",
         ),
-        (parse_timestamp, "2026-02-30T00:00:00Z", "`2026-02-30T00:00:00Z` is not a date that exists"),
-        (parse_timestamp, "0000-01-01T00:00:00Z", "`0000-01-01T00:00:00Z` is not a date that exists"),
+        (parse_timestamp, "2026-02-30T00:00:00Z", "`2026-02-30T00:00:00Z` is not a valid date"),
+        (parse_timestamp, "0000-01-01T00:00:00Z", "`0000-01-01T00:00:00Z` is not a valid date"),
     ],
 )
 def test_invalid_text_is_refused_with_a_reason(
