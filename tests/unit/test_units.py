@@ -93,7 +93,7 @@ def test_timestamps_are_formatted_without_zero_milliseconds() -> None:
 NO_UNIT = "a duration needs a unit: write `5s` for seconds, `5ms` for milliseconds"
 NOT_TEXT = "a duration must be text with a unit, such as `90s` or `1h30m`"
 KINDS = "write `500ms`, `90s`, `5m`, `1h30m` or `2d`"
-WHOLE = "write whole numbers, such as `1h30m` or `1500ms`"
+WHOLE = "use whole numbers, such as `1h30m` or `1500ms`"
 SIZE = "write it with a unit, such as `500kB` or `1MiB`"
 LIKE = "write it as `2026-01-31T09:00:00Z`"
 
@@ -128,7 +128,7 @@ LIKE = "write it as `2026-01-31T09:00:00Z`"
         (
             parse_timestamp,
             "2026-01-31T09:00:00",
-            "`2026-01-31T09:00:00` has no offset: "
+            "`2026-01-31T09:00:00` has no UTC offset: "
             "write `2026-01-31T09:00:00Z` for UTC, or an offset such as `+02:00`",
         ),
         (parse_timestamp, "tomorrow", f"`tomorrow` is not an RFC 3339 date-time: {LIKE}"),
