@@ -87,8 +87,8 @@ def find_renamed(source: WorkflowSource, lock: Lockfile) -> list[Diagnostic]:
     name, former = first
     found = make_diagnostic(
         RENAMED_MANIFEST,
-        f"{count_of(doubled, 'workflow')} would be enqueued again: the lockfile lists them under IDs that were generated "
-        f"from the name `{name}`, such as `{former}`",
+        f"{count_of(doubled, 'workflow')} would be enqueued again: the lockfile lists them under IDs that "
+        f"were generated from the name `{name}`, such as `{former}`",
         ("name",),
         help=f"restore `name: {name}`, or write the IDs from the lockfile as `id`; "
         f"--allow {RENAMED_MANIFEST} enqueues them again",
