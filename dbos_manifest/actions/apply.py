@@ -217,7 +217,7 @@ def _save(opened: _Opened, journal: Journal) -> bool:
 
 def _describe_stop(error: DatabaseError, enqueued: int, total: int) -> PartlyApplied:
     return PartlyApplied(
-        f"{error.message}: {enqueued} of {total} workflows are known to be enqueued",
+        f"{error.message}: {enqueued} of {total} workflows are known to have been enqueued",
         "they are recorded in the lockfile; run the same command again to continue",
     )
 

@@ -152,13 +152,14 @@ def _check_inputs(database: Database) -> Check:
         return Check(
             Level.WARNING,
             "inputs",
-            f"a worker older than the schema has run `{old}`: it cannot read arguments from workflow_input",
+            f"`{old}` was run by a worker whose DBOS version predates the schema: such workers cannot "
+            "read arguments from `workflow_input`",
             "upgrade these workers, or apply with --legacy-inputs (docs/reference/compatibility.md)",
         )
     return Check(
         Level.OK,
         "inputs",
         "apply writes arguments to workflow_input",
-        "workers older than the schema (Python before 3.0, TypeScript before 5.0, Go before 1.4, Java before "
-        "1.2, Rust 0.5) cannot read them there: apply with --legacy-inputs while such workers run",
+        "older workers (Python before 3.0, TypeScript before 5.0, Go before 1.4, Java before 1.2, Rust "
+        "0.5.x) cannot read them there: apply with --legacy-inputs as long as any of them runs",
     )

@@ -150,8 +150,8 @@ def _rename(loaded: LoadedManifest, lock: Lockfile) -> tuple[list[str], list[str
             changed += default_id(old, spec) in lock
     if changed:
         raise Refused(
-            f"{count_of(changed, 'workflow')} of `{new}` would be enqueued again: "
-            "their IDs are generated from the manifest's name",
+            f"{count_of(changed, 'workflow')} in `{new}` would be enqueued again: "
+            "workflow IDs are generated from the manifest's name, which changes",
             f"keep the name `{old}`, or give their entries an `id` that produces the IDs in the lockfile",
         )
     if total and len(lock.ids()) and not known:

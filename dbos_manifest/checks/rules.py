@@ -93,7 +93,7 @@ def lint_numbers(value: object, path: ValuePath) -> Iterator[Diagnostic]:
         shown = text if len(text) <= 40 else f"{text[:39]}…"
         yield make_diagnostic(
             "imprecise-integer",
-            f"{shown} is beyond 2^53: TypeScript and untyped Go round it",
+            f"{shown} is outside ±2^53: TypeScript, and Go workers that decode into `any`, may round it",
             path,
             help="if the workflow accepts text, write the number in quotes, or append `| str` to "
             "its expression",

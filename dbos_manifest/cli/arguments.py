@@ -201,7 +201,7 @@ class ApplyArguments(LockTimeoutArguments):
         "--legacy-inputs",
         is_flag=True,
         section="Enqueue",
-        help="Also write arguments to the column that workers older than the schema read.",
+        help="Also write arguments to the column that older workers read.",
     )
     wait: bool = declared(
         "--wait", is_flag=True, section="Wait", help="Wait until every workflow has finished."

@@ -22,7 +22,7 @@ from .terminal import say, write_line
     default=".",
     help="Write into this folder.  [default: .]",
 )
-@option("--github", is_flag=True, envvar=None, section="Output", help="Also write a GitHub workflow.")
+@option("--github", is_flag=True, envvar=None, section="Output", help="Also write a GitHub Actions workflow.")
 @option("--gitlab", is_flag=True, envvar=None, section="Output", help="Also write a GitLab pipeline.")
 def init(folder: Path, github: bool, gitlab: bool) -> int:
     """Write a first manifest, its schema for editors, a pre-commit hook and .gitattributes.

@@ -50,7 +50,7 @@ def check_entry(manifest: Manifest, index: int, entry: CompiledEntry | CompiledE
             "unused-exclude",
             "this `exclude` matches no combination",
             (*path, "exclude", position),
-            help='check the types of its values: a date is text in quotes, "2026-01-31"',
+            help='check the types of its values: a date, for example, must be quoted text, "2026-01-31"',
         )
         for position in matrix.unused_excludes()
     ]
@@ -90,7 +90,7 @@ def _axis_not_in_id(manifest: Manifest, index: int, matrix: Matrix, lost: tuple[
         "axis-not-in-id",
         f"{what} {names}: {matrix.count:,} workflows would share {ids:,} ID{'s' if ids > 1 else ''}",
         ("workflows", index, "id") if own else ("workflows", index),
-        help=f"put `${{{{ {lost[0]} }}}}` into {'it' if own else 'an `id`'}",
+        help=f"include `${{{{ {lost[0]} }}}}` in {'it' if own else 'an `id` of the entry'}",
     )
 
 

@@ -111,7 +111,8 @@ class JournalFile:
     def _failed(self, error: OSError) -> LockfileNotWritable:
         return LockfileNotWritable(
             f"cannot write the journal {self.path}: {error.strerror}",
-            "free some disk space and make the folder writable, then run the same command again",
+            "make sure that the disk has free space and the folder is writable, then run the same command "
+            "again",
         )
 
 

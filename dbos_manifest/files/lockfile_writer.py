@@ -181,8 +181,7 @@ class LockfileWriter:
                 raise
             raise LockfileNotWritable(
                 f"cannot write the lockfile {self.path}: {error.strerror}",
-                "free some disk space, then run the same command again: the journal records what "
-                "was enqueued",
+                "free up disk space, then run the same command again: the journal records what was enqueued",
             ) from error
 
     def close(self) -> None:

@@ -120,8 +120,8 @@ class PreflightCheck:
         if facts.run_by_old_worker is not None and first is not None:
             yield make_diagnostic(
                 WORKER_BEHIND_SCHEMA,
-                f"a worker older than the schema has run `{facts.run_by_old_worker}`: such a worker cannot "
-                "find the arguments, and may run a workflow without them",
+                f"`{facts.run_by_old_worker}` was run by a worker whose DBOS version predates the schema: "
+                "such workers cannot find the arguments and may run workflows without them",
                 ("workflows", first.entry, "workflow"),
                 help="upgrade the workers, or add --legacy-inputs to write the arguments where "
                 "those workers read them",
@@ -136,7 +136,8 @@ class PreflightCheck:
                     "workflow-never-seen",
                     f"no worker has run the workflow `{name}` in this database yet",
                     ("workflows", spec.entry, "workflow"),
-                    help=f"{hint}if it is misspelled, a worker claims the workflow and it stays PENDING",
+                    help=f"{hint}if the name is misspelled, the worker that claims the workflow cannot "
+                    "run it, and it stays PENDING",
                 )
 
     def _unknown_versions(self, versions: frozenset[str] | None) -> Iterator[Diagnostic]:

@@ -189,7 +189,9 @@ def _invalid_value(violation: _Violation) -> Diagnostic:
         message, help = f"`{name}` is a reserved name", "use another name"
         return make_diagnostic("invalid-value", message, path, at_key=True, help=help)
     if keyword == "minLength" and value == "" and path[-2:] not in _FORMS:
-        return make_diagnostic("invalid-value", f"`{name}` is empty", path, help="write text, or remove it")
+        return make_diagnostic(
+            "invalid-value", f"`{name}` is empty", path, help="give it a value, or remove the key"
+        )
     if keyword == "minItems":
         return make_diagnostic("invalid-value", f"`{name}` is empty", path, help="write at least one entry")
     message = f"`{name}` cannot be {_show(value)}"

@@ -56,7 +56,7 @@ def _unreadable(url: str, text: str) -> UsageError:
         # libpq quotes the URL in its message, and with it the password
         reason = re.sub(r'"[^"]*"', "…", text).strip()
         return UsageError(
-            f"the PostgreSQL URL cannot be read: {reason}",
+            f"the PostgreSQL URL is not valid: {reason}",
             "write postgresql://user:password@host:5432/database",
         )
     name = named[1]
