@@ -170,7 +170,7 @@ CODES: dict[str, CodeInfo] = {
         "database", W, "no worker has registered this application version"
     ),
     "workflow-never-seen": CodeInfo(
-        "database", W, "no worker has run a workflow with this name in the database"
+        "database", W, "the database has no record of a worker running a workflow with this name"
     ),
     "worker-behind-schema": CodeInfo("database", W, "a running worker is too old to read the arguments"),
     "lockfile-missing": CodeInfo("database", E, "another lockfile for this manifest and database exists"),

@@ -175,8 +175,8 @@ def test_rename_accepts_a_renamed_manifest(run_db: Cli, run: Cli, jobs: Path, lo
 @pytest.mark.parametrize(
     ("workflows", "message"),
     [
-        ("[{args: [1]}, {args: [2]}]", "2 workflows of `newer` would be enqueued again"),
-        ("[{args: [1]}, {id: x, args: [2]}]", "1 workflow of `newer` would be enqueued again"),
+        ("[{args: [1]}, {args: [2]}]", "2 workflows in `newer` would be enqueued again"),
+        ("[{args: [1]}, {id: x, args: [2]}]", "1 workflow in `newer` would be enqueued again"),
         ("[{id: 'old-x'}]", "none of the 1 workflows"),
     ],
 )
