@@ -18,7 +18,8 @@ from .advisory_lock import lock_key, open_locked
 from .database import PRIVILEGES, Database, RecordedState, Server, WriteTransaction
 from .new_rows import NewRows, PreparedRows
 from .postgresql_catalog import find_schemas, read_columns, read_first_version, read_identity
-from .postgresql_url import connect, read_url
+from .postgresql_connect import connect
+from .postgresql_url import read_url
 from .retry import Retry
 
 _DEFAULT_PARAMETERS = {
