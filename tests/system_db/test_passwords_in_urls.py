@@ -1,4 +1,4 @@
-"""Test that no message repeats a part of a password, however a URL is written, and what is printed instead."""
+"""Test that no message repeats a part of a password, however a URL is written."""
 
 from __future__ import annotations
 
