@@ -15,6 +15,7 @@ from ..system_db.doctor_facts import (
     read_migration,
     read_newest_versions,
     read_privileges,
+    read_row_security,
 )
 from ..system_db.preflight_facts import read_clock_ms, read_queues, read_run_by_old_worker
 from .session import connect
@@ -40,6 +41,7 @@ def examine(settings: DatabaseSettings) -> list[Check]:
         privileges = database.read(read_privileges)
         checks = [_check_server(database), _check_schema(database, privileges)]
         checks += _check_privileges(database, privileges)
+        checks += _check_row_security(database)
         if ("queues", "SELECT") in privileges:
             checks.append(_check_queues(database))
         if ("application_versions", "SELECT") in privileges:
@@ -103,6 +105,18 @@ def _check_privileges(database: Database, privileges: Privileges) -> list[Check]
         message = f"this role also has {' and '.join(more)}, which apply never uses"
         return [Check(Level.OK, "privileges", message, help)]
     return [Check(Level.OK, "privileges", "this role has what plan and apply need")]
+
+
+def _check_row_security(database: Database) -> list[Check]:
+    tables = database.read(read_row_security)
+    if not tables:
+        return []
+    message = f"row-level security applies to this role on {', '.join(tables)}"
+    help = (
+        "plan and apply do not see the rows that policies hide, and enqueue more slowly: use a role with "
+        "BYPASSRLS, or policies that let this role read and insert every row"
+    )
+    return [Check(Level.WARNING, "rights", message, help)]
 
 
 def _check_queues(database: Database) -> Check:

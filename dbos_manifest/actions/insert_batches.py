@@ -15,11 +15,12 @@ from ..system_db.database import Database
 from ..system_db.insert import RowsRejected, insert_rows
 from ..system_db.new_rows import NewRows
 from ..system_db.read import read_deduplication_holders, read_snapshot
-from ..system_db.retry import classify, describe_error
+from ..system_db.retry import describe_error
 from ..workflows.spec import WorkflowSpec
 from .prepared_batches import BatchPreparer, PreparedBatch
 
 DROPPED = "the database accepted its row but did not store it: check the DBOS tables for triggers"
+UNSEEN = "its ID exists in a row that this role cannot see, or that another process has removed since"
 
 
 @dataclass(slots=True)
@@ -60,10 +61,10 @@ class Inserter:
                     self._connection, self._database, prepared.prepared, has_triggers=result.has_triggers
                 )
         except RowsRejected as error:
-            self._insert_others(prepared, error.ids)
+            self._insert_others(prepared, error)
             return
         except DBAPIError as error:
-            if classify(error) != "data":
+            if not self._database.rejects_row(self._connection, error):
                 raise
             if count == 1:
                 self._reject(prepared.batch[0], error)
@@ -75,10 +76,12 @@ class Inserter:
         if len(inserted) < count:
             self._look_at_present(prepared, inserted)
 
-    def _insert_others(self, prepared: PreparedBatch, dropped: set[str]) -> None:
-        """Name the rows that the database did not keep, and insert the others."""
-        self._result.rejected += [RejectedRow(spec, DROPPED) for spec in prepared.batch if spec.id in dropped]
-        mask = bytes(workflow_id not in dropped for workflow_id in prepared.batch.ids)
+    def _insert_others(self, prepared: PreparedBatch, error: RowsRejected) -> None:
+        """Name the rows that cannot be kept, and insert the others."""
+        self._result.rejected += [
+            RejectedRow(spec, error.reason) for spec in prepared.batch if spec.id in error.ids
+        ]
+        mask = bytes(workflow_id not in error.ids for workflow_id in prepared.batch.ids)
         if 1 in mask:
             self.insert(self._preparer.filter(prepared, mask))
 
@@ -104,7 +107,7 @@ class Inserter:
         for place, spec, change in zip(places, present, changes, strict=True):
             row = rows.get(spec.id)
             if row is None:
-                result.rejected.append(RejectedRow(spec, "another process removed its row in the meantime"))
+                result.rejected.append(RejectedRow(spec, UNSEEN))
             elif self._is_ours(row, prepared.prepared.rows, place):
                 result.inserted.add(spec.id)
             elif change.state is State.UNCHANGED:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-import sys
 import tempfile
 import time
 import traceback
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from ..files.crash_log import write_crash_log
+from .redaction import redact
 from .terminal import print_error
 
 
@@ -35,24 +33,3 @@ def report_bug(error: Exception) -> int:
         f"this is a bug in dbos-manifest ({type(error).__name__}); {where}", "report it and attach the log"
     )
     return 70
-
-
-def redact(text: str) -> str:
-    """Replace passwords: those of the database URLs of this process, and those in any URL of the text."""
-    given = [*sys.argv, *(value for key, value in os.environ.items() if key.endswith("DATABASE_URL"))]
-    secrets = {value for key, value in os.environ.items() if key == "PGPASSWORD" and value}
-    for word in given:
-        try:
-            password = urlsplit(word.partition("=")[2] if word.startswith("--") else word).password
-        except ValueError:
-            continue
-        if password:
-            secrets |= {password, unquote(password)}
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    text = _USERINFO.sub(r"\1***@", text)
-    return _PASSWORD_WORD.sub(r"\1***", text)
-
-
-_USERINFO = re.compile(r"(://[^\s/:@'\"]*:)[^\s'\"]*@")
-_PASSWORD_WORD = re.compile(r"(password['\"]?\s*[=:]\s*['\"]?)[^\s'\"&,)}]+", re.IGNORECASE)

@@ -9,6 +9,7 @@ import click
 from ..core.errors import InvalidManifest, ManifestToolError
 from ..core.exit_codes import ExitCode, decide_exit_code
 from ..report.text import printable
+from .redaction import hide_passwords
 from .terminal import describe_lost_output, guarded_streams, print_error, say
 
 # click 8.1 prints the help itself
@@ -58,4 +59,4 @@ def _show_usage(error: click.ClickException) -> None:
     if isinstance(error, click.UsageError) and error.ctx is not None:
         say(error.ctx.get_usage())
         say(f"Try '{error.ctx.command_path} --help' for help.\n")
-    say(f"Error: {printable(error.format_message())}")
+    say(f"Error: {hide_passwords(printable(error.format_message()))}")

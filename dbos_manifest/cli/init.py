@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -13,6 +14,8 @@ from ..report.text import printable
 from .help import command
 from .options import argument, option
 from .terminal import say, write_line
+
+_URL = re.compile(r"[\w+]{2,}:/")  # a path keeps one of its slashes; `C:/` is a drive
 
 
 @command("", "shop --github")
@@ -29,6 +32,8 @@ def init(folder: Path, github: bool, gitlab: bool) -> int:
 
     Never overwrites a file.
     """
+    if _URL.match(str(folder)):
+        raise UsageError("expected a folder, found a URL", "set the database URL with --database-url")
     files = {
         "jobs/example.yaml": read_template("example.yaml"),
         "jobs/manifest.v1.schema.json": read_schema("manifest.v1"),

@@ -16,6 +16,7 @@ from ..core.diagnostic import Diagnostic
 from ..report.diagnostics import format_diagnostics
 from ..report.github import github_annotation
 from ..report.text import Paint, plain, printable, shorten
+from .redaction import hide_passwords
 from .repository import from_repository
 
 if TYPE_CHECKING:  # `--help` loads none of it
@@ -163,9 +164,9 @@ def say(text: str) -> None:
 
 
 def print_error(message: str, hint: str | None = None) -> None:
-    """Print an error; text that it quotes is escaped and shortened."""
+    """Print an error; text that it quotes is escaped and shortened, without passwords of URLs."""
     paint = painter(err=True)
-    say(f"{paint('red', 'error')}: {shorten(printable(message), MAX_MESSAGE)}")
+    say(f"{paint('red', 'error')}: {shorten(hide_passwords(printable(message)), MAX_MESSAGE)}")
     if hint:
         say(f"  {paint('cyan', 'help')}: {shorten(printable(hint), MAX_MESSAGE)}")
 

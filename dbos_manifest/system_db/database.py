@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from ..core.errors import SchemaNotSupported
 from .layout import Layout, check_layout
 from .new_rows import NewRows, PreparedRows
-from .retry import Retry
+from .retry import Retry, classify
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -174,6 +174,14 @@ class Database(ABC):
     def proves_rollback(self, error: DBAPIError) -> bool:
         """Return whether an error, also one of a COMMIT, proves that nothing was committed."""
         return False
+
+    def rejects_row(self, connection: Connection, error: DBAPIError) -> bool:
+        """Return whether an error of an insert is about a single row, so that others can be inserted."""
+        return classify(error) == "data"
+
+    def read_row_security(self, connection: Connection, tables: Sequence[str]) -> list[str]:
+        """Return the tables in which row-level security may hide or refuse rows of this role."""
+        return []
 
     def prefer_index_scans(self, connection: Connection) -> None:
         """Make the planner use the index of the IDs until the transaction ends."""

@@ -25,6 +25,11 @@ def read_privileges(connection: Connection, database: Database) -> frozenset[tup
     return database.read_privileges(connection, _existing(database, (*WRITTEN, *READ)))
 
 
+def read_row_security(connection: Connection, database: Database) -> list[str]:
+    """Return the tables in which row-level security applies to this role."""
+    return database.read_row_security(connection, _existing(database, (*WRITTEN, *READ)))
+
+
 def read_migration(connection: Connection, database: Database) -> int | None:
     """Read the number of the newest migration."""
     statement = text(f"SELECT max(version) FROM {database.table('dbos_migrations')}")

@@ -9,13 +9,19 @@ from .database import Database
 from .new_rows import NewRows, PreparedRows
 from .read import read_ids
 
+DROPPED = (
+    "the database accepted its row and did not keep it: look for a trigger or a row-level security policy on "
+    "the DBOS tables"
+)
+
 
 class RowsRejected(Exception):
-    """The database accepted rows and did not store them under their IDs."""
+    """Rows of a statement that succeeded cannot be kept, all for one reason."""
 
-    def __init__(self, ids: set[str]) -> None:
-        super().__init__(f"{len(ids)} rows were not stored")
+    def __init__(self, ids: set[str], reason: str = DROPPED) -> None:
+        super().__init__(f"{len(ids)} rows: {reason}")
         self.ids = ids
+        self.reason = reason
 
 
 def prepare_rows(database: Database, rows: NewRows, *, legacy_inputs: bool = False) -> PreparedRows:

@@ -18,8 +18,9 @@ from .advisory_lock import lock_key, open_locked
 from .database import PRIVILEGES, Database, RecordedState, Server, WriteTransaction
 from .new_rows import NewRows, PreparedRows
 from .postgresql_catalog import find_schemas, read_columns, read_first_version, read_identity
-from .postgresql_url import connect, read_url
-from .retry import Retry
+from .postgresql_connect import connect
+from .postgresql_url import read_url
+from .retry import INSUFFICIENT_PRIVILEGE, Retry
 
 _DEFAULT_PARAMETERS = {
     "connect_timeout": "10",
@@ -254,6 +255,26 @@ class PostgreSQLDatabase(Database):
         """Insert the rows whose ID does not exist yet."""
         return postgresql_insert.insert_missing(connection, self, prepared)
 
+    def rejects_row(self, connection: Connection, error: DBAPIError) -> bool:
+        """Return whether an error is about a row: invalid data, or a policy of row-level security.
+
+        A missing privilege has the SQLSTATE of a policy, so the tables decide.
+        """
+        if super().rejects_row(connection, error):
+            return True
+        denied = getattr(error.orig, "sqlstate", None) == INSUFFICIENT_PRIVILEGE
+        written = [name for name in ("workflow_status", "workflow_input") if name in self.layout.columns]
+        return denied and bool(self.read_row_security(connection, written))
+
+    def read_row_security(self, connection: Connection, tables: Sequence[str]) -> list[str]:
+        """Return the tables in which row-level security applies to this role."""
+        if _is_cockroach(connection):
+            return []
+        statement = text("SELECT row_security_active(to_regclass(:table))")
+        return [
+            name for name in tables if connection.execute(statement, {"table": self.table(name)}).scalar_one()
+        ]
+
     def check_constraints(self, connection: Connection) -> None:
         """Check deferred constraints now, so that they cannot fail the COMMIT."""
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
@@ -263,12 +284,21 @@ def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _id_functions(connection: Connection) -> tuple[str, str, str] | None:
-    """Return the functions for a transaction's ID and state, and the ID's type; None where there are none."""
+def _driver_of(connection: Connection) -> psycopg.Connection:
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
-    if driver.info.parameter_status("crdb_version"):
+    return driver
+
+
+def _is_cockroach(connection: Connection) -> bool:
+    return _driver_of(connection).info.parameter_status("crdb_version") is not None
+
+
+def _id_functions(connection: Connection) -> tuple[str, str, str] | None:
+    """Return the functions for a transaction's ID and state, and the ID's type; None where there are none."""
+    if _is_cockroach(connection):
         return None
+    driver = _driver_of(connection)
     if driver.info.server_version >= 130_000:
         return "pg_current_xact_id", "pg_xact_status", "xid8"
     return "txid_current", "txid_status", "int8"

@@ -8,12 +8,13 @@ from typing import cast
 
 import psycopg
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from ..core.columns import Repeated, join_texts
 from .database import Database
+from .insert import RowsRejected
 from .new_rows import COLUMNS_OF_ALL, INPUT_COLUMNS, INPUT_SOURCES, NewRows, PreparedRows
-from .read import read_ids
-from .retry import classify
+from .retry import INSUFFICIENT_PRIVILEGE, classify
 
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
@@ -21,6 +22,11 @@ _TYPES = {
     "priority": "int4", "created_at": "int8", "workflow_timeout_ms": "int8",
     "workflow_deadline_epoch_ms": "int8", "delay_until_epoch_ms": "int8", "attributes": "jsonb",
 }  # fmt: skip
+_FEATURE_NOT_SUPPORTED = "0A000"
+LEFTOVER = (
+    "workflow_input has other arguments under its id, of a workflow that was removed, and this role may not "
+    "replace them: delete that row"
+)
 Cell = str | int | None
 
 
@@ -43,7 +49,8 @@ def insert_missing(
 ) -> tuple[set[str], int]:
     """Insert the rows whose ID does not exist yet; see `Database.insert`.
 
-    COPY is the fastest way, and plan has found none of the rows. It fails when one of them exists by now.
+    COPY is the fastest way, and plan has found none of the rows. It fails when one of them exists by now, and
+    where row-level security applies to this role.
     """
     try:
         with connection.begin_nested():
@@ -54,7 +61,7 @@ def insert_missing(
                 written += _copy_rows(connection, table, INPUT_COLUMNS, prepared.input_text)
         return set(prepared.ids), written
     except psycopg.Error as error:
-        if classify(error) != "data":
+        if classify(error) != "data" and error.sqlstate != _FEATURE_NOT_SUPPORTED:
             raise
         return _insert_rows(connection, database, prepared)
 
@@ -85,26 +92,44 @@ def _insert_rows(connection: Connection, database: Database, prepared: PreparedR
 
 
 def _insert_inputs(connection: Connection, database: Database, rows: NewRows) -> int:
-    """Insert arguments and return how many rows have theirs now."""
+    """Insert arguments and return how many rows have theirs now. Raises: RowsRejected."""
     table = _driver_name(database, "workflow_input")
     source = "unnest(%s::text[], %s::text[], %s::int8[]) AS t(id, inputs, at)"
-    values = tuple([*rows.columns[name]] for name in INPUT_SOURCES)
+    values: tuple[object, ...] = tuple([*rows.columns[name]] for name in INPUT_SOURCES)
     written = connection.exec_driver_sql(
         f"INSERT INTO {table} (workflow_uuid, inputs, retention_timestamp) "
         f"SELECT t.id, t.inputs, t.at FROM {source} ON CONFLICT (workflow_uuid) DO NOTHING",
         values,
     )
-    count = written.rowcount
-    if count < rows.count:
-        # The row of a removed workflow would give ours its arguments. ON CONFLICT DO UPDATE would need the
-        # privilege to update even where there is no such row.
-        connection.exec_driver_sql(
+    if written.rowcount == rows.count:
+        return rows.count
+    # The row of a removed workflow would give ours its arguments. ON CONFLICT DO UPDATE would need the
+    # privilege to update even where there is no such row.
+    stored = connection.exec_driver_sql(
+        f"SELECT t.id, w.inputs IS DISTINCT FROM t.inputs FROM {source} "
+        f"JOIN {table} AS w ON w.workflow_uuid = t.id",
+        values,
+    ).all()
+    different = {str(key) for key, differs in stored if differs}
+    if different:
+        statement = (
             f"UPDATE {table} AS w SET inputs = t.inputs, retention_timestamp = t.at FROM {source} "
-            "WHERE w.workflow_uuid = t.id AND w.inputs IS DISTINCT FROM t.inputs",
-            values,
+            "WHERE w.workflow_uuid = t.id AND w.inputs IS DISTINCT FROM t.inputs RETURNING w.workflow_uuid"
         )
-        count = len(read_ids(connection, database, "workflow_input", rows.columns["workflow_uuid"]))
-    return count
+        if kept := different - _update_if_allowed(connection, statement, values):
+            raise RowsRejected(kept, LEFTOVER)
+    return len(stored)
+
+
+def _update_if_allowed(connection: Connection, statement: str, values: tuple[object, ...]) -> set[str]:
+    """Update rows and return the one column of the result; nothing where the role may not update."""
+    try:
+        with connection.begin_nested():
+            return {*connection.exec_driver_sql(statement, values).scalars()}
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
+            raise
+        return set()
 
 
 def _driver_name(database: Database, table: str) -> str:

@@ -10,8 +10,8 @@ from sqlalchemy.exc import ProgrammingError
 from ..planning.rows import QueueRow
 from .database import Database
 from .read import decode_text
+from .retry import INSUFFICIENT_PRIVILEGE
 
-INSUFFICIENT_PRIVILEGE = "42501"
 MAX_NAMES_SEARCHED = 50
 NEWEST_ROWS = 10_000
 _PARTITION_LIMITS = (

@@ -20,12 +20,13 @@ ErrorKind = Literal["transient", "denied", "data", "fatal"]
 """`data`: the database rejects a row. `denied`: no retry helps until someone changes a right or a setting."""
 
 UNIQUE_VIOLATION = "23505"
+INSUFFICIENT_PRIVILEGE = "42501"  # also a policy of row-level security that a row violates
 _CANCELED = "57014"  # statement_timeout: the same transaction would take as long again
 _TRANSIENT = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300"} | {
     "25P03",  # idle_in_transaction_session_timeout: on a busy machine this program itself may pause
     "57P05",  # idle_session_timeout
 }
-_DENIED = {"28000", "28P01", "42501", "25006", "3D000"}
+_DENIED = {"28000", "28P01", INSUFFICIENT_PRIVILEGE, "25006", "3D000"}
 
 # A connection that failed has no SQLSTATE, only text. A message of the server begins with FATAL, in any
 # language, and is a refusal, except for these transient ones:

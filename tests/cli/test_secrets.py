@@ -77,3 +77,49 @@ def test_no_command_prints_or_writes_the_password(
     assert len(left) >= 4  # the manifest, its lockfile, the plan, the log
     for text in [*printed, *left]:
         assert not any(spelling in text for spelling in SPELLINGS), text
+
+
+@pytest.mark.parametrize("before", ["", 'x"', "x ", "x@", "x/", "x:", "x\n"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "URL",
+        "plan URL",
+        "plan jobs.yaml -o URL",
+        "plan jobs.yaml --retry-budget URL",
+        "plan jobs.yaml --vars-file URL",
+        "plan jobs.yaml --var URL",
+        "validate URL",
+        "apply URL --database-url URL",
+        "doctor URL",
+    ],
+)
+def test_url_in_the_place_of_another_argument_is_printed_without_password(
+    run: Cli, jobs: Path, words: str, before: str
+) -> None:
+    for url in (
+        f"postgresql://u:{before}pl4nted@127.0.0.1:1/db",
+        f"postgresql://127.0.0.1:1/db?password={before}pl4nted",
+        f"postgresql:u:{before}pl4nted@127.0.0.1:1/db",
+    ):
+        done = run(*(url if word == "URL" else word for word in words.split()))
+        assert done.code == 2
+        assert "127.0.0.1" in done.err
+        assert "pl4nted" not in done.out + done.err
+
+
+@pytest.mark.parametrize("place", ["postgresql://u:pl4nted@127.0.0.1:1", "host=127.0.0.1 password=pl4nted"])
+def test_password_in_the_place_of_a_manifest_is_hidden(run: Cli, place: str) -> None:
+    done = run("validate", place)
+    assert done.code == 2
+    assert "no such file or folder" in done.err
+    assert "***" in done.err
+    assert "pl4nted" not in done.out + done.err
+
+
+def test_init_makes_no_folder_of_a_url(run: Cli, tmp_path: Path) -> None:
+    done = run("init", "postgresql://u:pl4nted@127.0.0.1:1/db")
+    assert done.code == 2
+    assert "expected a folder, found a URL" in done.err
+    assert "pl4nted" not in done.out + done.err
+    assert list(tmp_path.iterdir()) == []

@@ -180,14 +180,6 @@ def test_invalid_query_of_a_url_names_the_parameter(query: str, message: str, hi
     assert hint in str(error.hint)
 
 
-def test_unescaped_slash_and_question_mark_in_the_password_are_not_printed() -> None:
-    """libpq reads the rest of such a password as a parameter and prints its value."""
-    for name in ("sslmode", "connect_timeout", "service"):
-        error = refused_at_once(f"postgresql://127.0.0.1:12/s?{name}={SECRET}@host/db")
-        assert f"`{name}`" in error.message
-        assert "%3F" in str(error.hint)
-
-
 def test_no_pause_exceeds_the_retry_budget() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

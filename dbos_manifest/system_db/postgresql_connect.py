@@ -1,0 +1,89 @@
+"""Connect to PostgreSQL, and describe what libpq rejects before it contacts a server."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from ..core.errors import DatabaseUnreachable, UsageError
+from .postgresql_url import defaults, may_hide_password
+
+# Every message of libpq about a server that it tried to reach begins with these words (PostgreSQL 14 on).
+_ATTEMPTED = "connection to server"
+# libpq reads these numbers only when it opens the socket, so its message begins with the words above
+_LATE = re.compile(r'invalid integer value ".*" for connection option ".*"')
+_FROM_PSYCOPG = re.compile(r"^connection (?:is bad|failed): ")
+# libpq describes these without the parameter's name
+_NAMELESS = {
+    "SSL protocol version range": "ssl_min_protocol_version",
+    "parse network address": "hostaddr",
+    "socket path": "host",
+}
+
+
+def connect(url: str, parameters: dict[str, str]) -> psycopg.Connection:
+    """Open a connection; `url` decides only what a message may repeat.
+
+    Raises: UsageError for parameters that libpq rejects before it contacts a server, DatabaseUnreachable
+            for an unknown host name; psycopg.Error for everything else.
+    """
+    try:
+        # no server-side prepared statements: a PgBouncer in transaction mode would lose them
+        return psycopg.connect(make_conninfo(**parameters), prepare_threshold=None)
+    except UnicodeError:  # the encoding of host names raises it, and psycopg lets it through
+        raise _unknown_host(parameters) from None
+    except psycopg.Error as error:
+        text = str(error)
+        unresolved = text.startswith("failed to resolve host")
+        # EAI_AGAIN is transient: the name server did not respond. Any other error means an unknown host
+        if unresolved and f"[Errno {socket.EAI_AGAIN}]" not in text:
+            raise _unknown_host(parameters) from None
+        if not unresolved and error.sqlstate is None and _is_rejected_before_connecting(error, text):
+            raise _rejected(url, parameters, text) from None
+        raise
+
+
+def _unknown_host(parameters: dict[str, str]) -> DatabaseUnreachable:
+    host = parameters.get("host") or defaults()["host"].val
+    return DatabaseUnreachable(
+        f"the host name `{host.decode() if isinstance(host, bytes) else host}` is unknown",
+        _correct("host", parameters),
+    )
+
+
+def _is_rejected_before_connecting(error: psycopg.Error, text: str) -> bool:
+    if isinstance(error, psycopg.errors.ConnectionTimeout):
+        return False
+    return _ATTEMPTED not in text or _LATE.search(text) is not None
+
+
+def _rejected(url: str, parameters: dict[str, str], text: str) -> UsageError:
+    """Describe a rejected parameter: its name, libpq's reason, and where its value comes from."""
+    first = _FROM_PSYCOPG.sub("", text.splitlines()[0])
+    late = _LATE.search(first)
+    reason = late[0] if late else first
+    name = _parameter_in(reason)
+    if may_hide_password(url):
+        reason = re.sub(r"""\s*["'].*""", " …", reason)
+    subject = f"parameter `{name}`" if name else "parameters"
+    return UsageError(f"libpq rejected the connection {subject}: {reason}", _correct(name, parameters))
+
+
+def _correct(name: str | None, parameters: dict[str, str]) -> str:
+    variable = defaults()[name].envvar if name and name not in parameters else None
+    if variable:
+        return f"correct the environment variable {variable.decode()}, or set `{name}` in the database URL"
+    return f"correct `{name}` in the database URL" if name else "correct the database URL"
+
+
+def _parameter_in(reason: str) -> str | None:
+    for phrase, name in _NAMELESS.items():
+        if phrase in reason:
+            return name
+    plain = reason.rpartition(" for connection option ")[2].replace(" ", "_").lower()
+    names = sorted(defaults(), key=len, reverse=True)
+    found = re.search(rf"(?<![a-z])({'|'.join(map(re.escape, names))})(?![a-z])", plain)
+    return found[1] if found else None
