@@ -47,7 +47,8 @@ class SelectionArguments(OptionGroup, section="Selection"):
     ids_from: str | None = declared(
         "--ids-from",
         metavar="FILE",
-        help="Take only the workflows with these IDs, one per line; - is standard input.",
+        help="Take only the workflows with these IDs, one per line, plain or as JSON strings; - is standard "
+        "input.",
     )
     entry: tuple[str, ...] = declared(
         "--entry", multiple=True, metavar="NAME", help="Take only the entries of this name; repeatable."
