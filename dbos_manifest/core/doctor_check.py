@@ -16,6 +16,6 @@ class Check(NamedTuple):
     """What was found about one subject, and what to do about it."""
 
     level: Level
-    what: str  # connection | schema | rights | queues | versions | clock | inputs
+    what: str  # connection | encryption | schema | rights | queues | versions | clock | inputs
     message: str
     help: str | None = None
