@@ -7,7 +7,7 @@ import time
 from sqlalchemy import Connection
 
 from ..core.doctor_check import Check, Level
-from ..system_db.database import Database
+from ..system_db.database import Database, Encryption
 from ..system_db.doctor_facts import (
     READ,
     WRITTEN,
@@ -39,7 +39,10 @@ def examine(settings: DatabaseSettings) -> list[Check]:
     """
     with connect(settings) as database:
         privileges = database.read(read_privileges)
-        checks = [_check_server(database), _check_schema(database, privileges)]
+        checks = [_check_server(database)]
+        encryption = database.read(lambda connection, _: database.read_encryption(connection))
+        checks += [check_encryption(encryption)] if encryption is not None else []
+        checks.append(_check_schema(database, privileges))
         checks += _check_privileges(database, privileges)
         checks += _check_row_security(database)
         if ("queues", "SELECT") in privileges:
@@ -66,6 +69,26 @@ def _check_server(database: Database) -> Check:
         help = "connect to the primary: a standby or a read-only session cannot accept workflows"
         return Check(Level.PROBLEM, "connection", f"{message}: read-only", help)
     return Check(Level.OK, "connection", message)
+
+
+def check_encryption(encryption: Encryption) -> Check:
+    """Check that no one on the network can read the connection or take the place of the server."""
+    protocol, sslmode, is_local = encryption
+    message = f"not encrypted (sslmode={sslmode})"
+    if protocol is not None:
+        message = f"encrypted with {protocol} (sslmode={sslmode})"
+    if is_local:
+        return Check(Level.OK, "encryption", f"{message}; the connection stays on this machine")
+    help = "set sslmode=verify-full in the database URL (docs/guides/gitops.md#the-connection)"
+    if protocol is None:
+        return Check(Level.WARNING, "encryption", message, help)
+    if protocol == "TLS" and not sslmode.startswith("verify-"):
+        message = f"{message}, but another server could take the place of this one"
+        return Check(Level.WARNING, "encryption", message, help)
+    if sslmode == "verify-ca":
+        help = "sslmode=verify-full checks the name of the server too"
+        return Check(Level.OK, "encryption", message, help)
+    return Check(Level.OK, "encryption", message)
 
 
 def _check_schema(database: Database, privileges: Privileges) -> Check:
@@ -116,7 +139,7 @@ def _check_row_security(database: Database) -> list[Check]:
         "plan and apply do not see the rows that policies hide, and enqueue more slowly: use a role with "
         "BYPASSRLS, or policies that let this role read and insert every row"
     )
-    return [Check(Level.WARNING, "rights", message, help)]
+    return [Check(Level.WARNING, "privileges", message, help)]
 
 
 def _check_queues(database: Database) -> Check:

@@ -47,7 +47,8 @@ class SelectionArguments(OptionGroup, section="Selection"):
     ids_from: str | None = declared(
         "--ids-from",
         metavar="FILE",
-        help="Select only workflows with these IDs, one per line; - is standard input.",
+        help="Select only workflows with these IDs, one per line, plain or as JSON strings; - is standard "
+        "input.",
     )
     entry: tuple[str, ...] = declared(
         "--entry", multiple=True, metavar="NAME", help="Select only entries with this name; repeatable."

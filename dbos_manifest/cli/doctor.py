@@ -32,7 +32,8 @@ from .terminal import painter, write_line
 )
 @output_option("text", "json")
 def doctor(database: DatabaseArguments, sql: bool, role: str, output: str) -> int:
-    """Inspect the system database: connection, schema, privileges, queues, versions, clock.
+    """Inspect the system database: connection, encryption, schema, privileges, queues,
+    versions, clock.
 
     Changes nothing. Exits with code 3 if apply would not work.
     """

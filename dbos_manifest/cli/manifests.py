@@ -8,8 +8,7 @@ from pathlib import Path
 from ..actions.validate import Validation, validate_files
 from ..core.diagnostic import Severity
 from ..core.errors import UsageError, refuse_errors
-from ..core.lines import split_lines
-from ..expansion.selection import Selection, parse_terms
+from ..expansion.selection import Selection, parse_ids, parse_terms
 from ..files.manifests import read_ids, read_manifest
 from ..files.sources import STDIN
 from ..manifest.variables import Given
@@ -118,7 +117,7 @@ def _selection(selection: SelectionArguments, stdin_taken: bool) -> Selection | 
             )
         content = sys.stdin.buffer.read() if ids_from == STDIN else read_ids(Path(ids_from))
         try:
-            ids = {line for line in split_lines(content.decode("utf-8-sig")) if line}
+            ids = parse_ids(content.decode("utf-8-sig"))
         except UnicodeDecodeError:
             raise UsageError(f"the IDs in {ids_from} are not valid UTF-8") from None
     return Selection([term for text in selection.select for term in parse_terms(text)], ids, selection.entry)

@@ -10,12 +10,13 @@ from typing import NamedTuple
 from ..core.errors import UsageError
 from ..core.exit_codes import decide_exit_code
 from ..files.output_files import OutputFile, find_same, is_standard_output
-from ..report.text import Paint, plain
+from ..report.text import OutputEscaper, Paint, plain
 from .options import Output
-from .terminal import painter, print_error, write
+from .terminal import painter, print_error, write, write_commands
 
 Write = Callable[[str], object]
 _STDOUT = 1
+COMMANDS = "github"  # the format whose lines are workflow commands
 
 
 class Sink(NamedTuple):
@@ -48,11 +49,12 @@ class Outputs:
         _refuse_shared([path for _, path in named] + ([plan_file] if plan_file is not None else []))
         self.lost: list[str] = []
         self._files: list[OutputFile] = []
-        self.sinks = [Sink(direct[0] if direct else default, write, painter())]
+        first = direct[0] if direct else default
+        self.sinks = [Sink(first, write_commands if first == COMMANDS else write, painter())]
         self.save_plan: Write | None = None
         try:
             for format, path in named:
-                self.sinks.append(Sink(format, self._open(path).write, plain))
+                self.sinks.append(Sink(format, _escaping(self._open(path), format), plain))
             if plan_file is not None:
                 self.save_plan = self._open(plan_file, private=True).write
         except BaseException:
@@ -100,6 +102,12 @@ class Outputs:
         for text in self.lost:
             print_error(text)
         return decide_exit_code(code, output_failed=bool(self.lost))
+
+
+def _escaping(file: OutputFile, format: str) -> Write:
+    """Return the function that writes a result to a file, which a pipeline may print."""
+    escaper = OutputEscaper()
+    return lambda text: file.write(escaper.escape(text, commands=format == COMMANDS))
 
 
 def _through_stdout(output: Output) -> Output:

@@ -8,6 +8,7 @@ from ..actions.lockfiles import find_targets
 from ..actions.session import read_live_statuses
 from ..planning.rows import NOT_ENQUEUED, STATUSES
 from ..report.statuses import status_lines, statuses_json
+from ..report.text import id_line
 from .arguments import DatabaseArguments, InputArguments, LockfileArguments, SelectionArguments
 from .help import command
 from .manifests import load_manifests
@@ -53,7 +54,7 @@ def status(
             write(piece)
     elif output == "ids":
         for one in statuses:
-            write_line(one.id)
+            write(id_line(one.id))
     else:
         for line in status_lines(statuses, painter()):
             write_line(line)

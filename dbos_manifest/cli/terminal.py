@@ -8,14 +8,14 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, cast
 
 import click
 
 from ..core.diagnostic import Diagnostic
 from ..report.diagnostics import format_diagnostics
 from ..report.github import github_annotation
-from ..report.text import Paint, plain, printable, shorten
+from ..report.text import OutputEscaper, Paint, plain, printable, shorten
 from .redaction import hide_passwords
 from .repository import from_repository
 
@@ -28,14 +28,17 @@ MAX_MESSAGE = 2_000  # characters of an error that are printed
 class GuardedStream:
     """Standard output or standard error, where a failed write is recorded and never raises.
 
-    Characters outside of the stream's encoding are escaped. After a failure nothing more is written, and the
+    All output of the process goes through it: text that would control a terminal or a CI runner is escaped
+    here, and characters outside of the stream's encoding. After a failure nothing more is written, and the
     flush of the interpreter at exit cannot fail either.
     """
 
     # there is no `buffer`: click would write to it and bypass the guard
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, escape: bool = True) -> None:
         self._stream = stream
+        self._colours = stream.isatty()
+        self._escaper = OutputEscaper() if escape else None
         self.failure: OSError | None = None
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -48,10 +51,17 @@ class GuardedStream:
     def errors(self) -> str:
         return "backslashreplace"
 
-    def write(self, text: str) -> int:
+    def unescaped(self) -> GuardedStream:
+        """Return the same stream for a progress bar, which moves the cursor."""
+        return GuardedStream(self._stream, escape=False)
+
+    def write(self, text: str, *, commands: bool = False) -> int:
         if self.failure is None:
+            escaped = text
+            if self._escaper is not None:
+                escaped = self._escaper.escape(text, colours=self._colours, commands=commands)
             try:
-                self._stream.write(text)
+                self._stream.write(escaped)
             except OSError as error:
                 self._give_up(error)
         return len(text)
@@ -158,6 +168,12 @@ def write_line(text: str = "") -> None:
     sys.stdout.write(f"{text}\n")
 
 
+def write_commands(text: str) -> None:
+    """Write a part of the result whose lines may be workflow commands."""
+    assert isinstance(sys.stdout, GuardedStream)
+    sys.stdout.write(text, commands=True)
+
+
 def say(text: str) -> None:
     """Print a line on stderr."""
     click.echo(text, err=True)
@@ -211,7 +227,8 @@ def write_annotations(diagnostics: Iterable[Diagnostic]) -> None:
     """Print annotations in GitHub Actions; nothing elsewhere."""
     if in_github_actions():
         for diagnostic in from_repository(diagnostics):
-            say(github_annotation(diagnostic))
+            assert isinstance(sys.stderr, GuardedStream)
+            sys.stderr.write(f"{github_annotation(diagnostic)}\n", commands=True)
 
 
 @contextmanager
@@ -224,7 +241,11 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    assert isinstance(sys.stderr, GuardedStream)
+    console = Console(file=cast(TextIO, sys.stderr.unescaped()))
+    with Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 

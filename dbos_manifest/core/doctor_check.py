@@ -16,6 +16,6 @@ class Check(NamedTuple):
     """What was found about one subject, and what to do about it."""
 
     level: Level
-    what: str  # connection | schema | privileges | queues | versions | clock | inputs
+    what: str  # connection | encryption | schema | privileges | queues | versions | clock | inputs
     message: str
     help: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from ..core.canonical_json import canonical_json
 from ..core.dates import parse_moment
 from ..core.errors import UsageError
+from ..core.lines import split_lines
 from ..core.suggest import did_you_mean
 from ..expressions.filters import UNSET
 from ..workflows.options import FIELDS, OPTIONS, TIME_OPTIONS
@@ -41,6 +43,26 @@ class Term(NamedTuple):
     @property
     def root(self) -> str:
         return self.name.partition(".")[0]
+
+
+def parse_ids(text: str) -> set[str]:
+    """Return the IDs of a list, one per line. A line that begins with `"` is a JSON string.
+
+    Raises: UsageError for such a line that is not one.
+    """
+    return {_parse_id(line) for line in split_lines(text) if line}
+
+
+def _parse_id(line: str) -> str:
+    if not line.lstrip().startswith('"'):
+        return line
+    try:
+        found = json.loads(line)
+    except ValueError:
+        found = None
+    if not isinstance(found, str):
+        raise UsageError(f'--ids-from: expected a JSON string in a line that begins with `"`, found `{line}`')
+    return found
 
 
 def parse_terms(text: str) -> list[Term]:

@@ -48,9 +48,9 @@ def _wait_lines(applied: ApplyResult, failed_rows: Mapping[str, LiveRow], paint:
         if workflow_id in applied.wait.final:
             message = error_message(row)
             detail = f": {message}" if message else ""
-            yield f"  {paint('red', '✗')} {printable(workflow_id)}  {row.status}{printable(detail)}"
+            yield f"  {paint('red', '✗')} {printable(workflow_id)}  {printable(row.status + detail)}"
     counts = Counter(final.status for final in applied.wait.final.values())
-    parts = [f"{count:,} {status}" for status, count in sorted(counts.items())]
+    parts = [_counts(counts)] if counts else []
     if applied.wait.pending:
         still = Counter(applied.wait.pending.values())
         parts.append(f"{count_of(len(applied.wait.pending), 'workflow')} not finished ({_counts(still)})")
@@ -60,7 +60,7 @@ def _wait_lines(applied: ApplyResult, failed_rows: Mapping[str, LiveRow], paint:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
+    return ", ".join(f"{count:,} {printable(status)}" for status, count in sorted(counts.items()))
 
 
 def applied_json(outcome: ApplyOutcome) -> str:

@@ -31,8 +31,11 @@ def _escape(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Escape text outside of code. A word joiner after `@` prevents a mention."""
-    return _escape(text).replace("&#64;", "&#64;&#8288;")
+    """Escape text outside of code. A word joiner prevents mentions, references and links."""
+    return _LINKS.sub(lambda match: f"{match[0]}&#8288;", _escape(text))
+
+
+_LINKS = re.compile(r"&#(?:33|35|36|38|64|94|126);(?=\w|&#34;)|%(?=\w)|:(?=//)|[Ww]{3}(?=\.)")
 
 
 def fold(title: str, lines: Iterable[str]) -> Iterator[str]:
@@ -103,7 +106,7 @@ class PlanMarkdown:
         if not plan.to_enqueue and not plan.refuses(strict):
             verdict = "✅ nothing to enqueue"
         yield from (f"### Plan of {code(plan.name)} ({code(plan.file)}) {verdict}", "")
-        yield from (f"**{plan.summary.closing_line().removeprefix('Plan: ')}**", "")
+        yield from (f"**{_plain(plan.summary.closing_line().removeprefix('Plan: '))}**", "")
         yield from self._table(plan)
         for queue, count in plan.waiting_behind.items():
             yield f"- {code(queue)}: {count_of(count, 'workflow')} already queued there would start later"

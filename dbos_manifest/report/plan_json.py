@@ -8,7 +8,7 @@ from ..expansion.workflow_source import WorkflowSource
 from ..planning.manifest_plan import ManifestPlan
 from ..planning.states import ABSENT, Change, Changes, Difference, State
 from .diagnostics import diagnostic_json
-from .text import plain_value, to_json
+from .text import id_line, plain_value, to_json
 
 FORMAT_VERSION = 1
 Write = Callable[[str], object]
@@ -117,9 +117,8 @@ class PlanIds:
         self._write = write
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
-        for workflow_id, change in zip(changes.ids, changes.shared, strict=True):
-            if change.state is State.CREATE:
-                self._write(f"{workflow_id}\n")
+        pairs = zip(changes.ids, changes.shared, strict=True)
+        self._write("".join(id_line(one) for one, change in pairs if change.state is State.CREATE))
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         pass

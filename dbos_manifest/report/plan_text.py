@@ -93,7 +93,7 @@ class PlanText:
             yield f"  {printable(queue)}: {rows} already queued there would start later"
         for note in plan.summary.notes():
             yield f"  note: {note}"
-        yield plan.summary.closing_line()
+        yield printable(plan.summary.closing_line())
 
     def _group_differences(self, group: Group) -> Iterator[str]:
         for difference in group.first.differences:
@@ -125,7 +125,7 @@ def verdict_lines(plans: Sequence[ManifestPlan], strict: bool) -> Iterator[str]:
     """Yield the total of several manifests, then what apply would do, and in which database."""
     if len(plans) > 1:
         total = sum((plan.summary for plan in plans), PlanSummary())
-        yield f"Total of {len(plans)} manifests: {total.closing_line().removeprefix('Plan: ')}"
+        yield f"Total of {len(plans)} manifests: {printable(total.closing_line().removeprefix('Plan: '))}"
     refusing = [plan for plan in plans if plan.refuses(strict)]
     count = sum(plan.to_enqueue for plan in plans)
     if refusing:

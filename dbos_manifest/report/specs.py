@@ -16,7 +16,7 @@ from ..core.units import format_duration, format_timestamp
 from ..expansion.expansion import Expansion
 from ..expressions.syntax import MARK
 from ..workflows.spec import DEFAULT_SPEC, WorkflowSpec
-from .text import printable
+from .text import id_line, printable, to_json
 
 _STR = "tag:yaml.org,2002:str"
 _PLAIN = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_./@+ -]*[A-Za-z0-9_./@+-])?", re.ASCII)
@@ -25,7 +25,8 @@ _ONE_LINE = 2**31 - 1  # characters
 
 def spec_json_line(spec: WorkflowSpec) -> str:
     """Return the workflow as a line of JSON."""
-    return f"{encode_json(spec_entry(spec)).decode()}\n"
+    text = encode_json(spec_entry(spec)).decode()
+    return f"{text if printable(text) == text else to_json(spec_entry(spec))}\n"
 
 
 def spec_yaml(spec: WorkflowSpec) -> str:
@@ -62,7 +63,7 @@ def _escape_marks(value: object) -> object:
 
 def spec_id_line(spec: WorkflowSpec) -> str:
     """Return the ID as a line."""
-    return f"{spec.id}\n"
+    return id_line(spec.id)
 
 
 FORMATTERS: dict[str, Callable[[WorkflowSpec], str]] = {

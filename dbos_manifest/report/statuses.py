@@ -80,9 +80,9 @@ def status_lines(statuses: Iterable[WorkflowStatus], paint: Paint = plain) -> It
             detail = f"  {shorten(printable(error_message(status.row) or ''), 120)}"
         elif status.row is not None:
             detail = _describe_output(status.row)
-        state = paint(_STYLES.get(status.status, "cyan"), f"{status.status:<12}")
+        state = paint(_STYLES.get(status.status, "cyan"), f"{printable(status.status):<12}")
         yield f"{state}  {printable(status.spec.id)}{detail}"
-    total = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
+    total = ", ".join(f"{count:,} {printable(name)}" for name, count in sorted(counts.items()))
     yield f"Status: {total or 'no workflows'}"
 
 

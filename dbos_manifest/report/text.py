@@ -1,8 +1,9 @@
-"""Make any text or value safe and readable on a terminal."""
+"""Make any text or value safe and readable on a terminal and in the log of a pipeline."""
 
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Callable
 from math import isfinite
@@ -20,10 +21,10 @@ def plain(style: str, text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Escape control, format and unpaired characters, so that text cannot control the terminal."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_escape(c) if unicodedata.category(c) in _HIDDEN else c for c in text)
+    """Escape what controls a terminal or a CI runner: control, format and unpaired characters, `##[`."""
+    if not text.isprintable():
+        text = "".join(_escape(c) if unicodedata.category(c) in _HIDDEN else c for c in text)
+    return _escape_commands(text)
 
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -34,6 +35,43 @@ def _escape(character: str) -> str:
     if code < 0x100:
         return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character, f"\\x{code:02x}")
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _escape_commands(text: str) -> str:
+    """Break commands that count anywhere in a line, with an escape that JSON and YAML read as `#`.
+
+    Source: GitHub's runner (`##[name]`), Azure's agent (`##vso[name]`), TeamCity (`##teamcity[name]`).
+    """
+    return _COMMAND.sub(r"#\\u0023", text) if "##" in text else text
+
+
+_COMMAND = re.compile(r"##(?=\w*\[)")
+_LINE_COMMAND = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)  # a runner ignores the space before it
+_COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
+
+
+class OutputEscaper:
+    """Escape an output that is written in pieces, so that none of its lines is a command to a CI runner.
+
+    Renderers escape each value with `printable` or as JSON; this holds also where one is forgotten.
+    Cost:   a few searches in C for each piece, unless there is something to escape.
+    """
+
+    def __init__(self) -> None:
+        self._at_start = True  # of a line, or after its indentation
+
+    def escape(self, text: str, *, colours: bool = False, commands: bool = False) -> str:
+        """Escape the next piece, except for colours and lines that are `::` commands if these are wanted."""
+        at_start, last = self._at_start, text.rfind("\n") + 1
+        self._at_start = (at_start or last > 0) and not text[last:].strip()
+        if not text.replace("\n", "").isprintable() or "##" in text:
+            parts = _COLOUR.split(text) if colours else [text]
+            parts[::2] = ("\n".join(map(printable, part.split("\n"))) for part in parts[::2])
+            text = "".join(parts)
+        if "::" not in text or commands:
+            return text
+        begin = 0 if at_start else text.find("\n") + 1 or len(text)
+        return text[:begin] + _LINE_COMMAND.sub(r"\1\\u003a", text[begin:])
 
 
 def count_cells(text: str) -> int:
@@ -107,3 +145,9 @@ def to_json(document: object, indent: int | None = None) -> str:
     except (ValueError, TypeError, RecursionError):
         pass
     return json.dumps(plain_value(document), indent=indent)
+
+
+def id_line(workflow_id: str) -> str:
+    """Return the line of an ID; as a JSON string if the ID has a line break or would be a command."""
+    plain = printable(workflow_id) == workflow_id and not workflow_id.lstrip().startswith(('"', "::"))
+    return f"{workflow_id if plain else to_json(workflow_id)}\n"

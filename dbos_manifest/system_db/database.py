@@ -47,6 +47,14 @@ class Server(NamedTuple):
     read_only: bool
 
 
+class Encryption(NamedTuple):
+    """How the connection to a server is protected on its way."""
+
+    protocol: str | None  # `TLS`, `GSSAPI`; None: not encrypted
+    sslmode: str  # that of libpq
+    is_local: bool  # a Unix socket, or an address of this machine
+
+
 class Database(ABC):
     """An open system database. Each piece of work is a transaction of its own."""
 
@@ -182,6 +190,10 @@ class Database(ABC):
     def read_row_security(self, connection: Connection, tables: Sequence[str]) -> list[str]:
         """Return the tables in which row-level security may hide or refuse rows of this role."""
         return []
+
+    def read_encryption(self, connection: Connection) -> Encryption | None:
+        """Read how the connection is protected; None where there is no connection to a server."""
+        return None
 
     def prefer_index_scans(self, connection: Connection) -> None:
         """Make the planner use the index of the IDs until the transaction ends."""

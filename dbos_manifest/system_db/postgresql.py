@@ -15,10 +15,10 @@ from ..core.units import MAX_TIMESTAMP, MIN_TIMESTAMP
 from ..lockfile.fingerprint import UNKNOWN
 from . import postgresql_insert
 from .advisory_lock import lock_key, open_locked
-from .database import PRIVILEGES, Database, RecordedState, Server, WriteTransaction
+from .database import PRIVILEGES, Database, Encryption, RecordedState, Server, WriteTransaction
 from .new_rows import NewRows, PreparedRows
 from .postgresql_catalog import find_schemas, read_columns, read_first_version, read_identity
-from .postgresql_connect import connect
+from .postgresql_connect import connect, driver_of, is_cockroach, protect_password, read_encryption
 from .postgresql_url import read_url
 from .retry import INSUFFICIENT_PRIVILEGE, Retry
 
@@ -66,7 +66,8 @@ class PostgreSQLDatabase(Database):
 
     def __init__(self, url: str, schema: str, retry: Retry) -> None:
         """Prepare for a `postgresql:` URL. Raises: UsageError when it cannot be read."""
-        self._parameters = {**_DEFAULT_PARAMETERS, **read_url(url), "client_encoding": "UTF8"}
+        parameters = {**_DEFAULT_PARAMETERS, **read_url(url), "client_encoding": "UTF8"}
+        self._parameters = protect_password(parameters)
         engine = create_engine(
             "postgresql+psycopg://",
             creator=partial(connect, url, self._parameters),
@@ -268,12 +269,16 @@ class PostgreSQLDatabase(Database):
 
     def read_row_security(self, connection: Connection, tables: Sequence[str]) -> list[str]:
         """Return the tables in which row-level security applies to this role."""
-        if _is_cockroach(connection):
+        if is_cockroach(driver_of(connection)):
             return []
         statement = text("SELECT row_security_active(to_regclass(:table))")
         return [
             name for name in tables if connection.execute(statement, {"table": self.table(name)}).scalar_one()
         ]
+
+    def read_encryption(self, connection: Connection) -> Encryption | None:
+        """Read how the connection to the server, or to a pooler before it, is protected."""
+        return read_encryption(driver_of(connection))
 
     def check_constraints(self, connection: Connection) -> None:
         """Check deferred constraints now, so that they cannot fail the COMMIT."""
@@ -284,21 +289,11 @@ def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _driver_of(connection: Connection) -> psycopg.Connection:
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, psycopg.Connection)
-    return driver
-
-
-def _is_cockroach(connection: Connection) -> bool:
-    return _driver_of(connection).info.parameter_status("crdb_version") is not None
-
-
 def _id_functions(connection: Connection) -> tuple[str, str, str] | None:
     """Return the functions for a transaction's ID and state, and the ID's type; None where there are none."""
-    if _is_cockroach(connection):
+    driver = driver_of(connection)
+    if is_cockroach(driver):
         return None
-    driver = _driver_of(connection)
     if driver.info.server_version >= 130_000:
         return "pg_current_xact_id", "pg_xact_status", "xid8"
     return "txid_current", "txid_status", "int8"

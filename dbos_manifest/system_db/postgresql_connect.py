@@ -1,14 +1,17 @@
-"""Connect to PostgreSQL, and describe what libpq rejects before it contacts a server."""
+"""Connect to PostgreSQL, protect the password on its way, and describe what libpq rejects."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import socket
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+from sqlalchemy import Connection
 
-from ..core.errors import DatabaseUnreachable, UsageError
+from ..core.errors import DatabaseDenied, DatabaseUnreachable, UsageError
+from .database import Encryption
 from .postgresql_url import defaults, may_hide_password
 
 # Every message of libpq about a server that it tried to reach begins with these words (PostgreSQL 14 on).
@@ -24,11 +27,75 @@ _NAMELESS = {
 }
 
 
+_ENCRYPTED_MODES = ("require", "verify-ca", "verify-full")
+_NO_CLEAR_TEXT = "!password"
+
+
+def protect_password(parameters: dict[str, str]) -> dict[str, str]:
+    """Add that no server gets the password in clear text over a connection that may not be encrypted.
+
+    By default libpq gives it to whichever server asks for it. Parameters with `require_auth` are unchanged,
+    and those of Unix sockets.
+    """
+    known = defaults()
+
+    def found(name: str) -> str:
+        default = known[name].val if name in known else None
+        return parameters.get(name) or (default or b"").decode(errors="replace")
+
+    hosts = (found("hostaddr") or found("host")).split(",")
+    if (
+        "require_auth" not in known  # libpq before 16
+        or found("require_auth")
+        or "service" in parameters  # its file may have any of them
+        or found("sslmode") in _ENCRYPTED_MODES
+        or found("sslrootcert") == "system"  # implies verify-full
+        or all(host == "" or host.startswith(("/", "@")) for host in hosts)
+    ):
+        return parameters
+    return {**parameters, "require_auth": _NO_CLEAR_TEXT}
+
+
+def read_encryption(driver: psycopg.Connection) -> Encryption:
+    """Read how an open connection is protected."""
+    used = {option.keyword: (option.val or b"").decode(errors="replace") for option in driver.pgconn.info}
+    protocol = None
+    if driver.pgconn.ssl_in_use:
+        protocol = "TLS"
+    elif not is_cockroach(driver) and driver.info.server_version >= 120_000:
+        statement = "SELECT encrypted FROM pg_stat_gssapi WHERE pid = pg_backend_pid()"
+        row = driver.execute(statement).fetchone()
+        protocol = "GSSAPI" if row is not None and row[0] else None
+    return Encryption(protocol, used[b"sslmode"] or "prefer", _is_local(driver.info))
+
+
+def _is_local(info: psycopg.ConnectionInfo) -> bool:
+    if info.host.startswith(("/", "@")):
+        return True
+    try:
+        return ipaddress.ip_address(info.hostaddr).is_loopback
+    except ValueError:
+        return False
+
+
+def driver_of(connection: Connection) -> psycopg.Connection:
+    """Return the driver's connection."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    return driver
+
+
+def is_cockroach(driver: psycopg.Connection) -> bool:
+    """Return whether the server is CockroachDB."""
+    return driver.info.parameter_status("crdb_version") is not None
+
+
 def connect(url: str, parameters: dict[str, str]) -> psycopg.Connection:
     """Open a connection; `url` decides only what a message may repeat.
 
     Raises: UsageError for parameters that libpq rejects before it contacts a server, DatabaseUnreachable
-            for an unknown host name; psycopg.Error for everything else.
+            for an unknown host name, DatabaseDenied for a server that asks for the password in clear text;
+            psycopg.Error for everything else.
     """
     try:
         # no server-side prepared statements: a PgBouncer in transaction mode would lose them
@@ -37,6 +104,11 @@ def connect(url: str, parameters: dict[str, str]) -> psycopg.Connection:
         raise _unknown_host(parameters) from None
     except psycopg.Error as error:
         text = str(error)
+        if parameters.get("require_auth") == _NO_CLEAR_TEXT and _NO_CLEAR_TEXT in text:
+            raise DatabaseDenied(
+                "the server asks for the password in clear text over a connection that may not be encrypted",
+                "set sslmode=verify-full in the database URL, or require_auth=password to allow it",
+            ) from None
         unresolved = text.startswith("failed to resolve host")
         # EAI_AGAIN is transient: the name server did not respond. Any other error means an unknown host
         if unresolved and f"[Errno {socket.EAI_AGAIN}]" not in text:

@@ -14,6 +14,7 @@ from ..core.columns import Repeated, join_texts
 from .database import Database
 from .insert import RowsRejected
 from .new_rows import COLUMNS_OF_ALL, INPUT_COLUMNS, INPUT_SOURCES, NewRows, PreparedRows
+from .postgresql_connect import driver_of
 from .retry import INSUFFICIENT_PRIVILEGE, classify
 
 _SPECIAL = re.compile(r"[\\\t\n\r]")
@@ -152,9 +153,7 @@ def _copy_rows(connection: Connection, table: str, columns: Sequence[str], text:
 
     Raises: psycopg.Error; the transaction then has to be rolled back to its last savepoint.
     """
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, psycopg.Connection)
-    with driver.cursor() as cursor:
+    with driver_of(connection).cursor() as cursor:
         with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
             copy.write(text)
         return int(cursor.rowcount)
