@@ -38,7 +38,7 @@ CLOCK_NAMES = {f"{kind}.{name}" for kind in ("datetime", "date") for name in ("n
 WITH_CLOCK = {"actions", "cli"}
 
 EXCEPTIONS: dict[tuple[str, str], str] = {
-    ("files.lockfile_writer", "imports time"): "waits for another process's lock on the lockfile",
+    ("files.lockfile_lock", "imports time"): "waits for another process's lock on the lockfile",
     ("system_db.advisory_lock", "imports time"): "waits for another apply's lock in the database",
     ("cli.crash", "imports tempfile"): "the place of a crash log when there is no home",
     (

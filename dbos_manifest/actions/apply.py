@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,7 @@ from ..core.errors import (
     Refused,
 )
 from ..core.exit_codes import decide_exit_code
+from ..files.lockfile_lock import LockfileLocks
 from ..files.lockfile_writer import LockfileWriter
 from ..lockfile.journal import Journal
 from ..lockfile.lockfile import Lockfile, new_lockfile
@@ -57,9 +59,12 @@ class ApplySession:
             if not settings.locked:
                 opened = session.database
                 opened.check_writable()
-                for name in sorted(target.source.name for target in targets):
-                    held.enter_context(opened.apply_lock(name, settings.lock_timeout_s))
-            slots = {target.source.name: _Slot(target, settings, held) for target in targets}
+                held.enter_context(opened.apply_locks([target.source.name for target in targets]))
+            slots = {target.source.name: _Slot(target) for target in targets}
+            if not settings.locked:  # a check writes nothing, not even for a moment
+                locks = held.enter_context(LockfileLocks(session.database.lock_timeout_s))
+                for slot in sorted(slots.values(), key=lambda slot: os.path.realpath(slot.path)):
+                    slot.take(locks)  # in the same order in every apply: no two wait for each other
             yield cls(session, slots, settings)
 
     @property
@@ -132,7 +137,8 @@ class ApplySession:
             finally:
                 written = _save(opened, journal)
         except (ManifestToolError, OSError) as error:
-            if isinstance(error, DatabaseError) and (counts.enqueued or journal.in_doubt):
+            stopped_by_database = isinstance(error, DatabaseError) and counts.enqueued
+            if isinstance(error, ManifestToolError) and (stopped_by_database or journal.in_doubt):
                 failure = _describe_stop(error, counts.enqueued, plan.to_enqueue)
             else:
                 failure = as_partly_applied(error, self._enqueued + counts.enqueued)
@@ -180,16 +186,18 @@ class _Opened:
 class _Slot:
     """A lockfile's slot, whose failure to open matters only once there is something to write."""
 
-    def __init__(self, target: Target, settings: ApplySettings, held: ExitStack) -> None:
+    def __init__(self, target: Target) -> None:
         assert target.lock_path is not None
         self.path = target.lock_path
         self._slot: LockfileWriter | None = None
         self._error: LockfileNotWritable | None = None
-        if not settings.locked:  # a check writes nothing, not even for a moment
-            try:
-                self._slot = held.enter_context(LockfileWriter(self.path, settings.lock_timeout_s))
-            except LockfileNotWritable as error:
-                self._error = error
+
+    def take(self, locks: LockfileLocks) -> None:
+        """Lock the lockfile. Raises: Refused when another process holds it; InvalidLockfile."""
+        try:
+            self._slot = LockfileWriter(self.path, locks)
+        except LockfileNotWritable as error:
+            self._error = error
 
     @property
     def is_open(self) -> bool:
@@ -215,7 +223,7 @@ def _save(opened: _Opened, journal: Journal) -> bool:
     return False
 
 
-def _describe_stop(error: DatabaseError, enqueued: int, total: int) -> PartlyApplied:
+def _describe_stop(error: ManifestToolError, enqueued: int, total: int) -> PartlyApplied:
     return PartlyApplied(
         f"{error.message}: {enqueued} of {total} workflows are known to have been enqueued",
         "they are recorded in the lockfile; run the same command again to continue",

@@ -115,7 +115,6 @@ def rebind_lockfiles(
     manifests: Sequence[LoadedManifest],
     database_settings: DatabaseSettings,
     settings: LockfileSettings,
-    lock_timeout_s: float,
 ) -> list[LockReport]:
     """Record that the lockfiles belong to this database, which was moved, restored or renamed."""
     with connect(database_settings) as database:
@@ -125,7 +124,7 @@ def rebind_lockfiles(
             lock.rebind(database.fingerprint)
             return [f"belongs to {database.label}"], []
 
-        return _edit(manifests, settings, lock_timeout_s, rebind)
+        return _edit(manifests, settings, database.lock_timeout_s, rebind)
 
 
 def rename_lockfiles(
@@ -239,7 +238,7 @@ def _edit(
     """
     reports = []
     for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
-        with LockfileWriter(path, lock_timeout_s) as slot:
+        with LockfileWriter.locked(path, lock_timeout_s) as slot:
             lock = load_lockfile(path, loaded.manifest.name if owned else None, database)
             if lock is None:
                 raise UsageError(

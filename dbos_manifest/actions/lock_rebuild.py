@@ -32,7 +32,6 @@ def rebuild_lockfiles(
     manifests: Sequence[LoadedManifest],
     database_settings: DatabaseSettings,
     settings: LockfileSettings,
-    lock_timeout_s: float,
 ) -> list[LockReport]:
     """Complete the lockfiles from the database.
 
@@ -44,7 +43,7 @@ def rebuild_lockfiles(
     with connect(database_settings) as database:
         mark_database(database)
         for loaded, path in zip(manifests, lockfile_paths(manifests, settings), strict=True):
-            with LockfileWriter(path, lock_timeout_s) as slot:
+            with LockfileWriter.locked(path, database.lock_timeout_s) as slot:
                 resolve = resolve_by_database(database, loaded.manifest.name, writing=True)
                 found = _salvage(path, LockHeader(loaded.manifest.name, database.fingerprint), resolve)
                 gone = _rebuild(database, loaded, found.lock)

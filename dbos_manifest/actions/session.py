@@ -26,7 +26,8 @@ def connect(settings: DatabaseSettings) -> Database:
     Raises: DatabaseError with the reason; UsageError for an unusable URL.
     """
     retry = Retry(settings.retry_budget_s, settings.on_retry)
-    return open_database(settings.url, schema=settings.schema, retry=retry)
+    timeout_s = settings.lock_timeout_s
+    return open_database(settings.url, schema=settings.schema, retry=retry, lock_timeout_s=timeout_s)
 
 
 class Session:

@@ -18,6 +18,7 @@ class DatabaseSettings(NamedTuple):
     schema: str = "dbos"
     retry_budget_s: float = 120.0
     on_retry: Callable[[RetryNotice], None] = lambda notice: None
+    lock_timeout_s: float = 60.0  # for each lock of the database and of lockfiles
 
 
 class LockfileSettings(NamedTuple):
@@ -46,7 +47,6 @@ class ApplySettings(NamedTuple):
     locked: bool = False  # only check whether anything would be enqueued or recorded
     provenance: bool = True
     legacy_inputs: bool = False
-    lock_timeout_s: float = 60.0
 
     def for_plan(self) -> PlanSettings:
         """Return how to make the plan that is applied."""
@@ -64,4 +64,3 @@ class WaitSettings(NamedTuple):
 
     timeout_s: float | None = None  # None: until all workflows have ended
     poll_s: float = 0.5
-    lock_timeout_s: float = 60.0

@@ -42,7 +42,6 @@ def wait_for_result(
     *,
     ids: Iterable[str],
     pause: Callable[[], bool],
-    lock_timeout_s: float,
     on_progress: Callable[[WaitProgress], None],
 ) -> ApplyResult:
     """Wait for the workflows of an applied manifest, and record in its lockfile how they ended.
@@ -52,7 +51,7 @@ def wait_for_result(
     skipped_ids = result.plan.skipped_ids
     wanted = (workflow_id for workflow_id in ids if workflow_id not in skipped_ids)
     wait = wait_for_workflows(database, wanted, pause=pause, on_progress=on_progress)
-    written = _record_final(result, wait, database.fingerprint, lock_timeout_s)
+    written = _record_final(result, wait, database)
     return result._replace(wait=wait, lock_written=result.lock_written or written)
 
 
@@ -76,7 +75,6 @@ def wait_for_results(
                     ended[place],
                     ids=(spec.id for spec in target.source.specs()),
                     pause=pause,
-                    lock_timeout_s=waiting.lock_timeout_s,
                     on_progress=on_progress,
                 )
     except (ManifestToolError, OSError) as error:
@@ -117,11 +115,11 @@ def wait_for_workflows(
             return WaitResult(final, pending, disappeared)
 
 
-def _record_final(result: ApplyResult, wait: WaitResult, fingerprint: str, lock_timeout_s: float) -> bool:
+def _record_final(result: ApplyResult, wait: WaitResult, database: Database) -> bool:
     name = result.plan.name
-    with LockfileWriter(result.lock_path, lock_timeout_s) as slot:
+    with LockfileWriter.locked(result.lock_path, database.lock_timeout_s) as slot:
         # read again: no lock was held while waiting, and another apply may have added to it
-        lock = load_lockfile(result.lock_path, name, None) or new_lockfile(name, fingerprint)
+        lock = load_lockfile(result.lock_path, name, None) or new_lockfile(name, database.fingerprint)
         for workflow_id, final in wait.final.items():
             if workflow_id in lock:
                 lock.record_status(workflow_id, final.status, final.completed_at_ms)

@@ -57,7 +57,8 @@ def apply(
         results.refuse_inputs([*loaded.files(), *database_files(database.database_url)])
         views = ApplyViews(results.sinks, loaded.validation)
         settings = apply_settings(arguments, loaded.overrides, verify=database.verify)
-        outcome = _apply(loaded, database_settings(database, views.retry), settings, arguments, views)
+        connection = database_settings(database, views.retry, waiting=arguments)
+        outcome = _apply(loaded, connection, settings, arguments, views)
         views.finish(outcome)
     return _end(results, outcome)
 

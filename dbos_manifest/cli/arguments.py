@@ -133,14 +133,14 @@ class OverrideArguments(OptionGroup, section="Safety"):
 
 
 class LockTimeoutArguments(OptionGroup, section="Safety"):
-    """How long a command waits for an apply that holds the lockfile."""
+    """How long a command waits for another one that holds a lock."""
 
     lock_timeout: float = declared(
         "--lock-timeout",
         type=duration,
         default="60s",
         show_default=True,
-        help="Wait at most this long for another command that holds the lockfile.",
+        help="Wait at most this long for another command that holds the lockfile or writes these workflows.",
     )
 
 

@@ -80,8 +80,8 @@ def rebuild(
     read. Refuses the lockfile of another manifest or database, or of a newer version.
     """
     manifests = load_manifests(inputs).manifests
-    settings, lockfiles = database_settings(database), lockfile_settings(lockfile)
-    _show(rebuild_lockfiles(manifests, settings, lockfiles, timeout.lock_timeout), output)
+    settings, lockfiles = database_settings(database, waiting=timeout), lockfile_settings(lockfile)
+    _show(rebuild_lockfiles(manifests, settings, lockfiles), output)
     return 0
 
 
@@ -115,8 +115,8 @@ def rebind(
     Run it after the database was moved or restored.
     """
     manifests = load_manifests(inputs).manifests
-    settings, lockfiles = database_settings(database), lockfile_settings(lockfile)
-    _show(rebind_lockfiles(manifests, settings, lockfiles, timeout.lock_timeout), output)
+    settings, lockfiles = database_settings(database, waiting=timeout), lockfile_settings(lockfile)
+    _show(rebind_lockfiles(manifests, settings, lockfiles), output)
     return 0
 
 
@@ -154,7 +154,7 @@ def prune(
     the database if one is given.
     """
     manifests = load_manifests(inputs).manifests
-    settings = database_settings(database) if database.database_url else None
+    settings = database_settings(database, waiting=timeout) if database.database_url else None
     reports = prune_lockfiles(
         manifests, lockfile_settings(lockfile), timeout.lock_timeout, remove=yes, database_settings=settings
     )

@@ -18,6 +18,7 @@ from .arguments import (
     ApplyArguments,
     DatabaseArguments,
     LockfileArguments,
+    LockTimeoutArguments,
     OverrideArguments,
 )
 from .terminal import say
@@ -29,7 +30,10 @@ def print_retry(notice: RetryNotice) -> None:
 
 
 def database_settings(
-    database: DatabaseArguments, on_retry: Callable[[RetryNotice], None] = print_retry
+    database: DatabaseArguments,
+    on_retry: Callable[[RetryNotice], None] = print_retry,
+    *,
+    waiting: LockTimeoutArguments | None = None,
 ) -> DatabaseSettings:
     """Return how to connect to the system database.
 
@@ -40,7 +44,8 @@ def database_settings(
             "no system database given",
             "set DBOS_SYSTEM_DATABASE_URL, or use --database-url postgresql://… or sqlite:///PATH",
         )
-    return DatabaseSettings(database.database_url, database.schema, database.retry_budget, on_retry)
+    settings = DatabaseSettings(database.database_url, database.schema, database.retry_budget, on_retry)
+    return settings if waiting is None else settings._replace(lock_timeout_s=waiting.lock_timeout)
 
 
 def lockfile_settings(lockfile: LockfileArguments) -> LockfileSettings:
@@ -79,13 +84,12 @@ def apply_settings(arguments: ApplyArguments, overrides: Overrides, *, verify: b
         locked=arguments.locked,
         provenance=arguments.provenance,
         legacy_inputs=arguments.legacy_inputs,
-        lock_timeout_s=arguments.lock_timeout,
     )
 
 
 def wait_settings(arguments: ApplyArguments) -> WaitSettings:
     """Return how apply waits."""
-    return WaitSettings(timeout_s=arguments.wait_timeout, lock_timeout_s=arguments.lock_timeout)
+    return WaitSettings(timeout_s=arguments.wait_timeout)
 
 
 def used_files(validation: Validation, url: str | None, lockfiles: LockfileSettings) -> list[Path]:

@@ -1,20 +1,18 @@
-"""Read, lock and replace a lockfile."""
+"""Read and replace a lockfile."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import stat
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
-from ..core.errors import InvalidLockfile, LockfileNotWritable, Refused, UsageError
+from ..core.errors import InvalidLockfile, LockfileNotWritable, UsageError
 from .journal_file import JournalFile, journal_path, remove_journal, sync_folder
+from .lockfile_lock import LockfileLocks
 
 LOCKFILE_SUFFIX = ".lock.jsonl"
 
@@ -71,51 +69,23 @@ def _check_regular(path: Path, found: os.stat_result) -> None:
 
 
 class LockfileWriter:
-    """The right to replace one lockfile, held from reading it until it is written.
+    """The right to replace one lockfile, held from reading it until it is written."""
 
-    The temporary file next to the lockfile is opened before anything is enqueued. It proves that the folder
-    can be written, and its lock of the operating system keeps two applies apart. A killed process leaves an
-    unlocked temporary file, which the next one takes over.
-    """
+    def __init__(self, path: Path, locks: LockfileLocks) -> None:
+        """Lock the file.
 
-    def __init__(self, path: Path, timeout_s: float) -> None:
+        Raises: InvalidLockfile as `resolve_lockfile` does; Refused, LockfileNotWritable as `locks.take` does.
+        """
         self.path = resolve_lockfile(path)
-        self._temporary = self.path.with_name(f".{self.path.name}.tmp")
-        self._descriptor: int | None = self._acquire(timeout_s)
+        self._temporary = self.path.with_name(f".{self.path.name}.new.tmp")
+        locks.take(self.path)
 
-    def _acquire(self, timeout_s: float) -> int:
-        deadline = time.monotonic() + timeout_s
-        while True:
-            descriptor = self._open()
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-                if time.monotonic() >= deadline:
-                    raise Refused(
-                        f"another apply holds the lockfile {self.path}",
-                        "wait for it to finish, or set a longer --lock-timeout",
-                    ) from None
-                time.sleep(0.05)
-                continue
-            if self._still_named(descriptor):
-                return descriptor
-            os.close(descriptor)  # its holder has renamed or removed it meanwhile
-
-    def _open(self) -> int:
-        try:
-            return os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise LockfileNotWritable(
-                f"cannot write the lockfile {self.path}: {error.strerror}",
-                "make its folder writable, or choose another path with --lockfile",
-            ) from error
-
-    def _still_named(self, descriptor: int) -> bool:
-        try:
-            return os.path.samestat(os.fstat(descriptor), os.lstat(self._temporary))
-        except FileNotFoundError:
-            return False
+    @classmethod
+    @contextmanager
+    def locked(cls, path: Path, timeout_s: float) -> Iterator[LockfileWriter]:
+        """Lock one lockfile until the end. Raises: as creating a writer does."""
+        with LockfileLocks(timeout_s) as locks:
+            yield cls(path, locks)
 
     def open_journal(self) -> JournalFile:
         """Open the journal for appending. Raises: LockfileNotWritable."""
@@ -139,6 +109,15 @@ class LockfileWriter:
         if os.path.lexists(journal):
             JournalFile(journal).close()
         try:
+            os.close(self._create_temporary())
+            self._temporary.unlink()
+        except OSError as error:
+            raise LockfileNotWritable(
+                f"cannot replace the lockfile {self.path}: the temporary file {self._temporary} is in the "
+                f"way: {error.strerror}",
+                "remove it, or choose another path with --lockfile",
+            ) from error
+        try:
             found, folder = self.path.lstat(), self.path.parent.stat()
         except FileNotFoundError:
             return
@@ -161,22 +140,20 @@ class LockfileWriter:
         The journal is then removed, unless a transaction in it is still in doubt.
         Raises: LockfileNotWritable when writing fails; the old lockfile and the journal are then unchanged.
         """
-        descriptor, self._descriptor = self._descriptor, None
-        assert descriptor is not None, "a slot is written once"
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.truncate(0)
+            with os.fdopen(self._create_temporary(), "w", encoding="utf-8", newline="\n") as file:
                 file.writelines(lines)
                 file.flush()
                 if self.path.exists():
-                    os.fchmod(descriptor, stat.S_IMODE(self.path.stat().st_mode))
-                os.fsync(descriptor)
+                    os.fchmod(file.fileno(), stat.S_IMODE(self.path.stat().st_mode))
+                os.fsync(file.fileno())
                 self._temporary.replace(self.path)
             sync_folder(self.path.parent)
             if not keep_journal:
                 remove_journal(journal_path(self.path))
         except BaseException as error:
-            self._temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._temporary.unlink(missing_ok=True)
             if not isinstance(error, OSError):
                 raise
             raise LockfileNotWritable(
@@ -184,20 +161,11 @@ class LockfileWriter:
                 "free up disk space, then run the same command again: the journal records what was enqueued",
             ) from error
 
-    def close(self) -> None:
-        """Release the slot; the lockfile is unchanged unless it was replaced."""
-        if self._descriptor is not None:
-            self._temporary.unlink(missing_ok=True)
-            os.close(self._descriptor)
-            self._descriptor = None
-
-    def __enter__(self) -> LockfileWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _create_temporary(self) -> int:
+        """Create the file that replaces the lockfile; never open one that is there. Raises: OSError."""
+        self._temporary.unlink(missing_ok=True)  # of a killed process
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(self._temporary, flags, 0o666)
 
 
 def _mount_points() -> set[str]:

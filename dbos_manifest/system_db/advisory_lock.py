@@ -1,34 +1,40 @@
-"""Hold PostgreSQL's advisory lock of a manifest, which keeps two applies of it apart."""
+"""Hold PostgreSQL's advisory locks of manifests, which keep two applies of one manifest apart."""
 
 from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 
 import psycopg
 
 from ..core.errors import Refused
 
-_POLL_S = 0.2
+MOST_LOCKS = 1_000
+"""Locks of one session. The lock table of a server with default settings has room for about 6,400 of all
+sessions. An apply of more manifests excludes every other apply in the schema, with one lock."""
+
+_STATEMENT_SPARE_S = 5  # for the statement itself, however long it may wait for locks
 
 
-def lock_key(schema: str, manifest: str) -> int:
-    """Return the number of a manifest's lock: 64 bits, signed."""
-    raw = hashlib.sha256("\0".join(("dbos-manifest", schema, manifest)).encode()).digest()[:8]
+def lock_key(schema: str, *manifest: str) -> int:
+    """Return the number of the lock of a manifest, or of the whole schema: 64 bits, signed."""
+    raw = hashlib.sha256("\0".join(("dbos-manifest", schema, *manifest)).encode()).digest()[:8]
     return int.from_bytes(raw, "big", signed=True)
 
 
 def open_locked(
-    parameters: dict[str, str], schema: str, manifest: str, timeout_s: float
+    parameters: dict[str, str], schema: str, manifests: Sequence[str], timeout_s: float
 ) -> psycopg.Connection:
-    """Open a session that holds the lock until it is closed.
+    """Open a session that holds the locks of all these manifests until it is closed.
 
-    With a connection pooler the session is closed and holds no lock: in transaction mode the lock would stay
+    With a connection pooler the session is closed and holds no lock: in transaction mode the locks would stay
     with a connection of the pool and block the next apply, and an open transaction would occupy a
     connection of the pool for as long.
     Raises: Refused naming the holder when the time is up; psycopg.Error.
     """
-    named = {**parameters, "application_name": f"dbos-manifest apply {manifest}"[:63]}
+    label = manifests[0] if len(manifests) == 1 else f"{len(manifests)} manifests"
+    named = {**parameters, "application_name": f"dbos-manifest apply {label}"[:63]}
     connection = psycopg.connect(
         psycopg.conninfo.make_conninfo(**named), autocommit=True, prepare_threshold=None
     )
@@ -36,7 +42,7 @@ def open_locked(
         if _is_pooled(connection):
             connection.close()
         else:
-            _acquire(connection, lock_key(schema, manifest), manifest, timeout_s)
+            _acquire(connection, schema, manifests, timeout_s)
     except BaseException:
         connection.close()
         raise
@@ -49,29 +55,63 @@ def _is_pooled(connection: psycopg.Connection) -> bool:
     return row is not None and row[0] != connection.info.backend_pid
 
 
-def _acquire(connection: psycopg.Connection, key: int, manifest: str, timeout_s: float) -> None:
+def _acquire(connection: psycopg.Connection, schema: str, manifests: Sequence[str], timeout_s: float) -> None:
+    """Take the lock of the schema, which applies of few manifests share, and then those of the manifests.
+
+    The order is the same for every apply, so that no two of them wait for each other.
+    """
+    whole = lock_key(schema)
+    if len(manifests) > MOST_LOCKS:
+        steps, names = [("pg_advisory_lock", [whole])], {}
+    else:
+        names = {lock_key(schema, manifest): manifest for manifest in manifests}
+        steps = [("pg_advisory_lock_shared", [whole]), ("pg_advisory_lock", sorted(names))]
     deadline = time.monotonic() + timeout_s
-    while True:
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
-        if row is not None and row[0]:
-            return
-        if time.monotonic() >= deadline:
-            raise Refused(
-                f"another apply of `{manifest}` is running: {_describe_holder(connection, key)}",
-                "wait for it to finish, or set a longer --lock-timeout",
-            )
-        time.sleep(_POLL_S)
+    for function, keys in steps:
+        left_s = max(0.0, deadline - time.monotonic())
+        _set_timeouts(connection, left_s)
+        try:
+            connection.execute(f"SELECT {function}(key) FROM unnest(%s::bigint[]) AS key", (keys,))
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
+            held = find_holder(connection, keys)
+            which = f" of `{names[held[0]]}`" if held is not None and held[0] in names else ""
+            raise refuse_held(which, held) from None
 
 
-def _describe_holder(connection: psycopg.Connection, key: int) -> str:
+def _set_timeouts(connection: psycopg.Connection, left_s: float) -> None:
+    """Let a statement wait for one lock, and for all of its locks; 0 would be without a limit."""
+    for name, limit_s in (("lock_timeout", left_s), ("statement_timeout", left_s + _STATEMENT_SPARE_S)):
+        connection.execute("SELECT set_config(%s, %s, false)", (name, format_timeout(limit_s)))
+
+
+def format_timeout(limit_s: float) -> str:
+    """Return the value of `lock_timeout` or `statement_timeout` for a limit, at least 1 ms."""
+    return f"{min(max(1, round(limit_s * 1000)), 2**31 - 1)}ms"
+
+
+Holder = tuple[int, str]
+"""The key of a lock, and the description of the session that holds it."""
+
+
+def find_holder(connection: psycopg.Connection, keys: Sequence[int]) -> Holder | None:
+    """Find the first of some locks that another session holds; None where this role cannot see it."""
     row = connection.execute(
-        "SELECT a.application_name, a.pid, coalesce(host(a.client_addr), 'local'), a.backend_start::text "
-        "FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
-        "WHERE l.locktype = 'advisory' AND l.granted "
-        "AND l.classid::bigint = (%s::bigint >> 32) & 4294967295 "
-        "AND l.objid::bigint = %s::bigint & 4294967295",
-        (key, key),
+        "SELECT key, a.application_name, a.pid, coalesce(host(a.client_addr), 'local'), "
+        "a.backend_start::text FROM unnest(%s::bigint[]) AS key "
+        "JOIN pg_locks l ON l.locktype = 'advisory' AND l.granted "
+        "AND l.classid::bigint = (key >> 32) & 4294967295 AND l.objid::bigint = key & 4294967295 "
+        "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+        "JOIN pg_stat_activity a ON a.pid = l.pid WHERE a.pid <> pg_backend_pid() ORDER BY key LIMIT 1",
+        ([*keys],),
     ).fetchone()
     if row is None:
-        return "its session is not visible to this role"
-    return f"{row[0]}, process {row[1]}, from {row[2]}, since {row[3]}"
+        return None
+    return row[0], f"{row[1]}, process {row[2]}, from {row[3]}, since {row[4]}"
+
+
+def refuse_held(which: str, holder: Holder | None) -> Refused:
+    """Return the error for a lock that was not released in time."""
+    found = holder[1] if holder is not None else "its session is not visible to this role"
+    return Refused(
+        f"another apply{which} is running: {found}", "wait for it to finish, or set a longer --lock-timeout"
+    )

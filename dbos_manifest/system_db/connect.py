@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..core.errors import UsageError
-from .database import Database
+from .database import DEFAULT_LOCK_TIMEOUT_S, Database
 from .postgresql import PostgreSQLDatabase
 from .retry import Retry
 from .sqlite import SQLiteDatabase
@@ -13,8 +13,10 @@ from .sqlite import SQLiteDatabase
 FIRST_CONNECTION_BUDGET_S = 10.0
 
 
-def open_database(url: str, *, schema: str = "dbos", retry: Retry) -> Database:
-    """Connect and read the layout; `retry` is the policy of all later work too.
+def open_database(
+    url: str, *, schema: str = "dbos", retry: Retry, lock_timeout_s: float = DEFAULT_LOCK_TIMEOUT_S
+) -> Database:
+    """Connect and read the layout; `retry` and the lock timeout hold for all later work too.
 
     Raises: UsageError for an unusable URL, DatabaseUnreachable, DatabaseDenied, SchemaNotSupported.
     """
@@ -30,6 +32,7 @@ def open_database(url: str, *, schema: str = "dbos", retry: Retry) -> Database:
             "the database URL is neither PostgreSQL nor SQLite",
             "write postgresql://user@host/database or sqlite:///path/to/file.sqlite",
         )
+    database.lock_timeout_s = lock_timeout_s
     first = replace(retry, budget_s=min(FIRST_CONNECTION_BUDGET_S, retry.budget_s))
     try:
         first.call(database.inspect, since_start=True)

@@ -22,6 +22,7 @@ from .retry import Retry, classify
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+DEFAULT_LOCK_TIMEOUT_S = 60.0
 PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 RecordedState = Literal["committed", "aborted", "running", "unconfirmed", "unknown"]
@@ -72,6 +73,9 @@ class Database(ABC):
 
     layout: Layout
     fingerprint: str
+
+    lock_timeout_s = DEFAULT_LOCK_TIMEOUT_S
+    """How long each lock of the database is waited for."""
 
     def __init__(self, engine: Engine, schema: str, label: str, retry: Retry) -> None:
         self.engine = engine
@@ -160,16 +164,19 @@ class Database(ABC):
     def mark(self, number: int) -> None:
         """Give the database an identity where it has none, and update the fingerprint."""
 
-    def apply_lock(self, manifest: str, timeout_s: float) -> AbstractContextManager[None]:
-        """Hold the lock of a manifest during a whole apply, where the lockfile's own lock is not enough.
+    def apply_locks(self, manifests: Sequence[str]) -> AbstractContextManager[None]:
+        """Hold the locks of manifests during a whole apply, where the lockfiles' own locks are not enough.
 
-        Its loss is no error: safety rests on the primary key.
-        Raises: Refused naming the holder when the time is up.
+        Their loss is no error: safety rests on the primary key.
+        Raises: Refused naming the holder when the lock timeout is over.
         """
         return nullcontext()
 
     def wait_for_writer(self, connection: Connection, manifest: str) -> None:
-        """Wait until no other transaction writes rows of a manifest, and block new ones until this ends."""
+        """Wait until no other transaction writes rows of a manifest, and block new ones until this ends.
+
+        Raises: Refused when the lock timeout is over.
+        """
 
     def read_recorded_state(self, connection: Connection, transaction_id: str) -> RecordedState | None:
         """Read what the server has recorded about a transaction; None where it keeps no such record."""
@@ -253,7 +260,10 @@ class Database(ABC):
 
     @abstractmethod
     def begin_write(self, connection: Connection, manifest: str) -> WriteTransaction:
-        """Start a transaction that writes rows of a manifest, whose lock it holds until it ends."""
+        """Start a transaction that writes rows of a manifest, whose lock it holds until it ends.
+
+        Raises: Refused when the lock timeout is over.
+        """
 
     @abstractmethod
     def insert(self, connection: Connection, prepared: PreparedRows) -> tuple[set[str], int]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, Row, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from ..core.errors import DatabaseDenied, SchemaNotSupported
 from ..core.units import MAX_TIMESTAMP, MIN_TIMESTAMP
 from ..lockfile.fingerprint import UNKNOWN
 from . import postgresql_insert
-from .advisory_lock import lock_key, open_locked
+from .advisory_lock import find_holder, format_timeout, lock_key, open_locked, refuse_held
 from .database import PRIVILEGES, Database, Encryption, RecordedState, Server, WriteTransaction
 from .new_rows import NewRows, PreparedRows
 from .postgresql_catalog import find_schemas, read_columns, read_first_version, read_identity
@@ -32,7 +33,13 @@ _DEFAULT_PARAMETERS = {
     "application_name": "dbos-manifest",
 }
 _INVALID_PARAMETER_VALUE = "22023"
-_LOCK = "pg_advisory_xact_lock(:key)"
+_LOCK_NOT_AVAILABLE = "55P03"
+# The timeout holds for the lock only. OFFSET keeps the subquery, so that it is evaluated first.
+_LOCK = (
+    "set_config('lock_timeout', :timeout, true), pg_advisory_xact_lock(:key), "
+    "set_config('lock_timeout', before.timeout, true)"
+)
+_BEFORE = "(SELECT current_setting('lock_timeout') AS timeout OFFSET 0) AS before"
 _SERVER_START = "CAST(extract(epoch FROM pg_postmaster_start_time()) AS text)"
 # What is reported after COMMIT survives a crash of the server. A stronger setting of the user is kept.
 _SURVIVE_A_CRASH = (
@@ -192,9 +199,11 @@ class PostgreSQLDatabase(Database):
     # Locks and writing
 
     @contextmanager
-    def apply_lock(self, manifest: str, timeout_s: float) -> Iterator[None]:
-        """Hold the advisory lock of a manifest, in a session of its own."""
-        connection = self.call(lambda: open_locked(self._parameters, self.schema, manifest, timeout_s))
+    def apply_locks(self, manifests: Sequence[str]) -> Iterator[None]:
+        """Hold the advisory locks of manifests, all in one session of their own."""
+        connection = self.call(
+            lambda: open_locked(self._parameters, self.schema, manifests, self.lock_timeout_s)
+        )
         try:
             yield
         finally:
@@ -205,22 +214,30 @@ class PostgreSQLDatabase(Database):
         """Start a transaction that writes rows of a manifest, in one statement."""
         functions = _id_functions(connection)
         number = f"CAST({functions[0]}() AS text) || '@' || {_SERVER_START}" if functions else "NULL"
-        row = connection.execute(
-            text(f"SELECT {_LOCK}, {number}, {_SURVIVE_A_CRASH}, {_HAS_TRIGGERS}"),
-            {
-                "key": self._transaction_key(manifest),
-                "status": self.table("workflow_status"),
-                "input": self.table("workflow_input"),
-            },
-        ).one()
-        return WriteTransaction(row[1], row[3])
+        columns = f"{number} AS number, {_SURVIVE_A_CRASH}, {_HAS_TRIGGERS} AS has_triggers"
+        tables = {"status": self.table("workflow_status"), "input": self.table("workflow_input")}
+        row = self._lock(connection, manifest, columns, tables)
+        return WriteTransaction(row.number, row.has_triggers)
 
     def wait_for_writer(self, connection: Connection, manifest: str) -> None:
         """Take the lock that a transaction for writing holds; this assigns no transaction ID."""
-        connection.execute(text(f"SELECT {_LOCK}"), {"key": self._transaction_key(manifest)})
+        self._lock(connection, manifest, "1", {})
 
-    def _transaction_key(self, manifest: str) -> int:
-        return lock_key(self.schema, manifest) ^ 1  # not the key of the lock that the same apply holds
+    def _lock(
+        self, connection: Connection, manifest: str, columns: str, values: dict[str, str]
+    ) -> Row[tuple[Any, ...]]:
+        """Take the lock of a manifest for this transaction, and read some columns once it is taken."""
+        key = lock_key(self.schema, manifest) ^ 1  # not the key of the lock that the same apply holds
+        known = {**values, "key": key, "timeout": format_timeout(self.lock_timeout_s)}
+        try:
+            return connection.execute(text(f"SELECT {_LOCK}, {columns} FROM {_BEFORE}"), known).one()
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
+            connection.rollback()
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            raise refuse_held(f" of `{manifest}`", find_holder(driver, [key])) from None
 
     def read_recorded_state(self, connection: Connection, transaction_id: str) -> RecordedState | None:
         """Query the server about a transaction ID.

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from ..core.errors import DatabaseDenied, DatabaseUnreachable, SchemaNotSupported, UsageError
+from ..core.errors import DatabaseDenied, DatabaseUnreachable, Refused, SchemaNotSupported, UsageError
 from ..core.units import MAX_TIMESTAMP, MIN_TIMESTAMP
 from ..lockfile.fingerprint import NONE, make_part
 from . import sqlite_insert
@@ -21,7 +21,6 @@ from .layout import TABLES
 from .new_rows import PreparedRows
 from .retry import Retry, classify
 
-_BUSY_TIMEOUT_S = 30
 _CHANGE_COUNTER = (4, 24)  # bytes and offset in the file's header
 
 
@@ -65,15 +64,23 @@ class SQLiteDatabase(Database):
 
     def _connect(self) -> sqlite3.Connection:
         uri = f"{self.path.resolve().as_uri()}?mode=rw"
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=self.lock_timeout_s)
         # SQLite stores any bytes as text: those that are not UTF-8 are read with their codes written out
         connection.text_factory = lambda stored: stored.decode("utf-8", "backslashreplace")
         connection.execute("PRAGMA foreign_keys=ON")
         return connection
 
     def begin(self, connection: Connection) -> None:
-        """Begin a transaction as the only writer."""
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        """Begin a transaction as the only writer. Raises: Refused when the lock timeout is over."""
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except DBAPIError as error:
+            if classify(error) != "transient":
+                raise
+            raise Refused(
+                f"another process writes the SQLite database {self.path}",
+                "wait for it to finish, or set a longer --lock-timeout",
+            ) from error
 
     def _cancel(self, driver: object) -> None:
         assert isinstance(driver, sqlite3.Connection)

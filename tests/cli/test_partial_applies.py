@@ -201,7 +201,7 @@ def test_mounted_lockfile_cannot_be_replaced(tmp_path: Path) -> None:
     if subprocess.run(["mount", "--bind", other, path], capture_output=True, check=False).returncode:
         pytest.skip("only root may mount")
     try:
-        with LockfileWriter(path, 0) as slot:
+        with LockfileWriter.locked(path, 0) as slot:
             with pytest.raises(LockfileNotWritable, match="mounted"):
                 slot.check_replaceable()
             with pytest.raises(LockfileNotWritable):

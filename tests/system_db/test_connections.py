@@ -21,26 +21,27 @@ ONCE = Retry(1, lambda notice: None)
 
 
 def test_second_apply_of_a_manifest_waits_for_the_first(postgres_url: str) -> None:
-    with open_database(postgres_url, retry=ONCE) as database:
-        with database.apply_lock("jobs", 0):
+    with open_database(postgres_url, retry=ONCE, lock_timeout_s=0) as database:
+        with database.apply_locks(["jobs"]):
             with (
                 pytest.raises(Refused, match="dbos-manifest apply jobs, process"),
-                database.apply_lock("jobs", 0),
+                database.apply_locks(["jobs"]),
             ):
                 pass
-            with database.apply_lock("others", 0):
+            with database.apply_locks(["others"]):
                 pass
-        with database.apply_lock("jobs", 60):
+        database.lock_timeout_s = 60
+        with database.apply_locks(["jobs"]):
             pass
 
 
 def test_second_writer_of_a_lockfile_waits_for_the_first(tmp_path: Path) -> None:
     path = tmp_path / "jobs.lock.jsonl"
-    with LockfileWriter(path, 0) as slot:
-        with pytest.raises(Refused, match="another apply holds"):
-            LockfileWriter(path, 0)
+    with LockfileWriter.locked(path, 0) as slot:
+        with pytest.raises(Refused, match="another apply holds"), LockfileWriter.locked(path, 0):
+            pass
         slot.replace(["one\n"])
-    with LockfileWriter(path, 0):
+    with LockfileWriter.locked(path, 0):
         pass
     assert [found.name for found in tmp_path.iterdir()] == ["jobs.lock.jsonl"]
 

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
 from waiting import PATIENCE_S, wait_until
 
 from dbos_manifest.core.errors import Refused
+from dbos_manifest.system_db.advisory_lock import MOST_LOCKS
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.database import Database
 from dbos_manifest.system_db.retry import Retry
 from dbos_manifest.system_db.sqlite import SQLiteDatabase
 
-HELD = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database "
-HELD += "WHERE datname = current_database())"
+HELD = "SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'advisory' "
+HELD += "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 
 
 ONCE = Retry(1, lambda notice: None)
 
 
-def opened(url: str) -> Database:
-    return open_database(url, retry=ONCE)
+def opened(url: str, lock_timeout_s: float = 60) -> Database:
+    return open_database(url, retry=ONCE, lock_timeout_s=lock_timeout_s)
 
 
 def test_transactions_of_one_manifest_run_one_after_the_other(postgres_url: str) -> None:
@@ -52,7 +55,7 @@ def test_transactions_of_one_manifest_run_one_after_the_other(postgres_url: str)
 def test_apply_does_not_wait_for_its_own_lock(database_url: str) -> None:
     with (
         opened(database_url) as database,
-        database.apply_lock("jobs", 0),
+        database.apply_locks(["jobs"]),
         database.transaction() as connection,
     ):
         if not isinstance(database, SQLiteDatabase):
@@ -61,7 +64,7 @@ def test_apply_does_not_wait_for_its_own_lock(database_url: str) -> None:
 
 
 def test_lost_lock_is_no_error(postgres_url: str) -> None:
-    with opened(postgres_url) as database, database.apply_lock("jobs", 0):
+    with opened(postgres_url) as database, database.apply_locks(["jobs"]):
         with database.transaction() as connection:
             pid = connection.execute(sa.text(HELD)).scalar_one()
             connection.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
@@ -71,17 +74,95 @@ def test_lost_lock_is_no_error(postgres_url: str) -> None:
 
 def test_lock_is_released_when_the_apply_fails(postgres_url: str) -> None:
     with opened(postgres_url) as database:
-        with pytest.raises(KeyError), database.apply_lock("jobs", 0):
+        with pytest.raises(KeyError), database.apply_locks(["jobs"]):
             raise KeyError
-        with database.apply_lock("jobs", 60), database.reading() as connection:
+        with database.apply_locks(["jobs"]), database.reading() as connection:
             assert connection.execute(sa.text(HELD)).scalars().all()
 
 
+def locking_sessions(database: Database) -> list[int]:
+    """Return the sessions that hold locks, once those that were closed have ended."""
+    with database.reading() as connection:
+        statement = sa.text(HELD)
+        wait_until(lambda: len(connection.execute(statement).all()) <= 1)
+        return [*connection.execute(statement).scalars()]
+
+
 def test_message_names_the_holder_and_not_the_password(postgres_url: str) -> None:
-    with opened(postgres_url) as database, database.apply_lock("jobs", 0):
-        with pytest.raises(Refused) as refused, database.apply_lock("jobs", 0.3):
+    with opened(postgres_url, 0.3) as database, database.apply_locks(["a", "jobs", "z"]):
+        with pytest.raises(Refused) as refused, database.apply_locks(["other", "jobs"]):
             pass
-        with database.reading() as connection:
-            pid = connection.execute(sa.text(HELD)).scalar_one()
-    assert f"process {pid}" in refused.value.message
+        [pid] = locking_sessions(database)
+    assert "`jobs`" in refused.value.message
+    assert f"dbos-manifest apply 3 manifests, process {pid}" in refused.value.message
     assert "--lock-timeout" in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize("count", [1, 7, MOST_LOCKS, MOST_LOCKS + 1, 5_000])
+def test_any_number_of_manifests_is_locked_by_one_session(postgres_url: str, count: int) -> None:
+    names = [f"m{number}" for number in range(count)]
+    more = [*names, *(f"x{number}" for number in range(MOST_LOCKS))]
+    with opened(postgres_url) as database:
+        with database.apply_locks(names), opened(postgres_url, 0) as other:
+            assert len(locking_sessions(database)) == 1
+            with database.reading() as connection:
+                counted = HELD.replace("DISTINCT pid", "count(*)")
+                assert connection.execute(sa.text(counted)).scalar_one() <= MOST_LOCKS + 1
+            for wanted in (names[-1:], names, more):
+                with (
+                    pytest.raises(Refused, match="is running: dbos-manifest apply"),
+                    other.apply_locks(wanted),
+                ):
+                    pass
+        with database.apply_locks(names):
+            pass
+
+
+def test_applies_of_the_same_manifests_in_any_order_do_not_wait_for_each_other(postgres_url: str) -> None:
+    """Each of them gets all of the locks, one after the other."""
+    names = [f"m{number}" for number in range(50)]
+    done: list[int] = []
+
+    def apply(seed: int) -> None:
+        shuffled = [*names[seed * 9 :], *names[: seed * 9]]
+        with opened(postgres_url) as database:
+            for _ in range(10):
+                with database.apply_locks(shuffled):
+                    pass
+        done.append(seed)
+
+    threads = [threading.Thread(target=apply, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == [0, 1, 2, 3]
+
+
+def test_transaction_waits_for_the_lock_timeout_and_names_the_holder(postgres_url: str) -> None:
+    """It is not retried, and a shorter timeout of the role does not count."""
+    with opened(postgres_url) as database, opened(postgres_url, 0.5) as other:
+        with database.transaction() as connection:
+            database.begin_write(connection, "jobs")
+            pid = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+            for wait in (other.begin_write, other.wait_for_writer):
+                with pytest.raises(Refused, match=f"`jobs` is running: .*process {pid}"):
+                    other.call(partial(_in_transaction, other, wait))
+        _in_transaction(other, other.begin_write)
+
+
+def _in_transaction(database: Database, work: Callable[[sa.Connection, str], object]) -> None:
+    with database.transaction() as connection:
+        connection.execute(sa.text("SET LOCAL lock_timeout = '1ms'"))
+        work(connection, "jobs")
+        assert connection.execute(sa.text("SHOW lock_timeout")).scalar_one() == "1ms"
+
+
+def test_sqlite_file_of_another_writer_is_waited_for(sqlite_url: str) -> None:
+    with opened(sqlite_url) as database, opened(sqlite_url, 0.2) as other:
+        with (
+            database.transaction(),
+            pytest.raises(Refused, match="another process writes the SQLite database"),
+        ):
+            other.check_writable()
+        other.check_writable()

@@ -180,7 +180,7 @@ def test_journal_is_next_to_the_target_of_a_link(tmp_path: Path) -> None:
     write_journal(journal_path(real), ("7", ["a"], True))
     lock = load_lockfile(link, "m", "db")
     assert lock is not None and {*lock.ids()} == {"a"}
-    with LockfileWriter(link, 0) as slot:
+    with LockfileWriter.locked(link, 0) as slot:
         slot.replace(lock.render())
     assert [path.name for path in real.parent.iterdir()] == ["jobs.lock.jsonl"]
 
@@ -205,7 +205,7 @@ def test_journal_that_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -
 def test_journal_is_removed_after_the_lockfile_is_written_unless_in_doubt(tmp_path: Path) -> None:
     path = tmp_path / "jobs.lock.jsonl"
     for keep in (True, False):
-        with LockfileWriter(path, 0) as slot:
+        with LockfileWriter.locked(path, 0) as slot:
             slot.open_journal().close()
             slot.replace(["one\n"], keep_journal=keep)
         assert journal_path(path).exists() is keep
