@@ -42,7 +42,8 @@ class LockfileLocks:
         name = lockfile.with_name(f".{lockfile.name}.tmp")
         if name in self._taken:
             raise UsageError(
-                f"two manifests have the same lockfile {lockfile}", "remove the link, or apply them separately"
+                f"two manifests have the same lockfile {lockfile}",
+                "remove the link, or apply them separately",
             )
         while not self._create(name, lockfile):
             if _remove_stale(name, lockfile):

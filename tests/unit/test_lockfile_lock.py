@@ -63,7 +63,9 @@ def test_file_systems_without_links_have_an_open_file_for_each(
     assert count_open_files() == before
 
 
-def test_link_that_exists_although_it_failed_counts_as_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_link_that_exists_although_it_failed_counts_as_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     link = os.link
 
     def link_and_fail(source: Path, name: Path, *, follow_symlinks: bool) -> None:
