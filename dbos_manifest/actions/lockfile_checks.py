@@ -23,23 +23,36 @@ _GENERATED = re.compile(r"(.+)-[0-9a-f]{20}", re.DOTALL)
 _LINES_READ = 100  # of a lockfile, in search of its header
 
 
-def find_other_lockfile(source: WorkflowSource, path: Path, fingerprint: str) -> list[Diagnostic]:
-    """Find a lockfile of this manifest and database, where there is none at its path."""
-    folders = dict.fromkeys([path.parent, Path(source.file).parent])
-    for other in (found for folder in folders for found in find_lockfiles(folder)):
-        header = _read_header(other)
-        if header is None or header.manifest != source.name:
-            continue
-        if find_contradiction(header.database, fingerprint) is None:
-            found = make_diagnostic(
-                LOCKFILE_MISSING,
-                f"the lockfile `{path}` does not exist, but `{other}` belongs to this manifest and database",
-                ("name",),
-                help=f"run the command with {_option_for(source, other)}; "
-                f"--allow {LOCKFILE_MISSING} starts a new lockfile",
-            )
-            return [found]
-    return []
+class FolderLockfiles:
+    """The owners of the lockfiles in folders. Each folder is read once, however many manifests are in it."""
+
+    def __init__(self) -> None:
+        self._owners: dict[Path, dict[str, list[tuple[Path, str]]]] = {}
+
+    def find_other(self, source: WorkflowSource, path: Path, fingerprint: str) -> list[Diagnostic]:
+        """Find a lockfile of this manifest and database, where there is none at its path."""
+        for folder in dict.fromkeys([path.parent, Path(source.file).parent]):
+            for other, database in self._read(folder).get(source.name, ()):
+                if find_contradiction(database, fingerprint) is None:
+                    found = make_diagnostic(
+                        LOCKFILE_MISSING,
+                        f"the lockfile `{path}` does not exist, but `{other}` belongs to this manifest and "
+                        "database",
+                        ("name",),
+                        help=f"run the command with {_option_for(source, other)}; "
+                        f"--allow {LOCKFILE_MISSING} starts a new lockfile",
+                    )
+                    return [found]
+        return []
+
+    def _read(self, folder: Path) -> dict[str, list[tuple[Path, str]]]:
+        """Read the lockfiles of a folder, by manifest, each with the fingerprint of its database."""
+        if folder not in self._owners:
+            owners = self._owners[folder] = {}
+            for path in find_lockfiles(folder):
+                if (header := _read_header(path)) is not None:
+                    owners.setdefault(header.manifest, []).append((path, header.database))
+        return self._owners[folder]
 
 
 def check_header(path: Path, manifest: str, fingerprint: str) -> None:

@@ -51,13 +51,14 @@ def lockfile_paths(manifests: Sequence[LoadedManifest], settings: LockfileSettin
     Raises: UsageError when two manifests would share one.
     """
     paths = [lockfile_path(loaded, settings) for loaded in manifests]
-    for position, path in enumerate(paths):
-        if path in paths[:position]:
-            first, second = manifests[paths.index(path)].manifest.name, manifests[position].manifest.name
+    owners: dict[Path, str] = {}
+    for loaded, path in zip(manifests, paths, strict=True):
+        if path in owners:
             raise UsageError(
-                f"the manifests `{first}` and `{second}` would share the lockfile {path}",
+                f"`{owners[path]}` and `{loaded.manifest.name}` would share the lockfile {path}",
                 "run the command once for each manifest with its own --lockfile, or rename one of the files",
             )
+        owners[path] = loaded.manifest.name
     return paths
 
 

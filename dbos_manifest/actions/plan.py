@@ -30,7 +30,7 @@ from ..system_db.preflight_facts import (
 from ..workflows.batch import Batch
 from ..workflows.digest import compute_digests
 from .compare_batches import compare_batches
-from .lockfile_checks import find_other_lockfile, find_renamed
+from .lockfile_checks import FolderLockfiles, find_renamed
 from .settings import PlanSettings
 
 ChangeSink = Callable[[WorkflowSource, Changes], None]
@@ -52,10 +52,11 @@ def plan_manifest(
     lock: Lockfile | None,
     settings: PlanSettings,
     on_changes: ChangeSink,
+    others: FolderLockfiles,
 ) -> ManifestPlan:
     """Compare every workflow of a manifest with the database and decide; nothing is written.
 
-    `lock` is None where there is no lockfile yet.
+    `lock` is None where there is no lockfile yet; `others` finds one at another path.
     Raises: SchemaNotSupported naming the entry when a workflow to enqueue sets an option that this
             database has no column for.
     """
@@ -84,9 +85,9 @@ def plan_manifest(
     facts = database.read(_read_facts, preflight)
     diagnostics = preflight.diagnostics(facts)
     if path_without_lock is not None:
-        diagnostics += find_other_lockfile(source, path_without_lock, database.fingerprint)
-    others = builder.counts(State.ORPHANED) or not source.complete  # entries that these workflows are not
-    if others and builder.counts(State.CREATE):
+        diagnostics += others.find_other(source, path_without_lock, database.fingerprint)
+    unmatched = builder.counts(State.ORPHANED) or not source.complete  # entries of other workflows
+    if unmatched and builder.counts(State.CREATE):
         diagnostics += find_renamed(source, lock)
     return builder.build(
         PlanOrigin(source.name, source.file, source.document, database.description, target.name),

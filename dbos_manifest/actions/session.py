@@ -14,7 +14,7 @@ from ..system_db.connect import open_database
 from ..system_db.database import Database
 from ..system_db.read import read_live
 from ..system_db.retry import Retry
-from .lockfile_checks import check_header
+from .lockfile_checks import FolderLockfiles, check_header
 from .lockfiles import load_lockfile, resolve_by_database
 from .plan import ChangeSink, Target, plan_manifest
 from .settings import DatabaseSettings, PlanSettings
@@ -35,6 +35,7 @@ class Session:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._lockfiles = FolderLockfiles()
 
     @classmethod
     @contextmanager
@@ -59,7 +60,7 @@ class Session:
         self, target: Target, lock: Lockfile | None, settings: PlanSettings, on_changes: ChangeSink
     ) -> ManifestPlan:
         """Compare a manifest with the database and a lockfile that was read already."""
-        return plan_manifest(self.database, target, lock, settings, on_changes)
+        return plan_manifest(self.database, target, lock, settings, on_changes, self._lockfiles)
 
 
 def mark_database(database: Database) -> None:
