@@ -8,14 +8,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from ..core.columns import distinct
 from ..core.errors import SchemaNotSupported
-from ..core.units import MAX_TIMESTAMP
 from ..expansion.workflow_source import WorkflowSource
 from ..lockfile.lockfile import Lockfile, new_lockfile
 from ..planning.manifest_plan import ManifestPlan, NewEntries, PlanBuilder, PlanOrigin
-from ..planning.preflight import PreflightCheck, PreflightFacts
-from ..planning.rows import QUEUED_STATUSES, QueueRow, SnapshotRow
+from ..planning.preflight import PreflightCheck, PreflightFacts, QueuedAhead
+from ..planning.rows import QueueRow, SnapshotRow
 from ..planning.states import Change, Changes, State, one_change
 from ..system_db.database import Database
 from ..system_db.new_rows import options_without_column
@@ -31,6 +29,7 @@ from ..workflows.batch import Batch
 from ..workflows.digest import compute_digests
 from .compare_batches import compare_batches
 from .lockfile_checks import FolderLockfiles, find_renamed
+from .newest_queued import NewestQueued
 from .settings import PlanSettings
 
 ChangeSink = Callable[[WorkflowSource, Changes], None]
@@ -64,7 +63,8 @@ def plan_manifest(
     lock = lock or new_lockfile(source.name, database.fingerprint)
     builder, preflight = PlanBuilder(settings.overrides), _begin_check(database, source)
     unstorable = options_without_column(database.layout)
-    recorded = newest_queued_ms = 0
+    queued = NewestQueued(database, preflight.now_ms)
+    recorded = 0
     new_ids: list[str] = []
     new_lines: list[str] = []
     size = settings.batch_size or database.default_transaction_size
@@ -77,12 +77,12 @@ def plan_manifest(
             for workflow_id, line in _new_entries(lock, changes, rows) if has_own else ():
                 new_ids.append(workflow_id)
                 new_lines.append(line)
-            newest_queued_ms = max(newest_queued_ms, _newest_queued_ms(rows))
+            queued.add(rows)
             on_changes(source, changes)
     for orphan in find_orphans(source, lock, recorded):
         builder.add_orphan(orphan)
         on_changes(source, orphan)
-    facts = database.read(_read_facts, preflight)
+    facts = database.read(_read_facts, preflight, queued.ahead)
     diagnostics = preflight.diagnostics(facts)
     if path_without_lock is not None:
         diagnostics += others.find_other(source, path_without_lock, database.fingerprint)
@@ -93,7 +93,7 @@ def plan_manifest(
         PlanOrigin(source.name, source.file, source.document, database.description, target.name),
         source.locate(diagnostics),
         NewEntries(new_ids, new_lines),
-        newest_queued_ms,
+        queued.created_at_ms,
         facts.waiting_behind,
     )
 
@@ -131,12 +131,6 @@ def _new_entries(
                     yield spec.id, line
 
 
-def _newest_queued_ms(rows: Mapping[str, SnapshotRow]) -> int:
-    records = distinct(rows.values())
-    times = (row.created_at_ms for row in records if row.status in QUEUED_STATUSES)
-    return max((time for time in times if time < MAX_TIMESTAMP), default=0)  # a later one is in another unit
-
-
 def count_recorded(lock: Lockfile, ids: Sequence[str]) -> int:
     """Count the workflows that the lockfile has."""
     known = lock.ids()
@@ -157,11 +151,14 @@ def find_orphans(source: WorkflowSource, lock: Lockfile, recorded: int) -> Itera
         yield one_change(Change(orphan, workflow, None, State.ORPHANED, None), None)
 
 
-def _read_facts(connection: Connection, database: Database, check: PreflightCheck) -> PreflightFacts:
+def _read_facts(
+    connection: Connection, database: Database, check: PreflightCheck, ahead: QueuedAhead | None
+) -> PreflightFacts:
     """Read what the preflight checks need to know of the database, once the workflows are known."""
     return PreflightFacts(
         names=read_known_names(connection, database, check.workflows),
         versions=read_application_versions(connection, database),
         waiting_behind=read_waiting_behind(connection, database, check.lowest_priorities),
         run_by_old_worker=read_run_by_old_worker(connection, database) if check.workflows else None,
+        queued_ahead=ahead,
     )

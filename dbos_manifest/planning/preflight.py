@@ -38,6 +38,13 @@ class _Seen:
     count: int = 0
 
 
+class QueuedAhead(NamedTuple):
+    """A queued row that a clock far in the future created."""
+
+    id: str
+    created_at_ms: int
+
+
 class PreflightFacts(NamedTuple):
     """What preflight needs to know about the database."""
 
@@ -45,6 +52,7 @@ class PreflightFacts(NamedTuple):
     versions: frozenset[str] | None  # registered application versions; None: not known
     waiting_behind: dict[str, int]  # queue -> queued rows that would start after ours
     run_by_old_worker: str | None = None  # a workflow that a worker older than the schema has run
+    queued_ahead: QueuedAhead | None = None
 
 
 def _is_none(value: object) -> bool:
@@ -62,7 +70,7 @@ class PreflightCheck:
         """
         self._queues = queues
         self._declared = declared
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._found: dict[_Problem, _Seen] = {}
         self._kinds: dict[tuple[object, ...], list[_Seen]] = {}  # by kind of workflow
         self._first_of_name: dict[str, WorkflowSpec] = {}
@@ -112,6 +120,7 @@ class PreflightCheck:
             self._unknown_names(facts.names),
             self._unknown_versions(facts.versions),
             self._old_worker(facts),
+            self._queued_ahead(facts.queued_ahead),
         )
         return [*found, *chain.from_iterable(of_database)]
 
@@ -125,6 +134,18 @@ class PreflightCheck:
                 ("workflows", first.entry, "workflow"),
                 help="upgrade the workers, or add --legacy-inputs to write the arguments where "
                 "those workers read them",
+            )
+
+    def _queued_ahead(self, ahead: QueuedAhead | None) -> Iterator[Diagnostic]:
+        first = next(iter(self._first_of_name.values()), None)
+        if ahead is not None and first is not None:
+            created, now = format_timestamp(ahead.created_at_ms), format_timestamp(self.now_ms)
+            yield make_diagnostic(
+                "queued-in-the-future",
+                f"`{ahead.id}` is queued with the creation time {created}, but the clock of the database is "
+                f"at {now}: workflows enqueued now start before it",
+                ("workflows", first.entry, "workflow"),
+                help="check the clocks of the machines that enqueue and of the database server",
             )
 
     def _unknown_names(self, names: frozenset[str]) -> Iterator[Diagnostic]:
@@ -166,7 +187,7 @@ class PreflightCheck:
                 yield _Problem("deduplication-on-partitioned-queue", spec.queue, entry=spec.entry)
         elif False in signs and spec.queue_partition_key is not None:
             yield _Problem("unused-partition-key", spec.queue, entry=spec.entry)
-        if spec.deadline_ms is not None and spec.deadline_ms <= self._now_ms:
+        if spec.deadline_ms is not None and spec.deadline_ms <= self.now_ms:
             yield _Problem("deadline-passed", spec.queue, entry=spec.entry)
 
     def _describe(self, finding: _Problem, seen: _Seen) -> Diagnostic:

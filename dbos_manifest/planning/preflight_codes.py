@@ -10,6 +10,6 @@ PREFLIGHT_CODES = (
     RENAMED_MANIFEST,
     "queue-not-registered", "queue-owned-elsewhere", "missing-partition-key", "unused-partition-key",
     "deduplication-on-partitioned-queue", "application-version-unknown", "workflow-never-seen",
-    WORKER_BEHIND_SCHEMA, "deadline-passed",
+    WORKER_BEHIND_SCHEMA, "deadline-passed", "queued-in-the-future",
 )  # fmt: skip
 """The codes of preflight diagnostics, which `--allow` takes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -106,6 +107,46 @@ def test_created_at_increases_after_the_clock_was_set_back(
     batch.check_complete()
     created = [batch.rows()[workflow_id][0] for workflow_id in batch.ids]
     assert created == sorted(created)
+
+
+AHEAD = ("25 hours", 25 * HOUR_MS), ("10 years", 87_600 * HOUR_MS), ("another unit", 2**53)
+
+
+@pytest.mark.parametrize("ahead_ms", [ms for _, ms in AHEAD], ids=[name for name, _ in AHEAD])
+@pytest.mark.parametrize("recorded", [True, False], ids=["with lockfile", "without lockfile"])
+@pytest.mark.parametrize("which", ["all", "one"])
+def test_row_of_a_fast_clock_moves_no_later_one(
+    database_url: str,
+    engine: sa.Engine,
+    make_batch: Callable[[str, int], Batch],
+    capsys: pytest.CaptureFixture[str],
+    which: str,
+    recorded: bool,
+    ahead_ms: int,
+) -> None:
+    words = ["--database-url", database_url]
+    assert run_here("apply", make_batch("clock", WORKFLOWS).path, *words) == 0
+    batch = make_batch("clock", 2 * WORKFLOWS)
+    with engine.begin() as connection:
+        change = f"UPDATE {batch.tables}workflow_status SET created_at = created_at + :ahead"
+        change += " WHERE :which IN ('all', workflow_uuid)"
+        connection.execute(sa.text(change), {"ahead": ahead_ms, "which": which.replace("one", "clock-7")})
+    before = {workflow_id: created_at for workflow_id, (created_at, _) in batch.rows().items()}
+    if not recorded:
+        batch.lockfile.unlink()
+    capsys.readouterr()
+    assert run_here("plan", batch.path, *words) == 0
+    planned = capsys.readouterr()
+    assert "queued-in-the-future" in planned.out + planned.err
+    assert "`clock-7`" in planned.out + planned.err or which == "all"
+    assert run_here("apply", batch.path, *words) == 0
+    rows = {workflow_id: created_at for workflow_id, (created_at, _) in batch.rows().items()}
+    limit = time.time() * 1000 + HOUR_MS
+    assert len(rows) == 2 * WORKFLOWS
+    assert all(created_at < limit for workflow_id, created_at in rows.items() if workflow_id not in before)
+    if which == "one":  # those of the right clock still come first
+        first = max(created_at for created_at in before.values() if created_at < limit)
+        assert all(created_at >= first for key, created_at in rows.items() if key not in before)
 
 
 DAMAGE: dict[str, tuple[Callable[[str], str | None], int]] = {
