@@ -17,7 +17,7 @@ MAX_AHEAD_MS = 24 * 60 * 60 * 1000
 class NewestQueued:
     """The creation time of the newest queued row, except rows far in the future.
 
-    Cost:   rows that share a record are looked at one by one only where one of them is in the future.
+    Cost:   rows that share a record are read one by one only where one of them is in the future.
     """
 
     def __init__(self, database: Database, now_ms: int) -> None:
