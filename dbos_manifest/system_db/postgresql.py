@@ -235,9 +235,8 @@ class PostgreSQLDatabase(Database):
             if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
                 raise
             connection.rollback()
-            driver = connection.connection.driver_connection
-            assert isinstance(driver, psycopg.Connection)
-            raise refuse_held(f" of `{manifest}`", find_holder(driver, [key])) from None
+            holder = find_holder(driver_of(connection), [key])
+            raise refuse_held(f" of `{manifest}`", holder) from None
 
     def read_recorded_state(self, connection: Connection, transaction_id: str) -> RecordedState | None:
         """Query the server about a transaction ID.
