@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Row, create_engine, text
+from sqlalchemy import Connection, RowMapping, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from ..core.errors import DatabaseDenied, SchemaNotSupported
@@ -217,7 +216,7 @@ class PostgreSQLDatabase(Database):
         columns = f"{number} AS number, {_SURVIVE_A_CRASH}, {_HAS_TRIGGERS} AS has_triggers"
         tables = {"status": self.table("workflow_status"), "input": self.table("workflow_input")}
         row = self._lock(connection, manifest, columns, tables)
-        return WriteTransaction(row.number, row.has_triggers)
+        return WriteTransaction(row["number"], row["has_triggers"])
 
     def wait_for_writer(self, connection: Connection, manifest: str) -> None:
         """Take the lock that a transaction for writing holds; this assigns no transaction ID."""
@@ -225,12 +224,14 @@ class PostgreSQLDatabase(Database):
 
     def _lock(
         self, connection: Connection, manifest: str, columns: str, values: dict[str, str]
-    ) -> Row[tuple[Any, ...]]:
+    ) -> RowMapping:
         """Take the lock of a manifest for this transaction, and read some columns once it is taken."""
         key = lock_key(self.schema, manifest) ^ 1  # not the key of the lock that the same apply holds
         known = {**values, "key": key, "timeout": format_timeout(self.lock_timeout_s)}
         try:
-            return connection.execute(text(f"SELECT {_LOCK}, {columns} FROM {_BEFORE}"), known).one()
+            return (
+                connection.execute(text(f"SELECT {_LOCK}, {columns} FROM {_BEFORE}"), known).mappings().one()
+            )
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
                 raise
