@@ -172,11 +172,11 @@ CODES: dict[str, CodeInfo] = {
     "workflow-never-seen": CodeInfo(
         "database", W, "the database has no record of a worker running a workflow with this name"
     ),
-    "worker-behind-schema": CodeInfo("database", W, "a running worker is too old to find the arguments"),
+    "worker-behind-schema": CodeInfo("database", W, "a running worker is too old to read the arguments"),
     "queued-in-the-future": CodeInfo(
         "database", W, "a queued workflow has a creation time more than a day in the future"
     ),
-    "lockfile-missing": CodeInfo("database", E, "another lockfile of this manifest and database exists"),
+    "lockfile-missing": CodeInfo("database", E, "another lockfile for this manifest and database exists"),
     "renamed-manifest": CodeInfo(
         "database", E, "the lockfile lists the workflows under IDs generated from another name"
     ),
