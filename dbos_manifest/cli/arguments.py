@@ -14,6 +14,12 @@ from .option_groups import OptionGroup, declared, declared_argument, declared_ov
 from .options import NameChoice, duration
 
 
+def _complete_targets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from .completion import complete_targets  # only a shell that completes needs it
+
+    return complete_targets(ctx, param, incomplete)
+
+
 class InputArguments(OptionGroup, section="Input"):
     """The manifests and their variables."""
 
@@ -98,7 +104,10 @@ class LockfileArguments(OptionGroup, section="Input"):
         "--lockfile", type=click.Path(path_type=Path, dir_okay=False), help="Use this lockfile."
     )
     target: str | None = declared(
-        "--target", metavar="NAME", help="Use the lockfile of this target: jobs.NAME.lock.jsonl."
+        "--target",
+        shell_complete=_complete_targets,
+        metavar="NAME",
+        help="Use the lockfile of this target: jobs.NAME.lock.jsonl.",
     )
 
 

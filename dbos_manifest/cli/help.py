@@ -7,7 +7,9 @@ from textwrap import fill
 
 import click
 
+from ..core.suggest import did_you_mean
 from .options import Command, Option, variable_of
+from .terminal import preferences
 
 SECTIONS = ("Input", "Selection", "Database", "Safety", "Enqueue", "Wait", "Output", "Options")
 MAX_FIRST_COLUMN = 26
@@ -45,6 +47,53 @@ class HelpfulCommand(click.Command):
             formatter.write(f"\n{fill(text, formatter.width, break_on_hyphens=False)}\n")
 
 
+class SuggestingGroup(click.Group):
+    """A group that suggests the closest command for an unknown one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command. Raises: UsageError with a suggestion for an unknown one."""
+        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            hint = did_you_mean(args[0], self.list_commands(ctx))
+            ctx.fail(f"unknown command `{args[0]}`; {hint}")
+        return super().resolve_command(ctx, args)
+
+
+def _set_color(ctx: click.Context, param: click.Parameter, value: str) -> None:
+    ctx.color = preferences.color = {"always": True, "never": False}.get(value)  # click removes colours
+
+
+def _set_quiet(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    preferences.quiet = value
+
+
+def _common_options() -> list[click.Parameter]:
+    """Make the options that every command has."""
+    return [
+        Option(
+            ["--color"],
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            show_default=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_set_color,
+            envvar=variable_of(["--color"]),
+            help="Color the output; auto means on a terminal.",
+        ),
+        Option(
+            ["-q", "--quiet"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_set_quiet,
+            envvar=variable_of(["--quiet"]),
+            help="Print results and errors, but no progress and no notes.",
+        ),
+    ]
+
+
 def command(
     *examples: str, name: str | None = None, group: click.Group | None = None
 ) -> Callable[[Command], click.Command]:
@@ -53,6 +102,7 @@ def command(
     def decorate(function: Command) -> click.Command:
         made = click.command(name, cls=HelpfulCommand)(function)
         made.examples = examples
+        made.params += _common_options()
         if group is not None:
             group.add_command(made)
         return made

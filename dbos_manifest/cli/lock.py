@@ -18,7 +18,7 @@ from ..actions.lock import (
 from ..actions.lock_rebuild import rebuild_lockfiles
 from ..report.text import printable, to_json
 from .arguments import DatabaseArguments, InputArguments, LockfileArguments, LockTimeoutArguments
-from .help import command
+from .help import SuggestingGroup, command
 from .manifests import load_manifests
 from .option_groups import takes_groups
 from .options import option, output_option
@@ -28,7 +28,7 @@ from .terminal import painter, write_line
 SHOWN_DETAILS = 20
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def lock() -> None:
     """Check and maintain the lockfiles of manifests."""
 

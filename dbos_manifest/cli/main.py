@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from importlib import import_module
 
@@ -10,6 +11,7 @@ import click
 
 from ..core.exit_codes import ExitCode
 from .error_boundary import run_guarded
+from .help import SuggestingGroup
 
 COMMANDS = {
     "validate": "Check manifests; needs no database.",
@@ -21,10 +23,13 @@ COMMANDS = {
     "doctor": "Check the system database and your privileges in it.",
     "init": "Write a first manifest, a pre-commit hook and a pipeline.",
     "schema": "Print a JSON Schema, for editors.",
+    "completion": "Print a completion script for a shell.",
     "lock": "Check, repair or edit lockfiles.",
 }
 
 
+PROGRAM = "dbos-manifest"
+COMPLETION_VARIABLE = "_DBOS_MANIFEST_COMPLETE"
 EXAMPLES = ("init", "validate jobs", "plan jobs", "apply jobs --wait")
 EXIT_CODES = {
     ExitCode.DONE: "done",
@@ -41,7 +46,7 @@ EXIT_CODES = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(SuggestingGroup):
     """Import a command when it is called, so that `validate` loads no database driver."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -81,6 +86,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the program and exit."""
+    if COMPLETION_VARIABLE in os.environ:  # a shell completes: click writes bytes, and exits
+        cli.main(prog_name=PROGRAM)
     # few objects are in reference cycles and most are short-lived: collecting less often saves a tenth
     gc.set_threshold(50_000, 20, 50)
     try:

@@ -13,9 +13,8 @@ from ..files.manifests import read_ids, read_manifest
 from ..files.sources import STDIN
 from ..manifest.variables import Given
 from ..reading.document import parse_documents
-from ..report.text import printable
 from .arguments import InputArguments, SelectionArguments
-from .terminal import say, say_diagnostics
+from .terminal import print_note, say_diagnostics
 
 MAX_VARIABLES_BYTES = 16 * 2**20
 
@@ -64,7 +63,7 @@ def load_manifests(
             f"the manifest `{manifest}` needs {values} for {names}", f"set {words}, or use --vars-file"
         )
     for note in validation.notes:
-        say(f"note: {printable(note)}")
+        print_note(note)
     return validation
 
 

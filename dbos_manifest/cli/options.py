@@ -100,6 +100,8 @@ def variable_of(words: Iterable[str]) -> str:
 
 # click's parameter types are generic for the checker only
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     _ParamType = click.ParamType["Output"]
     _Choice = click.Choice[str]
 else:
@@ -119,6 +121,11 @@ class _OutputType(_ParamType):
 
     def __init__(self, formats: tuple[str, ...]) -> None:
         self._choice = click.Choice(formats)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return self._choice.shell_complete(ctx, param, incomplete)
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Output:
         if isinstance(value, Output):

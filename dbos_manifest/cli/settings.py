@@ -21,12 +21,13 @@ from .arguments import (
     LockTimeoutArguments,
     OverrideArguments,
 )
-from .terminal import say
+from .terminal import preferences, say
 
 
 def print_retry(notice: RetryNotice) -> None:
     """Print that a step failed and is retried."""
-    say(f"retry {notice.attempt} in {notice.wait_s:.1f} s: {printable(notice.reason)}")
+    if not preferences.quiet:
+        say(f"retry {notice.attempt} in {notice.wait_s:.1f} s: {printable(notice.reason)}")
 
 
 def database_settings(

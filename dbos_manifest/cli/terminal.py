@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO, cast
 
 import click
@@ -25,6 +26,17 @@ if TYPE_CHECKING:  # `--help` loads none of it
 MAX_MESSAGE = 2_000  # characters of an error that are printed
 
 
+@dataclass(slots=True)
+class Preferences:
+    """How this call prints: set by --color and --quiet, and also used for errors after the command."""
+
+    color: bool | None = None  # None: on a terminal
+    quiet: bool = False  # no progress and no notes
+
+
+preferences = Preferences()
+
+
 class GuardedStream:
     """Standard output or standard error, where a failed write is recorded and never raises.
 
@@ -37,7 +49,7 @@ class GuardedStream:
 
     def __init__(self, stream: TextIO, *, escape: bool = True) -> None:
         self._stream = stream
-        self._colours = stream.isatty()
+        self._colours: bool | None = None  # decided when something is written, after --color is read
         self._escaper = OutputEscaper() if escape else None
         self.failure: OSError | None = None
         if hasattr(stream, "reconfigure"):
@@ -59,6 +71,8 @@ class GuardedStream:
         if self.failure is None:
             escaped = text
             if self._escaper is not None:
+                if self._colours is None:
+                    self._colours = wants_colours(self._stream)
                 escaped = self._escaper.escape(text, colours=self._colours, commands=commands)
             try:
                 self._stream.write(escaped)
@@ -105,6 +119,7 @@ class GuardedStream:
 def guarded_streams() -> Iterator[GuardedStream]:
     """Guard standard output, which is yielded, and standard error. A closed one becomes the null device."""
     before = sys.stdin, sys.stdout, sys.stderr
+    preferences.color, preferences.quiet = None, False
     _open_closed()
     out = GuardedStream(sys.stdout)
     sys.stdout, sys.stderr = out, GuardedStream(sys.stderr)
@@ -187,12 +202,26 @@ def print_error(message: str, hint: str | None = None) -> None:
         say(f"  {paint('cyan', 'help')}: {shorten(printable(hint), MAX_MESSAGE)}")
 
 
+def wants_colours(stream: TextIO) -> bool:
+    """Return whether output to a stream has colours: by --color, else on a terminal.
+
+    Source: no-color.org and force-color.org: NO_COLOR and FORCE_COLOR count if they are not empty.
+    """
+    if preferences.color is not None:
+        return preferences.color
+    terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
+    return not os.environ.get("NO_COLOR") and (terminal or bool(os.environ.get("FORCE_COLOR")))
+
+
 def painter(*, err: bool = False) -> Paint:
-    """Return the function that colours text: on a terminal, unless NO_COLOR is set."""
-    stream = sys.stderr if err else sys.stdout
-    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return plain
-    return _style
+    """Return the function that colours text, which changes nothing where colours are not wanted."""
+    return _style if wants_colours(sys.stderr if err else sys.stdout) else plain
+
+
+def print_note(text: str) -> None:
+    """Print a note on standard error, unless --quiet is set."""
+    if not preferences.quiet:
+        say(f"note: {printable(text)}")
 
 
 def _style(style: str, text: str) -> str:
@@ -234,6 +263,9 @@ def write_annotations(diagnostics: Iterable[Diagnostic]) -> None:
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     """Yield a function that shows (done, total): as a bar on a terminal, elsewhere as a line per tenth."""
+    if preferences.quiet:
+        yield lambda done, total: None
+        return
     if not sys.stderr.isatty():
         yield _plain_progress(title)
         return

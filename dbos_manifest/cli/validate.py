@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..actions.validate import Validation
 from ..core.exit_codes import ExitCode
 from ..report.diagnostics import format_diagnostics, summarize_validation, validation_json
-from ..report.text import Paint, printable
+from ..report.text import Paint
 from .arguments import InputArguments, SelectionArguments
 from .help import command
 from .manifests import read_paths
@@ -13,7 +13,7 @@ from .option_groups import takes_groups
 from .options import Output, option, outputs_option
 from .output_targets import Outputs, Sink, Write
 from .repository import from_repository
-from .terminal import in_github_actions, painter, program_version, say
+from .terminal import in_github_actions, painter, print_note, program_version, say
 
 
 @command("jobs", "jobs -o junit=validate.xml -o sarif=validate.sarif")
@@ -41,7 +41,7 @@ def validate(
         validation = read_paths(inputs, selection, skip_others=skip_other_files)
         results.refuse_inputs(validation.inputs)
         for note in validation.notes:
-            say(f"note: {printable(note)}")
+            print_note(note)
         for sink in results.sinks:
             _write(validation, sink, strict)
     invalid = validation.errors or (strict and validation.warnings)

@@ -65,3 +65,56 @@ def test_plan_colours_the_mark_of_a_change(run: Cli, tmp_path: Path) -> None:
     out = run_on_terminal(tmp_path, "plan", "m.yaml", "--against", "lock")
     assert re.search(r"\x1b\[32m\+\x1b\[0m a", out)
     assert "\x1b[22m" not in out
+
+
+COLOURED = re.compile(r"\x1b\[\d+m")
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    path = tmp_path / "m.yaml"
+    path.write_text(BROKEN)
+    return path
+
+
+def test_color_always_colours_a_pipe(run: Cli, broken: Path) -> None:
+    assert COLOURED.search(run("validate", "m.yaml", "--color", "always").out)
+
+
+def test_color_never_leaves_a_terminal_plain(tmp_path: Path, broken: Path) -> None:
+    assert not COLOURED.search(run_on_terminal(tmp_path, "validate", "m.yaml", "--color", "never"))
+
+
+def test_color_applies_to_an_error_of_the_command_line(tmp_path: Path) -> None:
+    assert COLOURED.search(run_on_terminal(tmp_path, "validate", "none.yaml"))
+    assert not COLOURED.search(run_on_terminal(tmp_path, "validate", "none.yaml", "--color", "never"))
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [
+        ({}, False),
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": ""}, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ({"DBOS_MANIFEST_COLOR": "always", "NO_COLOR": "1"}, True),
+    ],
+)
+def test_variables_colour_a_pipe(
+    run: Cli, broken: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], coloured: bool
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert bool(COLOURED.search(run("validate", "m.yaml").out)) == coloured
+
+
+def test_quiet_prints_errors_but_no_notes_and_no_progress(run_db: Cli, jobs: Path, tmp_path: Path) -> None:
+    (tmp_path / "vars.yaml").write_text("unused: 1\n")
+    words = ("apply", "jobs.yaml", "--vars-file", "vars.yaml", "--allow", "queue-not-registered")
+    assert "note: no manifest declares" in run_db("plan", *words[1:]).err
+    done = run_db(*words, "--quiet")
+    assert (done.code, "note:" in done.err, "enqueued: " in done.err) == (0, False, False)
+    refused = run_db("plan", "none.yaml", "-q")
+    assert (refused.code, refused.err.startswith("error: ")) == (2, True)
