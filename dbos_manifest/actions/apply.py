@@ -16,6 +16,7 @@ from ..core.errors import (
     Refused,
 )
 from ..core.exit_codes import decide_exit_code
+from ..core.plural import count_of
 from ..files.lockfile_lock import LockfileLocks
 from ..files.lockfile_writer import LockfileWriter
 from ..lockfile.journal import Journal
@@ -241,7 +242,7 @@ def as_partly_applied(error: ManifestToolError | OSError, enqueued: int) -> Mani
         hint = "run the same command again to continue"
         if not enqueued:
             raise error
-    return PartlyApplied(f"{message} ({enqueued:,} workflows were enqueued by this call)", hint)
+    return PartlyApplied(f"{message} (this call enqueued {count_of(enqueued, 'workflow')})", hint)
 
 
 def find_failure(results: Sequence[ApplyResult]) -> ManifestToolError | None:

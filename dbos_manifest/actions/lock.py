@@ -151,7 +151,7 @@ def _rename(loaded: LoadedManifest, lock: Lockfile) -> tuple[list[str], list[str
         raise Refused(
             f"{count_of(changed, 'workflow')} in `{new}` would be enqueued again: "
             "workflow IDs are generated from the manifest's name, which changes",
-            f"keep the name `{old}`, or give their entries an `id` that produces the IDs in the lockfile",
+            f"keep the name `{old}`, or give each entry without `id` one that produces the recorded IDs",
         )
     if total and len(lock.ids()) and not known:
         raise Refused(

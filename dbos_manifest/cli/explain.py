@@ -37,7 +37,9 @@ def explain(
     validation = load_manifests(inputs)
     found = find_workflow(validation, workflow_id)
     if isinstance(found, list):
-        raise UsageError(f"the manifests have no workflow `{workflow_id}`", did_you_mean(workflow_id, found))
+        raise UsageError(
+            f"the manifests have no workflow with the ID `{workflow_id}`", did_you_mean(workflow_id, found)
+        )
     loaded, spec = found
     row, identity = None, None
     if database.database_url:

@@ -118,5 +118,5 @@ def _selection(selection: SelectionArguments, stdin_taken: bool) -> Selection | 
         try:
             ids = parse_ids(content.decode("utf-8-sig"))
         except UnicodeDecodeError:
-            raise UsageError(f"the IDs in {ids_from} are not valid UTF-8") from None
+            raise UsageError(f"--ids-from {ids_from}: the IDs are not valid UTF-8") from None
     return Selection([term for text in selection.select for term in parse_terms(text)], ids, selection.entry)

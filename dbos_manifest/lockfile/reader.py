@@ -84,7 +84,7 @@ def _refuse_line(file: str, number: int, line: str, error: ValueError) -> None:
         raise InvalidLockfile(
             f"{file}:{number}: the lockfile contains Git conflict markers",
             "run `lock rebuild`, which keeps the lines of both sides; "
-            "`*.lock.jsonl merge=union` in .gitattributes avoids the conflict",
+            "`*.lock.jsonl merge=union` in .gitattributes prevents such conflicts",
         )
     if isinstance(error, NewerVersionError):
         raise InvalidLockfile(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
+from ..core.canonical_json import canonical_json
 from ..core.errors import UsageError
 from ..core.portable_json import read_json
 from ..core.suggest import did_you_mean
@@ -42,7 +43,7 @@ def resolve_variables(declared: Mapping[str, object], given: Given) -> Variables
             value = given.values[name]
             if default is not None and value is not None and _kind(value) != _kind(default):
                 raise UsageError(
-                    f"expected {_kind(default)} for the variable `{name}`, found {_kind(value)} in the "
+                    f"expected {_kind(default)} for the variable `{name}`, found {_found(value)} in the "
                     "variables file",
                     "write it as in the manifest: text in quotes, numbers without quotes",
                 )
@@ -53,6 +54,10 @@ def resolve_variables(declared: Mapping[str, object], given: Given) -> Variables
 
 def _kind(value: object) -> str:
     return _KINDS.get(type(value), "a number")
+
+
+def _found(value: object) -> str:
+    return f"`{canonical_json(value)}`" if isinstance(value, bool) else _kind(value)
 
 
 def _convert(name: str, text: str, default: object) -> object:

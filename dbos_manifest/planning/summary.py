@@ -83,7 +83,7 @@ class PlanSummary:
             workflows = count_of(ended + running, f"{'started' if running else 'finished'} workflow")
             if running and ended:
                 workflows += f" ({ended:,} finished)"
-            notes.append(f"{workflows} ran with another `{option}`")
+            notes.append(f"{workflows} ran with a different `{option}`")
         return notes
 
     def closing_line(self) -> str:

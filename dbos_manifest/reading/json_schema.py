@@ -232,5 +232,7 @@ def _show(value: object) -> str:
 def _kind(value: object) -> str:
     if value is None:
         return "null"
-    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+    if isinstance(value, bool):
+        return "`true`" if value else "`false`"
+    names = {int: "integer", float: "number", str: "string", list: "array", dict: "object"}
     return _KINDS[names[type(value)]]

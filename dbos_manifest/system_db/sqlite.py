@@ -121,7 +121,8 @@ class SQLiteDatabase(Database):
     def describe_missing_tables(self, connection: Connection) -> SchemaNotSupported:
         """Describe that there are no DBOS tables."""
         return SchemaNotSupported(
-            "there are no DBOS tables in this file", "start the DBOS application once, or run `dbos migrate`"
+            f"there are no DBOS tables in the SQLite database {self.path}",
+            "start the DBOS application once, or run `dbos migrate`",
         )
 
     def read_fingerprint(self, connection: Connection) -> str:

@@ -231,7 +231,7 @@ def test_large_arguments_make_transactions_smaller(run_db: Cli, tmp_path: Path) 
         (("validate", "."), 0, ""),
         (("validate", "jobs.yaml", "--retry-budget", "3"), 2, "No such option"),
         (("plan", "jobs.yaml", "--retry-budget", "3"), 2, "needs a unit"),
-        (("nonsense",), 2, "No such command"),
+        (("nonsense",), 2, "unknown command"),
     ],
 )
 def test_invalid_arguments_and_databases_are_refused(

@@ -61,7 +61,7 @@ def test_changed_option_is_drift_before_the_start_and_a_note_after_the_end(
     write(timeout="20m")
     plan = run_db("plan", "jobs.yaml")
     assert (plan.code, plan.out.count("timeout")) == (0, 1)
-    assert "note: 1,000 finished workflows ran with another `timeout`" in plan.out
+    assert "note: 1,000 finished workflows ran with a different `timeout`" in plan.out
     execute(
         database_url,
         "UPDATE workflow_status SET status = 'ENQUEUED', completed_at = NULL "
@@ -71,11 +71,11 @@ def test_changed_option_is_drift_before_the_start_and_a_note_after_the_end(
     assert plan.code == 6
     (named,) = [line for line in plan.out.splitlines() if line.strip().startswith("timeout")]
     assert named == "      timeout: 600000 -> 1200000"
-    assert "note: 800 finished workflows ran with another `timeout`" in plan.out
+    assert "note: 800 finished workflows ran with a different `timeout`" in plan.out
     assert "Apply would refuse: 200 drifted" in plan.out
     summary = run_db("plan", "jobs.yaml", "-o", "json").json["summary"][0]
-    assert summary["notes"] == ["800 finished workflows ran with another `timeout`"]
-    assert "800 finished workflows ran with another" in run_db("plan", "jobs.yaml", "-o", "markdown").out
+    assert summary["notes"] == ["800 finished workflows ran with a different `timeout`"]
+    assert "800 finished workflows ran with a different" in run_db("plan", "jobs.yaml", "-o", "markdown").out
     assert run_db("apply", "jobs.yaml", "--allow-drift").code == 0
     again = run_db("plan", "jobs.yaml", "--allow-drift")  # the lockfile records the new timeout now
     assert (again.code, "800 finished workflows ran" in again.out) == (0, True)

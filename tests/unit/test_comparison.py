@@ -157,12 +157,12 @@ def test_each_option_has_one_note() -> None:
     statuses = ["SUCCESS"] * 7 + ["PENDING"] * 3
     rows = {s.id: row_of(BARE, id=s.id, status=status) for s, status in zip(specs, statuses, strict=True)}
     assert notes_of(compare_workflows(Batch.of(specs), rows, {}, {})) == [
-        "10 started workflows (7 finished) ran with another `timeout`",
-        "2 started workflows ran with another `priority`",
+        "10 started workflows (7 finished) ran with a different `timeout`",
+        "2 started workflows ran with a different `priority`",
     ]
     rows = {key: row._replace(status="SUCCESS") for key, row in rows.items()}
     assert notes_of(compare_workflows(Batch.of(specs[:8]), rows, {}, {})) == [
-        "8 finished workflows ran with another `timeout`"
+        "8 finished workflows ran with a different `timeout`"
     ]
 
 
