@@ -6,7 +6,7 @@ DB ?= sqlite
 E2E ?= all
 PARALLEL := -n 2 --dist worksteal
 
-.PHONY: help demo test e2e compatibility faults soak lint bench bench-peers docs audit wheel clean
+.PHONY: help demo test e2e compatibility faults soak lint bench bench-peers docs audit hashes wheel clean
 
 help:
 	@echo "make demo [DB=postgres]  run the example manifest on a real DBOS worker"
@@ -19,6 +19,7 @@ help:
 	@echo "make bench-peers         compare with graphile-worker (if npm is installed) and PgQueuer"
 	@echo "make docs                generate the reference pages again"
 	@echo "make audit               check the pinned dependencies for known vulnerabilities"
+	@echo "make hashes              write ci/requirements.txt again, after constraints.txt or pyproject.toml"
 	@echo "make wheel               build the wheel into dist/"
 
 $(VENV)/.demo: pyproject.toml constraints.txt
@@ -78,6 +79,14 @@ audit: $(VENV)/.dev
 	$(PYTHON) -m venv $(VENV)/audit
 	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
 	$(VENV)/audit/bin/pip-audit --no-deps --disable-pip --requirement constraints.txt
+
+# the action installs these; the header and the order are the same on every machine
+hashes:
+	$(PYTHON) -m venv $(VENV)/hashes
+	$(VENV)/hashes/bin/python -m pip install --quiet --disable-pip-version-check uv
+	echo '# The versions of constraints.txt with their hashes, for ci/install.sh. Written by `make hashes`.' > ci/requirements.txt
+	echo hatchling | $(VENV)/hashes/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+		--no-header --no-annotate --constraint constraints.txt pyproject.toml - >> ci/requirements.txt
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --wheel --outdir dist .

@@ -59,8 +59,17 @@ def read_state() -> dict[str, str]:
         real = path.resolve()
         if real not in seen and real.is_file():
             seen.add(real)
-            state[str(path)] = hashlib.sha256(real.read_bytes()).hexdigest()
+            state[str(path)] = compute_digest(real)
     return state
+
+
+def compute_digest(path: Path) -> str:
+    """Return the SHA-256 of a file of any size."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def main(mode: str, file: str) -> None:

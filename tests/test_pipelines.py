@@ -96,24 +96,6 @@ def test_every_input_and_output_is_used() -> None:
     assert {name for name in ACTION["outputs"] if f"{name}=" not in script} == set()
 
 
-@pytest.mark.parametrize(
-    ("package", "installed"), [("", str(ROOT)), ("x==1; touch pwned", "x==1; touch pwned")]
-)
-def test_install_step_passes_one_argument_to_pip(folder: Path, package: str, installed: str) -> None:
-    """A script in place of pip prints the arguments that it gets."""
-    (step,) = (step for step in ACTION["runs"]["steps"] if step["name"].startswith("Install"))
-    fake = folder / "python"
-    fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-    fake.chmod(0o755)
-    variables = environment(folder, GITHUB_ACTION_PATH=str(ROOT), **resolve(step, {"package": package}))
-    variables["PATH"] = f"{folder}{os.pathsep}{variables['PATH']}"
-    done = subprocess.run(
-        [*SHELL, step["run"]], cwd=folder, env=variables, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines()[-2:] == ["--", installed]
-    assert not (folder / "pwned").exists()
-
-
 def test_no_script_contains_an_input_expression() -> None:
     for step in ACTION["runs"]["steps"]:
         assert "${{" not in step.get("run", "")
@@ -267,7 +249,7 @@ def test_hostile_id_prints_no_workflow_command(folder: Path, sqlite_url: str) ->
         assert not [line for line in lines if line.startswith(("::add-mask", "::error"))]
 
 
-def test_python_ignores_modules_of_the_checkout(folder: Path, sqlite_url: str) -> None:
+def test_comparison_of_lockfiles_ignores_modules_of_the_checkout(folder: Path, sqlite_url: str) -> None:
     (folder / "json.py").write_text("open('pwned', 'w')")
     assert run_action(folder, sqlite_url, command="apply").outputs["changes"] == "true"
     assert not list(folder.rglob("pwned"))
