@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import psycopg
 
 from ..core.errors import Refused
+from .postgresql_connect import open_session
 
 MOST_LOCKS = 1_000
 """Locks of one session. The lock table of a server with default settings has room for about 6,400 of all
@@ -35,9 +36,7 @@ def open_locked(
     """
     label = manifests[0] if len(manifests) == 1 else f"{len(manifests)} manifests"
     named = {**parameters, "application_name": f"dbos-manifest apply {label}"[:63]}
-    connection = psycopg.connect(
-        psycopg.conninfo.make_conninfo(**named), autocommit=True, prepare_threshold=None
-    )
+    connection = open_session(named, autocommit=True)
     try:
         if _is_pooled(connection):
             connection.close()

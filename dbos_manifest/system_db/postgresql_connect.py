@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from contextlib import suppress
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -12,7 +13,9 @@ from sqlalchemy import Connection
 
 from ..core.errors import DatabaseDenied, DatabaseUnreachable, UsageError
 from .database import Encryption
+from .postgresql_sqlstate import find_sqlstate
 from .postgresql_url import defaults, may_hide_password
+from .retry import classify, is_from_server
 
 # Every message of libpq about a server that it tried to reach begins with these words (PostgreSQL 14 on).
 _ATTEMPTED = "connection to server"
@@ -27,6 +30,8 @@ _NAMELESS = {
 }
 
 
+# most servers have this text: there the password is not tried twice
+_WRONG_PASSWORD = " failed: FATAL:  password authentication failed for user "
 _ENCRYPTED_MODES = ("require", "verify-ca", "verify-full")
 _NO_CLEAR_TEXT = "!password"
 
@@ -98,8 +103,7 @@ def connect(url: str, parameters: dict[str, str]) -> psycopg.Connection:
             psycopg.Error for everything else.
     """
     try:
-        # no server-side prepared statements: a PgBouncer in transaction mode would lose them
-        return psycopg.connect(make_conninfo(**parameters), prepare_threshold=None)
+        return open_session(parameters)
     except UnicodeError:  # the encoding of host names raises it, and psycopg lets it through
         raise _unknown_host(parameters) from None
     except psycopg.Error as error:
@@ -116,6 +120,35 @@ def connect(url: str, parameters: dict[str, str]) -> psycopg.Connection:
         if not unresolved and error.sqlstate is None and _is_rejected_before_connecting(error, text):
             raise _rejected(url, parameters, text) from None
         raise
+
+
+def open_session(parameters: dict[str, str], *, autocommit: bool = False) -> psycopg.Connection:
+    """Open a connection.
+
+    Raises: psycopg.Error. For a refusal of the server it has a SQLSTATE, if that can be found out.
+    """
+    conninfo = make_conninfo(**parameters)
+    try:
+        # no server-side prepared statements: a PgBouncer in transaction mode would lose them
+        return psycopg.connect(conninfo, autocommit=autocommit, prepare_threshold=None)
+    except psycopg.OperationalError as error:
+        if error.sqlstate is not None or not is_from_server(str(error)):
+            raise
+        if _WRONG_PASSWORD in str(error):
+            raise psycopg.errors.InvalidPassword(str(error)) from None
+        state = find_sqlstate(conninfo)
+        if state is None or state.startswith("08"):  # poolers use this class for every refusal
+            raise
+        raise _make_refusal(state, str(error)) from None
+
+
+def _make_refusal(state: str, text: str) -> psycopg.Error:
+    """Make an error with that SQLSTATE if a retry may help, and with that of a refused login otherwise."""
+    with suppress(KeyError):  # a state of another server than PostgreSQL
+        error = psycopg.errors.lookup(state)(text)
+        if classify(error) == "transient":
+            return error
+    return psycopg.errors.InvalidAuthorizationSpecification(text)
 
 
 def _unknown_host(parameters: dict[str, str]) -> DatabaseUnreachable:

@@ -28,19 +28,30 @@ _TRANSIENT = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300"} | {
 }
 _DENIED = {"28000", "28P01", INSUFFICIENT_PRIVILEGE, "25006", "3D000"}
 
-# A connection that failed has no SQLSTATE, only text. A message of the server begins with FATAL, in any
-# language, and is a refusal, except for these transient ones:
+# A connection that failed has only a text; `open_session` adds the SQLSTATE if a server refused it. These are
+# the English texts of libpq, of poolers, which have one SQLSTATE for all, and of servers if it is unknown.
+# libpq separates a server's severity, in its language, from its message by two spaces.
+_FROM_SERVER = re.compile(r"\bfailed: [^:\n]+:  ")
 _BUSY = (
     "too many clients", "too many connections", "connection slots", "starting up", "shutting down",
     "not yet accepting", "system is not accepting", "recovery mode", "terminating connection",
     "cannot connect to server", "query_wait_timeout", "login has been failing", "server down", "ax client",
 )  # fmt: skip
 _REFUSED = (
-    "FATAL", "authentication failed", "no pg_hba.conf entry", "does not exist", "no password supplied",
+    "authentication failed", "no pg_hba.conf entry", "does not exist", "no password supplied",
     "certificate", "does not support SSL", "ermission denied", "channel binding", "authentication method",
     "private key", "requirepeer", "wrong version number", "unsupported protocol", "protocol version",
     "received invalid response", "GSSAPI encryption required",
 )  # fmt: skip
+
+_READ_ONLY = 8
+_SQLITE_TEXTS = {  # SQLite has one language
+    5: r"database is (locked|busy)", 6: r"database (table|schema) is locked", 3: "access permission denied",
+    _READ_ONLY: "attempt to write a readonly", 14: "unable to open",
+    23: "not authorized|access to .* prohibited",
+}  # fmt: skip
+_SQLITE_TRANSIENT = (5, 6)
+_SQLITE_DENIED = (3, _READ_ONLY, 14, 23)
 
 _PREFIX = re.compile(r"^connection (?:is bad|failed): (?=connection to server)")  # psycopg's, redundant
 
@@ -117,22 +128,42 @@ def classify(error: BaseException) -> ErrorKind:
     return "fatal"
 
 
+def is_from_server(text: str) -> bool:
+    """Return whether the text of a failed connection is a server's message, in any language."""
+    return _FROM_SERVER.search(text) is not None
+
+
 def _classify_unnumbered(error: psycopg.Error) -> ErrorKind:
     text = str(error)
     if isinstance(error, psycopg.DataError):  # the client rejects it, as a NUL character
         return "data"
-    if any(phrase in text for phrase in _REFUSED) and not any(phrase in text for phrase in _BUSY):
+    is_refused = is_from_server(text) or any(phrase in text for phrase in _REFUSED)
+    if is_refused and not any(phrase in text for phrase in _BUSY):
         return "denied"
     return "transient" if isinstance(error, psycopg.OperationalError) else "fatal"
 
 
 def _classify_sqlite(error: sqlite3.Error) -> ErrorKind:
-    text = str(error)
-    if "locked" in text or "busy" in text:
+    if isinstance(error, (sqlite3.IntegrityError, sqlite3.DataError)):  # their text may be that of a trigger
+        return "data"
+    code = _sqlite_code(error)
+    if code in _SQLITE_TRANSIENT:
         return "transient"
-    if "readonly" in text or "unable to open" in text or "not authorized" in text:
-        return "denied"
-    return "data" if isinstance(error, (sqlite3.IntegrityError, sqlite3.DataError)) else "fatal"
+    return "denied" if code in _SQLITE_DENIED else "fatal"
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Return whether SQLite may not write to the file or its folder."""
+    driver = _driver_error(error)
+    return isinstance(driver, sqlite3.Error) and _sqlite_code(driver) == _READ_ONLY
+
+
+def _sqlite_code(error: sqlite3.Error) -> int | None:
+    """Return the primary result code."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # before Python 3.11
+        return next((number for number, text in _SQLITE_TEXTS.items() if re.match(text, str(error))), None)
+    return code & 0xFF
 
 
 def describe_error(error: BaseException | None) -> str:

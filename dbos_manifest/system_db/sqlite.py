@@ -19,7 +19,7 @@ from . import sqlite_insert
 from .database import Database, Server, WriteTransaction
 from .layout import TABLES
 from .new_rows import PreparedRows
-from .retry import Retry, classify
+from .retry import Retry, classify, is_read_only
 
 _CHANGE_COUNTER = (4, 24)  # bytes and offset in the file's header
 
@@ -149,7 +149,7 @@ class SQLiteDatabase(Database):
                 if not self._read_mark(connection):
                     connection.exec_driver_sql(f"PRAGMA application_id = {number}")
         except DBAPIError as error:
-            if "readonly" not in str(error):
+            if not is_read_only(error):
                 raise
             return  # `lock rebuild` and `lock rebind` need no right to write: that part stays unknown
         with self.reading() as connection:
@@ -170,7 +170,7 @@ class SQLiteDatabase(Database):
                 connection.exec_driver_sql(f"PRAGMA user_version = {version}")
                 connection.rollback()
         except Exception as error:
-            if "readonly" in str(error):
+            if is_read_only(error):
                 raise DatabaseDenied(
                     f"the SQLite database {self.path} is read-only", "make the file and its folder writable"
                 ) from error

@@ -161,6 +161,22 @@ def test_locked_sqlite_file_is_retried(sqlite_url: str) -> None:
     assert classify(error) == "transient"
 
 
+@pytest.mark.parametrize("text", ["account is locked", "database is locked", "readonly", "busy"])
+def test_text_of_a_sqlite_trigger_does_not_decide(sqlite_url: str, text: str) -> None:
+    with opened(sqlite_url) as database:
+        with database.transaction() as connection:
+            body = f"BEGIN SELECT RAISE(ABORT, '{text}'); END"
+            connection.exec_driver_sql(f"CREATE TRIGGER t BEFORE INSERT ON workflow_status {body}")
+        assert classify(caught(lambda: insert(database, spec()))) == "data"
+
+
+@pytest.mark.parametrize("table", ["locked", "readonly", "busy"])
+def test_name_of_a_sqlite_table_does_not_decide(sqlite_url: str, table: str) -> None:
+    with opened(sqlite_url) as database, database.reading() as connection:
+        error = caught(lambda: connection.exec_driver_sql(f"SELECT * FROM {table}"))
+    assert classify(error) == "fatal"
+
+
 def test_missing_table_is_not_retried(database_url: str) -> None:
     with opened(database_url) as database, database.reading() as connection:
         error = caught(lambda: connection.execute(sa.text("SELECT * FROM no_such_table")))
