@@ -11,7 +11,7 @@ from pathlib import Path
 from ..core.errors import UsageError
 from ..files.git_commit import read_git_commit
 from ..files.journal_file import journal_path, open_journal
-from ..files.lockfile_writer import open_lockfile, resolve_lockfile
+from ..files.lockfile_writer import LOCKFILE_SUFFIX, open_lockfile, resolve_lockfile
 from ..lockfile.journal import JournalTransaction, ResolveInDoubt, assume_committed, replay_journal
 from ..lockfile.lockfile import Lockfile, check_owner
 from ..lockfile.reader import parse_lockfile
@@ -42,7 +42,16 @@ def lockfile_path(loaded: LoadedManifest, settings: LockfileSettings) -> Path:
         raise UsageError("a manifest from standard input has no lockfile of its own", "add --lockfile FILE")
     stem = loaded.path.stem if loaded.alone else loaded.manifest.name
     target = f".{settings.target}" if settings.target else ""
-    return loaded.path.with_name(f"{stem}{target}.lock.jsonl")
+    return loaded.path.with_name(f"{stem}{target}{LOCKFILE_SUFFIX}")
+
+
+def is_derived_path(path: Path, file: Path, manifest: str) -> bool:
+    """Return whether `lockfile_path` finds this path for a manifest in a file, with any --target."""
+    if path.parent != file.parent or not path.name.endswith(LOCKFILE_SUFFIX):
+        return False
+    name = path.name.removesuffix(LOCKFILE_SUFFIX)
+    starts = [stem for stem in (file.stem, manifest) if name == stem or name.startswith(f"{stem}.")]
+    return any(name == stem or _TARGET.fullmatch(name[len(stem) + 1 :]) for stem in starts)
 
 
 def lockfile_paths(manifests: Sequence[LoadedManifest], settings: LockfileSettings) -> list[Path]:

@@ -6,13 +6,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..core.errors import Refused
+from ..core.errors import Refused, UsageError
 from ..expansion.workflow_source import FIRST_BYTES, WorkflowSource
 from ..files.bundled import read_schema
 from ..files.plan_file import PlanFile
 from ..planning.saved_plan import PlanHeader, PlannedManifest, PlanWriter, SavedPlan
 from ..planning.states import Changes, Overrides
 from ..system_db.database import Database
+from .lockfiles import is_derived_path
 from .plan import Target
 
 
@@ -60,11 +61,38 @@ class ReviewedPlan:
     def overrides(self) -> Overrides:
         return self.plan.header.overrides
 
-    def targets(self) -> list[Target]:
-        return [
+    def targets(self, lockfile: Path | None) -> list[Target]:
+        """Return the manifests with their lockfiles.
+
+        A plan may come from another machine, so it does not choose the files that are written: each is where
+        the manifest has its lockfile, or the user names it as `lockfile`.
+        Raises: Refused for another path; UsageError where `lockfile` is not the plan's.
+        """
+        targets = [
             Target(source, Path(source.planned.lockfile), commit=source.planned.commit)
             for source in self.plan.sources
         ]
+        for target in targets:
+            if lockfile is None:
+                self._check_derived(target)
+            elif lockfile != target.lock_path:
+                raise UsageError(
+                    f"--lockfile {lockfile} cannot change a saved plan, which has {target.lock_path}",
+                    "create a new plan with this option: `plan --out`",
+                )
+        return targets
+
+    def _check_derived(self, target: Target) -> None:
+        """Raises: Refused unless a lockfile is next to its manifest, of which one exists."""
+        path, file = target.lock_path, Path(target.source.file)
+        assert path is not None
+        if not (is_derived_path(path, file, target.source.name) and (file.is_file() or path.is_file())):
+            raise Refused(
+                f"the plan {self.plan.name} would write {path}, which is not the lockfile of an existing "
+                f"manifest {file}",
+                f"if the plan was created with this lockfile, add `--lockfile {path}`; if not, the plan was "
+                "edited: create a new one with `plan --out`",
+            )
 
     def check_database(self, database: Database) -> None:
         """Check the database. Raises: Refused for another one."""

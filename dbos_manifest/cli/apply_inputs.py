@@ -76,14 +76,15 @@ def load_apply_inputs(
     if saved is not None:
         if len(inputs.paths) != 1:
             raise UsageError("a saved plan cannot be combined with other paths", "pass only the plan")
-        fixed = [*inputs.given(), *selection.given(), *lockfile.given(), *override.given()]
-        return _load_saved_plan(saved, [*fixed, *(["--locked"] if locked else [])])
+        fixed = [*inputs.given(), *selection.given(), *override.given()]
+        fixed += [word for word in lockfile.given() if word != "--lockfile"]
+        return _load_saved_plan(saved, [*fixed, *(["--locked"] if locked else [])], lockfile.lockfile)
     validation = load_manifests(inputs, selection, fork=True)
     targets = find_targets(validation.manifests, lockfile_settings(lockfile))
     return ApplyInputs(validation, add_commits(targets, commit_of_pipeline()), make_overrides(override))
 
 
-def _load_saved_plan(file: PlanFile, fixed: Sequence[str]) -> ApplyInputs:
+def _load_saved_plan(file: PlanFile, fixed: Sequence[str], lockfile: Path | None) -> ApplyInputs:
     """Load a saved plan; `fixed` are the options given that it has its own values for."""
     if fixed:
         raise UsageError(
@@ -91,4 +92,5 @@ def _load_saved_plan(file: PlanFile, fixed: Sequence[str]) -> ApplyInputs:
             "create a new plan with these options: `plan --out`",
         )
     reviewed = ReviewedPlan(file)
-    return ApplyInputs(Validation(inputs=[file.path]), reviewed.targets(), reviewed.overrides, reviewed)
+    targets = reviewed.targets(lockfile)
+    return ApplyInputs(Validation(inputs=[file.path]), targets, reviewed.overrides, reviewed)

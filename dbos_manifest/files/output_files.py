@@ -25,7 +25,7 @@ class OutputFile:
     """
 
     def __init__(self, path: Path, *, private: bool = False) -> None:
-        """Open the file; with `private`, only the owner can read a new file.
+        """Open the file; with `private`, only the owner can read a new file, and no other user may own it.
 
         Raises: UsageError when it cannot be written.
         """
@@ -45,6 +45,11 @@ class OutputFile:
             raise UsageError(f"cannot write {self.path}: it is a folder", "choose a file in it")
         if found is not None and not stat.S_ISREG(found.st_mode):
             return _text_file(os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY))
+        if found is not None and self._private and found.st_uid != os.geteuid():
+            raise UsageError(
+                f"cannot write {self.path}: another user owns it and could read the result",
+                "remove it, or choose another path",
+            )
         real = Path(os.path.realpath(self.path))
         try:
             return _text_file(self._open_temporary(real, found))

@@ -215,6 +215,15 @@ def test_new_saved_plan_is_readable_by_its_owner_only(run: Cli, folder: Path, sq
     assert stat.S_IMODE((folder / "p.json").stat().st_mode) == 0o666
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_saved_plan_is_not_written_to_a_file_of_another_user(run: Cli, folder: Path, sqlite_url: str) -> None:
+    (folder / "p.plan").touch(mode=0o666)
+    os.chown(folder / "p.plan", 65534, 65534)
+    done = run("plan", "jobs.yaml", "--out", "p.plan", "--database-url", sqlite_url)
+    assert (done.code, (folder / "p.plan").read_text()) == (2, "")
+    assert "cannot write p.plan: another user owns it" in done.err
+
+
 def test_failed_command_does_not_change_its_output_file(run: Cli, folder: Path) -> None:
     (folder / "out.json").write_text("before")
     (folder / "jobs.yaml").write_text(MANIFEST.replace("queue", "queu"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -139,6 +140,74 @@ def test_options_that_would_change_a_plan_are_refused(
     done = run_db("apply", "plan.jsonl", *words)
     assert (done.code, done.out) == (2, "")
     assert words[0] in done.err or "other paths" in done.err
+
+
+def planned_for(plan: Path, *, file: str, lockfile: str, name: str = "jobs") -> None:
+    """Write other paths into a plan, with the right checksum."""
+    header, *others = lines(plan)
+    manifest = {**header["manifests"][0], "file": file, "lockfile": lockfile, "name": name}  # type: ignore[index]
+    plan.write_text(sealed([{**header, "manifests": [manifest]}, *others]))
+
+
+ELSEWHERE = {
+    "above": ("jobs.yaml", "../outside.lock.jsonl"),
+    "another kind of file": ("jobs.yaml", "outside.txt"),
+    "absolute": ("jobs.yaml", "/tmp/dbos-manifest-outside/jobs.lock.jsonl"),
+    "up and down": ("jobs.yaml", "sub/../../jobs.lock.jsonl"),
+    "in another folder": ("jobs.yaml", "sub/jobs.lock.jsonl"),
+    "of another manifest": ("jobs.yaml", "other.lock.jsonl"),
+    "of a target that is no name": ("jobs.yaml", "jobs..a b.lock.jsonl"),
+    "of a manifest that does not exist": ("../outside.yaml", "../outside.lock.jsonl"),
+    "of no manifest": ("<stdin>", "jobs2.lock.jsonl"),
+}
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_plan_writes_no_lockfile_elsewhere(run_db: Cli, jobs: Path, where: str) -> None:
+    """A plan from another machine does not choose a path, unless the user gives the same one."""
+    Path("sub").mkdir()
+    run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
+    file, lockfile = ELSEWHERE[where]
+    planned_for(Path("plan.jsonl"), file=file, lockfile=lockfile)
+    before = sorted([*Path().rglob("*"), *Path("..").iterdir()])
+    done = run_db("apply", "plan.jsonl")
+    refused(done, f"the plan plan.jsonl would write {lockfile}")
+    assert f"--lockfile {lockfile}" in done.err
+    assert sorted([*Path().rglob("*"), *Path("..").iterdir()]) == before
+    assert "3 NOT_ENQUEUED" in run_db("status", "jobs.yaml").out
+
+
+@pytest.mark.parametrize("words", [(), ("--target", "prod"), ("--target", "a.b"), ("--lockfile", "my.jsonl")])
+def test_plan_is_applied_with_the_lockfile_that_it_was_created_with(
+    run_db: Cli, jobs: Path, words: tuple[str, ...]
+) -> None:
+    run_db("plan", "jobs.yaml", *words, "--out", "plan.jsonl")
+    named = words if "--lockfile" in words else ()
+    if named:
+        refused(run_db("apply", "plan.jsonl"), "would write my.jsonl")
+    assert run_db("apply", "plan.jsonl", *named).code == 0
+    assert run_db("apply", "jobs.yaml", "--locked", *words).code == 0
+
+
+def test_plan_of_several_manifests_in_one_file_is_applied(run_db: Cli, jobs: Path) -> None:
+    jobs.write_text(
+        f"{jobs.read_text()}---\n{jobs.read_text().replace('jobs', 'more').replace('id: ', 'id: m')}"
+    )
+    assert run_db("plan", "jobs.yaml", "--target", "prod", "--out", "plan.jsonl").code == 0
+    assert run_db("apply", "plan.jsonl").code == 0
+    assert sorted(path.name for path in Path().glob("*.prod.lock.jsonl")) == [
+        "jobs.prod.lock.jsonl",
+        "more.prod.lock.jsonl",
+    ]
+
+
+def test_plan_of_standard_input_needs_its_lockfile(
+    run_db: Cli, jobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(jobs.read_bytes())))
+    assert run_db("plan", "-", "--lockfile", "my.jsonl", "--out", "plan.jsonl").code == 0
+    refused(run_db("apply", "plan.jsonl"), "would write my.jsonl")
+    assert run_db("apply", "plan.jsonl", "--lockfile", "my.jsonl").code == 0
 
 
 def test_plan_contains_its_overrides(run_db: Cli, jobs: Path) -> None:
