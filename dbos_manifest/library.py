@@ -30,6 +30,7 @@ from .core.errors import (
     UsageError,
     refuse_errors,
 )
+from .core.work_budget import MAX_WORKFLOWS
 from .expansion.selection import Selection, parse_terms
 from .manifest.variables import Given
 from .planning.manifest_plan import ManifestPlan
@@ -79,12 +80,14 @@ class Manifests:
 def validate(
     *paths: PathLike,
     variables: Mapping[str, object] | None = None,
+    max_workflows: int = MAX_WORKFLOWS,
 ) -> list[Diagnostic]:
     """Check manifests, and return every problem sorted by place; an empty list if they are valid.
 
+    `max_workflows` limits the workflows of all manifests together, and the work that checking them may take.
     Raises: UsageError when a path cannot be read or a variable is unknown.
     """
-    return _read(paths, variables, None).diagnostics
+    return _read(paths, variables, None, max_workflows).diagnostics
 
 
 def load(
@@ -92,11 +95,12 @@ def load(
     variables: Mapping[str, object] | None = None,
     select: str | Sequence[str] = (),
     ids: Iterable[str] | None = None,
+    max_workflows: int = MAX_WORKFLOWS,
 ) -> Manifests:
     """Read and check manifests from files and folders.
 
     `variables` are values of the manifests' `vars`; `select` are conditions as `"region=eu day>=2026-02-01"`;
-    `ids` limits the workflows to these.
+    `ids` limits the workflows to these; `max_workflows` is the limit of all manifests together.
     Raises: InvalidManifest with the diagnostics; UsageError for a path, variable or condition that is wrong.
     """
     selection = None
@@ -104,7 +108,7 @@ def load(
         texts = [select] if isinstance(select, str) else select
         terms = [term for text in texts for term in parse_terms(text)]
         selection = Selection(terms, None if ids is None else set(ids), ())
-    validation = _read(paths, variables, selection)
+    validation = _read(paths, variables, selection, max_workflows)
     refuse_errors(validation.diagnostics)
     for name, missing in validation.unchecked.items():
         needed = ", ".join(f"`{variable}`" for variable in sorted(missing))
@@ -114,9 +118,13 @@ def load(
 
 
 def _read(
-    paths: Sequence[PathLike], variables: Mapping[str, object] | None, selection: Selection | None
+    paths: Sequence[PathLike],
+    variables: Mapping[str, object] | None,
+    selection: Selection | None,
+    max_workflows: int,
 ) -> Validation:
-    return validate_files([str(path) for path in paths], b"", Given({}, variables or {}), selection)
+    given = Given({}, variables or {})
+    return validate_files([str(path) for path in paths], b"", given, selection, max_workflows=max_workflows)
 
 
 def plan(

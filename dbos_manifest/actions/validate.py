@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from ..checks.forked_process import ForkedCheck, can_fork
 from ..checks.lint import check_expansion, find_origin
 from ..checks.uniqueness import Uniqueness
-from ..core.diagnostic import SOURCE_IN_QUOTES, Diagnostic, Related, Severity, ValuePath
+from ..core.diagnostic import Diagnostic, Severity, ValuePath, make_diagnostic
 from ..core.errors import InvalidManifest, UsageError
+from ..core.work_budget import MAX_WORKFLOWS, WorkBudget, WorkBudgetExceeded, limited_work
 from ..expansion.expansion import Expansion
 from ..expansion.matrix import Matrix
 from ..expansion.selection import Selection
-from ..files.bundled import read_schema
 from ..files.folder_tree import FolderTree
+from ..files.manifest_schema import check_option, manifest_schema
 from ..files.sources import Source, parse_source, read_sources
 from ..manifest.manifest import Manifest, parse_manifest
 from ..manifest.variables import Given, check_given
-from ..reading.document import Document, locate_diagnostics
-from ..reading.json_schema import Schema, check_schema
+from ..reading.document import Document, locate_all
+from ..reading.json_schema import check_schema
 from ..workflows.batch import Batch, make_batches
 from ..workflows.spec import WorkflowSpec
 
@@ -81,7 +81,7 @@ class LoadedManifest(NamedTuple):
             replace(found, path=self.written_at(found.path, None), file=self.file, document=self.document)
             for found in diagnostics
         ]
-        return locate({(self.file, self.document): self.manifest.document}, placed)
+        return locate_all({(self.file, self.document): self.manifest.document}, placed)
 
     def matrix_of(self, entry: int) -> Matrix | None:
         return self.expansion.matrix_of(entry)
@@ -119,7 +119,7 @@ class Validation:
         """Wait for the checks in the forked process, and return whether they added diagnostics."""
         unsettled, self.unsettled = self.unsettled, None
         found = unsettled() if unsettled is not None else []
-        self.diagnostics += locate(self.documents, found)
+        self.diagnostics += locate_all(self.documents, found)
         return bool(found)
 
     @property
@@ -139,19 +139,22 @@ def validate_files(
     given: Given = Given(),  # noqa: B008 - it is immutable
     selection: Selection | None = None,
     *,
+    max_workflows: int = MAX_WORKFLOWS,
     fork: bool = False,
     skip_others: bool = False,
 ) -> Validation:
     """Read and check every manifest of the paths: files, folders, or `-` for `stdin`.
 
     With `skip_others`, files that do not look like manifests are skipped, even if they are in `paths`.
+    All manifests together may have `max_workflows`, and may take as much work as so many need.
     With `fork`, many workflows may be checked in another process while the caller continues. Then the caller
     must call `settle` before it changes anything.
     Shape:  of workflows that are not selected, only IDs and expressions are checked.
     Raises: UsageError when a path cannot be read, no manifest is found, a variable is unknown, or the
             selection matches nothing.
     """
-    validator = _Validator(given, selection, may_fork=fork and selection is None and can_fork())
+    may_fork = fork and selection is None and can_fork()
+    validator = _Validator(given, selection, WorkBudget(max_workflows), may_fork=may_fork)
     for source in read_sources(paths, stdin, skip_others=skip_others):
         validator.read(source)
     validation = validator.validation
@@ -164,7 +167,7 @@ def validate_files(
         validation.diagnostics += validator.finish()
     else:
         validation.unsettled = validator.finish_in_fork()
-    validation.diagnostics = locate(validation.documents, validation.diagnostics)
+    validation.diagnostics = locate_all(validation.documents, validation.diagnostics)
     for name, missing in validation.unchecked.items():
         values = ", ".join(f"`{variable}`" for variable in sorted(missing))
         what = f"`{name}`: no value for {values}, so expressions that use it were not checked"
@@ -190,11 +193,15 @@ def _declared(manifest: Manifest) -> set[str]:
 class _Validator:
     """Reads and checks the sources of one `validate_files`."""
 
-    def __init__(self, given: Given, selection: Selection | None, *, may_fork: bool) -> None:
+    def __init__(
+        self, given: Given, selection: Selection | None, budget: WorkBudget, *, may_fork: bool
+    ) -> None:
         self.validation = Validation()
         self.postponed: list[LoadedManifest] = []
         self.listed: set[str] = set()  # the IDs of the selection that the manifests have
         self._uniqueness = Uniqueness()
+        self._budget = budget
+        self._is_exhausted = False
         self._may_fork = may_fork
         self._given = given
         self._selection = selection
@@ -214,7 +221,8 @@ class _Validator:
         for document in documents:
             validation.documents[source.name, document.index] = document
             validation.texts.setdefault(source.name, document.text)
-            validation.diagnostics += self._check(source, document, len(documents) == 1)
+            check = partial(self._check, source, document, len(documents) == 1)
+            validation.diagnostics += self._within_budget(document, check)
 
     def _check(self, source: Source, document: Document, alone: bool) -> list[Diagnostic]:
         found = _of_document(document, check_schema(document.data, manifest_schema()))
@@ -235,10 +243,25 @@ class _Validator:
         self.listed |= checked.listed
         return _of_document(loaded.manifest.document, checked.diagnostics)
 
+    def _within_budget(self, document: Document, check: Callable[[], list[Diagnostic]]) -> list[Diagnostic]:
+        """Return what a check finds; when no work is left, the first such check reports that."""
+        try:
+            with limited_work(self._budget):
+                return check()
+        except WorkBudgetExceeded:
+            first, self._is_exhausted = not self._is_exhausted, True
+            return _of_document(document, [_too_much_work(self._budget)]) if first else []
+
     def finish(self) -> list[Diagnostic]:
         """Make the postponed checks and find duplicates."""
-        found = [diagnostic for loaded in self.postponed for diagnostic in self._check_workflows(loaded)]
-        return [*found, *self._uniqueness.diagnostics()]
+        found: list[Diagnostic] = []
+        for loaded in self.postponed:
+            check = partial(self._check_workflows, loaded)
+            found += self._within_budget(loaded.manifest.document, check)
+        if self.validation.manifests:
+            last = self.validation.manifests[-1].manifest.document
+            found += self._within_budget(last, self._uniqueness.diagnostics)
+        return found
 
     def finish_in_fork(self) -> Callable[[], list[Diagnostic]]:
         """Start `finish` in another process, and return a function that waits for its result."""
@@ -246,64 +269,15 @@ class _Validator:
         return lambda: [] if check.passed() else self.finish()
 
 
+def _too_much_work(budget: WorkBudget) -> Diagnostic:
+    message = "checking the manifests takes more work than one call may do"
+    more = f"--max-workflows {2 * max(budget.max_workflows, MAX_WORKFLOWS)}"
+    help = f"name fewer manifests, shorten expressions and texts, or allow more work with `{more}`"
+    return make_diagnostic("too-large", message, ("workflows",), help=help)
+
+
 def _of_document(document: Document, found: Iterable[Diagnostic]) -> list[Diagnostic]:
     return [replace(one, file=one.file or document.file, document=document.index) for one in found]
-
-
-@cache
-def manifest_schema() -> Schema:
-    """Return the schema of a manifest, compiled once."""
-    return Schema(json.loads(read_schema("manifest.v1")))
-
-
-@cache
-def _option_schema(option: str) -> Schema:
-    return manifest_schema().of_option(option)
-
-
-def check_option(option: str, value: object) -> list[Diagnostic]:
-    """Check the value that an expression has for an option by the schema of the option."""
-    found = check_schema({option: value}, _option_schema(option))
-    return [replace(diagnostic, help=_expression_help(option, diagnostic.help)) for diagnostic in found]
-
-
-def _expression_help(option: str, help: str | None) -> str | None:
-    """Return the help for the value of an expression: change the expression instead of the value."""
-    if help == SOURCE_IN_QUOTES:
-        return "append `| str` to the expression"
-    if help is not None and help.startswith(f"write `{option}: ["):
-        return f'write `{option}: ["${{{{ … }}}}"]`'
-    return help
-
-
-def locate(documents: dict[tuple[str, int], Document], diagnostics: list[Diagnostic]) -> list[Diagnostic]:
-    """Return the diagnostics with their spans and those of related places, sorted by place."""
-    by_document: dict[tuple[str, int], list[Diagnostic]] = {}
-    located = []
-    for diagnostic in diagnostics:
-        key = (diagnostic.file or "", diagnostic.document)
-        if diagnostic.span is None and key in documents:
-            by_document.setdefault(key, []).append(diagnostic)
-        else:
-            located.append(diagnostic)
-    for key, group in by_document.items():
-        located += locate_diagnostics(documents[key], group)
-    located = [_locate_related(documents, diagnostic) for diagnostic in located]
-    return sorted(located, key=lambda found: found.span or (found.file or "", 0, 0, 0, 0))
-
-
-def _locate_related(documents: dict[tuple[str, int], Document], diagnostic: Diagnostic) -> Diagnostic:
-    if all(related.span is not None for related in diagnostic.related):
-        return diagnostic
-    return replace(diagnostic, related=tuple(_place(documents, diagnostic, r) for r in diagnostic.related))
-
-
-def _place(documents: dict[tuple[str, int], Document], diagnostic: Diagnostic, related: Related) -> Related:
-    document = documents.get((related.file or diagnostic.file or "", related.document))
-    if related.span is not None or document is None:
-        return related
-    (located,) = locate_diagnostics(document, [Diagnostic(diagnostic.code, related.message, related.path)])
-    return replace(related, span=located.span)
 
 
 def specs_of(loaded: LoadedManifest) -> Iterator[WorkflowSpec]:

@@ -13,6 +13,7 @@ from ..core.canonical_json import encode_json, may_have_large_numbers
 from ..core.columns import Repeated, convert, distinct, read_chunks, weigh
 from ..core.diagnostic import Diagnostic, Severity, ValuePath, make_diagnostic
 from ..core.memory_budget import BUDGET
+from ..core.work_budget import spend, spend_bytes
 from ..expansion.compiled_entry import Report
 from ..expansion.diagnostic_groups import DiagnosticGroups, EnoughErrors, LabelledDiagnostic
 from ..expansion.expansion import Expansion
@@ -27,6 +28,8 @@ from .uniqueness import Uniqueness
 
 _ENVELOPE = b'{"positionalArgs":,"namedArgs":}'
 _Signature = tuple[object, ...]
+_LINT_STEPS = 8  # of work to check the options of one workflow
+_MOST_SIGNATURES, _LONGEST_SIGNATURE = 10_000, 1_000  # characters
 
 
 class CheckedExpansion(NamedTuple):
@@ -137,11 +140,13 @@ class _Checker:
             return ()
         problems: list[Diagnostic] = []
         if not is_known:
+            spend(_LINT_STEPS)
             problems += lint_spec(spec)
             problems += self._catalog.check_name(spec)
             if signature is not None and not any(p.severity is Severity.ERROR or warn for p in problems):
-                self._good.add(signature)
+                self._remember(signature)
         args, kwargs = encode_json(spec.args), encode_json(spec.kwargs)
+        spend_bytes(len(args) + len(kwargs))
         if len(args) + len(kwargs) + len(_ENVELOPE) > self._limit:
             problems.append(_too_large(spec, len(args), len(kwargs), self._limit))
         may_be_imprecise = may_have_large_numbers(args) or may_have_large_numbers(kwargs)
@@ -153,6 +158,14 @@ class _Checker:
             self._locate(spec, numbers, in_all=not self._inputs_vary),
             self._locate(spec, self._catalog.check(spec)),
         )
+
+    def _remember(self, signature: _Signature) -> None:
+        """Remember that workflows with a signature have no problem, within little memory."""
+        if sum(len(part) for part in signature if isinstance(part, str)) > _LONGEST_SIGNATURE:
+            return
+        if len(self._good) >= _MOST_SIGNATURES:
+            self._good.clear()
+        self._good.add(signature)
 
     def _locate(
         self, spec: WorkflowSpec, problems: Iterable[Diagnostic], *, in_all: bool = False

@@ -5,25 +5,32 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from hashlib import sha256
 from typing import NamedTuple
 
 from ..core.diagnostic import Diagnostic, Related, ValuePath, make_diagnostic
+from ..core.work_budget import spend
 from ..expansion.diagnostic_groups import DiagnosticGroups, EnoughErrors, LabelledDiagnostic
 from ..expansion.expansion import Expansion
+from ..expansion.limits import STEPS_PER_WORKFLOW
 from ..manifest.manifest import Manifest
 from ..workflows.batch import Batch
 from ..workflows.spec import WorkflowSpec
 
+_LONGEST_KEY = 200  # characters of an ID that is kept as text
 _BITS = 2**60 - 1  # an int of two digits, half the memory of a whole hash
 
 
 class _Use(NamedTuple):
+    """Where an ID is used; without the workflow, whose arguments may be large."""
+
     expansion: Expansion
-    spec: WorkflowSpec
+    entry: int
+    label: str
 
     def place(self, option: str) -> ValuePath:
-        written = option in self.expansion.manifest.entries[self.spec.entry]
-        return ("workflows", self.spec.entry, *((option,) if written else ()))
+        written = option in self.expansion.manifest.entries[self.entry]
+        return ("workflows", self.entry, *((option,) if written else ()))
 
 
 class Uniqueness:
@@ -81,15 +88,24 @@ class Uniqueness:
         ids, pairs = self._suspects["id"], self._suspects["deduplication_id"]
         first: dict[object, _Use] = {}
         for expansion in self._expansions:
+            spend(STEPS_PER_WORKFLOW * expansion.count)
             for spec in expansion.specs(lambda diagnostic, label: None):
-                use = _Use(expansion, spec)
-                if hash(spec.id) & _BITS in ids and (other := first.setdefault(spec.id, use)) is not use:
-                    yield _make_duplicate(use, other, "id")
+                if hash(spec.id) & _BITS in ids:
+                    use = _Use(expansion, spec.entry, expansion.label(spec))
+                    if (other := first.setdefault(_key(spec.id), use)) is not use:
+                        yield _make_duplicate(use, spec, other, "id")
                 pair = (spec.queue, spec.deduplication_id)
                 if spec.deduplication_id is None or hash(pair) & _BITS not in pairs:
                     continue
-                if (other := first.setdefault(pair, use)) is not use:
-                    yield _make_duplicate(use, other, "deduplication_id")
+                use = _Use(expansion, spec.entry, expansion.label(spec))
+                if (other := first.setdefault((*map(_key, pair),), use)) is not use:
+                    yield _make_duplicate(use, spec, other, "deduplication_id")
+
+
+def _key(text: str | None) -> str | bytes:
+    """Return a short key of a text."""
+    text = text or ""
+    return text if len(text) <= _LONGEST_KEY else sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _add_new(known: set[int], keys: list[int]) -> set[int]:
@@ -102,9 +118,8 @@ def _add_new(known: set[int], keys: list[int]) -> set[int]:
     return twice
 
 
-def _make_duplicate(use: _Use, first: _Use, option: str) -> LabelledDiagnostic:
-    expansion, spec = use
-    label, other = expansion.label(spec), first.expansion.label(first.spec)
+def _make_duplicate(use: _Use, spec: WorkflowSpec, first: _Use, option: str) -> LabelledDiagnostic:
+    expansion, label, other = use.expansion, use.label, first.label
     make = _duplicate_id if option == "id" else _duplicate_deduplication_id
     both = f": by {other} and by {label}" if label and other else ""
     path = first.place(option)
@@ -112,11 +127,11 @@ def _make_duplicate(use: _Use, first: _Use, option: str) -> LabelledDiagnostic:
     related = (
         () if is_same_place else (_related("the first workflow that has it", first.expansion.manifest, path),)
     )
-    return make(use, both, related), (lambda: f"{spec.id} ({label})") if label else None
+    return make(use, spec, both, related), (lambda: f"{spec.id} ({label})") if label else None
 
 
-def _duplicate_id(use: _Use, both: str, related: tuple[Related, ...]) -> Diagnostic:
-    spec, place = use.spec, use.place("id")
+def _duplicate_id(use: _Use, spec: WorkflowSpec, both: str, related: tuple[Related, ...]) -> Diagnostic:
+    place = use.place("id")
     if len(place) > 2:
         message, help = f"the ID `{spec.id}` is used twice{both}", "give every workflow its own ID"
     else:
@@ -125,8 +140,9 @@ def _duplicate_id(use: _Use, both: str, related: tuple[Related, ...]) -> Diagnos
     return _make(use, "duplicate-id", message, place, help, related)
 
 
-def _duplicate_deduplication_id(use: _Use, both: str, related: tuple[Related, ...]) -> Diagnostic:
-    spec = use.spec
+def _duplicate_deduplication_id(
+    use: _Use, spec: WorkflowSpec, both: str, related: tuple[Related, ...]
+) -> Diagnostic:
     message = (
         f"the deduplication ID `{spec.deduplication_id}` is used twice on the queue `{spec.queue}`{both}"
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from ..core.work_budget import MAX_WORKFLOWS
 from ..planning.preflight_codes import PREFLIGHT_CODES
 from .option_groups import OptionGroup, declared, declared_argument, declared_override
 from .options import NameChoice, duration
@@ -38,6 +39,13 @@ class InputArguments(OptionGroup, section="Input"):
         type=click.Path(path_type=Path, dir_okay=False),
         help="Read variables from a YAML or JSON map; repeatable. Later files override earlier ones, and "
         "--var overrides all.",
+    )
+    max_workflows: int | None = declared(
+        "--max-workflows",
+        type=click.IntRange(1, 1_000_000_000),
+        metavar="N",
+        help="Allow at most N workflows in all manifests together, and as much work as N workflows need "
+        f"(default: {MAX_WORKFLOWS:,}). A manifest cannot raise this limit.",
     )
 
 

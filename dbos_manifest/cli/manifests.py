@@ -8,6 +8,7 @@ from pathlib import Path
 from ..actions.validate import Validation, validate_files
 from ..core.diagnostic import Severity
 from ..core.errors import UsageError, refuse_errors
+from ..core.work_budget import MAX_WORKFLOWS
 from ..expansion.selection import Selection, parse_ids, parse_terms
 from ..files.manifests import read_ids, read_manifest
 from ..files.sources import STDIN
@@ -31,7 +32,15 @@ def read_paths(
     given = _given(inputs)
     selected = _selection(selection, STDIN in inputs.paths) if selection is not None else None
     stdin = sys.stdin.buffer.read() if STDIN in inputs.paths else b""
-    validation = validate_files(inputs.paths, stdin, given, selected, fork=fork, skip_others=skip_others)
+    validation = validate_files(
+        inputs.paths,
+        stdin,
+        given,
+        selected,
+        max_workflows=inputs.max_workflows or MAX_WORKFLOWS,
+        fork=fork,
+        skip_others=skip_others,
+    )
     validation.inputs += named
     for loaded in validation.manifests:
         validation.inputs += loaded.manifest.tree.files()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from ..actions.validate import Validation, locate
+from ..actions.validate import Validation
 from ..core.diagnostic import Diagnostic
 from ..expansion.workflow_source import WorkflowSource
 from ..planning.manifest_plan import ManifestPlan
 from ..planning.states import Changes
+from ..reading.document import locate_all
 from ..report.diagnostics import format_diagnostics
 from ..report.github import github_annotation
 from ..report.junit import junit_document
@@ -67,7 +68,7 @@ class ProblemView:
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         found = [problem for plan in plans for problem in self._problems.of(plan)]
         found += self.more
-        found = [*self._validation.diagnostics, *locate(self._validation.documents, found)]
+        found = [*self._validation.diagnostics, *locate_all(self._validation.documents, found)]
         if self._format == "sarif":
             self._write(sarif_document([*from_repository(found)], program_version()))
         elif self._format == "junit":

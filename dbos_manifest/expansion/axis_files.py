@@ -6,6 +6,7 @@ import codecs
 import csv
 import json
 from collections.abc import Iterator, Mapping
+from io import SEEK_END
 from itertools import chain
 from typing import BinaryIO, NamedTuple
 
@@ -13,12 +14,14 @@ from ..core.canonical_json import canonical_json
 from ..core.lines import find_position
 from ..core.portable_json import read_json
 from ..core.suggest import did_you_mean
+from ..core.work_budget import spend_bytes, spend_each
 from ..expressions.filters import text_of
 from ..reading.sandbox import Tree, TreeError
 
 MAX_FILE_BYTES = 256 * 2**20
 MAX_JSON_BYTES = 32 * 2**20  # less: a JSON list is read as a whole
 MAX_LINE_BYTES = 2**20
+_ROW_STEPS = 4  # of work to read a short row
 FORMATS = ("csv", "jsonl", "json")
 DELIMITERS = (",", ";", "\t", "|")  # that are suggested
 _NO_ENCODINGS = {
@@ -74,7 +77,10 @@ def read_rows(
         for column, values in select.items()
     }
     with tree.stream(path, limit) as stream:
-        for number, (line, row) in enumerate(readers[format.name](stream, path, format)):
+        spend_bytes(stream.seek(0, SEEK_END))
+        stream.seek(0)
+        rows = spend_each(readers[format.name](stream, path, format), _ROW_STEPS)
+        for number, (line, row) in enumerate(rows):
             if number >= most:
                 raise TreeError(
                     "too-large",
@@ -224,12 +230,14 @@ def _check_header(header: list[str], place: str, text: str, delimiter: str) -> N
         message = f"{place}: expected {mark} in the first line; the file seems to use {_show(other)}"
         help = f"{_write(other)}; if the line is the name of a single column, put it in double quotes"
         raise TreeError("axis-file", message, help)
+    seen: set[str] = set()
     for position, name in enumerate(header):
         if not name.strip():
             message = f"{place}: column {position + 1} has no name"
             raise TreeError("axis-file", message, "name it in the first line, or delete the column")
-        if name in header[:position]:
+        if name in seen:
             raise TreeError("axis-file", f"{place}: two columns are named `{name}`")
+        seen.add(name)
 
 
 def _show(delimiter: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ..core.canonical_json import canonical_json
@@ -18,6 +19,7 @@ from ..workflows.spec import WorkflowSpec, default_id
 from .compiled_options import CheckOption, CompiledOptions
 from .matrix import Combination, Matrix, MemoryMeter, read_part
 
+_KEPT = 100  # of the entries compiled for a name
 Report = Callable[[Diagnostic, Callable[[], str] | None], None]
 """Takes a diagnostic, and a function that returns the label of the combination that has it."""
 
@@ -155,13 +157,18 @@ class CompiledEntryByWorkflow:
     """An entry whose workflow is an expression, while the catalog sets other options for each workflow."""
 
     def __init__(self, compile_for: Callable[[str | None], CompiledEntry], names: Collection[str]) -> None:
-        """Compile the entry once for each name of the catalog, and once for all other names (None)."""
+        """Compile the entry for names that the catalog does not have (None); for others when they occur."""
         self._base = compile_for(None)
-        self._others = {name: compile_for(name) for name in names}
+        self._compile_for = compile_for
+        self._names = frozenset(names)
+        self._others: dict[str, CompiledEntry] = {}
         self.matrix = self._base.matrix
         self.varying = self._base.varying
-        self.count = self._base.count
         self.size = self._base.size
+
+    @property
+    def count(self) -> int:
+        return self._base.count
 
     def colliding_axes(self) -> tuple[str, ...]:
         return self._base.colliding_axes()
@@ -174,7 +181,24 @@ class CompiledEntryByWorkflow:
             except DiagnosticError:
                 yield from self._base.make(combination, report)
                 continue
-            yield from self._others.get(workflow, self._base).make(combination, report)
+            try:
+                entry = self._of(workflow)
+            except DiagnosticError as error:
+                for problem in error.diagnostics:
+                    report(
+                        problem, partial(label_binding, self.matrix.names if self.matrix else (), combination)
+                    )
+                continue
+            yield from entry.make(combination, report)
+
+    def _of(self, workflow: str) -> CompiledEntry:
+        if workflow not in self._names:
+            return self._base
+        if workflow not in self._others:
+            if len(self._others) >= _KEPT:
+                self._others.clear()
+            self._others[workflow] = self._compile_for(workflow)
+        return self._others[workflow]
 
     def batches(self, size: int, report: Report) -> Iterator[Batch]:
         return make_batches(self.specs(report), size)

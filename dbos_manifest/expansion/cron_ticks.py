@@ -8,7 +8,10 @@ from itertools import islice
 
 from croniter import CroniterError, croniter
 
+from ..core.work_budget import spend
+
 MANY_TICKS = 20  # per day: days are counted instead
+_TICK_STEPS, _SEARCH_STEPS = 150, 2_000  # of work to find a tick, and to search years without one
 
 
 def is_schedule(schedule: str) -> bool:
@@ -21,6 +24,7 @@ def ticks(schedule: str, start: datetime, end: datetime) -> Iterator[str]:
 
     Source: dbos 3.4.0 `_scheduler.py`, backfill_schedule: both ends excluded, `isoformat()`.
     """
+    spend(_SEARCH_STEPS)
     iterator = croniter(schedule, start, second_at_beginning=True)
     while True:
         try:
@@ -29,6 +33,7 @@ def ticks(schedule: str, start: datetime, end: datetime) -> Iterator[str]:
             return
         if tick >= end:
             return
+        spend(_TICK_STEPS)
         yield tick.isoformat()
 
 

@@ -16,7 +16,7 @@ from ..workflows.options import PLAIN_OPTIONS, TIME_OPTIONS, read_plain_option
 from .axis import Axis, AxisError
 from .axis_values import make_axis
 from .compiled_options import CheckOption, relocate
-from .matrix import Matrix
+from .matrix import MAX_AXES, Matrix
 
 RULES = ("exclude", "include")  # of a matrix
 MAX_UNMARKED = 100  # warnings of one manifest
@@ -54,10 +54,13 @@ def read_matrix(
 def _read_axes(
     matrix: Mapping[str, Any], path: ValuePath, manifest: Manifest
 ) -> tuple[list[Axis], list[Diagnostic]]:
-    axes, problems = [], []
-    for name, source in matrix.items():
-        if name in RULES or name.startswith("x-"):
-            continue
+    axes: list[Axis] = []
+    problems: list[Diagnostic] = []
+    sources = {name: source for name, source in matrix.items() if name not in RULES and name[:2] != "x-"}
+    if len(sources) > MAX_AXES:
+        message = f"the matrix has {len(sources):,} axes; at most {MAX_AXES} are allowed"
+        return [], [make_diagnostic("too-large", message, path, help="use the columns of one `file` axis")]
+    for name, source in sources.items():
         try:
             axes.append(make_axis(name, source, manifest.tree, manifest.max_workflows))
         except AxisError as error:

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from ..core.columns import weigh
 from ..core.diagnostic import Diagnostic, ValuePath, make_diagnostic
 from ..core.memory_budget import BUDGET
+from ..core.work_budget import current_budget, spend, spend_bytes
 from ..expressions.compiled import DiagnosticError, compile_value, contains_mark, resolve_constants
 from ..expressions.syntax import MARK
 from ..manifest.catalog import read_catalog
@@ -33,9 +35,10 @@ from .entry import (
     read_matrix,
     variables_of,
 )
-from .limits import check_entry, too_many_workflows
+from .limits import STEPS_PER_WORKFLOW, check_entry, too_many_of_call, too_many_workflows
 from .matrix import Matrix
 
+_COMPILE_STEPS, _EXPRESSION_STEPS = 60, 10  # of work to compile an entry, and each expression of it
 _INHERITED = ("application", "runtime")  # options at the top level of a manifest
 
 
@@ -53,6 +56,7 @@ class Expansion:
         self._check = check_option
         self._compiled: dict[int, CompiledEntry | CompiledEntryByWorkflow] = {}  # the others are plain
         self._broken: set[int] = set()
+        self._option_weights: dict[ValuePath, int] = {}  # of those that entries share, in steps
         problems = [*found, *self._find_misplaced()]
         inherited = {key: getattr(manifest, key) for key in _INHERITED}
         self._inherited = {key: None if contains_mark(text) else text for key, text in inherited.items()}
@@ -64,16 +68,11 @@ class Expansion:
         for index, entry in enumerate(manifest.entries):
             if self._defaults_vary or "matrix" in entry or contains_mark(entry):
                 problems += self._compile(index, entry)
-        self.too_many, found = self._check_limits()
+        self.too_many, self.count, found = self._check_limits()
         problems += found
         if has_unmarked(manifest.document.text):
             problems += islice(self._unmarked(), MAX_UNMARKED)
         self.problems = tuple(problems)
-
-    @property
-    def count(self) -> int:
-        """Return the number of workflows, without expanding."""
-        return sum(self.entry_count(index) for index in range(len(self.manifest.entries)))
 
     def entry_count(self, index: int) -> int:
         """Return the number of workflows of an entry, without expanding."""
@@ -160,6 +159,8 @@ class Expansion:
             problems += more
         options = Layers(self._inherited, self._shared, listed, own).merge()
         fields = {name: value for name, value in options.items() if value is not None}
+        if "id" not in fields:  # it is made of the arguments
+            spend_bytes(sum(weigh(fields.get(option)) for option in ("args", "kwargs")))
         missing = [option for option in REQUIRED_OPTIONS if option not in fields]
         for option in missing:
             path: ValuePath = ("workflows", index, option) if option in entry else ("workflows", index)
@@ -190,7 +191,9 @@ class Expansion:
         for index, entry in enumerate(self.manifest.entries):
             names = self.names_of(index)
             workflow = find_workflow_name(entry, self._defaults)
-            for option in self.layers(index, workflow).locate(index, workflow).values():
+            options = self.layers(index, workflow).locate(index, workflow)
+            spend(sum(map(self._weigh_shared, options.values())))
+            for option in options.values():
                 yield from find_unmarked(option.value, option.path, names, variables)
             yield from find_unmarked(entry.get("matrix"), ("workflows", index, "matrix"), (), variables)
 
@@ -247,8 +250,18 @@ class Expansion:
     def _compile_options(
         self, index: int, options: Mapping[str, Option], matrix: Matrix | None, *, by_axis: bool = True
     ) -> CompiledEntry:
+        spend(_COMPILE_STEPS + sum(map(self._weigh_shared, options.values())))
         values = self.manifest.variables.values
         return CompiledEntry(self.manifest.name, index, options, matrix, values, self._check, by_axis=by_axis)
+
+    def _weigh_shared(self, option: Option) -> int:
+        """Return the steps to compile an option again that is written outside of the entry."""
+        if option.path[0] == "workflows":
+            return 0
+        if option.path not in self._option_weights:
+            text = repr(option.value)
+            self._option_weights[option.path] = text.count(MARK) * _EXPRESSION_STEPS + len(text) // 100
+        return self._option_weights[option.path]
 
     def _compile_by_workflow(self, index: int, matrix: Matrix | None) -> CompiledEntryByWorkflow:
         def compile_for(workflow: str | None) -> CompiledEntry:
@@ -264,9 +277,9 @@ class Expansion:
             return None, []
         return read_matrix(raw, ("workflows", index, "matrix"), self.manifest, self._check)
 
-    def _check_limits(self) -> tuple[bool, list[Diagnostic]]:
-        """Return whether there are too many workflows, and the problems of entries with too many or none."""
-        manifest = self.manifest
+    def _check_limits(self) -> tuple[bool, int, list[Diagnostic]]:
+        """Return whether there are too many workflows, how many, and the problems of entries."""
+        manifest, budget = self.manifest, current_budget()
         problems: list[Diagnostic] = []
         for index, compiled in self._compiled.items():
             checked = check_entry(manifest, index, compiled)
@@ -274,8 +287,13 @@ class Expansion:
             if checked.is_broken:
                 self._broken.add(index)
             if checked.too_many:
-                return True, problems
-        total = self.count
-        if total <= manifest.max_workflows:
-            return False, problems
-        return True, [*problems, too_many_workflows(manifest, total)]
+                return True, 0, problems
+        total = sum(map(self.entry_count, range(len(manifest.entries))))
+        if total > manifest.max_workflows:
+            return True, 0, [*problems, too_many_workflows(manifest, total)]
+        if budget is not None:
+            budget.workflows += total
+            if budget.workflows > budget.max_workflows:
+                return True, 0, [*problems, too_many_of_call(budget)]
+            spend(STEPS_PER_WORKFLOW * (len(manifest.entries) - len(self._compiled)))
+        return False, total, problems

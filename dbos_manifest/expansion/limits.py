@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import floor, log10, prod
 from typing import NamedTuple
 
 from ..core.diagnostic import Diagnostic, ValuePath, make_diagnostic
+from ..core.work_budget import WorkBudget, current_budget
 from ..manifest.manifest import Manifest
 from .axis import AxisError
 from .compiled_entry import CompiledEntry, CompiledEntryByWorkflow
 from .matrix import Matrix
 
-MAX_EVALUATIONS = 200_000_000  # a million workflows of two hundred expressions
+STEPS_PER_WORKFLOW = 4  # of work, without its expressions and axes
 
 
 class EntryCheck(NamedTuple):
@@ -38,11 +39,11 @@ def check_entry(manifest: Manifest, index: int, entry: CompiledEntry | CompiledE
         return EntryCheck([too_many_workflows(manifest, count, index, matrix)], too_many=True)
     found: list[Diagnostic] = []
     lost = entry.colliding_axes()
-    too_much = count * entry.size > MAX_EVALUATIONS
+    budget = current_budget()
+    steps = count * (STEPS_PER_WORKFLOW + entry.size + matrix.steps)
+    too_much = budget is not None and not budget.try_spend(steps)
     if too_much:
-        work = f"{count:,} workflows with {entry.size:,} expressions each"
-        message, help = f"{work} exceed {MAX_EVALUATIONS:,} evaluations", "pass a list as one value"
-        found.append(make_diagnostic("too-large", message, path, help=help))
+        found.append(_too_much_work(entry, count, matrix, path))
     if not count:
         found.append(make_diagnostic("empty-axis", "`exclude` removes every combination", path))
     found += [
@@ -66,15 +67,39 @@ def too_many_workflows(
     limit = manifest.max_workflows
     limit_is_written = "max_workflows" in (manifest.document.data.get("limits") or {})
     axes = " × ".join(f"{axis.name} {_show(axis.count)}" for axis in matrix.axes) if matrix else ""
+    budget = current_budget()
+    of_call = budget is not None and limit == budget.max_workflows
     least = "at least " if matrix and any(axis.count == limit + 1 for axis in matrix.axes) else ""
     path: ValuePath = ("workflows",) if index is None else ("workflows", index, "matrix")
     return make_diagnostic(
         "too-many-workflows",
         f"{least}{_show(count)} workflows{f' ({axes})' if axes else ''} exceed the limit of {limit:,}",
         ("limits", "max_workflows") if limit_is_written else path,
-        help="narrow an axis"
-        + (f", or write `limits: {{max_workflows: {count}}}`" if count <= 10**9 else ""),
+        help="narrow an axis" + (_advise_limit(count, of_call=of_call) if count <= 10**9 else ""),
     )
+
+
+def _advise_limit(count: int, *, of_call: bool) -> str:
+    if of_call:
+        return f", or allow more with `--max-workflows {count}`"
+    return f", or write `limits: {{max_workflows: {count}}}`"
+
+
+def _too_much_work(
+    entry: CompiledEntry | CompiledEntryByWorkflow, count: int, matrix: Matrix, path: ValuePath
+) -> Diagnostic:
+    parts = f"{len(matrix.axes):,} axes and {entry.size:,} expressions"
+    message = f"{count:,} workflows with {parts} each are more work than one call may do"
+    help = "pass a list as one value, or allow more work with `--max-workflows`"
+    return make_diagnostic("too-large", message, path, help=help)
+
+
+def too_many_of_call(budget: WorkBudget) -> Diagnostic:
+    """Make the diagnostic of a manifest with which all manifests of a call have too many workflows."""
+    count, most = budget.workflows, budget.max_workflows
+    message = f"the manifests have {count:,} workflows together, but at most {most:,} are allowed"
+    help = f"name fewer manifests, or allow more with `--max-workflows {count}`"
+    return make_diagnostic("too-many-workflows", message, ("workflows",), help=help)
 
 
 def _axis_not_in_id(manifest: Manifest, index: int, matrix: Matrix, lost: tuple[str, ...]) -> Diagnostic:
@@ -95,4 +120,4 @@ def _axis_not_in_id(manifest: Manifest, index: int, matrix: Matrix, lost: tuple[
 
 
 def _show(count: int) -> str:
-    return f"{count:,}" if count < 10**15 else f"about 10^{len(str(count)) - 1}"
+    return f"{count:,}" if count < 10**15 else f"about 10^{floor(log10(count))}"

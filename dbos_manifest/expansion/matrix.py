@@ -13,6 +13,7 @@ from typing import Any
 from ..core.canonical_json import canonical_json
 from ..core.columns import weigh
 from ..core.memory_budget import BUDGET, MemoryBudget
+from ..core.work_budget import spend, spend_bytes, spend_each
 from ..expressions.filters import UNSET
 from .axis import Axis, AxisError
 
@@ -23,8 +24,9 @@ Combination = tuple[Cell, ...]
 Column = Callable[[Any], object]
 """Computes something from the value of one axis, once per value instead of once per combination."""
 
-_STEP = 50  # combinations that are made before they are measured
 MAX_STATES = 100_000
+MAX_AXES = 100  # each is a nested loop
+_FEW_RULES = 4
 _UNSET_CELL: Cell = (UNSET, None)
 Rule = dict[str, str]  # by axis, the canonical text of its value
 _MakeCell = Callable[[object], Cell]
@@ -86,10 +88,17 @@ class Matrix:
         if not self.axes:
             return False
         matching = self._counting.count_union([rule])
+        spend(len(self._exclude_rules))
         if not matching or not self._exclude_rules:
             return matching > 0
         both = [{**rule, **other} for other in self._exclude_rules if _agree(rule, other)]
         return matching > self._counting.count_union(both)
+
+    @cached_property
+    def steps(self) -> int:
+        """Return the steps of work for one combination: a cell for each name, and the lookup of rules."""
+        groups = (*self._grouped(self._exclude_rules), *self._grouped([*map(self._axis_rule, self.includes)]))
+        return len(self.names) + len(groups)
 
     @property
     def product(self) -> int:
@@ -170,6 +179,8 @@ class Matrix:
             if not numbers:
                 yield (*cells, *empty)
                 continue
+            if len(numbers) > _FEW_RULES:
+                spend(len(numbers))
             added: dict[str, Any] = {}
             for number in sorted(numbers):
                 added |= adding[number]
@@ -222,12 +233,13 @@ def _pair(axis: Axis, make: _MakeCell, inner: Callable[[], Iterable[Combination]
 def read_part(combinations: Iterator[Combination], size: int, meter: MemoryMeter) -> list[Combination]:
     """Return the next combinations: `size`, or fewer when they exceed the memory budget."""
     part: list[Combination] = []
-    most = meter.bytes + meter.budget.evaluated_bytes
-    while len(part) < size and meter.bytes <= most:
-        more = [*islice(combinations, min(_STEP, size - len(part)))]
-        if not more:
+    before = meter.bytes
+    most = before + meter.budget.evaluated_bytes
+    for combination in islice(combinations, size):
+        part.append(combination)
+        if meter.bytes > most:
             break
-        part += more
+    spend_bytes(meter.bytes - before)
     return part
 
 
@@ -244,7 +256,8 @@ class _Counting:
     def _occurrences(axis: Axis, wanted: set[str]) -> Counter[str]:
         if not wanted:
             return Counter()
-        return Counter(key for key in map(canonical_json, axis.values()) if key in wanted)
+        values = spend_each(axis.values(), 2)
+        return Counter(key for key in map(canonical_json, values) if key in wanted)
 
     def count_union(self, rules: Sequence[Rule], axis: int = 0) -> int:
         """Count the combinations of the axes from position `axis` on that at least one rule matches.
@@ -256,6 +269,7 @@ class _Counting:
             return 0
         if any(not rule for rule in rules):
             return prod(self._sizes[axis:])
+        spend(2 * len(rules))
         key = (axis, frozenset(tuple(sorted(rule.items())) for rule in rules))
         if key not in self._known:
             if len(self._known) >= MAX_STATES:

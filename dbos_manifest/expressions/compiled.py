@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 from ..core.columns import weigh
 from ..core.diagnostic import Diagnostic, Fragment, ValuePath, make_diagnostic
 from ..core.memory_budget import BUDGET
+from ..core.work_budget import spend_bytes
 from .evaluation import Getter, bind_template
+from .filters import MAX_TEXT
 from .syntax import MARK, ExpressionError, Template, parse_template
 
 _ESCAPED_MARK = re.compile(r"\$\$\{\{")
@@ -69,7 +71,7 @@ def compile_value(raw: object, path: ValuePath) -> CompiledValue | None:
         return _compile_text(raw, path) if MARK in raw else None
     if isinstance(raw, list):
         items = _compile_items(enumerate(raw), path)
-        return _collection(raw, items) if items else None
+        return _collection(raw, items, path) if items else None
     if isinstance(raw, dict):
         return _compile_map(raw, path)
     return None
@@ -97,7 +99,7 @@ def _compile_items(
 def _compile_map(raw: dict[str, object], path: ValuePath) -> CompiledValue | None:
     if not any(MARK in key for key in raw):
         items = _compile_items(raw.items(), path)
-        return _collection(raw, items) if items else None
+        return _collection(raw, items, path) if items else None
     problems = [_misplaced(key, path) for key in raw if MARK in _ESCAPED_MARK.sub("", key)]
     try:
         items = _compile_items(raw.items(), path)
@@ -107,7 +109,7 @@ def _compile_map(raw: dict[str, object], path: ValuePath) -> CompiledValue | Non
         raise DiagnosticError(problems)
     names = {key: _ESCAPED_MARK.sub(MARK, key) for key in raw}
     unescaped = {names[key]: item for key, item in raw.items()}
-    return _collection(unescaped, [(names[str(key)], value) for key, value in items])
+    return _collection(unescaped, [(names[str(key)], value) for key, value in items], path)
 
 
 def _misplaced(key: str, path: ValuePath) -> Diagnostic:
@@ -133,7 +135,7 @@ def _compile_text(raw: str, path: ValuePath) -> CompiledValue:
             parts[-1] = Template((*parts[-1].pieces, piece))
         else:
             parts.append(Template((piece,)))
-    return _concatenation([_scalar(part, path, text=True) for part in parts])
+    return _concatenation([_scalar(part, path, text=True) for part in parts], path)
 
 
 def _scalar(template: Template, path: ValuePath, *, text: bool = False) -> CompiledValue:
@@ -154,9 +156,9 @@ def _scalar(template: Template, path: ValuePath, *, text: bool = False) -> Compi
     return CompiledValue(max(1, len(template.expressions)), template.names, make)
 
 
-def _concatenation(parts: list[CompiledValue]) -> CompiledValue:
+def _concatenation(parts: list[CompiledValue], path: ValuePath) -> CompiledValue:
     def make(scope: Scope) -> Getter:
-        return _Concatenated([part.bind(scope) for part in parts])
+        return _Concatenated([part.bind(scope) for part in parts], path)
 
     names = frozenset[str]().union(*(part.names for part in parts))
     return CompiledValue(sum(part.size for part in parts), names, make, is_text=True)
@@ -165,20 +167,32 @@ def _concatenation(parts: list[CompiledValue]) -> CompiledValue:
 class _Concatenated:
     """Concatenated texts, as a function of one combination or of many."""
 
-    def __init__(self, getters: list[Getter]) -> None:
+    def __init__(self, getters: list[Getter], path: ValuePath) -> None:
         self._getters = getters
+        self._path = path
 
     def __call__(self, combination: object) -> str:
-        return "".join([getter(combination) for getter in self._getters])
+        return self.of_all([combination])[0]
 
     def of_all(self, combinations: Sequence[object]) -> list[str]:
-        columns = [evaluate_all(getter, combinations) for getter in self._getters]
-        if (
-            sum(sum(map(len, column)) for column in columns) > BUDGET.evaluated_bytes
-            and len(combinations) > 1
-        ):
-            raise MemoryBudgetExceeded
-        return [*map("".join, zip(*columns, strict=True))]
+        columns: list[list[str]] = []
+        made = 0
+        most = BUDGET.evaluated_bytes if len(combinations) > 1 else MAX_TEXT
+        for getter in self._getters:
+            columns.append(column := evaluate_all(getter, combinations))
+            made += sum(map(len, column))
+            if made > most:
+                spend_bytes(made)
+                raise MemoryBudgetExceeded if len(combinations) > 1 else self._too_long()
+        spend_bytes(made)
+        texts = [*map("".join, zip(*columns, strict=True))]
+        if made > MAX_TEXT and max(map(len, texts)) > MAX_TEXT:
+            raise self._too_long()
+        return texts
+
+    def _too_long(self) -> DiagnosticError:
+        message = f"the text is longer than {MAX_TEXT:,} characters"
+        return DiagnosticError([make_diagnostic("expression-value", message, self._path)])
 
 
 def evaluate_all(getter: Getter, combinations: Sequence[object]) -> list[Any]:
@@ -194,7 +208,9 @@ def evaluate_all(getter: Getter, combinations: Sequence[object]) -> list[Any]:
         out.append(value)
         weight += weigh(value)
         if weight > most and len(combinations) > 1:
+            spend_bytes(weight)
             raise MemoryBudgetExceeded
+    spend_bytes(weight)
     return out
 
 
@@ -206,7 +222,12 @@ def _to_diagnostic(error: ExpressionError, path: ValuePath) -> Diagnostic:
     return replace(found, fragment=fragment)
 
 
-def _collection(raw: Any, varying: Sequence[tuple[str | int, CompiledValue]]) -> CompiledValue:
+def _collection(
+    raw: Any, varying: Sequence[tuple[str | int, CompiledValue]], path: ValuePath
+) -> CompiledValue:
+    size = sum(value.size for _, value in varying)
+    may_be_large = size * MAX_TEXT > BUDGET.held_bytes
+
     def make(scope: Scope) -> Getter:
         parts = [(key, value.bind(scope)) for key, value in varying]
 
@@ -216,10 +237,20 @@ def _collection(raw: Any, varying: Sequence[tuple[str | int, CompiledValue]]) ->
                 out[key] = part(combination)
             return out
 
-        return fill
+        def fill_and_weigh(combination: object) -> object:
+            out, weight = raw.copy(), 0
+            for key, part in parts:
+                out[key] = value = part(combination)
+                weight += weigh(value)
+                if weight > BUDGET.held_bytes:
+                    message = f"the value is larger than {BUDGET.held_bytes:,} bytes"
+                    raise DiagnosticError([make_diagnostic("too-large", message, path)])
+            return out
+
+        return fill_and_weigh if may_be_large else fill
 
     names = frozenset[str]().union(*(value.names for _, value in varying))
-    return CompiledValue(sum(value.size for _, value in varying), names, make)
+    return CompiledValue(size, names, make)
 
 
 def resolve_constants(raw: Any, path: ValuePath, variables: Mapping[str, object]) -> Any:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..core.suggest import did_you_mean
+from ..core.work_budget import spend_bytes
 from .filters import MAX_TEXT, UNSET, Function, text_of
 from .syntax import Expression, ExpressionError, Part, Template
 
+_SHORT_TEXT = 1_000  # whose work is that of any evaluation
 Getter = Callable[[Any], Any]
 """Returns a value for a combination. Only the functions that scopes provide look inside a combination."""
 
@@ -134,10 +136,11 @@ def _apply_filters(value: object, expression: Expression) -> object:
             value = function(value)
         except ValueError as error:
             raise expression.error("expression-value", str(error), part) from None
-        if isinstance(value, str) and len(value) > MAX_TEXT:
-            raise expression.error(
-                "expression-value", f"the text is longer than {MAX_TEXT:,} characters", part
-            )
+        if isinstance(value, str) and len(value) > _SHORT_TEXT:
+            spend_bytes(len(value))
+            if len(value) > MAX_TEXT:
+                message = f"the text is longer than {MAX_TEXT:,} characters"
+                raise expression.error("expression-value", message, part)
         if isinstance(value, float) and value - value != 0:
             raise expression.error("expression-value", "the number is out of range", part)
     return value

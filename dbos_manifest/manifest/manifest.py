@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.units import parse_size
+from ..core.work_budget import current_budget
 from ..reading.document import Document
 from ..reading.sandbox import Tree
 from .variables import Given, Variables, resolve_variables
@@ -25,7 +26,7 @@ class Manifest:
     application: str | None
     runtime: str | None
     variables: Variables
-    max_workflows: int
+    max_workflows: int  # of the manifest, and at most that of the call
     max_input_bytes: int
     catalog: dict[str, dict[str, Any]]
     queues: dict[str, bool]  # the declared queues, and whether each is partitioned
@@ -41,6 +42,9 @@ def parse_manifest(document: Document, tree: Tree, given: Given) -> Manifest:
     data = document.data
     limits = data.get("limits") or {}
     size = limits.get("max_input_bytes")
+    most = int(limits.get("max_workflows") or MAX_WORKFLOWS)
+    if (budget := current_budget()) is not None:
+        most = min(most, budget.max_workflows)
     return Manifest(
         document=document,
         tree=tree,
@@ -49,7 +53,7 @@ def parse_manifest(document: Document, tree: Tree, given: Given) -> Manifest:
         application=data.get("application"),
         runtime=data.get("runtime"),
         variables=resolve_variables(data.get("vars") or {}, given),
-        max_workflows=int(limits.get("max_workflows") or MAX_WORKFLOWS),
+        max_workflows=most,
         max_input_bytes=parse_size(size) if size else MAX_INPUT_BYTES,
         catalog={name: entry or {} for name, entry in (data.get("catalog") or {}).items()},
         queues={name: queue["partitioned"] for name, queue in (data.get("queues") or {}).items()},

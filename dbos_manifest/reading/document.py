@@ -158,3 +158,33 @@ def locate_diagnostics(document: Document, diagnostics: Iterable[Diagnostic]) ->
         )
         for d in found
     ]
+
+
+def locate_all(documents: dict[tuple[str, int], Document], diagnostics: list[Diagnostic]) -> list[Diagnostic]:
+    """Return the diagnostics with their spans and those of related places, sorted by place."""
+    by_document: dict[tuple[str, int], list[Diagnostic]] = {}
+    located = []
+    for diagnostic in diagnostics:
+        key = (diagnostic.file or "", diagnostic.document)
+        if diagnostic.span is None and key in documents:
+            by_document.setdefault(key, []).append(diagnostic)
+        else:
+            located.append(diagnostic)
+    for key, group in by_document.items():
+        located += locate_diagnostics(documents[key], group)
+    located = [_locate_related(documents, diagnostic) for diagnostic in located]
+    return sorted(located, key=lambda found: found.span or (found.file or "", 0, 0, 0, 0))
+
+
+def _locate_related(documents: dict[tuple[str, int], Document], diagnostic: Diagnostic) -> Diagnostic:
+    if all(related.span is not None for related in diagnostic.related):
+        return diagnostic
+    return replace(diagnostic, related=tuple(_place(documents, diagnostic, r) for r in diagnostic.related))
+
+
+def _place(documents: dict[tuple[str, int], Document], diagnostic: Diagnostic, related: Related) -> Related:
+    document = documents.get((related.file or diagnostic.file or "", related.document))
+    if related.span is not None or document is None:
+        return related
+    (located,) = locate_diagnostics(document, [Diagnostic(diagnostic.code, related.message, related.path)])
+    return replace(related, span=located.span)

@@ -42,6 +42,7 @@ from .yaml_scalars import (
 
 MAX_DEPTH = 100
 MAX_ALIASED_NODES = 1_000_000
+_BYTES_PER_NODE = 256  # a long text counts as several values, since an alias repeats it
 
 _KEYS_KEPT = 1000
 _TEXT_TAG = f"{TAG}str"
@@ -146,8 +147,9 @@ class _Composer:
             self._check_space(event)
         if isinstance(event, ScalarEvent):
             value = self._scalar(event)
+            self._nodes += len(event.value) // _BYTES_PER_NODE
             if anchor is not None:
-                self._anchors[anchor] = (value, 1)
+                self._anchors[anchor] = (value, 1 + len(event.value) // _BYTES_PER_NODE)
             return value
         if isinstance(event, AliasEvent):
             return self._alias(event)
@@ -237,7 +239,7 @@ class _Composer:
                 self._note("non-string-key", f"the key `{text}` is not text", event, self._key_help(text))
                 return None
             if event.anchor is not None:
-                self._anchors[event.anchor] = (text, 1)
+                self._anchors[event.anchor] = (text, 1 + len(text) // _BYTES_PER_NODE)
             if text.isidentifier() and text.isascii() and len(self._good_keys) < _KEYS_KEPT:
                 self._good_keys.add(text)
         try:

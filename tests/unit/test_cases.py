@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dbos_manifest.actions.validate import manifest_schema, validate_files
+from dbos_manifest.actions.validate import validate_files
 from dbos_manifest.core.diagnostic import CODES
+from dbos_manifest.files.manifest_schema import manifest_schema
 from dbos_manifest.reading.json_schema import check_schema
 
 ROOT = Path(__file__).parent.parent.parent

@@ -10,8 +10,8 @@ import jsonschema_rs
 import pytest
 from jsonschema import Draft202012Validator
 
-from dbos_manifest.actions.validate import manifest_schema
 from dbos_manifest.files.bundled import SCHEMAS, read_schema
+from dbos_manifest.files.manifest_schema import manifest_schema
 from dbos_manifest.reading.json_schema import check_schema
 
 

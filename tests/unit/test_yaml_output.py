@@ -9,10 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dbos_manifest.actions.validate import check_option, validate_files
+from dbos_manifest.actions.validate import validate_files
 from dbos_manifest.core.canonical_json import canonical_json
 from dbos_manifest.expansion.expansion import Expansion
 from dbos_manifest.files.folder_tree import FolderTree
+from dbos_manifest.files.manifest_schema import check_option
 from dbos_manifest.manifest.manifest import parse_manifest
 from dbos_manifest.manifest.variables import Given
 from dbos_manifest.reading.document import Document
