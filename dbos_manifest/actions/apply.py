@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..core.errors import (
     DatabaseError,
-    LockfileNotWritable,
     ManifestToolError,
     PartlyApplied,
     Refused,
 )
 from ..core.exit_codes import decide_exit_code
 from ..core.plural import count_of
-from ..files.lockfile_lock import LockfileLocks
-from ..files.lockfile_writer import LockfileWriter
 from ..lockfile.journal import Journal
 from ..lockfile.lockfile import Lockfile, new_lockfile
 from ..planning.manifest_plan import ManifestPlan
@@ -26,6 +22,7 @@ from ..planning.refusal import refuse
 from ..planning.results import ApplyResult, Progress, count_enqueued
 from ..system_db.database import Database
 from .enqueue import EnqueueCounts, Enqueuer
+from .lockfile_slots import LockfileSlot, lock_targets
 from .plan import ChangeSink, Target
 from .prepared_batches import BatchPreparer, EnqueueSettings
 from .session import Session, mark_database
@@ -38,7 +35,7 @@ class ApplySession:
     Another apply of the same manifests, or with the same lockfiles, waits until the session ends.
     """
 
-    def __init__(self, session: Session, slots: Mapping[str, _Slot], settings: ApplySettings) -> None:
+    def __init__(self, session: Session, slots: Mapping[str, LockfileSlot], settings: ApplySettings) -> None:
         self._session = session
         self._slots = slots  # by name of the manifest
         self._settings = settings
@@ -55,17 +52,10 @@ class ApplySession:
 
         Raises: DatabaseError, UsageError; Refused when another apply does not end within the lock timeout.
         """
-        with ExitStack() as held:
-            session = held.enter_context(Session.connect(database))
-            if not settings.locked:
-                opened = session.database
-                opened.check_writable()
-                held.enter_context(opened.apply_locks([target.source.name for target in targets]))
-            slots = {target.source.name: _Slot(target) for target in targets}
-            if not settings.locked:  # a check writes nothing, not even for a moment
-                locks = held.enter_context(LockfileLocks(session.database.lock_timeout_s))
-                for slot in sorted(slots.values(), key=lambda slot: os.path.realpath(slot.path)):
-                    slot.take(locks)  # in the same order in every apply: no two wait for each other
+        with (
+            Session.connect(database) as session,
+            lock_targets(session.database, targets, locked=settings.locked) as slots,
+        ):
             yield cls(session, slots, settings)
 
     @property
@@ -88,9 +78,9 @@ class ApplySession:
         refuse(plans, self._settings.overrides.strict)
         writing = [plan for plan in plans if plan.to_enqueue or self._records(plan)]
         if writing and self._settings.locked:
-            names = ", ".join(plan.name for plan in writing)
             raise Refused(
-                f"--locked: apply would enqueue workflows or change the lockfile of {names}",
+                "--locked: apply would enqueue workflows or change the lockfile of "
+                + ", ".join(plan.name for plan in writing),
                 "run `apply` without --locked and commit the lockfile",
             )
         for plan in writing:
@@ -136,13 +126,10 @@ class ApplySession:
                 if plan.to_enqueue:
                     self._enqueuer(opened, plan, journal, counts).run(on_progress, stopped)
             finally:
-                written = _save(opened, journal)
+                written = opened.slot.save(opened.lock, journal)
         except (ManifestToolError, OSError) as error:
-            stopped_by_database = isinstance(error, DatabaseError) and counts.enqueued
-            if isinstance(error, ManifestToolError) and (stopped_by_database or journal.in_doubt):
-                failure = _describe_stop(error, counts.enqueued, plan.to_enqueue)
-            else:
-                failure = as_partly_applied(error, self._enqueued + counts.enqueued)
+            failure = _describe_stop(error, plan, counts.enqueued, in_doubt=journal.in_doubt)
+            failure = failure or as_partly_applied(error, self._enqueued + counts.enqueued)
         self._enqueued += counts.enqueued
         return ApplyResult(
             plan,
@@ -181,52 +168,19 @@ class _Opened:
 
     target: Target
     lock: Lockfile
-    slot: _Slot
+    slot: LockfileSlot
 
 
-class _Slot:
-    """A lockfile's slot, whose failure to open matters only once there is something to write."""
-
-    def __init__(self, target: Target) -> None:
-        assert target.lock_path is not None
-        self.path = target.lock_path
-        self._slot: LockfileWriter | None = None
-        self._error: LockfileNotWritable | None = None
-
-    def take(self, locks: LockfileLocks) -> None:
-        """Lock the lockfile. Raises: Refused when another process holds it; InvalidLockfile."""
-        try:
-            self._slot = LockfileWriter(self.path, locks)
-        except LockfileNotWritable as error:
-            self._error = error
-
-    @property
-    def is_open(self) -> bool:
-        return self._slot is not None
-
-    def require(self) -> LockfileWriter:
-        """Raises: LockfileNotWritable when it could not be opened."""
-        if self._error is not None:
-            raise self._error
-        assert self._slot is not None
-        return self._slot
-
-
-def _save(opened: _Opened, journal: Journal) -> bool:
-    """Write the lockfile if it changed, and remove a journal that is no longer needed."""
-    lock, slot = opened.lock, opened.slot
-    in_doubt = journal.close()
-    if lock.changed or (lock.differs_from_file and slot.is_open):
-        slot.require().replace(lock.render(), keep_journal=in_doubt)
-        return True
-    if journal.exists and not in_doubt:
-        slot.require().remove_journal()
-    return False
-
-
-def _describe_stop(error: ManifestToolError, enqueued: int, total: int) -> PartlyApplied:
+def _describe_stop(
+    error: ManifestToolError | OSError, plan: ManifestPlan, enqueued: int, *, in_doubt: bool
+) -> PartlyApplied | None:
+    """Describe a failure of the database after which rows are in it or may be; None for any other."""
+    if not isinstance(error, ManifestToolError):
+        return None
+    if not in_doubt and not (enqueued and isinstance(error, DatabaseError)):
+        return None
     return PartlyApplied(
-        f"{error.message}: {enqueued} of {total} workflows are known to have been enqueued",
+        f"{error.message}: {enqueued} of {plan.to_enqueue} workflows are known to have been enqueued",
         "they are recorded in the lockfile; run the same command again to continue",
     )
 

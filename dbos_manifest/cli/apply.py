@@ -88,8 +88,9 @@ def _apply(
             failure = find_failure(results)
             if arguments.wait and failure is None:
                 with views.wait_bar() as on_ended:
-                    waiting = wait_settings(arguments)
-                    results = wait_for_results(database, loaded.targets, results, waiting, on_ended, stopped)
+                    results = wait_for_results(
+                        database, loaded.targets, results, wait_settings(arguments), on_ended, stopped
+                    )
                 failure = find_wait_failure(results, interrupted=stopped())
         except Exception as error:
             settle_manifests(loaded.validation)  # an invalid manifest is the first error to print
