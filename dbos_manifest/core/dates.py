@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import pkgutil
 import re
 from calendar import monthrange
 from datetime import date, datetime, timedelta, timezone, tzinfo
+from functools import cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -18,7 +21,6 @@ _DAY_AND_TIME = re.compile(
 _STEP = re.compile(r"(\d{1,9})(y|mo|w|d|h|m|s)", re.ASCII)
 _STEPS = re.compile(r"(?:\d{1,9}(?:y|mo|w|d|h|m|s))+", re.ASCII)
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
-_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", re.ASCII)
 UTC = timezone.utc
 
 
@@ -68,18 +70,32 @@ def format_moment(moment: Moment, *, zulu: bool = True) -> str:
 
 
 def parse_zone(name: object) -> tzinfo:
-    """Return a time zone by its IANA name.
+    """Return a time zone by its IANA name, with the rules of the package `tzdata`.
 
+    The operating system's rules are not used: each machine may have others, or none.
     Raises: ValueError for an unknown name.
     """
     if name == "UTC":
         return UTC
-    try:
-        if isinstance(name, str) and _ZONE.fullmatch(name):
-            return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        pass
+    if isinstance(name, str) and name in _zone_names():
+        return _load_zone(name)
     raise ValueError(f"`{name}` is not a time zone: write an IANA name, such as `Europe/Berlin`")
+
+
+@cache
+def _zone_names() -> frozenset[str]:
+    return frozenset(_read_tzdata("zones").decode().split())
+
+
+@cache
+def _load_zone(name: str) -> tzinfo:
+    return ZoneInfo.from_file(io.BytesIO(_read_tzdata(f"zoneinfo/{name}")), key=name)
+
+
+def _read_tzdata(name: str) -> bytes:
+    found = pkgutil.get_data("tzdata", name)
+    assert found is not None
+    return found
 
 
 def parse_step(text: object) -> Step:

@@ -22,6 +22,7 @@ ZONES = [
     "Africa/Casablanca",
     "Asia/Kolkata",
 ]
+whenever.reset_tzpath([])  # the rules of tzdata, which this program uses too
 UNITS = {"d": "days", "w": "weeks", "mo": "months", "y": "years"}
 
 
