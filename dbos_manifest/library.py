@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .actions.apply import ApplySession, find_failure
 from .actions.lockfiles import add_commits, find_targets
-from .actions.session import Session, read_live_statuses
+from .actions.session import Session
 from .actions.settings import (
     DEFAULT_SETTINGS,
     ApplySettings,
@@ -20,6 +20,7 @@ from .actions.settings import (
     LockfileSettings,
     PlanSettings,
 )
+from .actions.status import read_live_statuses
 from .actions.validate import LoadedManifest, Validation, validate_files
 from .core.diagnostic import Diagnostic
 from .core.errors import (

@@ -24,16 +24,16 @@ VERBS = set(
         r"\w+",
         """
         accept acquire add adopt append apply assign begin bind build call cancel check choose classify
-        close collect combine compare compile complete compute connect convert copy count create cut decide
-        declare decode delete describe discard drop encode end enqueue enter escape estimate evaluate expand
-        explain extend filter find finish flush fold follow forget format freeze generate give group guard
-        handle hash hide hold identify ignore infer insert inspect join keep leave limit list load locate
-        lock make map mark match measure merge move multiply name normalize open order pack parse pause pick
-        place plan poll prepare print process propose prune query quote raise read rebind rebuild record
-        reduce refuse register release remember remove rename render repeat replace report reset resolve
-        restore resume retry return run save scan search select serialize set shorten show sign skip slice
-        sort split start step stop store stream strip suggest sum switch take test trace track translate try
-        turn undo unpack update use validate verify wait warn work wrap write yield
+        clear close collect combine compare compile complete compute connect convert copy count create cut
+        decide declare decode delete describe discard drop encode end enqueue enter escape estimate evaluate
+        expand explain extend filter find finish flush fold follow forget format freeze generate give group
+        guard handle hash hide hold identify ignore infer insert inspect join keep leave limit list load
+        locate lock make map mark mask match measure merge move multiply name normalize open order pack
+        parse pause pick place plan poll prepare print process propose prune query quote raise read rebind
+        rebuild record reduce refuse register release remember remove rename render repeat replace report
+        reset resolve restore resume retry return run save scan search select serialize set shorten show
+        sign skip slice sort split start step stop store stream strip suggest sum switch take test trace
+        track translate try turn undo unpack update use validate verify wait warn work wrap write yield
         """,
     )
 )

@@ -8,13 +8,12 @@ from contextlib import contextmanager
 
 from ..lockfile.lockfile import Lockfile
 from ..planning.manifest_plan import ManifestPlan
-from ..planning.results import WorkflowStatus
 from ..planning.rows import LiveRow
 from ..system_db.connect import open_database
 from ..system_db.database import Database
 from ..system_db.read import read_live
 from ..system_db.retry import Retry
-from .lockfile_checks import FolderLockfiles, check_header
+from .lockfile_checks import FolderLockfiles
 from .lockfiles import load_lockfile, resolve_by_database
 from .plan import ChangeSink, Target, plan_manifest
 from .settings import DatabaseSettings, PlanSettings
@@ -67,22 +66,6 @@ def mark_database(database: Database) -> None:
     """Make sure that the database can be distinguished from others, before a lockfile records it."""
     number = 1 + uuid.uuid4().int % (2**31 - 1)
     database.mark(number)
-
-
-def read_live_statuses(targets: Sequence[Target], settings: DatabaseSettings) -> Iterator[WorkflowStatus]:
-    """Yield every workflow of the manifests with its live row, in manifest order.
-
-    Raises: InvalidLockfile when a lockfile belongs to another database or manifest.
-    """
-    with connect(settings) as database:
-        for target in targets:
-            if target.lock_path is not None:
-                check_header(target.lock_path, target.source.name, database.fingerprint)
-        for target in targets:
-            for batch in target.source.batches(database.default_transaction_size):
-                rows = database.read(read_live, batch.ids)
-                for spec in batch:
-                    yield WorkflowStatus(target.source.name, spec, rows.get(spec.id))
 
 
 def read_rows(ids: Sequence[str], settings: DatabaseSettings) -> tuple[dict[str, LiveRow], str]:

@@ -188,6 +188,38 @@ class PlanArguments(OptionGroup, section="Output"):
     )
 
 
+class StatusArguments(OptionGroup, section="Output"):
+    """How status counts workflows, and what it prints."""
+
+    by: str | None = declared(
+        "--by",
+        metavar="AXIS[,AXIS]",
+        help="Count by the values of axes, also by `queue` and `workflow`, or by `error`. An axis of dates "
+        "is shown as a calendar.",
+    )
+    listed: bool = declared("--list", is_flag=True, help="Also print a line for each workflow.")
+    show_values: bool | None = declared(
+        "--show-values/--hide-values",
+        default=None,
+        help="Show stored outputs (default: only in text on a terminal).",
+    )
+    exit_code: bool = declared(
+        "--exit-code",
+        is_flag=True,
+        help="Exit with code 7 if any workflow failed, or 8 if any has not finished.",
+    )
+    watch: bool = declared(
+        "--watch", is_flag=True, help="Print the status again and again, until every workflow has finished."
+    )
+    interval: float = declared(
+        "--interval",
+        type=duration,
+        default="5s",
+        show_default=True,
+        help="With --watch: wait this long before reading again.",
+    )
+
+
 class ApplyArguments(LockTimeoutArguments):
     """How apply enqueues, and whether it waits for the workflows."""
 

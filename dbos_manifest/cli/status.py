@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from ..actions.lockfiles import find_targets
-from ..actions.session import read_live_statuses
+from ..actions.status import StatusReader, StatusSettings
+from ..actions.validate import Validation
+from ..core.errors import UsageError
+from ..core.exit_codes import ExitCode
+from ..core.suggest import did_you_mean
+from ..planning.axis_columns import names_of
 from ..planning.rows import NOT_ENQUEUED, STATUSES
-from ..report.statuses import status_lines, statuses_json
-from ..report.text import id_line
-from .arguments import DatabaseArguments, InputArguments, LockfileArguments, SelectionArguments
+from ..planning.status_table import BY_OPTIONS, StatusSummary
+from ..report.text import printable
+from .arguments import (
+    DatabaseArguments,
+    InputArguments,
+    LockfileArguments,
+    SelectionArguments,
+    StatusArguments,
+)
 from .help import command
+from .interrupts import stop_requests
 from .manifests import load_manifests
 from .option_groups import takes_groups
-from .options import NameChoice, option, output_option
-from .settings import database_settings, lockfile_settings
-from .terminal import output_ended, painter, write, write_line
+from .options import NameChoice, Output, option, outputs_option
+from .output_targets import Outputs
+from .settings import database_settings, lockfile_settings, used_files
+from .status_views import STATUS_FORMATS, StatusView, make_status_view
+from .terminal import clear_screen, output_ended, write_line
+
+_SECONDS = 0.2  # between two checks whether to stop
+_ALONE = ("error", "status")
 
 
-@command("jobs", "jobs --only ERROR -o ids")
+@command(
+    "jobs",
+    "jobs --by region,day",
+    "jobs --only ERROR -o ids",
+    "jobs --list --exit-code",
+)
+@outputs_option(*STATUS_FORMATS)
 @takes_groups
 @option(
     "--only",
@@ -29,33 +55,116 @@ from .terminal import output_ended, painter, write, write_line
     help="Show only workflows with this status; repeatable. Statuses: "
     f"{', '.join([*STATUSES, NOT_ENQUEUED])}.",
 )
-@output_option("text", "json", "ids")
 def status(
     inputs: InputArguments,
     selection: SelectionArguments,
     database: DatabaseArguments,
     lockfile: LockfileArguments,
+    arguments: StatusArguments,
     only: tuple[str, ...],
-    output: str,
+    outputs: tuple[Output, ...],
 ) -> int:
-    """Show the DBOS status of every workflow of the manifests.
+    """Show how many workflows of the manifests have which DBOS status, and what failed.
 
-    Reads the database, with results and errors. A workflow without a row is NOT_ENQUEUED. Refuses a database
-    that the lockfile does not belong to.
+    Failed workflows are grouped by error and last failed step, with the axis values that a group has in
+    common. A workflow without a row is NOT_ENQUEUED. Refuses a database that the lockfile does not belong to.
     """
-    validation = load_manifests(inputs, selection)
-    wanted = frozenset(only)
-    targets = find_targets(validation.manifests, lockfile_settings(lockfile), lockfile_optional=True)
-    found = read_live_statuses(targets, database_settings(database))
-    read = takewhile(lambda one: not output_ended(), found)
-    statuses = (one for one in read if not wanted or one.status in wanted)
-    if output == "json":
-        for piece in statuses_json(statuses):
-            write(piece)
-    elif output == "ids":
-        for one in statuses:
-            write(id_line(one.id))
-    else:
-        for line in status_lines(statuses, painter()):
-            write_line(line)
-    return 0
+    with Outputs(outputs, "text") as results:
+        formats = {sink.format for sink in results.sinks}
+        if arguments.watch and formats != {"text"}:
+            raise UsageError("--watch prints only text", "remove -o or --watch")
+        validation = load_manifests(inputs, selection)
+        lockfiles = lockfile_settings(lockfile)
+        results.refuse_inputs(used_files(validation, database.database_url, lockfiles))
+        axes = _find_axes(validation)
+        by = _parse_by(arguments.by, axes)
+        targets = find_targets(validation.manifests, lockfiles, lockfile_optional=True)
+        make = partial(
+            make_status_view,
+            axes=axes,
+            by=by,
+            command=_repeat_command(inputs, selection, lockfile),
+            listed=arguments.listed,
+            show_values=arguments.show_values,
+        )
+        with_outputs = bool(formats & {"json", "jsonl"}) or arguments.listed
+        settings = StatusSettings(by, frozenset(only), with_outputs, formats != {"ids"})
+        with StatusReader.connect(database_settings(database), targets, settings) as reader:
+            if arguments.watch:
+                _watch(reader, lambda: [*map(make, results.sinks)], arguments.interval)
+            else:
+                _show(reader, [*map(make, results.sinks)])
+    return results.end(_exit_code(reader.summaries) if arguments.exit_code else ExitCode.DONE)
+
+
+def _show(reader: StatusReader, views: Sequence[StatusView]) -> None:
+    for found in reader.read():
+        if output_ended():
+            break
+        for view in views:
+            view.add(found)
+    for view in views:
+        view.finish(reader.summaries)
+
+
+def _watch(reader: StatusReader, make_views: Callable[[], Sequence[StatusView]], interval_s: float) -> None:
+    """Show the status again and again, until every workflow has ended or the user stops."""
+    with stop_requests("") as is_stopped:
+        while True:
+            clear_screen()
+            _show(reader, make_views())
+            if output_ended() or not any(summary.total.unfinished for summary in reader.summaries):
+                return
+            until = time.monotonic() + interval_s
+            while (left := until - time.monotonic()) > 0 and not is_stopped():
+                time.sleep(min(left, _SECONDS))
+            if is_stopped():
+                return
+            write_line()
+
+
+def _exit_code(summaries: Sequence[StatusSummary]) -> ExitCode:
+    """Return 7 if any workflow failed, 8 if any has not ended, else 0."""
+    if any(summary.total.failed for summary in summaries):
+        return ExitCode.SOME_FAILED
+    return ExitCode.TIMED_OUT if any(summary.total.unfinished for summary in summaries) else ExitCode.DONE
+
+
+def _find_axes(validation: Validation) -> list[str]:
+    """Return the names of all axes of the manifests."""
+    names: dict[str, None] = {}
+    for loaded in validation.manifests:
+        for entry in range(len(loaded.manifest.entries)):
+            names.update(dict.fromkeys(names_of(loaded.matrix_of(entry))))
+    return [*names]
+
+
+def _parse_by(text: str | None, axes: Sequence[str]) -> tuple[str, ...]:
+    """Parse --by. Raises: UsageError for an unknown name."""
+    names = text.split(",") if text is not None else []
+    for name in names:
+        alone = name in _ALONE and name not in axes
+        if alone and len(names) > 1:
+            raise UsageError(f"--by: `{name}` cannot be combined with another name", f"use --by {name}")
+        if not alone and name not in BY_OPTIONS and name.partition(".")[0] not in axes:
+            known = sorted({*axes, *BY_OPTIONS, *_ALONE})
+            raise UsageError(f"--by: there is no axis `{name}`", did_you_mean(name, known))
+    return tuple(names)
+
+
+def _repeat_command(
+    inputs: InputArguments, selection: SelectionArguments, lockfile: LockfileArguments
+) -> str:
+    """Return the command that reads the same workflows again."""
+    words = ["dbos-manifest", "status", *inputs.paths]
+    given: list[tuple[str, Sequence[str]]] = [
+        ("--var", inputs.var),
+        ("--vars-file", [*map(str, inputs.vars_file)]),
+        ("--entry", selection.entry),
+        ("--ids-from", [selection.ids_from] if selection.ids_from else []),
+        ("--lockfile", [str(lockfile.lockfile)] if lockfile.lockfile else []),
+        ("--target", [lockfile.target] if lockfile.target else []),
+        ("--select", selection.select),
+    ]
+    words += [word for option, values in given for value in values for word in (option, value)]
+    return printable(shlex.join(words))

@@ -189,6 +189,13 @@ def write_commands(text: str) -> None:
     sys.stdout.write(text, commands=True)
 
 
+def clear_screen() -> None:
+    """Clear the terminal; nothing where standard output is no terminal."""
+    if on_terminal():
+        assert isinstance(sys.stdout, GuardedStream)
+        sys.stdout.unescaped().write("\x1b[H\x1b[2J\x1b[3J")
+
+
 def say(text: str) -> None:
     """Print a line on stderr."""
     click.echo(text, err=True)

@@ -61,6 +61,20 @@ def format_duration(milliseconds: int) -> str:
     return out or "0s"
 
 
+def describe_duration(milliseconds: int) -> str:
+    """Describe a measured duration with about three digits: `450 ms`, `2.1 s`, `12 min 4 s`, `3 d 5 h`."""
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    if milliseconds < 59_950:
+        return f"{milliseconds / 1000:.1f} s"
+    seconds = round(milliseconds / 1000)
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    if seconds < 86_400:
+        return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    return f"{seconds // 86_400:,} d {seconds % 86_400 // 3600} h"
+
+
 def parse_size(text: object) -> int:
     """Parse a size such as `"1MiB"` to bytes.
 

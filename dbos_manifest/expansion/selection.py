@@ -24,6 +24,7 @@ _TERM = re.compile(
     r"((?:\"[^\"]*\"|'[^']*'|[^\s,\"']+)(?:,(?:\"[^\"]*\"|'[^']*'|[^\s,\"']+))*)"
 )
 _WORD = re.compile(r"\"([^\"]*)\"|'([^']*)'|([^\s,\"']+)")
+_PLAIN_WORD = re.compile(r"[^\s,\"']+")
 _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,4})?", re.ASCII)
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda a, b: a < b,
@@ -89,6 +90,22 @@ def parse_terms(text: str) -> list[Term]:
             "write comparisons: --select 'region=eu day>=2026-02-01'",
         )
     return terms
+
+
+def can_select(text: str) -> bool:
+    """Return whether a comparison can name this value: it fits on one line, in one kind of quotes."""
+    return bool(text) and text.isprintable() and not ('"' in text and "'" in text)
+
+
+def format_terms(terms: Iterable[Term]) -> str:
+    """Write comparisons as `parse_terms` reads them; their values are such as `can_select` accepts."""
+    return " ".join(f"{term.name}{term.operator}{','.join(map(_quote, term.values))}" for term in terms)
+
+
+def _quote(value: str) -> str:
+    if _PLAIN_WORD.fullmatch(value):
+        return value
+    return f"'{value}'" if '"' in value else f'"{value}"'
 
 
 class Selection:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-SCHEMAS = ("manifest.v1", "lockfile.v1", "plan.v1", "diagnostics.v1", "changes.v1", "applied.v1", "doctor.v1")
+SCHEMAS = (
+    "manifest.v1",
+    "lockfile.v1",
+    "plan.v1",
+    "diagnostics.v1",
+    "changes.v1",
+    "applied.v1",
+    "doctor.v1",
+    "status.v1",
+)
 
 
 def read_schema(name: str) -> str:

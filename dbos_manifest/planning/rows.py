@@ -10,6 +10,7 @@ NOT_ENQUEUED = "NOT_ENQUEUED"  # of this program: a workflow without a row
 FINAL_STATUSES = frozenset(
     {"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "RETRIES_EXCEEDED"}
 )
+FAILED_STATUSES = FINAL_STATUSES - {"SUCCESS"}
 
 STATUSES = (
     "ENQUEUED", "DELAYED", "PENDING", "SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED",
@@ -65,6 +66,7 @@ class LiveRow(NamedTuple):
     created_at_ms: int
     started_at_ms: int | None
     completed_at_ms: int | None
+    attempts: int | None  # recovery_attempts: how often a worker has taken it
     serialization: str | None
     output: str | None
     error: str | None

@@ -13,7 +13,7 @@ from ..planning.results import ApplyOutcome, ApplyResult, Progress, RetryNotice
 from ..planning.rows import LiveRow
 from .markdown import code, fit
 from .plan_json import change_json, summary_json
-from .statuses import error_message
+from .stored_results import error_message
 from .text import Paint, plain, printable, to_json
 
 FORMAT_VERSION = 1

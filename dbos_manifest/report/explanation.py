@@ -10,7 +10,7 @@ from ..planning.explanation import Explanation, Origin
 from ..workflows.batch import Batch
 from ..workflows.digest import compute_digests
 from ..workflows.options import TIME_OPTIONS
-from .statuses import error_message
+from .stored_results import error_message
 from .text import Paint, plain, printable, show_value, to_json
 
 FORMAT_VERSION = 1

@@ -14,6 +14,7 @@ TABLES = (
     "application_versions",
     "dbos_migrations",
     "workflow_schedules",
+    "operation_outputs",
 )
 
 

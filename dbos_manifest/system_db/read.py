@@ -24,7 +24,7 @@ _SNAPSHOT = (
 )  # fmt: skip
 _LIVE = (
     "workflow_uuid", "status", "name", "queue_name", "created_at", "started_at_epoch_ms", "completed_at",
-    "serialization", "output", "error",
+    "recovery_attempts", "serialization", "output", "error",
 )  # fmt: skip
 _NUMBERS = frozenset(
     {
@@ -107,9 +107,12 @@ def read_rows_of_other_times(
     return read_snapshot(connection, database, others) if others else {}
 
 
-def read_live(connection: Connection, database: Database, ids: Sequence[str]) -> dict[str, LiveRow]:
-    """Read the live rows of these IDs, with output and error as stored."""
-    return _read(connection, database, ids, _LIVE, LiveRow, _column_as_stored)
+def read_live(
+    connection: Connection, database: Database, ids: Sequence[str], *, outputs: bool = True
+) -> dict[str, LiveRow]:
+    """Read the live rows of these IDs, with output and error as stored; without `outputs` no output."""
+    select = _column_as_stored if outputs else _column_without_output
+    return _read(connection, database, ids, _LIVE, LiveRow, select)
 
 
 def read_statuses(
@@ -161,6 +164,10 @@ def _column(database: Database, name: str) -> str:
 def _column_as_stored(database: Database, name: str) -> str:
     """Select a column to show: a time as stored, also where it is not one."""
     return _as_text(database, name, _select(database, name))
+
+
+def _column_without_output(database: Database, name: str) -> str:
+    return "NULL" if name == "output" else _column_as_stored(database, name)
 
 
 def _as_text(database: Database, name: str, selected: str) -> str:

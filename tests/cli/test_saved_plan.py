@@ -71,7 +71,7 @@ def test_plan_is_refused_when_a_workflow_exists_with_other_arguments(run_db: Cli
 def test_plan_is_refused_when_a_workflow_is_missing(run_db: Cli, planned: Path, database_url: str) -> None:
     execute(database_url, "DELETE FROM workflow_status")
     refused(run_db("apply", "plan.jsonl"), "c was unchanged and is missing")
-    assert "Status: 3 NOT_ENQUEUED" in run_db("status", "jobs.yaml").out
+    assert run_db("status", "jobs.yaml", "-o", "json").json["counts"] == {"NOT_ENQUEUED": 3}
 
 
 def test_plan_is_refused_when_row_and_lockfile_are_gone(
@@ -80,7 +80,7 @@ def test_plan_is_refused_when_row_and_lockfile_are_gone(
     execute(database_url, "DELETE FROM workflow_status")
     Path("jobs.lock.jsonl").unlink()
     refused(run_db("apply", "plan.jsonl"), "c was unchanged and is create")
-    assert "Status: 3 NOT_ENQUEUED" in run_db("status", "jobs.yaml").out
+    assert run_db("status", "jobs.yaml", "-o", "json").json["counts"] == {"NOT_ENQUEUED": 3}
 
 
 def test_interrupted_apply_of_a_plan_can_be_continued(run_db: Cli, jobs: Path) -> None:
@@ -122,7 +122,7 @@ def test_damaged_plan_is_refused(run_db: Cli, jobs: Path, what: str) -> None:
     done = run_db("apply", "plan.jsonl")
     refused(done, "the plan plan.jsonl")
     assert not Path("jobs.lock.jsonl").exists()
-    assert "3 NOT_ENQUEUED" in run_db("status", "jobs.yaml").out
+    assert run_db("status", "jobs.yaml", "-o", "json").json["counts"] == {"NOT_ENQUEUED": 3}
 
 
 @pytest.mark.parametrize(

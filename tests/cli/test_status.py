@@ -13,9 +13,9 @@ from dbos_manifest.planning.rows import STATUSES
 @pytest.mark.parametrize("name", [*STATUSES, "NOT_ENQUEUED", "enqueued"])
 def test_only_accepts_the_statuses_of_dbos(run_db: Cli, jobs: Path, name: str) -> None:
     assert run_db("apply", "jobs.yaml").code == 0
-    done = run_db("status", "jobs.yaml", "--only", name)
+    done = run_db("status", "jobs.yaml", "--only", name, "-o", "json")
     assert done.code == 0
-    assert ("3 ENQUEUED" in done.out) == (name.upper() == "ENQUEUED")
+    assert done.json["counts"] == ({"ENQUEUED": 3} if name.upper() == "ENQUEUED" else {})
 
 
 @pytest.mark.parametrize(

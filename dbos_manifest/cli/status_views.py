@@ -1,0 +1,86 @@
+"""Make the views of `status`: one for each format."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..planning.results import WorkflowStatus
+from ..planning.status_table import StatusSummary
+from ..report.screen import Screen
+from ..report.status_csv import StatusCsv
+from ..report.status_json import StatusIds, StatusJson, StatusJsonLines
+from ..report.status_markdown import StatusMarkdown
+from ..report.status_text import StatusText, status_line
+from .output_targets import Sink
+from .terminal import on_terminal
+
+STATUS_FORMATS = ("text", "json", "jsonl", "ids", "markdown", "csv")
+
+
+class StatusView(Protocol):
+    """Takes workflows as they are read, and the summaries at the end."""
+
+    def add(self, found: WorkflowStatus) -> None: ...
+
+    def finish(self, summaries: Sequence[StatusSummary]) -> None: ...
+
+
+class TextView:
+    """Writes a line for each workflow if they are listed, then the summaries."""
+
+    def __init__(self, sink: Sink, text: StatusText, screen: Screen, listed: bool, show_values: bool) -> None:
+        self._write = sink.write
+        self._text = text
+        self._screen = screen
+        self._listed = listed
+        self._show_values = show_values
+        self._has_lines = False
+
+    def add(self, found: WorkflowStatus) -> None:
+        if self._listed:
+            self._write(f"{status_line(self._screen, found, show_values=self._show_values)}\n")
+            self._has_lines = True
+
+    def finish(self, summaries: Sequence[StatusSummary]) -> None:
+        if self._has_lines:
+            self._write("\n")
+        for line in self._text.lines(summaries):
+            self._write(f"{line}\n")
+
+
+def make_status_view(
+    sink: Sink,
+    axes: Sequence[str],
+    *,
+    by: Sequence[str],
+    command: str,
+    listed: bool,
+    show_values: bool | None,
+) -> StatusView:
+    """Make the view of a format. Values are shown on a terminal or with --show-values."""
+    values = bool(show_values)
+    if sink.format == "json":
+        return StatusJson(sink.write, values)
+    if sink.format == "jsonl":
+        return StatusJsonLines(sink.write, values)
+    if sink.format == "ids":
+        return StatusIds(sink.write)
+    if sink.format == "csv":
+        return StatusCsv(sink.write, axes)
+    if sink.format == "markdown":
+        return StatusMarkdown(sink.write)
+    screen = Screen(shutil.get_terminal_size().columns, sink.paint, _has_unicode())
+    shown = on_terminal() if show_values is None else show_values
+    return TextView(sink, StatusText(screen, by, command), screen, listed, shown)
+
+
+def _has_unicode() -> bool:
+    """Return whether standard output can encode the characters of bars and calendars."""
+    try:
+        "█░…→".encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -1,0 +1,225 @@
+"""Render the status of manifests for a terminal: counts, a table or calendar by axis, and the failures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from itertools import islice, pairwise
+
+from ..core.plural import count_of
+from ..core.units import describe_duration, format_timestamp
+from ..planning.results import WorkflowStatus
+from ..planning.rows import FAILED_STATUSES, FINAL_STATUSES
+from ..planning.status_table import StatusCell, StatusSummary, is_date, order_statuses
+from .calendar import calendar_lines
+from .failure_text import MOST_GROUPS, failure_lines
+from .screen import Cell, Screen, table_lines
+from .stored_results import describe_output, error_message
+from .text import count_cells, printable, shorten
+
+_STYLES = {"SUCCESS": "green", "CANCELLED": "yellow", "PENDING": "cyan"}
+_MOST_ROWS = 50
+_MOST_CALENDARS = 12
+_LONGEST_BAR = 40
+_LONGEST_HEADING = 12
+_SHORTEST_STEP = 28  # days: a longer one makes a calendar too thin
+_LONGEST_LABEL = 24
+
+
+def status_style(status: str) -> str:
+    """Return the style of a status: red for failures, green for success, dim for what has not begun."""
+    return "red" if status in FAILED_STATUSES - {"CANCELLED"} else _STYLES.get(status, "dim")
+
+
+def status_line(screen: Screen, found: WorkflowStatus, *, show_values: bool) -> str:
+    """Return the line of one workflow: status, ID, durations, attempts, and its error or output."""
+    status = printable(found.status)
+    parts = [screen.paint(status_style(found.status), f"{status:<{_LONGEST_HEADING}}"), printable(found.id)]
+    if times := ", ".join(_describe_times(found)):
+        parts.append(screen.paint("dim", times))
+    if found.row is not None and found.row.error is not None:
+        parts.append(shorten(printable(error_message(found.row) or ""), 120))
+    elif found.row is not None and show_values and (output := describe_output(found.row)):
+        parts.append(output)
+    return "  ".join(parts)
+
+
+def _describe_times(found: WorkflowStatus) -> Iterator[str]:
+    if found.row is None or found.durations is None:
+        return
+    queued_ms, ran_ms = found.durations
+    if queued_ms is not None:
+        yield f"queued {describe_duration(queued_ms)}"
+    if ran_ms is not None:
+        yield f"{'ran' if found.status in FINAL_STATUSES else 'running'} {describe_duration(ran_ms)}"
+    attempts = found.row.attempts
+    if type(attempts) is int and attempts > 1:
+        yield f"{attempts:,} attempts"
+
+
+class StatusText:
+    """Lays out summaries on a screen."""
+
+    def __init__(self, screen: Screen, by: Sequence[str], command: str) -> None:
+        """Prepare a view. `command` begins the command that lists the IDs of failed workflows."""
+        self._screen = screen
+        self._by = by
+        self._command = command
+
+    def lines(self, summaries: Sequence[StatusSummary]) -> Iterator[str]:
+        """Yield the summary of each manifest, and the total of several."""
+        for place, summary in enumerate(summaries):
+            if place:
+                yield ""
+            yield from self._summary(summary)
+        if len(summaries) > 1:
+            total: StatusCell = StatusCell()
+            for summary in summaries:
+                total.counts += summary.total.counts
+            yield ""
+            yield f"Total of {count_of(len(summaries), 'manifest')}: {count_of(total.size, 'workflow')}"
+            yield from self._counts(total)
+
+    def _summary(self, summary: StatusSummary) -> Iterator[str]:
+        yield self._header(summary)
+        yield ""
+        yield from self._counts(summary.total)
+        if summary.by and summary.cells and self._by != ("error",) and self._by != ("status",):
+            yield ""
+            yield from self._by_axis(summary)
+        if summary.failures:
+            yield ""
+            most = None if self._by == ("error",) else MOST_GROUPS
+            yield from failure_lines(self._screen, summary, self._command, most)
+
+    def _header(self, summary: StatusSummary) -> str:
+        name = self._screen.fit(printable(summary.manifest), self._screen.width // 2)
+        as_of = f"as of {format_timestamp(summary.as_of_ms // 1000 * 1000)}"
+        room = self._screen.width - count_cells(name) - len(as_of) - 5
+        arrow = "→" if self._screen.has_unicode else "->"
+        place = f"{printable(summary.file)} {arrow} {printable(summary.place)}"
+        if count_cells(place) > room >= 0:
+            place = self._screen.fit(place, max(room, 20))
+        space = " " * max(2, room - count_cells(place) + 2)
+        return f"{self._screen.paint('bold', name)}   {place}{space}{self._screen.paint('dim', as_of)}"
+
+    def _counts(self, total: StatusCell) -> Iterator[str]:
+        if not total.size:
+            yield "  no workflows"
+            return
+        statuses = order_statuses([*total.counts])
+        rows = [
+            [Cell(printable(status), status_style(status)), Cell(f"{total.counts[status]:,}"),
+             Cell(_percent(total.counts[status], total.size))]
+            for status in statuses
+        ]  # fmt: skip
+        lines = [*table_lines(self._screen, rows)]
+        plain_lines = table_lines(Screen(self._screen.width), rows)
+        room = self._screen.width - max(map(count_cells, plain_lines)) - 3
+        for status, line in zip(statuses, lines, strict=True):
+            share = total.counts[status] / total.size
+            bar = self._screen.bar(share, min(room, _LONGEST_BAR)) if room >= 8 else ""
+            yield f"{line}   {self._screen.paint(status_style(status), bar)}".rstrip()
+
+    def _by_axis(self, summary: StatusSummary) -> Iterator[str]:
+        """Yield a calendar where one of the axes has dates, else a table."""
+        place = _find_date_axis(summary)
+        if place is None:
+            yield from self._table(summary)
+            return
+        calendars: dict[tuple[str, ...], dict[date, StatusCell]] = {}
+        for key, cell in summary.cells.items():
+            others = key[:place] + key[place + 1 :]
+            if is_date(key[place]):
+                days = calendars.setdefault(others, {})
+                days.setdefault(_day(key[place]), StatusCell()).counts.update(cell.counts)
+        others_names = summary.by[:place] + summary.by[place + 1 :]
+        for number, (others, days) in enumerate(islice(calendars.items(), _MOST_CALENDARS)):
+            if number:
+                yield ""
+            if others:
+                pairs = zip(others_names, others, strict=True)
+                title = ", ".join(f"{name} {printable(value)}" for name, value in pairs)
+                yield self._screen.paint("bold", self._screen.fit(title, self._screen.width))
+            yield from calendar_lines(self._screen, {day: cell.counts for day, cell in days.items()})
+        if len(calendars) > _MOST_CALENDARS:
+            yield f"  {count_of(len(calendars) - _MOST_CALENDARS, 'more calendar')}: use --select"
+
+    def _table(self, summary: StatusSummary) -> Iterator[str]:
+        # failures first where not all rows are shown
+        cells = [*summary.cells.items()]
+        if len(cells) > _MOST_ROWS:
+            cells = sorted(cells, key=lambda item: -item[1].failed)
+        shown = cells[:_MOST_ROWS]
+        statuses = order_statuses([*{"SUCCESS", "ERROR"} | summary.total.counts.keys()])
+        for optional in (("p50", "p90", "last finished"), ("p50", "p90"), ()):
+            rows = [self._headings(summary.by, statuses, optional)]
+            rows += [self._row(summary, key, cell, statuses, optional) for key, cell in shown]
+            plain_lines = table_lines(Screen(self._screen.width), rows, left=len(summary.by))
+            if max(map(count_cells, plain_lines)) <= self._screen.width:
+                break
+        yield from table_lines(self._screen, rows, left=len(summary.by))
+        if len(cells) > len(shown):
+            yield f"  {count_of(len(cells) - len(shown), 'more row')}, with fewer failures: -o csv"
+
+    def _headings(self, by: Sequence[str], statuses: Sequence[str], optional: Sequence[str]) -> list[Cell]:
+        names = [printable(name) for name in by]
+        names += [self._screen.fit(printable(status), _LONGEST_HEADING) for status in statuses]
+        return [Cell(name, "dim") for name in (*names, *optional)]
+
+    def _row(
+        self,
+        summary: StatusSummary,
+        key: Sequence[str],
+        cell: StatusCell,
+        statuses: Sequence[str],
+        optional: Sequence[str],
+    ) -> list[Cell]:
+        row = [Cell(self._screen.fit(printable(value), _LONGEST_LABEL)) for value in key]
+        for status in statuses:
+            count = cell.counts[status]
+            row.append(Cell(f"{count:,}", status_style(status) if count else "dim"))
+        values = {"p50": cell.percentile(50), "p90": cell.percentile(90)}
+        for name in optional:
+            if name in values:
+                row.append(Cell(_duration_or_dash(values[name])))
+            else:
+                row.append(Cell(_short_time(cell.last_ms, summary.as_of_ms)))
+        return row
+
+
+def _percent(count: int, total: int) -> str:
+    """Return a share, rounded so that only none is 0 % and only all is 100 %."""
+    percent = min(max(100 * count / total, 0.1), 99.9) if 0 < count < total else 100 * count / total
+    return f"{percent:.1f} %"
+
+
+def _duration_or_dash(duration_ms: int | None) -> str:
+    return "-" if duration_ms is None else describe_duration(duration_ms)
+
+
+def _short_time(epoch_ms: int | None, as_of_ms: int) -> str:
+    """Return the time of day; with the date if that is not the date of the report."""
+    if epoch_ms is None:
+        return "-"
+    day, _, clock = format_timestamp(epoch_ms // 1000 * 1000).removesuffix("Z").partition("T")
+    return clock if format_timestamp(as_of_ms).startswith(day) else f"{day} {clock}"
+
+
+def _find_date_axis(summary: StatusSummary) -> int | None:
+    """Return the place of the first axis with dates that are days or shorter apart for the most part."""
+    for place in range(len(summary.by)):
+        labels = {key[place] for key in summary.cells}
+        dated = sorted({_day(label) for label in labels if is_date(label)})
+        if len(dated) >= 2 and 2 * sum(map(is_date, labels)) > len(labels):
+            gaps = sorted((later - earlier).days for earlier, later in pairwise(dated))
+            if gaps[len(gaps) // 2] < _SHORTEST_STEP:
+                return place
+    return None
+
+
+def _day(label: str) -> date:
+    try:
+        return date.fromisoformat(label[:10])
+    except ValueError:  # such as 2026-02-30, in a list
+        return date.min
