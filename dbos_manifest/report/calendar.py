@@ -65,7 +65,8 @@ def calendar_lines(screen: Screen, days: Mapping[date, Mapping[str, int]]) -> It
         yield f"  {count_of(len(years) - _MOST_YEARS, 'earlier year')} not shown: use --select"
     used = [mark for mark in _MARKS if mark in marks.values()]
     legend = [f"{screen.paint(mark.style, _letter(screen, mark))} {mark.meaning}" for mark in used]
-    yield f"{'':{_LABEL}}{'   '.join(legend)}"
+    for line in wrap_parts(legend, screen.width - _LABEL, "   "):
+        yield f"{'':{_LABEL}}{line}"
     failed = [day for day, mark in marks.items() if mark is FAILED]
     if failed:
         runs = [*_runs([*marks], failed)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .text import Paint, count_cells, plain
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
@@ -60,11 +62,11 @@ def table_lines(
 
 
 def wrap_parts(parts: Sequence[str], width: int, separator: str) -> Iterator[str]:
-    """Join parts to lines of at most this width; a longer part has a line of its own."""
+    """Join parts, which may have colours, to lines of this width; a longer part has a line of its own."""
     line = ""
     for part in parts:
         longer = f"{line}{separator}{part}" if line else part
-        if line and count_cells(longer) > width:
+        if line and count_cells(_COLOUR.sub("", longer)) > width:
             yield f"{line}{separator.rstrip()}"
             line = part
         else:

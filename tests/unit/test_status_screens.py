@@ -13,12 +13,6 @@ from pathlib import Path
 
 import jsonschema_rs
 import pytest
-from dbos_manifest.report.calendar import calendar_lines
-from dbos_manifest.report.screen import Screen
-from dbos_manifest.report.status_csv import StatusCsv
-from dbos_manifest.report.status_json import StatusJson, StatusJsonLines
-from dbos_manifest.report.status_markdown import StatusMarkdown
-from dbos_manifest.report.status_text import StatusText, status_line
 from status_cases import DAYS, Source, every_status, row_of, status_of, summarize, year
 
 from dbos_manifest.cli.terminal import _style
@@ -26,6 +20,12 @@ from dbos_manifest.files.bundled import read_schema
 from dbos_manifest.planning.failure_digest import LastStep
 from dbos_manifest.planning.results import WorkflowStatus
 from dbos_manifest.planning.status_table import StatusSummary
+from dbos_manifest.report.calendar import calendar_lines
+from dbos_manifest.report.screen import Screen
+from dbos_manifest.report.status_csv import StatusCsv
+from dbos_manifest.report.status_json import StatusJson, StatusJsonLines
+from dbos_manifest.report.status_markdown import StatusMarkdown
+from dbos_manifest.report.status_text import StatusText, status_line
 from dbos_manifest.report.text import count_cells, plain
 
 GOLDEN = Path(__file__).parent.parent / "cases" / "status"
