@@ -37,4 +37,8 @@ def time_or_none(value: object) -> int | None:
 
 
 def _elapsed(begin: int | None, end: int | None) -> int | None:
-    return max(0, end - begin) if begin is not None and end is not None else None
+    """Return the time between two moments; None where it is unknown or their clocks disagree.
+
+    SQLite, as DBOS uses it with a Python older than 3.12, records ends in whole seconds.
+    """
+    return end - begin if begin is not None and end is not None and begin <= end else None

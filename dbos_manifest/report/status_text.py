@@ -189,9 +189,10 @@ class StatusText:
 
 
 def _percent(count: int, total: int) -> str:
-    """Return a share, rounded so that only none is 0 % and only all is 100 %."""
-    percent = min(max(100 * count / total, 0.1), 99.9) if 0 < count < total else 100 * count / total
-    return f"{percent:.1f} %"
+    """Return a share, rounded so that only all is 100 % and none is 0 %."""
+    if count == total:
+        return "100 %"
+    return f"{min(max(100 * count / total, 0.1), 99.9):.1f} %"
 
 
 def _duration_or_dash(duration_ms: int | None) -> str:

@@ -28,6 +28,7 @@ from dbos_manifest.report.status_markdown import StatusMarkdown
 from dbos_manifest.report.status_text import StatusText, status_line
 from dbos_manifest.report.text import count_cells, plain
 
+GUIDE = Path(__file__).parent.parent.parent / "docs" / "guides" / "status.md"
 GOLDEN = Path(__file__).parent.parent / "cases" / "status"
 COMMAND = "dbos-manifest status jobs/orders.yaml --target prod"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -76,6 +77,14 @@ def test_the_screen_shows_which_region_fails_and_since_when() -> None:
     assert "TimeoutError: warehouse <n> did not respond in 30 s" in text
     assert "all have day>=2025-12-01 region=us" in text
     assert f"{COMMAND} --only ERROR --select 'day>=2025-12-01 region=us' -o ids" in text
+
+
+@pytest.mark.parametrize("name", ["failures-80", "calendar-80"])
+def test_the_guide_shows_the_screens(name: str) -> None:
+    """The page has the whole screen, or its second block: the calendar."""
+    page = GUIDE.read_text(encoding="utf-8")
+    screen = (GOLDEN / f"{name}.text").read_text(encoding="utf-8")
+    assert (screen if name == "failures-80" else screen.split("\n\n")[2]) in page
 
 
 def test_the_list_has_a_line_for_each_workflow() -> None:

@@ -116,7 +116,7 @@ def write(folder: Path, app: App, workflows: list[dict[str, Any]]) -> None:
 
 
 def outcomes(cli: Cli) -> dict[str, dict[str, Any]]:
-    shown = cli("status", "jobs.yaml", "-o", "json", expect=0).json()
+    shown = cli("status", "jobs.yaml", "--show-values", "-o", "json", expect=0).json()
     return {found["id"]: found for found in shown["workflows"]}
 
 
