@@ -36,8 +36,7 @@ VARYING = [
     (re.compile(r"\bSQLite \d+(\.\d+)+"), "SQLITE"),
     (re.compile(r"\b\d+ ms (behind|ahead of)"), "SKEW"),
     (re.compile(r"\bin \d+(\.\d+)? m?s\b"), "DURATION"),
-    # some databases record the end of a workflow in whole seconds, so that it may be before its start
-    (re.compile(r"\bqueued \d+(\.\d+)? m?s(, ran \d+(\.\d+)? m?s)?"), "DURATIONS"),
+    (re.compile(r"\b(queued|ran) \d+(\.\d+)? m?s"), "DURATION"),
 ]
 
 

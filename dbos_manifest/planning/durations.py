@@ -7,6 +7,7 @@ from typing import NamedTuple
 from .rows import FINAL_STATUSES, LiveRow
 
 _MOST_MS = 2**53
+_SECOND_MS = 1000
 
 
 class Durations(NamedTuple):
@@ -37,8 +38,10 @@ def time_or_none(value: object) -> int | None:
 
 
 def _elapsed(begin: int | None, end: int | None) -> int | None:
-    """Return the time between two moments; None where it is unknown or their clocks disagree.
+    """Return the time between two moments; None where it is unknown, or negative: clocks disagree.
 
-    SQLite, as DBOS uses it with a Python older than 3.12, records ends in whole seconds.
+    SQLite records starts and ends in whole seconds where DBOS runs on a Python older than 3.12.
     """
-    return end - begin if begin is not None and end is not None and begin <= end else None
+    if begin is None or end is None or end - begin <= -_SECOND_MS:
+        return None
+    return max(0, end - begin)
