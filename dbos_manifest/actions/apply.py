@@ -151,10 +151,10 @@ class ApplySession:
 
     def _enqueue_settings(self, target: Target) -> EnqueueSettings:
         settings = self._settings
-        marks = {"run_id": self._run_id, **({"commit": target.commit} if target.commit else {})}
+        marks = {"run_id": self._run_id, "commit": target.commit, "reason": settings.reason}
         return EnqueueSettings(
             self._run_id,
-            marks if settings.provenance else None,
+            {name: mark for name, mark in marks.items() if mark} if settings.provenance else None,
             settings.batch_size or self.database.default_transaction_size,
             settings.legacy_inputs,
             settings.atomic,

@@ -46,6 +46,7 @@ class ApplySettings(NamedTuple):
     fail_fast: bool = False
     locked: bool = False  # only check whether anything would be enqueued or recorded
     provenance: bool = True
+    reason: str | None = None  # recorded with the provenance
     legacy_inputs: bool = False
 
     def for_plan(self) -> PlanSettings:

@@ -247,6 +247,12 @@ class ApplyArguments(LockTimeoutArguments):
         section="Enqueue",
         help="Record the manifest, commit and run in each row.",
     )
+    reason: str | None = declared(
+        "--reason",
+        metavar="TEXT",
+        section="Enqueue",
+        help="Record why, such as a ticket, in each row; `history` shows it.",
+    )
     legacy_inputs: bool = declared(
         "--legacy-inputs",
         is_flag=True,

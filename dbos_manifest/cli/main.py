@@ -18,6 +18,7 @@ COMMANDS = {
     "plan": "Show what apply would do; changes nothing.",
     "apply": "Enqueue the workflows that do not exist yet.",
     "status": "Show the DBOS status of every workflow of a manifest.",
+    "history": "List the batches that were enqueued, with commit, time and reason.",
     "expand": "Print the workflows that a manifest expands to.",
     "explain": "Show where a workflow is defined and its current state.",
     "doctor": "Check the system database and your privileges in it.",

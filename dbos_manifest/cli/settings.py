@@ -23,6 +23,8 @@ from .arguments import (
 )
 from .terminal import preferences, say
 
+MAX_REASON = 200  # characters
+
 
 def print_retry(notice: RetryNotice) -> None:
     """Print that a step failed and is retried."""
@@ -84,8 +86,20 @@ def apply_settings(arguments: ApplyArguments, overrides: Overrides, *, verify: b
         fail_fast=arguments.fail_fast,
         locked=arguments.locked,
         provenance=arguments.provenance,
+        reason=_read_reason(arguments),
         legacy_inputs=arguments.legacy_inputs,
     )
+
+
+def _read_reason(arguments: ApplyArguments) -> str | None:
+    reason = arguments.reason
+    if reason is None:
+        return None
+    if not arguments.provenance:
+        raise UsageError("--reason is recorded as provenance, so --no-provenance cannot be used with it")
+    if not reason.isprintable() or len(reason) > MAX_REASON:
+        raise UsageError(f"--reason: expected one line of at most {MAX_REASON} characters")
+    return reason
 
 
 def wait_settings(arguments: ApplyArguments) -> WaitSettings:

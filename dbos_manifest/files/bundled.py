@@ -13,6 +13,7 @@ SCHEMAS = (
     "applied.v1",
     "doctor.v1",
     "status.v1",
+    "history.v1",
 )
 
 

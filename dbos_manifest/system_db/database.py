@@ -233,6 +233,10 @@ class Database(ABC):
         """Encode texts as the one parameter that `in_list` compares with."""
 
     @abstractmethod
+    def json_text(self, column: str, key: str, name: str) -> str:
+        """Return SQL for the text under two plain keys of a column with JSON; NULL where it has none."""
+
+    @abstractmethod
     def clamp_time(self, expression: str) -> str:
         """Return SQL for the nearest moment of the years 1 to 9999, in epoch ms; NULL stays NULL."""
 

@@ -102,6 +102,10 @@ class PostgreSQLDatabase(Database):
             inside = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
         return f'{{"{inside}"}}' if values else "{}"
 
+    def json_text(self, column: str, key: str, name: str) -> str:
+        """Return SQL for the text under two keys."""
+        return f"{column} -> '{key}' ->> '{name}'"
+
     def clamp_time(self, expression: str) -> str:
         """Return SQL for the nearest moment of the years 1 to 9999."""
         clamped = f"LEAST(GREATEST({expression}, {MIN_TIMESTAMP}), {MAX_TIMESTAMP})"

@@ -80,7 +80,7 @@ def read_shared_rows(
         # here, and not in the statement as in `_column`: there are few records and many rows
         fields = dict(zip(_SHARED_FIELDS, map(decode_text, values), strict=True))
         fields["status"] = fields["status"] or "unknown"
-        row = SnapshotRow(**_UNSHARED_EMPTY, created_at_ms=_clamp_time(created_at), **fields)
+        row = SnapshotRow(**_UNSHARED_EMPTY, created_at_ms=clamp_time(created_at), **fields)
         rows.update(dict.fromkeys(json.loads(members) if isinstance(members, str) else members, row))
     return rows, total
 
@@ -92,7 +92,7 @@ def decode_text(value: Value) -> Value:
     return value
 
 
-def _clamp_time(value: object) -> int:
+def clamp_time(value: object) -> int:
     """Return the nearest moment of the years 1 to 9999; what is not a number is 1970."""
     return int(min(max(value, MIN_TIMESTAMP), MAX_TIMESTAMP)) if isinstance(value, (int, float)) else 0
 

@@ -100,6 +100,10 @@ class SQLiteDatabase(Database):
         """Return SQL for a column's value as text: a column may hold any type."""
         return f"CAST({expression} AS TEXT)"
 
+    def json_text(self, column: str, key: str, name: str) -> str:
+        """Return SQL for the text under two keys; a column may hold what is no JSON."""
+        return f"CASE WHEN json_valid({column}) THEN json_extract({column}, '$.{key}.{name}') END"
+
     def clamp_time(self, expression: str) -> str:
         """Return SQL for the nearest moment of the years 1 to 9999; what is not a number is 1970."""
         clamped = f"CAST(MIN(MAX({expression}, {MIN_TIMESTAMP}), {MAX_TIMESTAMP}) AS INTEGER)"
