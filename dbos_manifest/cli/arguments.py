@@ -12,7 +12,7 @@ import click
 from ..core.work_budget import MAX_WORKFLOWS
 from ..planning.preflight_codes import PREFLIGHT_CODES
 from .option_groups import OptionGroup, declared, declared_argument, declared_override
-from .options import NameChoice, duration
+from .options import FilePath, NameChoice, duration
 
 
 def _complete_targets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -36,7 +36,7 @@ class InputArguments(OptionGroup, section="Input"):
     vars_file: tuple[Path, ...] = declared(
         "--vars-file",
         multiple=True,
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=FilePath(path_type=Path, dir_okay=False),
         help="Read variables from a YAML or JSON map; repeatable. Later files override earlier ones, and "
         "--var overrides all.",
     )
@@ -109,7 +109,7 @@ class LockfileArguments(OptionGroup, section="Input"):
     """Which lockfile belongs to a manifest."""
 
     lockfile: Path | None = declared(
-        "--lockfile", type=click.Path(path_type=Path, dir_okay=False), help="Use this lockfile."
+        "--lockfile", type=FilePath(path_type=Path, dir_okay=False), help="Use this lockfile."
     )
     target: str | None = declared(
         "--target",
@@ -174,7 +174,7 @@ class PlanArguments(OptionGroup, section="Output"):
     )
     out: Path | None = declared(
         "--out",
-        type=click.Path(path_type=Path),
+        type=FilePath(path_type=Path),
         metavar="FILE",
         help="Save the plan to FILE, for `apply FILE`.",
     )

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-
-import click
 
 from ..core.errors import UsageError
 from ..files.bundled import read_ci_template, read_schema, read_template
 from ..files.output_files import write_new
 from ..report.text import printable
 from .help import command
-from .options import argument, option
+from .options import FilePath, argument, option
 from .terminal import say, write_line
-
-_URL = re.compile(r"[\w+]{2,}:/")  # a path keeps one of its slashes; `C:/` is a drive
 
 
 @command("", "shop --github")
 @argument(
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FilePath(path_type=Path, file_okay=False),
     default=".",
     help="Write into this folder.  [default: .]",
 )
@@ -32,8 +27,6 @@ def init(folder: Path, github: bool, gitlab: bool) -> int:
 
     Never overwrites a file.
     """
-    if _URL.match(str(folder)):
-        raise UsageError("expected a folder, found a URL", "set the database URL with --database-url")
     files = {
         "jobs/example.yaml": read_template("example.yaml"),
         "jobs/manifest.v1.schema.json": read_schema("manifest.v1"),

@@ -12,6 +12,7 @@ import click
 from ..core.lines import split_lines
 from ..core.suggest import did_you_mean, find_closest
 from ..core.units import parse_duration
+from .redaction import looks_like_url
 
 ENVIRONMENT_PREFIX = "DBOS_MANIFEST_"
 Command = Callable[..., int]
@@ -107,6 +108,17 @@ if TYPE_CHECKING:
 else:
     _ParamType = click.ParamType
     _Choice = click.Choice
+
+
+class FilePath(click.Path):
+    """The path of a file or folder. A URL is refused without being repeated: it may have a password."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        if looks_like_url(os.fspath(value)):
+            self.fail("expected a path, found a URL; set the database URL with --database-url", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class Output(NamedTuple):

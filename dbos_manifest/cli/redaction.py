@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 # a path that was made of a URL has only one of its slashes
 _USERINFO = re.compile(r"((?::/{1,3}|\bpostgres[\w+]*:)[^\s/:@]*:).*@")
 _PARAMETER = re.compile(r"((?:[?&][\w%]*|\b)(?:password|secret|scram_\w+_key)=).*", re.IGNORECASE)
+_URL = re.compile(r"[\w+]{2,}:/")  # `C:/` is a drive
 _PASSWORD_WORD = re.compile(r"(password['\"]?\s*[=:]\s*['\"]?)[^\s'\"&,)}]+", re.IGNORECASE)
 
 
@@ -17,6 +18,11 @@ def hide_passwords(text: str) -> str:
     """Replace the passwords of URLs in one line, such as a message about a URL in the place of a file."""
     # the query first: an `@` in it does not end a password before the host
     return _USERINFO.sub(r"\1***@", _PARAMETER.sub(r"\1***", text))
+
+
+def looks_like_url(text: str) -> bool:
+    """Return whether a text in the place of a path is the URL of a database, which may have a password."""
+    return _URL.match(text) is not None or hide_passwords(text) != text
 
 
 def redact(text: str) -> str:

@@ -87,7 +87,6 @@ def test_no_command_prints_or_writes_the_password(
         "plan URL",
         "plan jobs.yaml -o URL",
         "plan jobs.yaml --retry-budget URL",
-        "plan jobs.yaml --vars-file URL",
         "plan jobs.yaml --var URL",
         "validate URL",
         "apply URL --database-url URL",
@@ -117,9 +116,32 @@ def test_password_in_the_place_of_a_manifest_is_hidden(run: Cli, place: str) -> 
     assert "pl4nted" not in done.out + done.err
 
 
-def test_init_makes_no_folder_of_a_url(run: Cli, tmp_path: Path) -> None:
-    done = run("init", "postgresql://u:pl4nted@127.0.0.1:1/db")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "init URL",
+        "plan jobs.yaml --out URL",
+        "plan jobs.yaml --vars-file URL",
+        "plan jobs.yaml --lockfile URL",
+        "lock check jobs.yaml --lockfile URL",
+    ],
+)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:pl4nted@127.0.0.1:1/db",
+        "postgresql+psycopg://u:pl4nted@h/db",
+        "postgresql:u:pl4nted@h/db",
+        "postgresql://h/db?password=x\npl4nted",
+        "host=127.0.0.1 password=pl4nted",
+    ],
+)
+def test_url_in_the_place_of_a_path_is_refused(
+    run: Cli, tmp_path: Path, jobs: Path, words: str, url: str
+) -> None:
+    before = [*tmp_path.iterdir()]
+    done = run(*(url if word == "URL" else word for word in words.split()))
     assert done.code == 2
-    assert "expected a folder, found a URL" in done.err
+    assert "expected a path, found a URL" in done.err
     assert "pl4nted" not in done.out + done.err
-    assert list(tmp_path.iterdir()) == []
+    assert [*tmp_path.iterdir()] == before
