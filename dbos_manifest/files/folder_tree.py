@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from typing import BinaryIO
 
 from ..reading.sandbox import TreeError
+from .open_file import open_regular
 
 
 class FolderTree:
@@ -38,9 +38,7 @@ class FolderTree:
                 raise TreeError(
                     "outside-tree", f"`{path}` is a symbolic link to a file outside the manifest's folder"
                 )
-            # not blocking, so that a pipe is refused instead of waited for
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            file = os.fdopen(os.open(real, flags), "rb")
+            file = os.fdopen(open_regular(real), "rb")
         except (OSError, RuntimeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise TreeError("axis-file", f"cannot read {printable_path(path)}: {reason}") from None
@@ -52,8 +50,6 @@ class FolderTree:
         return file
 
     def _check(self, path: str, real: Path, found: os.stat_result, limit: int) -> None:
-        if not stat.S_ISREG(found.st_mode):
-            raise TreeError("axis-file", f"cannot read {path}: it is not a regular file")
         if found.st_size > limit:
             raise TreeError("too-large", f"{path} has {found.st_size:,} bytes; the limit is {limit:,}")
         version = (found.st_ino, found.st_size, found.st_mtime_ns)

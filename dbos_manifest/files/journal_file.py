@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from ..core.errors import LockfileNotWritable, Refused
+from .open_file import open_regular
 
 _sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has only fsync
-_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe is refused instead of waited for
 
 
 def journal_path(lockfile: Path) -> Path:
@@ -28,7 +27,7 @@ def open_journal(path: Path) -> Iterator[BinaryIO | None]:
     Raises: Refused when it exists and cannot be read.
     """
     try:
-        descriptor = _open_regular(path, os.O_RDONLY)
+        descriptor = open_regular(path)
     except FileNotFoundError:
         yield None
         return
@@ -41,15 +40,6 @@ def open_journal(path: Path) -> Iterator[BinaryIO | None]:
         yield file
 
 
-def _open_regular(path: Path, flags: int) -> int:
-    """Open a file that is not a link, a folder or a device. Raises: OSError."""
-    descriptor = os.open(path, flags | _FLAGS, 0o666)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is not a regular file")
-    return descriptor
-
-
 class JournalFile:
     """A journal that one apply appends to while it holds the lockfile's slot."""
 
@@ -57,7 +47,7 @@ class JournalFile:
         """Open or create the file. Raises: LockfileNotWritable."""
         self.path = path
         try:
-            self._descriptor = _open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+            self._descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         except OSError as error:
             raise self._failed(error) from error
         try:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
-import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +11,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from ..core.errors import LockfileNotWritable, Refused, UsageError
+from .open_file import open_regular
 
 _POLL_S = 0.05
 
@@ -157,13 +156,10 @@ def _remove_stale(name: Path, lockfile: Path) -> bool:
 
 def _open_existing(name: Path) -> int:
     """Open a file for locking. Raises: OSError, also for what is not a regular file."""
-    if not stat.S_ISREG(name.lstat().st_mode):
-        raise OSError(errno.EINVAL, "it is not a regular file")
-    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        return os.open(name, os.O_RDWR | flags)  # NFS locks only what can be written
+        return open_regular(name, os.O_RDWR)  # NFS locks only what can be written
     except PermissionError:
-        return os.open(name, os.O_RDONLY | flags)
+        return open_regular(name)
 
 
 def _is_name_of(name: Path, descriptor: int) -> bool:

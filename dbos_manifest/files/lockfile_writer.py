@@ -13,6 +13,7 @@ from typing import BinaryIO
 from ..core.errors import InvalidLockfile, LockfileNotWritable, UsageError
 from .journal_file import JournalFile, journal_path, remove_journal, sync_folder
 from .lockfile_lock import LockfileLocks
+from .open_file import create_temporary, open_regular
 
 LOCKFILE_SUFFIX = ".lock.jsonl"
 
@@ -24,10 +25,7 @@ def open_lockfile(path: Path) -> Iterator[BinaryIO | None]:
     Raises: UsageError when it exists and cannot be read; InvalidLockfile as `resolve_lockfile` does.
     """
     try:
-        # not blocking, so that a pipe is refused instead of waited for
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with os.fdopen(os.open(resolve_lockfile(path), flags), "rb") as file:
-            _check_regular(path, os.fstat(file.fileno()))
+        with os.fdopen(open_regular(resolve_lockfile(path)), "rb") as file:
             yield file
     except FileNotFoundError:
         yield None
@@ -109,13 +107,12 @@ class LockfileWriter:
         if os.path.lexists(journal):
             JournalFile(journal).close()
         try:
-            os.close(self._create_temporary())
+            os.close(create_temporary(self._temporary, 0o666))
             self._temporary.unlink()
         except OSError as error:
             raise LockfileNotWritable(
-                f"cannot replace the lockfile {self.path}: the temporary file {self._temporary} is in the "
-                f"way: {error.strerror}",
-                "remove it, or choose another path with --lockfile",
+                f"cannot replace the lockfile {self.path}: {error.strerror}",
+                "remove what is in the way, or choose another path with --lockfile",
             ) from error
         try:
             found, folder = self.path.lstat(), self.path.parent.stat()
@@ -141,7 +138,9 @@ class LockfileWriter:
         Raises: LockfileNotWritable when writing fails; the old lockfile and the journal are then unchanged.
         """
         try:
-            with os.fdopen(self._create_temporary(), "w", encoding="utf-8", newline="\n") as file:
+            with os.fdopen(
+                create_temporary(self._temporary, 0o666), "w", encoding="utf-8", newline="\n"
+            ) as file:
                 file.writelines(lines)
                 file.flush()
                 if self.path.exists():
@@ -160,12 +159,6 @@ class LockfileWriter:
                 f"cannot write the lockfile {self.path}: {error.strerror}",
                 "free up disk space, then run the same command again: the journal records what was enqueued",
             ) from error
-
-    def _create_temporary(self) -> int:
-        """Create the file that replaces the lockfile; never open one that is there. Raises: OSError."""
-        self._temporary.unlink(missing_ok=True)  # of a killed process
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(self._temporary, flags, 0o666)
 
 
 def _mount_points() -> set[str]:

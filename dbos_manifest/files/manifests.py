@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..core.errors import UsageError
+from .open_file import open_named
 
 _MANIFEST_SUFFIXES = {".yaml", ".yml", ".json"}
 
@@ -46,13 +48,14 @@ def _walk(folder: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
         yield from _walk(path, entered)
 
 
-def read_manifest(path: Path, limit: int) -> bytes:
+def read_manifest(path: Path, limit: int, folder: Path | None = None) -> bytes:
     """Read a manifest; of a longer file only `limit` + 1 bytes, which the reader then rejects.
 
+    `folder` is the folder of the command line that contains it.
     Raises: UsageError when the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_named(path, folder), "rb") as file:
             return file.read(limit + 1)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
@@ -64,6 +67,7 @@ def read_ids(path: Path) -> bytes:
     Raises: UsageError when it cannot be read.
     """
     try:
-        return path.read_bytes()
+        with os.fdopen(open_named(path), "rb") as file:
+            return file.read()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ..core.errors import UsageError
+from .open_file import create_temporary
 
 _IN_PLACE_INSTEAD = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV)
 """Errors that forbid to replace a file but not to write it: it is a mount, or its folder is not writable."""
@@ -61,10 +62,8 @@ class OutputFile:
 
     def _open_temporary(self, real: Path, found: os.stat_result | None) -> int:
         temporary = real.with_name(f".{real.name}.{os.getpid()}.tmp")
-        temporary.unlink(missing_ok=True)
         mode = 0o666 if found is None and not self._private else 0o600
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(temporary, flags, mode)
+        descriptor = create_temporary(temporary, mode)
         self._temporary = temporary
         if found is not None:
             with suppress(OSError):  # only root may give a file away

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..core.errors import UsageError
+from .open_file import open_named
 
 _BUFFER_BYTES = 2**16
 
@@ -19,10 +20,7 @@ class PlanFile:
     def __init__(self, path: Path) -> None:
         """Open the file. Raises: UsageError when it cannot be read."""
         self.path = path
-        try:
-            self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        self.descriptor = open_named(path)
         weakref.finalize(self, os.close, self.descriptor)
         self._version = self._read_version()
 

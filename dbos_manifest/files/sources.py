@@ -39,11 +39,12 @@ def read_sources(paths: Sequence[str], stdin: bytes, *, skip_others: bool = Fals
         if name == STDIN:
             yield Source("<stdin>", None, stdin, chosen=True)
             continue
-        chosen = not skip_others and not Path(name).is_dir()
+        folder = Path(name) if Path(name).is_dir() else None
+        chosen = not skip_others and folder is None
         for path in find_manifests(Path(name)):
             if (real := path.resolve()) not in seen:
                 seen.add(real)
-                yield Source(str(path), path, read_manifest(path, MAX_FILE_BYTES), chosen)
+                yield Source(str(path), path, read_manifest(path, MAX_FILE_BYTES, folder), chosen)
 
 
 def parse_source(source: Source) -> tuple[list[Document], list[Diagnostic]]:

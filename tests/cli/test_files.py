@@ -118,10 +118,9 @@ def test_file_that_cannot_be_opened_is_an_error(run: Cli, tmp_path: Path, kind: 
 
 
 def test_links_are_followed_and_each_folder_is_read_once_only(run: Cli, tmp_path: Path) -> None:
-    (tmp_path / "shared").mkdir()
-    (tmp_path / "shared" / "x.yaml").write_text(manifest("x"))
-    (tmp_path / "jobs").mkdir()
-    (tmp_path / "jobs" / "link").symlink_to("../shared")
+    (tmp_path / "jobs" / "shared").mkdir(parents=True)
+    (tmp_path / "jobs" / "shared" / "x.yaml").write_text(manifest("x"))
+    (tmp_path / "jobs" / "link").symlink_to("shared")
     (tmp_path / "jobs" / "loop").symlink_to(".")
     done = run("expand", "jobs", "-o", "ids")
     assert (done.code, done.out) == (0, "x-1\n"), done.err

@@ -225,6 +225,22 @@ def test_saved_plan_is_not_written_to_a_file_of_another_user(
     assert "cannot write p.plan: another user owns it" in done.err
 
 
+@pytest.mark.parametrize("kind", ["link", "hard link", "folder"])
+def test_temporary_file_that_another_user_placed_is_never_written(run: Cli, folder: Path, kind: str) -> None:
+    victim, planted = folder / "victim", folder / f".out.json.{os.getpid()}.tmp"
+    victim.write_text("precious")
+    {"link": planted.symlink_to, "hard link": planted.hardlink_to, "folder": lambda _: planted.mkdir()}[kind](
+        victim
+    )
+    done = run("validate", "jobs.yaml", "-o", "json=out.json")
+    assert victim.read_text() == "precious"
+    if kind == "folder":
+        assert done.code == 2
+        assert f"the temporary file {planted} is in the way" in done.err
+    else:
+        assert json.loads((folder / "out.json").read_text())["files"] == 1
+
+
 def test_failed_command_does_not_change_its_output_file(run: Cli, folder: Path) -> None:
     (folder / "out.json").write_text("before")
     (folder / "jobs.yaml").write_text(MANIFEST.replace("queue", "queu"))
