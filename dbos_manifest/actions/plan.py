@@ -90,12 +90,19 @@ def plan_manifest(
     if unmatched and builder.counts(State.CREATE):
         diagnostics += find_renamed(source, lock)
     return builder.build(
-        PlanOrigin(source.name, source.file, source.document, database.description, target.name),
+        origin_of(target, database.description),
         source.locate(diagnostics),
         NewEntries(new_ids, new_lines),
         queued.created_at_ms,
         facts.waiting_behind,
     )
+
+
+def origin_of(target: Target, database: str = "") -> PlanOrigin:
+    """Return what a plan compares; `database` is empty for a comparison with the lockfile only."""
+    source, lock_path = target.source, target.lock_path
+    lockfile = "" if lock_path is None else str(lock_path)
+    return PlanOrigin(source.name, source.file, source.document, database, target.name, lockfile)
 
 
 def _begin_check(database: Database, source: WorkflowSource) -> PreflightCheck:
@@ -122,7 +129,7 @@ def _new_entries(
     lock: Lockfile, changes: Changes, rows: Mapping[str, SnapshotRow]
 ) -> Iterator[tuple[str, str]]:
     """Write the lock entries of unchanged workflows whose rows the lockfile does not describe as they are."""
-    for first, batch, _ in changes.groups:
+    for first, batch, _shared in changes.groups:
         if first.state is State.UNCHANGED and batch is not None:
             for spec, digest in zip(batch, compute_digests(batch), strict=True):
                 row = rows[spec.id]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ..lockfile.lockfile import Lockfile, new_lockfile
-from ..planning.manifest_plan import ManifestPlan, PlanBuilder, PlanOrigin
+from ..planning.manifest_plan import ManifestPlan, PlanBuilder
 from ..planning.states import Change, Changes, Overrides, State, group_changes, make_change
 from ..workflows.batch import Batch
 from ..workflows.digest import compute_digests
 from ..workflows.spec import WorkflowSpec
-from .plan import ChangeSink, Target, count_recorded, find_orphans
+from .plan import ChangeSink, Target, count_recorded, find_orphans, origin_of
 
 BATCH_SIZE = 10_000
 
@@ -30,7 +30,7 @@ def plan_against_lock(
     for orphan in find_orphans(source, lock, recorded):
         builder.add_orphan(orphan)
         on_changes(source, orphan)
-    return builder.build(PlanOrigin(source.name, source.file, source.document, target=target.name))
+    return builder.build(origin_of(target))
 
 
 def _compare(batch: Batch, lock: Lockfile) -> Changes:

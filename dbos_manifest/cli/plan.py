@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from ..actions.lockfiles import add_commits, find_targets, load_lockfile
 from ..actions.plan_against_lock import plan_against_lock
 from ..actions.reviewed_plan import begin_plan
@@ -56,12 +58,17 @@ def plan(
             "--out and --against lock cannot be used together",
             "remove --against lock: a saved plan is based on the database",
         )
+    begun = monotonic()
+
+    def elapsed() -> float:
+        return monotonic() - begun
+
     with Outputs(outputs, "text", arguments.out) as results:
         validation = load_manifests(inputs, selection)
         lockfiles, overrides = lockfile_settings(lockfile), make_overrides(override)
         results.refuse_inputs(used_files(validation, database.database_url, lockfiles))
         views: list[PlanView] = [
-            make_plan_view(sink, validation, arguments.show_values, verdict=True) for sink in results.sinks
+            make_plan_view(sink, validation, arguments.show_values, elapsed=elapsed) for sink in results.sinks
         ]
         writer = PlanWriter(results.save_plan) if results.save_plan is not None else None
         view = Views([*views, *([writer] if writer is not None else [])])

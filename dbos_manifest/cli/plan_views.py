@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..actions.validate import Validation
@@ -21,7 +21,7 @@ from ..report.problems import PlanProblems, problems_by_file
 from ..report.sarif import sarif_document
 from .output_targets import Sink, Write
 from .repository import from_repository
-from .terminal import on_terminal, painter, program_version, say, screenful, write_annotations
+from .terminal import on_terminal, painter, program_version, say, text_width, write_annotations
 
 PLAN_FORMATS = ("text", "json", "jsonl", "ids", "github", "sarif", "junit", "markdown")
 
@@ -35,13 +35,20 @@ class PlanView(Protocol):
 
 
 def make_plan_view(
-    sink: Sink, validation: Validation, show_values: bool | None, *, verdict: bool = False
+    sink: Sink,
+    validation: Validation,
+    show_values: bool | None,
+    *,
+    elapsed: Callable[[], float] | None = None,
 ) -> PlanView:
-    """Make the view of a format. Values are shown on a terminal or with --show-values."""
+    """Make the view of a format. Values are shown on a terminal or with --show-values.
+
+    With `elapsed`, which returns seconds, text ends with what apply would do.
+    """
     format, write, paint = sink
     if format == "text":
         shown = on_terminal() if show_values is None else show_values
-        return PlanText(screenful(), shown, paint, write, verdict=verdict)
+        return PlanText(shown, paint, write, width=text_width(), elapsed=elapsed)
     values = bool(show_values)
     if format in ("github", "sarif", "junit"):
         return ProblemView(format, write, validation)

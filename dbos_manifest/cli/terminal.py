@@ -23,6 +23,7 @@ from .repository import from_repository
 if TYPE_CHECKING:  # `--help` loads none of it
     from ..actions.validate import Validation
 
+UNBROKEN = 100_000
 MAX_MESSAGE = 2_000  # characters of an error that are printed
 
 
@@ -242,9 +243,9 @@ def on_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def screenful() -> int:
-    """Return how many workflows are listed one by one: those that fit the terminal, 50 elsewhere."""
-    return max(10, shutil.get_terminal_size().lines - 5) if on_terminal() else 50
+def text_width() -> int:
+    """Return the width of the terminal, or of COLUMNS. Elsewhere lines are not broken."""
+    return max(40, shutil.get_terminal_size((UNBROKEN, 24)).columns)
 
 
 def in_github_actions() -> bool:

@@ -19,7 +19,7 @@ from ..expressions.evaluation import Getter
 from ..workflows.options import EMPTY, FIELDS, POSITIONS, TEXT_OPTIONS, TIME_OPTIONS, read_plain_option
 from ..workflows.precedence import Option
 from ..workflows.spec import DEFAULT_SPEC, make_workflow
-from .matrix import Column, Combination, Matrix
+from .matrix import COLUMNS, Column, Combination, Matrix
 
 CheckOption = Callable[[str, object], list[Diagnostic]]
 """Checks an option's value against the manifest schema; the paths of its diagnostics start at the option."""
@@ -138,7 +138,7 @@ class CompiledOptions:
     def _add_column(self, axis: str, value_of: Getter) -> Getter:
         columns = self.columns.setdefault(axis, [])
         columns.append(_keep_failures(value_of))
-        return _ColumnGetter(self.axis_positions[axis], len(columns) + 1)
+        return _ColumnGetter(self.axis_positions[axis], COLUMNS + len(columns) - 1)
 
     def _reader(self, option: Option, value: CompiledValue, value_of: Getter) -> Getter:
         if option.name in ("args", "kwargs") and not isinstance(option.value, str):

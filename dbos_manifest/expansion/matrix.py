@@ -18,7 +18,8 @@ from ..expressions.filters import UNSET
 from .axis import Axis, AxisError
 
 Cell = tuple[Any, ...]
-"""A value of a name, its canonical text (None if no rule has the name), then its columns."""
+"""A value of a name, its canonical text (None if no rule has the name), its position on the axis (None for a
+combination of an include), then its columns."""
 
 Combination = tuple[Cell, ...]
 Column = Callable[[Any], object]
@@ -27,9 +28,10 @@ Column = Callable[[Any], object]
 MAX_STATES = 100_000
 MAX_AXES = 100  # each is a nested loop
 _FEW_RULES = 4
-_UNSET_CELL: Cell = (UNSET, None)
+_UNSET_CELL: Cell = (UNSET, None, None)
 Rule = dict[str, str]  # by axis, the canonical text of its value
-_MakeCell = Callable[[object], Cell]
+_MakeCell = Callable[[object, int | None], Cell]
+POSITION, COLUMNS = 2, 3  # in a cell
 
 
 class MemoryMeter:
@@ -136,15 +138,16 @@ class Matrix:
             found = self._with_additions(found)
         yield from found
         for rule in self.own_includes:
-            cells = [make(rule.get(name, UNSET)) for name, make in zip(self.axis_names, makers, strict=True)]
-            yield (*cells, *((rule.get(name, UNSET), None) for name in self.names[len(self.axes) :]))
+            own = zip(self.axis_names, makers, strict=True)
+            cells = [make(rule.get(name, UNSET), None) for name, make in own]
+            yield (*cells, *(_off_axis(rule.get(name, UNSET)) for name in self.names[len(self.axes) :]))
 
     def _cell_maker(self, name: str, columns: Sequence[Column], meter: MemoryMeter) -> _MakeCell:
         ruled = any(name in rule for rule in (*self.excludes, *self.includes))
 
-        def make(value: object) -> Cell:
+        def make(value: object, position: int | None) -> Cell:
             key = canonical_json(value) if ruled and value is not UNSET else None
-            cell = (value, key, *[column(value) for column in columns])
+            cell = (value, key, position, *[column(value) for column in columns])
             meter.bytes += sum(map(weigh, cell))
             return cell
 
@@ -184,7 +187,11 @@ class Matrix:
             added: dict[str, Any] = {}
             for number in sorted(numbers):
                 added |= adding[number]
-            yield (*cells, *((added.get(name, UNSET), None) for name in self.names[first:]))
+            yield (*cells, *(_off_axis(added.get(name, UNSET)) for name in self.names[first:]))
+
+
+def _off_axis(value: object) -> Cell:
+    return (value, None, None)
 
 
 def _agree(one: Rule, other: Rule) -> bool:
@@ -205,7 +212,7 @@ def _multiply(axes: Sequence[Axis], makers: Sequence[_MakeCell], meter: MemoryMe
     """Multiply axes. Only the combinations of the inner axes are held, and only when they fit the budget."""
     make = makers[0]
     if len(axes) == 1:
-        return ((make(value),) for value in axes[0].values())
+        return ((make(value, at),) for at, value in enumerate(axes[0].values()))
     inner: list[Combination] | None = None
     if prod(axis.count for axis in axes[1:]) <= meter.budget.held_combinations:
         inner = _hold(_multiply(axes[1:], makers[1:], meter), meter)
@@ -224,8 +231,8 @@ def _hold(found: Iterator[Combination], meter: MemoryMeter) -> list[Combination]
 
 
 def _pair(axis: Axis, make: _MakeCell, inner: Callable[[], Iterable[Combination]]) -> Iterator[Combination]:
-    for value in axis.values():
-        head = (make(value),)
+    for at, value in enumerate(axis.values()):
+        head = (make(value, at),)
         for tail in inner():
             yield head + tail
 

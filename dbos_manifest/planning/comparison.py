@@ -12,7 +12,7 @@ from ..workflows.batch import Batch
 from ..workflows.encoded_arguments import encode_inputs
 from ..workflows.spec import WorkflowSpec
 from .missing_rows import Absence
-from .never_started import compare_steering_options, is_never_started
+from .never_started import compare_steering_options, is_never_started, show_time
 from .rows import SnapshotRow
 from .states import ABSENT, Change, Changes, Difference, State, group_changes, make_change, one_change
 
@@ -200,5 +200,5 @@ def _delay_differences(spec: WorkflowSpec, row: SnapshotRow) -> list[Difference]
     """Compare `not_before` of a row that is DELAYED: it only matters then."""
     # A delay counts from the moment of an apply that is recorded nowhere, so it is not compared.
     if spec.delay_ms is None and spec.not_before_ms != row.delay_until_ms:
-        return [Difference("not_before", spec.not_before_ms, row.delay_until_ms)]
+        return [Difference("not_before", *map(show_time, (spec.not_before_ms, row.delay_until_ms)))]
     return []

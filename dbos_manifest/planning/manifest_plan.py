@@ -35,6 +35,7 @@ class PlanOrigin(NamedTuple):
     document: int  # which of the file's documents, from 0
     database: str = ""  # as messages name it; empty: compared with the lockfile only
     target: str | None = None  # of --target
+    lockfile: str = ""  # its path; empty for a manifest from standard input without one
 
 
 class NewEntries(NamedTuple):

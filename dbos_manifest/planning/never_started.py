@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.units import format_duration, format_timestamp
 from ..workflows.spec import WorkflowSpec
 from .rows import INTERNAL_QUEUE, QUEUED_STATUSES, SnapshotRow
 from .states import Difference
@@ -35,7 +36,7 @@ def compare_steering_options(spec: WorkflowSpec, row: SnapshotRow, started: bool
     """
     differences = []
     if spec.timeout_ms != row.timeout_ms:
-        differences.append(Difference("timeout", spec.timeout_ms, row.timeout_ms))
+        differences.append(Difference("timeout", *map(_duration, (spec.timeout_ms, row.timeout_ms))))
     if spec.priority != (row.priority or 0):
         differences.append(Difference("priority", spec.priority, row.priority or 0))
     for field, wanted, stored in (
@@ -53,5 +54,18 @@ def compare_steering_options(spec: WorkflowSpec, row: SnapshotRow, started: bool
     # DBOS fills a deadline in only at a claim, and only next to a timeout; but resume takes it away, even
     # from a row that never started. So a deadline that is there is compared, a missing one is not.
     if row.timeout_ms is None and row.deadline_ms not in (None, spec.deadline_ms):
-        differences.append(Difference("deadline", spec.deadline_ms, row.deadline_ms))
+        differences.append(Difference("deadline", *map(show_time, (spec.deadline_ms, row.deadline_ms))))
     return differences
+
+
+def _duration(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    if type(milliseconds) is not int or milliseconds < 0:  # another program may have stored any value
+        return f"{milliseconds!r:.60} (not a duration in milliseconds)"
+    return format_duration(milliseconds)
+
+
+def show_time(epoch_ms: int | None) -> str | None:
+    """Return a time as a manifest states it; None for none."""
+    return None if epoch_ms is None else format_timestamp(epoch_ms)

@@ -24,7 +24,10 @@ def refuse(plans: Sequence[ManifestPlan], strict: bool) -> None:
     if refusing:
         reasons = [f"`{plan.name}` has {', '.join(plan.reasons_to_refuse(strict))}" for plan in refusing]
         details = [line for plan in refusing for line in _details(plan, strict)]
-        raise Refused(f"nothing was enqueued: {'; '.join(reasons)}", _way_out(refusing, strict), details)
+        hint = "; ".join(
+            filter(None, ["check the workflows listed above", describe_ways_out(refusing, strict)])
+        )
+        raise Refused(f"nothing was enqueued: {'; '.join(reasons)}", hint, details)
 
 
 def _details(plan: ManifestPlan, strict: bool) -> list[str]:
@@ -37,11 +40,9 @@ def _details(plan: ManifestPlan, strict: bool) -> list[str]:
     return [*diagnostics, *changes]
 
 
-def _way_out(refusing: Sequence[ManifestPlan], strict: bool) -> str:
-    states = [state for state in _WAYS_OUT if any(plan.refused.get(state) for plan in refusing)]
-    ways = [_WAYS_OUT[state] for state in states]
-    if any(plan.refusing_diagnostics(strict) for plan in refusing):
+def describe_ways_out(plans: Sequence[ManifestPlan], strict: bool) -> str:
+    """Return the options by which apply continues; empty if none of the plans is refused, or none helps."""
+    ways = [way for state, way in _WAYS_OUT.items() if any(plan.refused.get(state) for plan in plans)]
+    if any(plan.refusing_diagnostics(strict) for plan in plans):
         ways.append("--allow CODE enqueues despite a preflight error")
-    return (
-        f"check the workflows listed above; {'; '.join(ways)}" if ways else "check the workflows listed above"
-    )
+    return "; ".join(ways)

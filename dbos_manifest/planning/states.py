@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
-from ..core.columns import Repeated, convert
+from ..core.columns import Repeated, convert, take_values
 from ..workflows.batch import Batch
 from ..workflows.spec import WorkflowSpec
 
@@ -102,7 +102,9 @@ class ChangeGroup(NamedTuple):
 
     first: Change
     batch: Batch | None  # them, in manifest order; None for an orphan
-    uniform: bool = True  # whether they all have the differences of the first one
+    shared: Sequence[
+        Change
+    ]  # one for each, as in `Changes`; a repeated one where all have the same differences
 
     @property
     def size(self) -> int:
@@ -112,9 +114,11 @@ class ChangeGroup(NamedTuple):
     def ids(self) -> Sequence[str]:
         return self.batch.ids if self.batch is not None else (self.first.id,)
 
-    @property
-    def last(self) -> Change:
-        return self.first.of(self.batch[-1]) if self.batch is not None else self.first
+    def take(self, positions: Sequence[int]) -> ChangeGroup:
+        """Return the workflows at ascending positions; the group must have a batch."""
+        assert self.batch is not None
+        part, shared = self.batch.take(positions), take_values(self.shared, positions)
+        return ChangeGroup(shared[0].of(part[0]), part, shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +150,8 @@ class Changes:
 
 def one_change(change: Change, batch: Batch | None) -> Changes:
     """Give each workflow of a batch, or one orphan, the same change."""
-    return Changes(
-        batch, Repeated(change, len(batch) if batch is not None else 1), [ChangeGroup(change, batch)]
-    )
+    shared = Repeated(change, len(batch) if batch is not None else 1)
+    return Changes(batch, shared, [ChangeGroup(change, batch, shared)])
 
 
 def group_changes(batch: Batch, shared: Sequence[Change]) -> Changes:
@@ -161,7 +164,8 @@ def group_changes(batch: Batch, shared: Sequence[Change]) -> Changes:
         first, part = shared[same[0]], batch.take(same)
         differences = first.differences
         uniform = not differences or all(shared[place].differences == differences for place in same)
-        groups.append(ChangeGroup(first.of(part[0]), part, uniform))
+        own = Repeated(first, len(same)) if uniform else take_values(shared, same)
+        groups.append(ChangeGroup(first.of(part[0]), part, own))
     return Changes(batch, shared, groups)
 
 

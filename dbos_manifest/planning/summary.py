@@ -86,15 +86,13 @@ class PlanSummary:
             notes.append(f"{workflows} ran with a different `{option}`")
         return notes
 
-    def closing_line(self) -> str:
-        """Return `Plan: 178 to enqueue, 2 unchanged (1 SUCCESS, 1 ERROR), 0 drifted, 0 conflicts`."""
-        parts = [
-            f"{self.to_enqueue:,} to enqueue",
-            f"{self.count(State.UNCHANGED):,} unchanged{self._statuses()}",
-            f"{self.count(State.DRIFTED):,} drifted",
-            count_of(self.count(State.CONFLICT), "conflict"),
-        ]
+    def describe_counts(self) -> str:
+        """Return `178 to enqueue, 2 unchanged, 1 drifted`."""
+        parts = [f"{self.to_enqueue:,} to enqueue"]
         for count, word in (
+            (self.count(State.UNCHANGED), "unchanged"),
+            (self.count(State.DRIFTED), "drifted"),
+            (self.count(State.CONFLICT), "conflict" if self.count(State.CONFLICT) == 1 else "conflicts"),
             (self.count(State.VANISHED), "vanished"),
             (self.count(State.MISSING), "missing"),
             (self.count(State.ORPHANED), "orphaned"),
@@ -102,16 +100,15 @@ class PlanSummary:
         ):
             if count:
                 parts.append(f"{count:,} {word}")
-        return "Plan: " + ", ".join(parts)
+        return ", ".join(parts)
 
-    def _statuses(self) -> str:
+    def describe_statuses(self) -> str:
+        """Return the statuses of unchanged workflows: `512 SUCCESS, 18 ERROR; 3 not comparable`."""
         found = self.unchanged_by_status
         known = [status for status in _STATUS_ORDER if status in found]
         others = sorted(set(found).difference(known))
         text = ", ".join(f"{found[status]:,} {status}" for status in [*known, *others])
-        if self.not_comparable:
-            text += f"; {self.not_comparable:,} not comparable"
-        return f" ({text})" if text else ""
+        return f"{text}; {self.not_comparable:,} not comparable" if self.not_comparable else text
 
     def as_json(self) -> dict[str, object]:
         return {

@@ -1,172 +1,209 @@
-"""Summarize the changes of a plan in groups: one for each entry, state and status, with its axis ranges."""
+"""Summarize the changes of a plan in groups: one for each entry, state and kind of difference."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import chain
+from functools import cached_property
 
-from ..core.canonical_json import canonical_json
-from ..core.columns import Repeated, convert, distinct
-from ..expansion.matrix import Combination, Matrix
+from ..core.columns import Repeated, convert
+from ..core.units import format_duration
 from ..expansion.workflow_source import WorkflowSource
-from ..expressions.filters import UNSET
+from ..planning.rows import FINAL_STATUSES
 from ..planning.states import Change, ChangeGroup, Changes, State
-from .text import printable, shorten
+from ..workflows.spec import DEFAULT_SPEC
+from .differences import DifferenceCounts
+from .text import printable
+from .workflow_sets import SetBuilder, WorkflowSets
 
-MOST_VALUES = 10_000  # of one axis that are remembered
-_LISTED = 6
-_RUNS_SHOWN = 4
+ORDER = (
+    State.CREATE, State.DRIFTED, State.CONFLICT, State.MISSING, State.VANISHED, State.UNCHANGED,
+    State.ORPHANED,
+)  # fmt: skip
+"""The states in the order in which they are shown."""
+HELD = "held"  # a conflict that `return-existing` allows
+NAMED = 5  # workflows of a group whose IDs are known
+_SHOWN_OPTIONS = ("name", "queue", "priority", "timeout_ms", "application_version")
+_FAILED = FINAL_STATUSES - {"SUCCESS"}
+_EXPLAINED = {
+    State.MISSING: "enqueued before, but the row no longer exists",
+    State.VANISHED: "row removed by retention",
+    State.ORPHANED: "no longer in the manifest",
+}
+_UNKNOWN = object()  # an option in which the workflows of a group differ
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class Group:
     """Workflows of one entry in one state. Entries without a matrix are grouped by workflow name."""
 
     first: Change
-    last: Change
-    matrix: Matrix | None
-    uniform: bool = True  # whether all have the differences of the first one
-    count: int = 0
-    values: list[dict[str, None]] = field(default_factory=list)  # of each name of the matrix, as labels
+    builder: SetBuilder | None  # None: without a matrix, or not wanted
+    size: int = 0
+    ids: list[str] = field(default_factory=list)  # the first ones
+    differences: DifferenceCounts = field(default_factory=DifferenceCounts)
+    options: dict[str, object] = field(default_factory=dict)  # that all of them share
 
-    def note(self, bindings: Sequence[Combination]) -> None:
-        """Remember the values of each name of the matrix."""
-        if self.matrix is None:
-            return
-        if not self.values:
-            self.values = [{} for _ in self.matrix.names]
-        for known, cells in zip(self.values, zip(*bindings, strict=True), strict=False):
-            for cell in distinct(cells):  # combinations share them
-                if cell[0] is not UNSET and len(known) <= MOST_VALUES:
-                    known[label_of(cell[0])] = None
+    @property
+    def state(self) -> State:
+        return self.first.state
 
-    def ranges(self) -> str:
-        """Return `day 2026-04-01 … 2026-04-30 (30), region eu, us`; empty without a matrix."""
-        if self.matrix is None:
-            return ""
-        axes = {axis.name: axis for axis in self.matrix.axes}
-        parts = []
-        for name, known in zip(self.matrix.names, self.values, strict=False):
-            if len(known) > MOST_VALUES:
-                parts.append(f"{name} (more than {MOST_VALUES:,})")
-            elif known:
-                axis = axes.get(name)
-                order = map(label_of, axis.values()) if axis and axis.count <= MOST_VALUES else known
-                parts.append(f"{name} {_describe(known, order)}")
-        return ", ".join(parts)
+    def add(self, part: ChangeGroup) -> None:
+        """Add workflows of the same kind."""
+        self.size += part.size
+        if len(self.ids) < NAMED:
+            self.ids += part.ids[: NAMED - len(self.ids)]
+        if part.first.differences:
+            self.differences.add(part.shared)
+        if part.batch is not None:
+            self._note_options(part.batch.columns)
+            if self.builder is not None:
+                self.builder.add(part.batch.columns["binding"])
+
+    def _note_options(self, columns: Mapping[str, Sequence[object]]) -> None:
+        for option in _SHOWN_OPTIONS:
+            column = columns[option]
+            value = column.value if isinstance(column, Repeated) else _UNKNOWN
+            if self.options.setdefault(option, value) != value:
+                self.options[option] = _UNKNOWN
+
+    @cached_property
+    def sets(self) -> WorkflowSets:
+        """The workflows as sets of axis values; without a matrix there are none."""
+        return self.builder.build() if self.builder is not None else WorkflowSets()
+
+    @property
+    def title(self) -> str:
+        """Return `ingest_orders on etl, priority 10, timeout 10m`, or `ingest_orders, ENQUEUED`."""
+        known = {name: value for name, value in self.options.items() if value is not _UNKNOWN}
+        text = self.first.workflow or "unknown workflow"
+        if known.get("name"):
+            text += f" (entry {known['name']})"
+        if self.state is State.CREATE:
+            if known.get("queue"):
+                text += f" on {known['queue']}"
+            if priority := known.get("priority", DEFAULT_SPEC.priority):
+                text += f", priority {priority}"
+            if isinstance(timeout := known.get("timeout_ms"), int):
+                text += f", timeout {format_duration(timeout)}"
+            if version := known.get("application_version"):
+                text += f", version {version}"
+        why = [_EXPLAINED[self.state]] if self.state in _EXPLAINED else []
+        return printable(", ".join([text, *self.remarks(), *why]))
+
+    def as_json(self, show_values: bool) -> dict[str, object]:
+        """Return the group as JSON values; stored values only with `show_values`."""
+        first, (sets, others) = self.first, self.sets
+        return {
+            "state": first.state.value,
+            "workflow": first.workflow,
+            "entry": None if self.builder is None else first.entry,
+            "status": first.status,
+            "count": self.size,
+            "comparable": first.comparable,
+            "held": first.held,
+            "reason": first.reason,
+            "differences": self.differences.as_json(show_values),
+            "ids": self.ids,
+            "sets": [found.as_json() for found in sets],
+            "not_in_sets": others if self.builder is not None else self.size,
+        }
+
+    def remarks(self) -> Iterator[str]:
+        """Yield the DBOS status and the reasons that all share."""
+        first = self.first
+        if first.status:
+            yield first.status
+        if first.reason:
+            yield first.reason
+        if first.state is State.CONFLICT and first.differences:
+            yield "another workflow has the ID"
+        if first.held_by:
+            others = ", and others" if self.size > 1 else ""
+            yield f"deduplication ID held by {first.held_by}{others}"
+        if not first.comparable:
+            yield "not comparable"
+
+    @property
+    def word(self) -> str:
+        """Return the state, or `held` where `return-existing` allows the conflict."""
+        return HELD if self.state is State.CONFLICT and self.first.held else self.state.value
+
+    def named(self) -> list[str]:
+        """Return the IDs of few workflows, or the first one and how many more there are."""
+        if self.size <= len(self.ids):
+            return [*map(printable, self.ids)]
+        return [f"{printable(self.ids[0])}, … and {self.size - 1:,} more"]
+
+    def members(self, most: int) -> list[str]:
+        """Describe the workflows: the IDs of a few, or the largest sets of axis values of many."""
+        sets, others = self.sets if self.size > NAMED else WorkflowSets()
+        if not sets:
+            return self.named()
+        texts = [f"{found.size:,}: {found.text}" for found in sets[:most]]
+        if len(sets) == 1 and not others:
+            return [sets[0].text]
+        others += sum(found.size for found in sets[most:])
+        return [*texts, f"{others:,} in other sets"] if others else texts
 
 
-def label_of(value: object) -> str:
-    """Shorten a value of an axis to a label; a map is labelled by its `name` or `id`."""
-    if type(value) is str or type(value) is int:
-        return _label(value)
-    if isinstance(value, dict):
-        value = next((value[key] for key in ("name", "id") if isinstance(value.get(key), (str, int))), value)
-    return _label.__wrapped__(value)
-
-
-@lru_cache(MOST_VALUES)
-def _label(value: object) -> str:
-    return shorten(printable(value if isinstance(value, str) else canonical_json(value)), 40)
-
-
-def _describe(known: dict[str, None], order: Iterable[str]) -> str:
-    if len(known) <= _LISTED:
-        ordered = [label for label in dict.fromkeys(order) if label in known]
-        return ", ".join([*ordered, *(label for label in known if label not in ordered)])
-    runs = list(_runs(known, order))
-    shown = [first if count == 1 else f"{first} … {last}" for first, last, count in runs[:_RUNS_SHOWN]]
-    more = ", …" if len(runs) > _RUNS_SHOWN else ""
-    return f"{', '.join(shown)}{more} ({len(known):,})"
-
-
-def _runs(known: dict[str, None], order: Iterable[str]) -> Iterator[tuple[str, str, int]]:
-    """Yield the first and last value and the length of each run of known values."""
-    run: list[str] = []
-    for label in dict.fromkeys(order):
-        if label in known:
-            run.append(label)
-        elif run:
-            yield run[0], run[-1], len(run)
-            run = []
-    if run:
-        yield run[0], run[-1], len(run)
+def is_remarkable(change: Change) -> bool:
+    """Return whether the plan describes a workflow: unchanged ones only if they have failed."""
+    return change.state is not State.UNCHANGED or change.status in _FAILED
 
 
 class Groups:
-    """The groups of each manifest, in the order of their first workflows."""
+    """The groups of each manifest."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, wanted: Callable[[Change], bool] = lambda change: True, *, by_entry: bool = False
+    ) -> None:
+        """Begin without groups, to collect the workflows whose changes are wanted.
+
+        With `by_entry`, workflows of different entries are never in one group.
+        """
+        self._wanted = wanted
+        self._by_entry = by_entry
         self._groups: dict[str, dict[tuple[object, ...], Group]] = {}
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
         """Add a batch of changes to the groups."""
-        for part in chain.from_iterable(_by_entry(source, group) for group in changes.groups):
-            group = self._group_of(source, part.first)
-            group.last = part.last
-            group.count += part.size
-            if part.first.differences:
-                same = part.uniform and part.first.differences == group.first.differences
-                group.uniform = group.uniform and same
-            if part.batch is not None:
-                group.note(part.batch.columns["binding"])
+        for group in changes.groups:
+            if self._wanted(group.first):
+                for part in self._split(source, group):
+                    self._group_of(source, part.first).add(part)
 
     def _group_of(self, source: WorkflowSource, change: Change) -> Group:
         groups = self._groups.setdefault(source.name, {})
         matrix = source.matrix_of(change.entry) if change.entry is not None else None
-        entry = change.entry if matrix is not None else None
-        kind = (entry, change.workflow, change.state, change.status, change.fields)
+        kind = (
+            change.entry if self._by_entry or matrix is not None else None,
+            change.workflow, change.state, change.status, change.fields, change.reason, change.comparable,
+            change.held, change.held_by is None,
+        )  # fmt: skip
         group = groups.get(kind)
         if group is None:
-            group = groups[kind] = Group(change, change, matrix)
+            group = groups[kind] = Group(change, SetBuilder(matrix) if matrix is not None else None)
         return group
 
+    def _split(self, source: WorkflowSource, group: ChangeGroup) -> Iterable[ChangeGroup]:
+        """Split a group by entry and workflow name; all entries without a matrix may count as one."""
+
+        def key_of(entry: int) -> int | None:
+            return entry if self._by_entry or source.matrix_of(entry) is not None else None
+
+        batch = group.batch
+        if batch is None:
+            return [group]
+        entries, workflows = convert(batch.columns["entry"], key_of), batch.columns["workflow"]
+        if isinstance(entries, Repeated) and isinstance(workflows, Repeated):
+            return [group]
+        places: dict[object, list[int]] = {}
+        for place, key in enumerate(zip(entries, workflows, strict=True)):
+            places.setdefault(key, []).append(place)
+        return map(group.take, places.values())
+
     def of(self, name: str) -> Sequence[Group]:
-        """Return the groups of a manifest."""
-        return list(self._groups.get(name, {}).values())
-
-
-def _by_entry(source: WorkflowSource, group: ChangeGroup) -> Iterable[ChangeGroup]:
-    """Split a group by entry and workflow name; all entries without a matrix count as one."""
-
-    def with_matrix(entry: int) -> int | None:
-        return entry if source.matrix_of(entry) is not None else None
-
-    batch = group.batch
-    if batch is None:
-        return [group]
-    entries, workflows = convert(batch.columns["entry"], with_matrix), batch.columns["workflow"]
-    if isinstance(entries, Repeated) and isinstance(workflows, Repeated):
-        return [group]
-    places: dict[object, list[int]] = {}
-    for place, key in enumerate(zip(entries, workflows, strict=True)):
-        places.setdefault(key, []).append(place)
-    parts = map(batch.take, places.values())
-    return [ChangeGroup(group.first.of(part[0]), part, group.uniform) for part in parts]
-
-
-def describe_group(group: Group) -> str:
-    """Return `180 × create, ingest_orders: day 2026-01-01 … 2026-03-31 (90), region eu, us`."""
-    first = group.first
-    notes = [first.state.value, first.workflow, first.status]
-    ranges = group.ranges()
-    text = ", ".join(printable(note) for note in notes if note)
-    return f"{group.count:,} × {text}{f': {ranges}' if ranges else ''}"
-
-
-def ids_of(group: Group) -> str:
-    """Return `orders-2026-01-01 … orders-2026-03-31`."""
-    ids = printable(group.first.id)
-    return ids if group.count == 1 else f"{ids} … {printable(group.last.id)}"
-
-
-SINGLED_OUT = frozenset({State.DRIFTED, State.CONFLICT, State.VANISHED, State.MISSING, State.ORPHANED})
-"""States whose workflows are listed one by one."""
-
-
-def singled_out(changes: Changes) -> Iterator[Change]:
-    """Yield the changes in a state that is listed one by one."""
-    if any(group.first.state in SINGLED_OUT for group in changes.groups):
-        yield from changes.select(lambda change: change.state in SINGLED_OUT)
+        """Return the groups of a manifest by state, within a state in the order of their first workflows."""
+        groups = self._groups.get(name, {}).values()
+        return sorted(groups, key=lambda group: ORDER.index(group.state))

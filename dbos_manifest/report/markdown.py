@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 
 from ..core.diagnostic import Diagnostic, Severity
 from ..core.plural import count_of
 from ..expansion.workflow_source import WorkflowSource
 from ..planning.manifest_plan import ManifestPlan
-from ..planning.states import Change, Changes, State
-from .groups import SINGLED_OUT, Groups, describe_group, ids_of, singled_out
-from .plan_text import SIGNS, describe_difference, notes_of
+from ..planning.refusal import describe_ways_out
+from ..planning.states import Changes, State
+from ..planning.summary import PlanSummary
+from .groups import HELD, NAMED, Group, Groups, is_remarkable
+from .plan_text import SIGNS
 from .text import printable, shorten
 
 MAX_CHARACTERS = 60_000  # a comment on GitHub takes 65,536
 _MOST_ROWS = 100
+_MOST_SETS = 12  # of one group
 _MOST_DETAILS = 50
 _PUNCTUATION = re.compile(r"""[!"#$&'*<>@\[\]\\^_`{|}~]""")
 
@@ -80,60 +82,72 @@ def validation_markdown(closing_line: str, diagnostics: Sequence[Diagnostic]) ->
 
 
 class PlanMarkdown:
-    """Render plans: a table of groups, then diagnostics and single workflows, folded."""
+    """Render plans: a table of groups, then diagnostics, folded."""
 
     def __init__(self, write: Callable[[str], object], show_values: bool) -> None:
         self._write = write
         self._show_values = show_values
-        self._groups = Groups()
-        self._singled_out: dict[str, list[Change]] = {}
-        self._counts: dict[str, int] = {}
+        self._groups = Groups(is_remarkable)
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
         """Collect a batch of changes."""
         self._groups.add(source, changes)
-        count = sum(group.size for group in changes.groups if group.first.state in SINGLED_OUT)
-        self._counts[source.name] = self._counts.get(source.name, 0) + count
-        found = self._singled_out.setdefault(source.name, [])
-        found += islice(singled_out(changes), _MOST_DETAILS - len(found))
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         """Write the plans."""
-        self._write(fit(line for plan in plans for line in self._lines(plan, strict)))
+        self._write(fit(self._lines(plans, strict)))
 
-    def _lines(self, plan: ManifestPlan, strict: bool) -> Iterator[str]:
-        verdict = "❌ apply would refuse" if plan.refuses(strict) else "✅"
-        if not plan.to_enqueue and not plan.refuses(strict):
-            verdict = "✅ nothing to enqueue"
-        yield from (f"### Plan of {code(plan.name)} ({code(plan.file)}) {verdict}", "")
-        yield from (f"**{_plain(plan.summary.closing_line().removeprefix('Plan: '))}**", "")
+    def _lines(self, plans: Sequence[ManifestPlan], strict: bool) -> Iterator[str]:
+        if len(plans) > 1:
+            total = sum((plan.summary for plan in plans), PlanSummary())
+            yield from (f"**Total of {len(plans)} manifests: {_plain(total.describe_counts())}**", "")
+        for plan in plans:
+            yield from self._plan(plan, strict)
+
+    def _plan(self, plan: ManifestPlan, strict: bool) -> Iterator[str]:
+        verdict = "✅" if plan.to_enqueue else "✅ nothing to enqueue"
+        if plan.refuses(strict):
+            verdict = f"❌ apply would refuse: {_plain(', '.join(plan.reasons_to_refuse(strict)))}"
+        target = f" → {code(plan.origin.target)}" if plan.origin.target else ""
+        yield from (f"### Plan of {code(plan.name)} ({code(plan.file)}{target}) {verdict}", "")
+        yield from (f"**{_plain(plan.summary.describe_counts())}**", "")
         yield from self._table(plan)
         for queue, count in plan.waiting_behind.items():
             yield f"- {code(queue)}: {count_of(count, 'workflow')} already queued there would start later"
             yield ""
-        for note in plan.summary.notes():
-            yield from (f"- {_plain(note)}", "")
+        if plan.refuses(strict) and (ways_out := describe_ways_out([plan], strict)):
+            yield from (f"- help: {_plain(ways_out)}", "")
         yield from fold(f"Diagnostics ({len(plan.diagnostics)})", diagnostic_lines(plan.diagnostics))
-        total = self._counts.get(plan.name, 0)
-        yield from fold(f"Details ({total:,})", self._details(plan.name, total))
 
     def _table(self, plan: ManifestPlan) -> Iterator[str]:
-        groups = self._groups.of(plan.name)
-        if not groups:
-            return
-        yield from ("| | workflows | ids |", "|---|---|---|")
-        for group in sorted(groups, key=lambda group: group.first.state is State.UNCHANGED)[:_MOST_ROWS]:
-            sign = SIGNS[group.first.state][0]
-            yield f"| `{sign}` | {_plain(describe_group(group))} | {code(ids_of(group))} |"
+        found = self._groups.of(plan.name)
+        groups = [group for group in found if group.state is not State.UNCHANGED]
+        unchanged = plan.summary.count(State.UNCHANGED)
+        if groups or unchanged:
+            yield from ("| | | workflows | |", "|---|---|---|---|")
+        for group in groups[:_MOST_ROWS]:
+            yield f"{_start(group.state, group.word, group.size)} {'<br>'.join(self._details(group))} |"
         if len(groups) > _MOST_ROWS:
-            yield f"| | … and {len(groups) - _MOST_ROWS:,} more rows | |"
+            yield f"| | | … | … and {len(groups) - _MOST_ROWS:,} more groups |"
+        if unchanged:
+            details = [_plain(text) for text in (plan.summary.describe_statuses(), *plan.summary.notes())]
+            for group in [group for group in found if group.state is State.UNCHANGED][:_MOST_ROWS]:
+                details += [f"{group.size:,} {_plain(group.title)}", *_members(group)]
+            yield f"{_start(State.UNCHANGED, 'unchanged', unchanged)} {'<br>'.join(details)} |"
         yield ""
 
-    def _details(self, name: str, total: int) -> Iterator[str]:
-        shown = self._singled_out.get(name, [])
-        for change in shown:
-            yield f"- {code(change.id)} {_plain(', '.join(notes_of(change)))}"
-            for difference in change.differences:
-                yield f"  - {code(describe_difference(difference, self._show_values))}"
-        if total > len(shown):
-            yield f"- … and {total - len(shown):,} more"
+    def _details(self, group: Group) -> Iterator[str]:
+        yield _plain(group.title)
+        for line in group.differences.lines(self._show_values):
+            yield code(line)
+        yield from _members(group)
+
+
+def _members(group: Group) -> Iterator[str]:
+    named = group.size <= NAMED or not group.sets.sets
+    return map(code if named else _plain, group.members(_MOST_SETS))
+
+
+def _start(state: State, word: str, count: int) -> str:
+    sign, _ = SIGNS[State.UNCHANGED if word == HELD else state]
+    return f"| `{sign}` | {word} | {count:,} |"

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 
 from ..expansion.workflow_source import WorkflowSource
 from ..planning.manifest_plan import ManifestPlan
-from ..planning.states import ABSENT, Change, Changes, Difference, State
+from ..planning.states import Change, Changes, State
 from .diagnostics import diagnostic_json
-from .text import id_line, plain_value, to_json
+from .differences import difference_json
+from .groups import Groups
+from .text import id_line, to_json
 
 FORMAT_VERSION = 1
 Write = Callable[[str], object]
@@ -23,22 +25,12 @@ def change_json(change: Change, show_values: bool) -> dict[str, object]:
         "entry": change.entry,
         "status": change.status,
         "comparable": change.comparable,
-        "differences": [_difference_json(difference, show_values) for difference in change.differences],
+        "differences": [difference_json(difference, show_values) for difference in change.differences],
     }
     if change.held_by is not None:
         out["held_by"] = change.held_by
     if change.reason is not None:
         out["reason"] = change.reason
-    return out
-
-
-def _difference_json(difference: Difference, show_values: bool) -> dict[str, object]:
-    out: dict[str, object] = {"field": difference.field}
-    if show_values:
-        for side in ("database", "manifest"):
-            value = getattr(difference, side)
-            if value is not ABSENT:
-                out[side] = plain_value(value)
     return out
 
 
@@ -56,17 +48,23 @@ def summary_json(plan: ManifestPlan, strict: bool) -> dict[str, object]:
     }
 
 
+def _groups_json(groups: Groups, name: str, show_values: bool) -> dict[str, object]:
+    return {"groups": [group.as_json(show_values) for group in groups.of(name)]}
+
+
 class PlanJson:
     """Write the plan as one document, while changes arrive: a million of them are never held in memory."""
 
     def __init__(self, write: Write, show_values: bool) -> None:
         self._write = write
         self._show_values = show_values
+        self._groups = Groups()
         self._manifest: str | None = None
         self._empty = True
         write(f'{{"format_version": {FORMAT_VERSION}, "manifests": [')
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
+        self._groups.add(source, changes)
         self._enter(source.name)
         for change in changes.each():
             self._write("\n  " if self._empty else ",\n  ")
@@ -83,7 +81,10 @@ class PlanJson:
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         end = "]}\n" if self._manifest is not None else ""
-        summaries = [summary_json(plan, strict) for plan in plans]
+        summaries = [
+            summary_json(plan, strict) | _groups_json(self._groups, plan.name, self._show_values)
+            for plan in plans
+        ]
         self._write(f'{end}], "summary": {to_json(summaries)}}}\n')
 
 
@@ -93,8 +94,10 @@ class PlanJsonLines:
     def __init__(self, write: Write, show_values: bool) -> None:
         self._write = write
         self._show_values = show_values
+        self._groups = Groups()
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
+        self._groups.add(source, changes)
         for change in changes.each():
             line = {
                 "type": "change",
@@ -106,7 +109,12 @@ class PlanJsonLines:
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         for plan in plans:
-            line = {"type": "summary", "format_version": FORMAT_VERSION, **summary_json(plan, strict)}
+            line = {
+                "type": "summary",
+                "format_version": FORMAT_VERSION,
+                **summary_json(plan, strict),
+                **_groups_json(self._groups, plan.name, self._show_values),
+            }
             self._write(f"{to_json(line)}\n")
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..core.plural import count_of
 from ..expansion.workflow_source import WorkflowSource
 from ..planning.manifest_plan import ManifestPlan
-from ..planning.states import ABSENT, Change, Changes, Difference, State
+from ..planning.refusal import describe_ways_out
+from ..planning.states import Changes, State
 from ..planning.summary import PlanSummary
-from .groups import Group, Groups, describe_group, ids_of, singled_out
-from .text import Paint, plain, printable, show_value
+from .groups import HELD, NAMED, ORDER, Group, Groups, is_remarkable
+from .text import Paint, count_cells, plain, printable, show_seconds, unstyled
 
 SIGNS = {
     State.CREATE: ("+", "green"),
@@ -21,146 +20,179 @@ SIGNS = {
     State.CONFLICT: ("!", "red"),
     State.VANISHED: ("?", "yellow"),
     State.MISSING: ("!", "red"),
-    State.ORPHANED: ("-", "dim"),
+    State.ORPHANED: ("?", "dim"),
 }
-_MOST_IN_FULL = 20  # drifted, conflicting and vanished workflows shown one by one beyond a screenful
-
-
-@dataclass(slots=True)
-class _Shown:
-    lines: list[Change] = field(default_factory=list)  # in full, up to a screenful
-    singled_out: list[Change] = field(default_factory=list)
-    count: int = 0
+_MOST_GROUPS = 20  # of one state
+_MOST_SETS = 8  # of one group
 
 
 class PlanText:
-    """Collect a bounded number of changes, and render the plan of each manifest."""
+    """Collect the groups of changes, and render the plan of each manifest."""
 
     def __init__(
         self,
-        screenful: int,
         show_values: bool,
         paint: Paint = plain,
         write: Callable[[str], object] = lambda text: None,
         *,
-        verdict: bool = False,
+        width: int = 120,
+        elapsed: Callable[[], float] | None = None,
     ) -> None:
-        """Prepare a view. With `verdict` it ends with what apply would do, and in which database."""
-        self._screenful = screenful
+        """Prepare a view. With `elapsed`, which returns seconds, it ends with what apply would do."""
         self._show_values = show_values
         self._paint = paint
         self._write = write
-        self._verdict = verdict
-        self._shown: dict[str, _Shown] = {}
-        self._groups = Groups()
+        self._width = width
+        self._elapsed = elapsed
+        self._groups = Groups(is_remarkable)
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
         """Collect a batch of changes."""
-        shown = self._shown.setdefault(source.name, _Shown())
-        shown.count += len(changes.shared)
-        if shown.count <= self._screenful:
-            shown.lines += changes.each()
         self._groups.add(source, changes)
-        if room := _MOST_IN_FULL - len(shown.singled_out):
-            shown.singled_out += islice(_singled_out(changes), room)
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         """Write the plans."""
-        for plan in plans:
-            for line in self.lines(plan):
-                self._write(f"{line}\n")
-        if self._verdict and plans:
-            for line in verdict_lines(plans, strict):
-                self._write(f"{line}\n")
+        for line in self.lines(plans, strict):
+            self._write(f"{line}\n")
 
-    def lines(self, plan: ManifestPlan) -> Iterator[str]:
-        """Yield the plan of one manifest: its workflows, notes and summary."""
-        shown = self._shown.get(plan.name, _Shown())
-        yield self._paint("bold", f"{printable(plan.name)}  ({printable(plan.file)})")
-        if shown.count <= self._screenful:
-            for change in shown.lines:
-                yield from self._line(change)
-        else:
-            for group in self._groups.of(plan.name):
-                sign, style = SIGNS[group.first.state]
-                yield f"  {self._paint(style, sign)} {ids_of(group)}  {describe_group(group)}"
-                for text in self._group_differences(group):
-                    yield f"      {self._paint(style, text)}"
-            for change in shown.singled_out:
-                yield from self._line(change)
-        for queue, count in plan.waiting_behind.items():
-            rows = count_of(count, "workflow")
-            yield f"  {printable(queue)}: {rows} already queued there would start later"
-        for note in plan.summary.notes():
-            yield f"  note: {note}"
-        yield printable(plan.summary.closing_line())
-
-    def _group_differences(self, group: Group) -> Iterator[str]:
-        for difference in group.first.differences:
-            if group.uniform:
-                yield describe_difference(difference, self._show_values)
-            else:
-                yield f"{printable(difference.field)} (differs between workflows)"
-
-    def _line(self, change: Change) -> Iterator[str]:
-        sign, style = SIGNS[change.state]
-        yield f"  {self._paint(style, sign)} {printable(change.id)}  {printable(', '.join(notes_of(change)))}"
-        for difference in change.differences:
-            yield f"      {self._paint(style, describe_difference(difference, self._show_values))}"
-
-
-def _singled_out(changes: Changes) -> Iterator[Change]:
-    """Yield the workflows to list one by one, except those whose group already shows every difference."""
-    shown = {
-        (group.first.state, group.first.status, group.first.fields)
-        for group in changes.groups
-        if group.first.differences and group.uniform and group.size > 1
-    }
-    for change in singled_out(changes):
-        if (change.state, change.status, change.fields) not in shown:
-            yield change
-
-
-def verdict_lines(plans: Sequence[ManifestPlan], strict: bool) -> Iterator[str]:
-    """Yield the total of several manifests, then what apply would do, and in which database."""
-    if len(plans) > 1:
-        total = sum((plan.summary for plan in plans), PlanSummary())
-        yield f"Total of {len(plans)} manifests: {printable(total.closing_line().removeprefix('Plan: '))}"
-    refusing = [plan for plan in plans if plan.refuses(strict)]
-    count = sum(plan.to_enqueue for plan in plans)
-    if refusing:
-        reasons = [", ".join(plan.reasons_to_refuse(strict)) for plan in refusing]
+    def lines(self, plans: Sequence[ManifestPlan], strict: bool) -> Iterator[str]:
+        """Yield the plan of each manifest, then their total and what apply would do."""
+        for position, plan in enumerate(plans):
+            yield from [""] if position else []
+            yield from self._plan(plan)
         if len(plans) > 1:
-            pairs = zip(refusing, reasons, strict=True)
-            reasons = [f"`{printable(plan.name)}` has {reason}" for plan, reason in pairs]
-        verdict = f"Apply would refuse: {'; '.join(reasons)}"
-    else:
-        verdict = f"Apply would enqueue {count_of(count, 'workflow') if count else 'nothing'}"
+            yield ""
+            total = sum((plan.summary for plan in plans), PlanSummary())
+            text = f"Total of {len(plans)} manifests: {total.describe_counts()}"
+            yield from self._wrap("", text.split(), 2)
+        if self._elapsed is not None and plans:
+            yield from self._verdict(plans, strict, self._elapsed())
+
+    def _verdict(self, plans: Sequence[ManifestPlan], strict: bool, seconds: float) -> Iterator[str]:
+        verdict, ways_out = describe_verdict(plans, strict), describe_ways_out(plans, strict)
+        style = "red" if any(plan.refuses(strict) for plan in plans) else "bold"
+        yield from self._wrap(
+            "", [*self._styled(style, verdict), describe_database(plans), f" in {show_seconds(seconds)}"], 2
+        )
+        if ways_out:
+            yield from self._wrap(f"  {self._paint('cyan', 'help')}: ", ways_out.split(), 8)
+
+    def _plan(self, plan: ManifestPlan) -> Iterator[str]:
+        """Yield the plan of one manifest: its groups, notes and summary."""
+        yield from self._header(plan)
+        yield ""
+        groups, unchanged = self._groups.of(plan.name), plan.summary.count(State.UNCHANGED)
+        width = len(f"{max([unchanged, *(group.size for group in groups)]):,}")
+        for state in ORDER:
+            found = [group for group in groups if group.state is state]
+            if state is State.UNCHANGED:
+                yield from self._unchanged(plan.summary, found, width) if unchanged else ()
+                continue
+            for group in found[:_MOST_GROUPS]:
+                yield from self._group(group, self._start(state, group.word, group.size, width))
+            if others := found[_MOST_GROUPS:]:
+                start = self._start(state, state.value, sum(group.size for group in others), width)
+                yield f"{start}… in {len(others):,} more groups"
+        if groups or unchanged:
+            yield ""
+        for queue, count in plan.waiting_behind.items():
+            workflows = count_of(count, "workflow")
+            yield f"{printable(queue)}: {workflows} already queued there would start later"
+        yield from self._wrap("Plan: ", plan.summary.describe_counts().split(), 2)
+
+    def _header(self, plan: ManifestPlan) -> Iterator[str]:
+        origin = plan.origin
+        name, target = printable(origin.name), printable(origin.target or "")
+        where = printable(origin.database)
+        if target and where:
+            where = f"{target} ({where})"
+        parts = [printable(origin.file), *([f"→ {where or target}"] if where or target else [])]
+        if origin.lockfile:
+            parts.append(f" lockfile {printable(origin.lockfile)}")
+        yield from self._wrap(f"{self._paint('bold', name)}  ", parts, count_cells(name) + 2)
+
+    def _start(self, state: State, word: str, count: int, width: int) -> str:
+        sign, style = SIGNS[State.UNCHANGED if word == HELD else state]
+        return f"  {self._paint(style, f'{sign} {word:<9}')} {count:>{width},}  "
+
+    def _unchanged(self, summary: PlanSummary, failed: Sequence[Group], width: int) -> Iterator[str]:
+        """Yield the statuses of unchanged workflows, notes, and which of them have failed."""
+        start = self._start(State.UNCHANGED, "unchanged", summary.count(State.UNCHANGED), width)
+        indent = count_cells(unstyled(start))
+        yield from self._wrap(start, printable(summary.describe_statuses()).split(), indent)
+        for note in summary.notes():
+            yield from self._wrap(" " * indent, note.split(), indent + 2)
+        for group in failed[:_MOST_GROUPS]:
+            yield from self._wrap(" " * indent, f"{group.size:,} {group.title}".split(), indent + 2)
+            yield from self._members(group, indent + 2)
+
+    def _group(self, group: Group, start: str) -> Iterator[str]:
+        indent, style = count_cells(unstyled(start)), SIGNS[group.state][1]
+        yield from self._wrap(start, group.title.split(), indent + 2)
+        for line in group.differences.lines(self._show_values):
+            yield from self._wrap(" " * (indent + 2), self._styled(style, line), indent + 4)
+        yield from self._members(group, indent + 2)
+
+    def _members(self, group: Group, indent: int) -> Iterator[str]:
+        """Yield the IDs of few workflows, and the sets of axis values of many."""
+        sets, others = group.sets if group.size > NAMED else ((), 0)
+        if not sets:
+            for text in group.named():
+                yield f"{' ' * indent}{text}"
+            return
+        others += sum(found.size for found in sets[_MOST_SETS:])
+        width = len(f"{max(sets[0].size, others):,}") if others or len(sets) > 1 else 0
+        for found in sets[:_MOST_SETS]:
+            start = f"{' ' * indent}{found.size:>{width},}  " if width else " " * indent
+            *parts, last = found.parts()
+            yield from self._wrap(start, [*(f"{part};" for part in parts), last], len(start) + 2)
+        if others:
+            yield f"{' ' * indent}{others:>{width},}  in {_more_sets(group)}"
+
+    def _styled(self, style: str, text: str) -> list[str]:
+        """Return the words of a text, each with the style, so that a line can end between them."""
+        return [self._paint(style, word) for word in text.split(" ")]
+
+    def _wrap(self, start: str, pieces: Iterable[str], indent: int) -> Iterator[str]:
+        """Join pieces with spaces to lines that fit the width; further lines are indented."""
+        line, used, empty = start, count_cells(unstyled(start)), True
+        for piece in pieces:
+            cells = count_cells(unstyled(piece))
+            if not empty and used + 1 + cells > self._width:
+                yield line
+                line, used, empty = " " * indent, indent, True
+                piece = piece.lstrip()
+            line, used, empty = (
+                (line + piece, used + cells, False) if empty else (f"{line} {piece}", used + 1 + cells, False)
+            )
+        yield line
+
+
+def _more_sets(group: Group) -> str:
+    more = len(group.sets.sets) - _MOST_SETS
+    return (
+        f"{count_of(more, 'more set')}: -o json lists them"
+        if more > 0 and not group.sets.others
+        else "other sets"
+    )
+
+
+def describe_verdict(plans: Sequence[ManifestPlan], strict: bool) -> str:
+    """Return `Apply would refuse: 200 drifted workflows`."""
+    refusing = [plan for plan in plans if plan.refuses(strict)]
+    if not refusing:
+        count = sum(plan.to_enqueue for plan in plans)
+        return f"Apply would enqueue {count_of(count, 'workflow') if count else 'nothing'}"
+    reasons = [", ".join(plan.reasons_to_refuse(strict)) for plan in refusing]
+    if len(plans) > 1:
+        pairs = zip(refusing, reasons, strict=True)
+        reasons = [f"`{printable(plan.name)}` has {reason}" for plan, reason in pairs]
+    return f"Apply would refuse: {'; '.join(reasons)}"
+
+
+def describe_database(plans: Sequence[ManifestPlan]) -> str:
+    """Return `(target prod, database app, schema dbos)`."""
     origin = plans[0].origin
     context = [f"target {origin.target}"] if origin.target else []
     context.append(f"database {origin.database}" if origin.database else "compared with the lockfile only")
-    yield f"{verdict}  ({printable(', '.join(context))})"
-
-
-def notes_of(change: Change) -> list[str]:
-    """List what is printed after an ID: state, workflow, DBOS status and reasons."""
-    notes = [part for part in (change.workflow, change.status, change.reason) if part]
-    if change.held_by:
-        notes.append(f"held by {change.held_by}")
-    if change.state not in (State.CREATE, State.UNCHANGED):
-        notes.insert(0, change.state.value)
-    if not change.comparable:
-        notes.append("not comparable")
-    return notes
-
-
-def describe_difference(difference: Difference, show_values: bool) -> str:
-    """Return `kwargs.region: "eu" -> "us"`, from the value in the database to that of the manifest."""
-    field = printable(difference.field)
-    if not show_values:
-        return field
-    values = [
-        str(value) if value is ABSENT else show_value(value)
-        for value in (difference.database, difference.manifest)
-    ]
-    return f"{field}: {' -> '.join(values)}"
+    return printable(f" ({', '.join(context)})")

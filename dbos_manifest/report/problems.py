@@ -1,17 +1,15 @@
-"""Make diagnostics of the changes that need attention: one for each entry and state."""
+"""Make diagnostics of the changes that need attention: one for each entry and kind of difference."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import replace
 
 from ..core.diagnostic import Diagnostic, make_diagnostic
-from ..expansion.diagnostic_groups import DiagnosticGroups, EnoughErrors
 from ..expansion.workflow_source import WorkflowSource
 from ..planning.manifest_plan import ManifestPlan
-from ..planning.states import Change, Changes, State
-from .groups import singled_out
-from .plan_text import notes_of
+from ..planning.states import Changes, State
+from .groups import Group, Groups
 
 _CODES = {
     State.DRIFTED: "drifted",
@@ -19,45 +17,51 @@ _CODES = {
     State.VANISHED: "vanished",
     State.MISSING: "missing",
 }
+_MOST = 20_000  # of one manifest
 
 
 class PlanProblems:
     """Collect the workflows whose row or lock entry contradicts the manifest."""
 
     def __init__(self) -> None:
-        self._groups: dict[str, DiagnosticGroups] = {}
+        self._groups = Groups(lambda change: change.state in _CODES, by_entry=True)
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
         """Collect the problems of a batch of changes."""
-        for change in singled_out(changes):
-            self._add(source, change)
-
-    def _add(self, source: WorkflowSource, change: Change) -> None:
-        code = _CODES.get(change.state)
-        if code is None or change.entry is None or change.held:
-            return
-        groups = self._groups.setdefault(source.name, DiagnosticGroups())
-        fields = ", ".join(difference.field for difference in change.differences)
-        notes = ", ".join(notes_of(change)[1:])
-        what = f"differs in {fields}" if fields else _WITHOUT_ROW.get(change.state)
-        found = make_diagnostic(
-            code,
-            f"`{change.id}` {what or 'cannot be enqueued'} ({notes})",
-            ("workflows", change.entry, "id"),
-            help=_HELP[change.state],
-        ).in_file(source.file, source.document)
-        with suppress(EnoughErrors):
-            groups.add(found, (lambda: change.id) if source.matrix_of(change.entry) is not None else None)
+        self._groups.add(source, changes)
 
     def of(self, plan: ManifestPlan) -> list[Diagnostic]:
         """Return the problems of one manifest, after its preflight diagnostics."""
-        groups = self._groups.get(plan.name)
-        return [*plan.diagnostics, *(groups.merge() if groups else ())]
+        groups = self._groups.of(plan.name)[:_MOST]
+        return [*plan.diagnostics, *(_problem(plan, group) for group in groups if not group.first.held)]
 
 
-_WITHOUT_ROW = {
-    State.VANISHED: "has no row; retention explains it",
-    State.MISSING: "has no row, and the lockfile has no final status",
+def _problem(plan: ManifestPlan, group: Group) -> Diagnostic:
+    one = group.size == 1
+    subject = f"`{group.first.id}`" if one else f"{group.size:,} workflows"
+    what = "cannot be enqueued"
+    if group.first.fields:
+        what = f"{'differs' if one else 'differ'} in {', '.join(group.first.fields)}"
+    elif group.state in _WITHOUT_ROW:
+        what = _WITHOUT_ROW[group.state][0 if one else 1]
+    found = make_diagnostic(
+        _CODES[group.state],
+        f"{subject} {what} ({', '.join([group.first.workflow or '', *group.remarks()])})",
+        ("workflows", group.first.entry or 0, "id"),
+        help=_HELP[group.state],
+    ).in_file(plan.file, plan.origin.document)
+    return found if one else replace(found, note=f"in {' | '.join(group.members(_SETS_IN_NOTE))}")
+
+
+_SETS_IN_NOTE = 3
+
+
+_WITHOUT_ROW = {  # of one workflow, and of several
+    State.VANISHED: ("has no row; retention explains it", "have no row; retention explains it"),
+    State.MISSING: (
+        "has no row, and the lockfile has no final status",
+        "have no row, and the lockfile has no final status",
+    ),
 }
 _HELP = {
     State.DRIFTED: "give the changed workflow a new ID: an enqueued workflow cannot be changed",

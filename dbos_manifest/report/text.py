@@ -20,6 +20,11 @@ def plain(style: str, text: str) -> str:
     return text
 
 
+def unstyled(text: str) -> str:
+    """Return printable text without the escape sequences of styles, to measure it."""
+    return _COLOUR.sub("", text) if "\x1b" in text else text
+
+
 def printable(text: str) -> str:
     """Escape what controls a terminal or a CI runner: control, format and unpaired characters, `##[`."""
     if not text.isprintable():
@@ -130,6 +135,16 @@ _NOT_FINITE = {float("inf"): "Infinity", float("-inf"): "-Infinity"}
 
 def _plain_text(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def show_seconds(seconds: float) -> str:
+    """Return `42 ms`, `1.8 s` or `12 min 4 s`."""
+    if seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes:,} min {rest} s"
 
 
 def to_json(document: object, indent: int | None = None) -> str:

@@ -42,6 +42,7 @@ def execute(url: str, *statements: str) -> None:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     """Return a function that runs `dbos-manifest WORDS` in an empty folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it
 
     def run_cli(*words: str) -> Run:
         capsys.readouterr()

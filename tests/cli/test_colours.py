@@ -63,7 +63,7 @@ def test_plan_colours_the_mark_of_a_change(run: Cli, tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(BROKEN.replace("priority: high", "args: []"))
     assert run("plan", "m.yaml", "--against", "lock").code == 0
     out = run_on_terminal(tmp_path, "plan", "m.yaml", "--against", "lock")
-    assert re.search(r"\x1b\[32m\+\x1b\[0m a", out)
+    assert re.search(r"\x1b\[32m\+ create +\x1b\[0m 1", out)
     assert "\x1b[22m" not in out
 
 

@@ -61,7 +61,7 @@ def test_changed_option_is_drift_before_the_start_and_a_note_after_the_end(
     write(timeout="20m")
     plan = run_db("plan", "jobs.yaml")
     assert (plan.code, plan.out.count("timeout")) == (0, 1)
-    assert "note: 1,000 finished workflows ran with a different `timeout`" in plan.out
+    assert "1,000 finished workflows ran with a different `timeout`" in plan.out
     execute(
         database_url,
         "UPDATE workflow_status SET status = 'ENQUEUED', completed_at = NULL "
@@ -70,8 +70,8 @@ def test_changed_option_is_drift_before_the_start_and_a_note_after_the_end(
     plan = run_db("plan", "jobs.yaml", "--show-values")
     assert plan.code == 6
     (named,) = [line for line in plan.out.splitlines() if line.strip().startswith("timeout")]
-    assert named == "      timeout: 600000 -> 1200000"
-    assert "note: 800 finished workflows ran with a different `timeout`" in plan.out
+    assert named.strip() == "timeout: 10m → 20m"
+    assert "800 finished workflows ran with a different `timeout`" in plan.out
     assert "Apply would refuse: 200 drifted" in plan.out
     summary = run_db("plan", "jobs.yaml", "-o", "json").json["summary"][0]
     assert summary["notes"] == ["800 finished workflows ran with a different `timeout`"]
@@ -131,7 +131,7 @@ def test_workflow_resumed_on_another_queue_is_unchanged(
     finally:
         client.destroy()
     again = run_db("apply", "one.yaml")
-    assert (again.code, "1 unchanged (1 ENQUEUED)" in again.out) == (0, True)
+    assert (again.code, "1 unchanged" in again.out) == (0, True)
 
 
 def test_verify_compares_arguments_that_the_lockfile_already_records(

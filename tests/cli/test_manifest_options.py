@@ -126,7 +126,7 @@ SMALL = (*ALL, "--select", "size.name=small")
 
 
 def test_commands_use_only_the_selected_workflows(run_db: Cli, orders: Path) -> None:
-    assert "Plan: 3 to enqueue, 0 unchanged" in run_db("plan", *SMALL).out
+    assert "Plan: 3 to enqueue\n" in run_db("plan", *SMALL).out
     assert "3 enqueued" in run_db("apply", *SMALL).out
     assert run_db("status", *SMALL, "-o", "json").json["counts"] == {"ENQUEUED": 3}
 
@@ -135,7 +135,7 @@ def test_workflows_outside_the_selection_can_be_enqueued_later(run_db: Cli, orde
     run_db("apply", *SMALL)
     assert "Plan: 4 to enqueue, 3 unchanged" in run_db("plan", *ALL).out
     smoke = run_db("plan", *ALL, "--entry", "smoke")
-    assert "Plan: 1 to enqueue, 0 unchanged, 0 drifted, 0 conflicts\n" in smoke.out
+    assert "Plan: 1 to enqueue\n" in smoke.out
 
 
 def test_ids_from_takes_the_ids_of_status(run_db: Cli, orders: Path) -> None:

@@ -115,5 +115,5 @@ def test_workflow_recorded_as_finished_is_never_enqueued_again(
     for words in ((), ("--recreate-vanished",), ("--recreate-missing",)):
         done = run_db("apply", "jobs.yaml", *words)
         assert (done.code, "0 enqueued" in done.out) == (0, True), words
-        assert f"vanished, ingest, {status}" in done.out
+        assert f"? vanished  3  ingest, {status}" in done.out
     assert run_db("lock", "verify", "jobs.yaml").code == 0

@@ -34,7 +34,7 @@ def render_plan() -> dict[str, str]:
     """Return the plan of one new and one drifted workflow, by format."""
     texts: dict[str, list[str]] = {name: [] for name in ("text", "json", "jsonl", "ids", "markdown")}
     views = [
-        PlanText(50, True, write=texts["text"].append, verdict=True),
+        PlanText(True, write=texts["text"].append, elapsed=lambda: 0.25),
         PlanJson(texts["json"].append, True),
         PlanJsonLines(texts["jsonl"].append, True),
         PlanIds(texts["ids"].append),
