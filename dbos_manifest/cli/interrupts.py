@@ -11,10 +11,8 @@ from .terminal import say
 
 
 @contextmanager
-def stop_requests(
-    notice: str = "stopping after the current transaction; press Ctrl-C again to stop now",
-) -> Iterator[Callable[[], bool]]:
-    """Yield a function that returns whether a signal was received; the first one prints the notice."""
+def stop_requests() -> Iterator[Callable[[], bool]]:
+    """Yield a function that returns whether a signal was received."""
     received: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -22,8 +20,7 @@ def stop_requests(
             raise KeyboardInterrupt
         received.append(number)
         with suppress(OSError):  # after a hangup there may be no terminal
-            if notice:
-                say(notice)
+            say("stopping after the current transaction; press Ctrl-C again to stop now")
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup keeps running

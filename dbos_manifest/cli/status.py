@@ -25,16 +25,14 @@ from .arguments import (
     StatusArguments,
 )
 from .help import command
-from .interrupts import stop_requests
 from .manifests import load_manifests
 from .option_groups import takes_groups
 from .options import NameChoice, Output, option, outputs_option
 from .output_targets import Outputs
 from .settings import database_settings, lockfile_settings, used_files
 from .status_views import STATUS_FORMATS, StatusView, make_status_view
-from .terminal import clear_screen, output_ended, write_line
+from .terminal import clear_screen, output_ended, write_now
 
-_SECONDS = 0.2  # between two checks whether to stop
 _ALONE = ("error", "status")
 
 
@@ -108,19 +106,14 @@ def _show(reader: StatusReader, views: Sequence[StatusView]) -> None:
 
 
 def _watch(reader: StatusReader, make_views: Callable[[], Sequence[StatusView]], interval_s: float) -> None:
-    """Show the status again and again, until every workflow has ended or the user stops."""
-    with stop_requests("") as is_stopped:
-        while True:
-            clear_screen()
-            _show(reader, make_views())
-            if output_ended() or not any(summary.total.unfinished for summary in reader.summaries):
-                return
-            until = time.monotonic() + interval_s
-            while (left := until - time.monotonic()) > 0 and not is_stopped():
-                time.sleep(min(left, _SECONDS))
-            if is_stopped():
-                return
-            write_line()
+    """Show the status again and again, until every workflow has ended; Ctrl-C ends the command."""
+    while True:
+        clear_screen()
+        _show(reader, make_views())
+        if output_ended() or not any(summary.total.unfinished for summary in reader.summaries):
+            return
+        write_now("\n")
+        time.sleep(interval_s)
 
 
 def _exit_code(summaries: Sequence[StatusSummary]) -> ExitCode:

@@ -24,12 +24,12 @@ class _Writer(Protocol):
 
 
 class StatusCsv:
-    """Write CSV as RFC 4180. Text that a spreadsheet would read as a formula begins with an apostrophe."""
+    """Write CSV, one line for each workflow. A text that a spreadsheet would run begins with an apostrophe."""
 
     def __init__(self, write: Callable[[str], object], axes: Sequence[str]) -> None:
         """Write the header. `axes` are the names of all axes; a column of one is `axis.NAME`."""
         self._axes = axes
-        self._writer: _Writer = csv.writer(_File(write), lineterminator="\r\n")
+        self._writer: _Writer = csv.writer(_File(write), lineterminator="\n")
         self._writer.writerow([*_COLUMNS, *(f"axis.{name}" for name in axes)])
 
     def add(self, found: WorkflowStatus) -> None:

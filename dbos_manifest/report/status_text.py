@@ -81,7 +81,7 @@ class StatusText:
             yield from self._counts(total)
 
     def _summary(self, summary: StatusSummary) -> Iterator[str]:
-        yield self._header(summary)
+        yield from self._header(summary)
         yield ""
         yield from self._counts(summary.total)
         if summary.by and summary.cells and self._by != ("error",) and self._by != ("status",):
@@ -92,16 +92,19 @@ class StatusText:
             most = None if self._by == ("error",) else MOST_GROUPS
             yield from failure_lines(self._screen, summary, self._command, most)
 
-    def _header(self, summary: StatusSummary) -> str:
-        name = self._screen.fit(printable(summary.manifest), self._screen.width // 2)
+    def _header(self, summary: StatusSummary) -> Iterator[str]:
+        """Yield name, file, target and time, on two lines where one is too short."""
+        width, paint = self._screen.width, self._screen.paint
+        name = self._screen.fit(printable(summary.manifest), width // 2)
         as_of = f"as of {format_timestamp(summary.as_of_ms // 1000 * 1000)}"
-        room = self._screen.width - count_cells(name) - len(as_of) - 5
         arrow = "→" if self._screen.has_unicode else "->"
         place = f"{printable(summary.file)} {arrow} {printable(summary.place)}"
-        if count_cells(place) > room >= 0:
-            place = self._screen.fit(place, max(room, 20))
-        space = " " * max(2, room - count_cells(place) + 2)
-        return f"{self._screen.paint('bold', name)}   {place}{space}{self._screen.paint('dim', as_of)}"
+        room = width - count_cells(name) - count_cells(place) - 3
+        if room >= len(as_of) + 2:
+            yield f"{paint('bold', name)}   {place}{paint('dim', as_of.rjust(room))}"
+            return
+        yield f"{paint('bold', name)}   {self._screen.fit(place, max(width - count_cells(name) - 3, 20))}"
+        yield paint("dim", as_of)
 
     def _counts(self, total: StatusCell) -> Iterator[str]:
         if not total.size:
