@@ -24,7 +24,7 @@ class _Writer(Protocol):
 
 
 class StatusCsv:
-    """Write CSV, one line for each workflow. A text that a spreadsheet would run begins with an apostrophe."""
+    """Write CSV. A text that a spreadsheet would run as a formula begins with an apostrophe."""
 
     def __init__(self, write: Callable[[str], object], axes: Sequence[str]) -> None:
         """Write the header. `axes` are the names of all axes; a column of one is `axis.NAME`."""
