@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from textwrap import fill
 
 import click
 
@@ -44,6 +43,8 @@ class HelpfulCommand(click.Command):
                     line = f"{ctx.command_path} {words}".rstrip()
                     formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
         if text := _environment(self.get_params(ctx)):
+            from textwrap import fill  # loaded only for help
+
             formatter.write(f"\n{fill(text, formatter.width, break_on_hyphens=False)}\n")
 
 

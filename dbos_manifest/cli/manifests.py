@@ -15,7 +15,8 @@ from ..files.sources import STDIN
 from ..manifest.variables import Given
 from ..reading.document import parse_documents
 from .arguments import InputArguments, SelectionArguments
-from .terminal import print_note, say_diagnostics
+from .diagnostics import say_diagnostics
+from .terminal import print_note
 
 MAX_VARIABLES_BYTES = 16 * 2**20
 

@@ -19,9 +19,10 @@ from ..report.plan_json import PlanIds, PlanJson, PlanJsonLines
 from ..report.plan_text import PlanText
 from ..report.problems import PlanProblems, problems_by_file
 from ..report.sarif import sarif_document
+from .diagnostics import write_annotations
 from .output_targets import Sink, Write
 from .repository import from_repository
-from .terminal import on_terminal, painter, program_version, say, text_width, write_annotations
+from .terminal import on_terminal, painter, program_version, say, text_width
 
 PLAN_FORMATS = ("text", "json", "jsonl", "ids", "github", "sarif", "junit", "markdown")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-from urllib.parse import unquote, urlsplit
 
 # a path that was made of a URL has only one of its slashes
 _USERINFO = re.compile(r"((?::/{1,3}|\bpostgres[\w+]*:)[^\s/:@]*:).*@")
@@ -27,6 +26,8 @@ def looks_like_url(text: str) -> bool:
 
 def redact(text: str) -> str:
     """Replace what may be a password in a log: those of this process too, whatever is around them."""
+    from urllib.parse import unquote, urlsplit  # loaded only for a crash log
+
     given = [*sys.argv, *(value for key, value in os.environ.items() if key.endswith("DATABASE_URL"))]
     secrets = {value for key, value in os.environ.items() if key == "PGPASSWORD" and value}
     for word in given:

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TextIO, cast
 
 import click
 
-from ..core.diagnostic import Diagnostic
-from ..report.diagnostics import format_diagnostics
-from ..report.github import github_annotation
 from ..report.text import OutputEscaper, Paint, plain, printable, shorten
 from .redaction import hide_passwords
-from .repository import from_repository
-
-if TYPE_CHECKING:  # `--help` loads none of it
-    from ..actions.validate import Validation
 
 UNBROKEN = 100_000
 MAX_MESSAGE = 2_000  # characters of an error that are printed
@@ -245,27 +237,14 @@ def on_terminal() -> bool:
 
 def text_width() -> int:
     """Return the width of the terminal, or of COLUMNS. Elsewhere lines are not broken."""
+    import shutil  # it loads compression libraries
+
     return max(40, shutil.get_terminal_size((UNBROKEN, 24)).columns)
 
 
 def in_github_actions() -> bool:
     """Return whether this process runs in GitHub Actions."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
-
-
-def say_diagnostics(validation: Validation) -> None:
-    """Print the diagnostics of the manifests on stderr, in GitHub Actions also as annotations."""
-    for block in format_diagnostics(validation.diagnostics, validation.texts, painter(err=True)):
-        say(block)
-    write_annotations(validation.diagnostics)
-
-
-def write_annotations(diagnostics: Iterable[Diagnostic]) -> None:
-    """Print annotations in GitHub Actions; nothing elsewhere."""
-    if in_github_actions():
-        for diagnostic in from_repository(diagnostics):
-            assert isinstance(sys.stderr, GuardedStream)
-            sys.stderr.write(f"{github_annotation(diagnostic)}\n", commands=True)
 
 
 @contextmanager

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import io
-import pkgutil
 import re
 from calendar import monthrange
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import cache
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 Moment = date | datetime
 """A date, or a date-time; a datetime without tzinfo is a wall-clock time without a time zone."""
@@ -89,10 +87,14 @@ def _zone_names() -> frozenset[str]:
 
 @cache
 def _load_zone(name: str) -> tzinfo:
+    from zoneinfo import ZoneInfo  # loaded only for a manifest that names a time zone
+
     return ZoneInfo.from_file(io.BytesIO(_read_tzdata(f"zoneinfo/{name}")), key=name)
 
 
 def _read_tzdata(name: str) -> bytes:
+    import pkgutil
+
     found = pkgutil.get_data("tzdata", name)
     assert found is not None
     return found

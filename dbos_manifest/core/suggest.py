@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
-from heapq import nlargest
 from itertools import islice, pairwise
 
 from .work_budget import current_budget
@@ -19,6 +17,9 @@ _CUTOFF = 0.6  # how similar a name must be, of 1; the default of difflib
 
 def find_closest(name: str, known: Iterable[str], cutoff: float = _CUTOFF) -> str | None:
     """Return the most similar known name; None if none is similar enough, or after very many searches."""
+    from difflib import get_close_matches  # loaded only for an error
+    from heapq import nlargest
+
     if len(name) > _LONGEST:
         return None
     if (budget := current_budget()) is not None and budget.compared_names <= 0:

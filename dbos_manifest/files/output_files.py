@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
@@ -107,6 +106,8 @@ class OutputFile:
         except OSError as error:
             if error.errno not in _IN_PLACE_INSTEAD or not real.is_file():
                 raise
+            import shutil  # it loads compression libraries
+
             shutil.copyfile(temporary, real)
 
     def drop(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -33,6 +32,8 @@ def looks_like_manifest(data: object) -> bool:
         return True
     if "name" in data and isinstance(data.get("workflows"), list):
         return True
+    import difflib  # loaded only for what may be another file
+
     near = difflib.get_close_matches("workflows", [str(key) for key in data], 3, _NEAR)
     return any(
         isinstance(item, dict) and "workflow" in item for key in near for item in _items(data.get(key))
