@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import psycopg
+from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy.exc import DBAPIError
 
 from ..core.errors import Refused
-from .postgresql_connect import open_session
+from .lock_waits import format_timeout, is_lock_timeout
+from .postgresql_connect import driver_of, open_session
 
 MOST_LOCKS = 1_000
 """Locks of one session. The lock table of a server with default settings has room for about 6,400 of all
 sessions. An apply of more manifests excludes every other apply in the schema, with one lock."""
 
+# What follows the lock has the timeout of the session, but not an unlimited one.
+# OFFSET keeps the subquery, so that it is evaluated first.
+_LOCK = (
+    "set_config('lock_timeout', :timeout, true), pg_advisory_xact_lock(:key), "
+    "set_config('lock_timeout', CASE before.timeout WHEN '0' THEN :timeout ELSE before.timeout END, true)"
+)
+_BEFORE = "(SELECT current_setting('lock_timeout') AS timeout OFFSET 0) AS before"
 _STATEMENT_SPARE_S = 5  # for the statement itself, however long it may wait for locks
 
 
@@ -83,11 +93,6 @@ def _set_timeouts(connection: psycopg.Connection, left_s: float) -> None:
         connection.execute("SELECT set_config(%s, %s, false)", (name, format_timeout(limit_s)))
 
 
-def format_timeout(limit_s: float) -> str:
-    """Return the value of `lock_timeout` or `statement_timeout` for a limit, at least 1 ms."""
-    return f"{min(max(1, round(limit_s * 1000)), 2**31 - 1)}ms"
-
-
 Holder = tuple[int, str]
 """The key of a lock, and the description of the session that holds it."""
 
@@ -114,3 +119,26 @@ def refuse_held(which: str, holder: Holder | None) -> Refused:
     return Refused(
         f"another apply{which} is running: {found}", "wait for it to finish, or set a longer --lock-timeout"
     )
+
+
+def lock_transaction(
+    connection: Connection,
+    key: int,
+    manifest: str,
+    timeout_s: float,
+    columns: str,
+    values: Mapping[str, str],
+) -> RowMapping:
+    """Take a lock until the transaction ends, and read some columns once it is taken.
+
+    Raises: Refused naming the holder when the time is up.
+    """
+    known = {**values, "key": key, "timeout": format_timeout(timeout_s)}
+    try:
+        return connection.execute(text(f"SELECT {_LOCK}, {columns} FROM {_BEFORE}"), known).mappings().one()
+    except DBAPIError as error:
+        if not is_lock_timeout(error):
+            raise
+        connection.rollback()
+        holder = find_holder(driver_of(connection), [key])
+        raise refuse_held(f" of `{manifest}`", holder) from None

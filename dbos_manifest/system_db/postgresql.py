@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 
@@ -14,8 +14,9 @@ from ..core.errors import DatabaseDenied, SchemaNotSupported
 from ..core.units import MAX_TIMESTAMP, MIN_TIMESTAMP
 from ..lockfile.fingerprint import UNKNOWN
 from . import postgresql_insert
-from .advisory_lock import find_holder, format_timeout, lock_key, open_locked, refuse_held
-from .database import PRIVILEGES, Database, Encryption, RecordedState, Server, WriteTransaction
+from .advisory_lock import lock_key, lock_transaction, open_locked
+from .database import PRIVILEGES, Database, Encryption, RecordedState, Result, Server, WriteTransaction
+from .lock_waits import limit_lock_waits, refuse_locked
 from .new_rows import NewRows, PreparedRows
 from .postgresql_catalog import find_schemas, read_columns, read_first_version, read_identity
 from .postgresql_connect import connect, driver_of, is_cockroach, protect_password, read_encryption
@@ -32,13 +33,6 @@ _DEFAULT_PARAMETERS = {
     "application_name": "dbos-manifest",
 }
 _INVALID_PARAMETER_VALUE = "22023"
-_LOCK_NOT_AVAILABLE = "55P03"
-# The timeout holds for the lock only. OFFSET keeps the subquery, so that it is evaluated first.
-_LOCK = (
-    "set_config('lock_timeout', :timeout, true), pg_advisory_xact_lock(:key), "
-    "set_config('lock_timeout', before.timeout, true)"
-)
-_BEFORE = "(SELECT current_setting('lock_timeout') AS timeout OFFSET 0) AS before"
 _SERVER_START = "CAST(extract(epoch FROM pg_postmaster_start_time()) AS text)"
 # What is reported after COMMIT survives a crash of the server. A stronger setting of the user is kept.
 _SURVIVE_A_CRASH = (
@@ -76,7 +70,7 @@ class PostgreSQLDatabase(Database):
         self._parameters = protect_password(parameters)
         engine = create_engine(
             "postgresql+psycopg://",
-            creator=partial(connect, url, self._parameters),
+            creator=partial(self._connect, url),
             pool_size=2,
             pool_pre_ping=False,
             hide_parameters=True,
@@ -84,6 +78,20 @@ class PostgreSQLDatabase(Database):
         found = self._parameters.get
         label = f"{found('dbname', '?')} on {found('host', 'localhost')}:{found('port', '5432')}"
         super().__init__(engine, schema, label, retry)
+        self._limits_locks = False  # whether the lock timeout is the one of the sessions
+
+    def _connect(self, url: str) -> psycopg.Connection:
+        driver = connect(url, self._parameters)
+        try:
+            self._limits_locks = limit_lock_waits(driver, self.lock_timeout_s)
+        except BaseException:
+            driver.close()
+            raise
+        return driver
+
+    def call(self, attempt: Callable[[], Result]) -> Result:
+        """Call a function; see `Database.call`. Raises: also Refused when the lock timeout is over."""
+        return super().call(partial(refuse_locked, self, attempt) if self._limits_locks else attempt)
 
     def _cancel(self, driver: object) -> None:
         assert isinstance(driver, psycopg.Connection)
@@ -231,17 +239,7 @@ class PostgreSQLDatabase(Database):
     ) -> RowMapping:
         """Take the lock of a manifest for this transaction, and read some columns once it is taken."""
         key = lock_key(self.schema, manifest) ^ 1  # not the key of the lock that the same apply holds
-        known = {**values, "key": key, "timeout": format_timeout(self.lock_timeout_s)}
-        try:
-            return (
-                connection.execute(text(f"SELECT {_LOCK}, {columns} FROM {_BEFORE}"), known).mappings().one()
-            )
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
-                raise
-            connection.rollback()
-            holder = find_holder(driver_of(connection), [key])
-            raise refuse_held(f" of `{manifest}`", holder) from None
+        return lock_transaction(connection, key, manifest, self.lock_timeout_s, columns, values)
 
     def read_recorded_state(self, connection: Connection, transaction_id: str) -> RecordedState | None:
         """Query the server about a transaction ID.

@@ -69,6 +69,34 @@ def test_lock_timeout_is_retried(postgres_url: str, make_pg_batch: Callable[[str
     batch.check_complete()
 
 
+LOCKS = {
+    "a table": "LOCK TABLE dbos.workflow_status",
+    "a table against writers": "LOCK TABLE dbos.workflow_status IN SHARE MODE",
+    "the inputs": "LOCK TABLE dbos.workflow_input",
+    "an ID": "INSERT INTO dbos.workflow_status (workflow_uuid, created_at) VALUES ('held-3', 1)",
+}
+
+
+@pytest.mark.parametrize("locked", LOCKS)
+def test_lock_of_another_transaction_ends_the_apply_after_the_lock_timeout(
+    postgres_url: str,
+    make_pg_batch: Callable[[str, int], Batch],
+    capsys: pytest.CaptureFixture[str],
+    locked: str,
+) -> None:
+    batch = make_pg_batch("held", WORKFLOWS)
+    words = ["apply", batch.path, "--database-url", postgres_url, "--retry-budget", "10m"]
+    with batch.engine.connect() as connection:
+        pid = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+        connection.execute(sa.text(LOCKS[locked]))
+        assert run_here(*words, "--lock-timeout", "1s") == 6
+    error = capsys.readouterr().err
+    assert f"process {pid}," in error and "--lock-timeout" in error
+    assert batch.rows() == {}
+    assert run_here(*words) == 0
+    batch.check_complete()
+
+
 def test_statement_timeout_ends_with_a_hint(
     postgres_url: str, make_pg_batch: Callable[[str, int], Batch], capsys: pytest.CaptureFixture[str]
 ) -> None:
