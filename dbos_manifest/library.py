@@ -35,8 +35,9 @@ from .core.work_budget import MAX_WORKFLOWS
 from .expansion.selection import Selection, parse_terms
 from .manifest.variables import Given
 from .planning.manifest_plan import ManifestPlan
-from .planning.results import ApplyResult, WorkflowStatus
+from .planning.results import ApplyResult
 from .planning.states import NO_OVERRIDES, Overrides
+from .planning.workflow_status import WorkflowStatus
 
 __all__ = [
     "ApplyResult",

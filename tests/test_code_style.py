@@ -32,8 +32,8 @@ VERBS = set(
         parse pause pick place plan poll prepare print process propose prune query quote raise read rebind
         rebuild record reduce refuse register release remember remove rename render repeat replace report
         reset resolve restore resume retry return run save scan search select serialize set shorten show
-        sign skip slice sort split start step stop store stream strip suggest sum switch take test trace
-        track translate try turn undo unpack update use validate verify wait warn work wrap write yield
+        sign skip slice sort split start step stop store stream strip suggest sum summarize switch take test
+        trace track translate try turn undo unpack update use validate verify wait warn work wrap write yield
         """,
     )
 )

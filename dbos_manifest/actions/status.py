@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from ..core.errors import DatabaseDenied
+from ..core.errors import DatabaseDenied, DatabaseError
 from ..planning.axis_columns import names_of
 from ..planning.durations import measure
 from ..planning.failure_digest import Failure, LastStep
-from ..planning.results import WorkflowStatus
+from ..planning.results import ApplyResult
 from ..planning.rows import FAILED_STATUSES, LiveRow
 from ..planning.status_table import StatusSummary, StatusTable
+from ..planning.workflow_status import WorkflowStatus
 from ..report.stored_results import error_parts
 from ..system_db.database import Database
 from ..system_db.preflight_facts import read_clock_ms
@@ -68,13 +69,26 @@ class StatusReader:
         for target in self._targets:
             now_ms = self._database.read(read_clock_ms)
             table = StatusTable(target.source, self._settings.by, wanted)
-            for status in self._read_target(target, table, now_ms):
+            for status in self._read_target(target, now_ms):
+                table.add(status)
                 if not wanted or status.status in wanted:
                     yield status
-            place = target.name or self._database.description
-            self.summaries.append(table.summarize(place, now_ms, steps_known=self._steps_known))
+            self.summaries.append(self._finish(target, table, now_ms))
 
-    def _read_target(self, target: Target, table: StatusTable, now_ms: int) -> Iterator[WorkflowStatus]:
+    def summarize(self, target: Target, ids: Container[str]) -> StatusSummary:
+        """Summarize those workflows of a manifest whose IDs are given."""
+        now_ms = self._database.read(read_clock_ms)
+        table = StatusTable(target.source, self._settings.by, frozenset())
+        for status in self._read_target(target, now_ms):
+            if status.id in ids:
+                table.add(status)
+        return self._finish(target, table, now_ms)
+
+    def _finish(self, target: Target, table: StatusTable, now_ms: int) -> StatusSummary:
+        place = target.name or self._database.description
+        return table.summarize(place, now_ms, steps_known=self._steps_known)
+
+    def _read_target(self, target: Target, now_ms: int) -> Iterator[WorkflowStatus]:
         for batch in target.source.batches(self._database.default_transaction_size):
             rows = self._database.read(read_live, batch.ids, outputs=self._settings.outputs)
             steps = self._read_steps(rows)
@@ -85,9 +99,7 @@ class StatusReader:
                 if row is not None and row.status in FAILED_STATUSES:
                     failure = _failure_of(row, steps.get(row.id))
                 axes = names_of(target.source.matrix_of(spec.entry))
-                status = WorkflowStatus(target.source.name, spec, row, durations, failure, axes)
-                table.add(status)
-                yield status
+                yield WorkflowStatus(target.source.name, spec, row, durations, failure, axes)
 
     def _read_steps(self, rows: Mapping[str, LiveRow]) -> Mapping[str, LastStep]:
         failed = [row.id for row in rows.values() if row.status in FAILED_STATUSES]
@@ -113,3 +125,25 @@ def read_live_statuses(targets: Sequence[Target], settings: DatabaseSettings) ->
     """
     with StatusReader.connect(settings, targets, StatusSettings(failures=False)) as reader:
         yield from reader.read()
+
+
+def summarize_waits(
+    settings: DatabaseSettings, targets: Sequence[Target], results: Sequence[ApplyResult]
+) -> dict[str, StatusSummary]:
+    """Summarize how the workflows that were waited for ended, of each manifest of which some failed.
+
+    Shape:  by manifest; empty where the database cannot be read: only explanations are lost.
+    """
+    pairs = [
+        (target, result.wait.final)
+        for target, result in zip(targets, results, strict=False)
+        if result.wait and any(final.status in FAILED_STATUSES for final in result.wait.final.values())
+    ]
+    waited: dict[str, StatusSummary] = {}
+    failed = [target for target, _ in pairs]
+    if failed:
+        reading = StatusReader.connect(settings, failed, StatusSettings(outputs=False))
+        with suppress(DatabaseError), reading as reader:
+            for target, final in pairs:
+                waited[target.source.name] = reader.summarize(target, final)
+    return waited

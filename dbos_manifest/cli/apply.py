@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from ..actions.apply import ApplySession, as_partly_applied, find_failure
 from ..actions.settings import ApplySettings, DatabaseSettings
+from ..actions.status import summarize_waits
 from ..actions.wait import find_wait_failure, read_failed_rows, wait_for_results
 from ..core.errors import ManifestToolError, UsageError
 from ..core.exit_codes import ExitCode, decide_exit_code
 from ..core.plural import count_of
 from ..planning.manifest_plan import ManifestPlan
 from ..planning.results import ApplyOutcome, ApplyResult, count_enqueued
+from ..planning.status_table import StatusSummary
 from .apply_inputs import ApplyInputs, load_apply_inputs
 from .apply_views import APPLY_FORMATS, ApplyViews
 from .arguments import (
@@ -73,6 +75,7 @@ def _apply(
     """Plan, enqueue and wait. An error goes into the outcome, so that the results are shown first."""
     plans: list[ManifestPlan] = []
     results: list[ApplyResult] = []
+    waited: dict[str, StatusSummary] = {}
     failure: ManifestToolError | None = None
     with stop_requests() as stopped:
         try:
@@ -92,12 +95,13 @@ def _apply(
                         database, loaded.targets, results, wait_settings(arguments), on_ended, stopped
                     )
                 failure = find_wait_failure(results, interrupted=stopped())
+                waited = {} if stopped() else summarize_waits(database, loaded.targets, results)
         except Exception as error:
             settle_manifests(loaded.validation)  # an invalid manifest is the first error to print
             if not isinstance(error, (ManifestToolError, OSError)):
                 raise
             failure = as_partly_applied(error, count_enqueued(results))
-    return ApplyOutcome(plans, results, failure, read_failed_rows(results, database, MOST_SHOWN))
+    return ApplyOutcome(plans, results, failure, read_failed_rows(results, database, MOST_SHOWN), waited)
 
 
 def _end(results: Outputs, outcome: ApplyOutcome) -> int:

@@ -18,6 +18,7 @@ from ..report.apply_results import (
 )
 from .output_targets import Sink
 from .plan_views import PlanView, ProblemView, Views, make_plan_view
+from .screens import make_screen
 from .settings import print_retry
 from .terminal import progress_bar, write, write_now
 
@@ -92,7 +93,8 @@ class ApplyViews:
                 view.finish(outcome.plans, self._strict)
             elif format == "text":
                 for result in outcome.results:
-                    for line in applied_lines(result, outcome.failed_rows, paint):
+                    waited = outcome.waited.get(result.plan.name)
+                    for line in applied_lines(result, waited, make_screen(paint)):
                         emit(f"{line}\n")
         for events in self._events:
             events.finish(outcome)

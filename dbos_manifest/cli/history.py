@@ -6,11 +6,11 @@ import click
 
 from ..actions.history import read_history
 from ..report.history import history_json, history_lines
-from ..report.screen import Screen
 from .arguments import DatabaseArguments
 from .help import command
 from .option_groups import takes_groups
 from .options import option, output_option
+from .screens import make_screen
 from .settings import database_settings
 from .terminal import painter, write_line
 
@@ -43,6 +43,6 @@ def history(database: DatabaseArguments, manifest: str | None, limit: int, outpu
     if output == "json":
         write_line(history_json(batches[:limit], len(batches)))
     else:
-        for line in history_lines(batches[:limit], len(batches), Screen(paint=painter())):
+        for line in history_lines(batches[:limit], len(batches), make_screen(painter())):
             write_line(line)
     return 0

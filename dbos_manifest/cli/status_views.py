@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from ..planning.results import WorkflowStatus
 from ..planning.status_table import StatusSummary
+from ..planning.workflow_status import WorkflowStatus
 from ..report.screen import Screen
 from ..report.status_csv import StatusCsv
 from ..report.status_json import StatusIds, StatusJson, StatusJsonLines
 from ..report.status_markdown import StatusMarkdown
 from ..report.status_text import StatusText, status_line
 from .output_targets import Sink
+from .screens import make_screen
 from .terminal import on_terminal
 
 STATUS_FORMATS = ("text", "json", "jsonl", "ids", "markdown", "csv")
@@ -72,15 +71,6 @@ def make_status_view(
         return StatusCsv(sink.write, axes)
     if sink.format == "markdown":
         return StatusMarkdown(sink.write)
-    screen = Screen(shutil.get_terminal_size().columns, sink.paint, _has_unicode())
+    screen = make_screen(sink.paint)
     shown = on_terminal() if show_values is None else show_values
     return TextView(sink, StatusText(screen, by, command), screen, listed, shown)
-
-
-def _has_unicode() -> bool:
-    """Return whether standard output can encode the characters of bars and calendars."""
-    try:
-        "█░…→".encode(getattr(sys.stdout, "encoding", None) or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True

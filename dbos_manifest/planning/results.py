@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..core.errors import ManifestToolError
-from ..expressions.filters import UNSET
 from ..workflows.spec import WorkflowSpec
-from .durations import Durations
-from .failure_digest import Failure
 from .manifest_plan import ManifestPlan
-from .rows import NOT_ENQUEUED, LiveRow
+from .rows import LiveRow
+from .status_table import StatusSummary
 
 
 class Progress(NamedTuple):
@@ -36,32 +34,6 @@ class RejectedRow(NamedTuple):
 
     spec: WorkflowSpec
     reason: str
-
-
-class WorkflowStatus(NamedTuple):
-    """A workflow of a manifest and its row."""
-
-    manifest: str
-    spec: WorkflowSpec
-    row: LiveRow | None  # None: not enqueued, or removed since
-    durations: Durations | None = None  # without a row
-    failure: Failure | None = None  # unless it has failed
-    axis_names: tuple[str, ...] = ()  # of the values in its binding
-
-    @property
-    def id(self) -> str:
-        return self.spec.id
-
-    @property
-    def status(self) -> str:
-        """The DBOS status, or NOT_ENQUEUED."""
-        return NOT_ENQUEUED if self.row is None else self.row.status
-
-    @property
-    def axes(self) -> dict[str, object]:
-        """Return the values of the names of its matrix."""
-        pairs = zip(self.axis_names, self.spec.binding, strict=False)
-        return {name: cell[0] for name, cell in pairs if cell[0] is not UNSET}
 
 
 class FinalStatus(NamedTuple):
@@ -110,6 +82,7 @@ class ApplyOutcome(NamedTuple):
     results: Sequence[ApplyResult]  # of the manifests that it came to
     failure: ManifestToolError | None = None
     failed_rows: Mapping[str, LiveRow] = {}  # some that failed, by workflow ID
+    waited: Mapping[str, StatusSummary] = {}  # by manifest: how the workflows ended, where some failed
 
     @property
     def enqueued(self) -> int:

@@ -14,8 +14,8 @@ from ..workflows.spec import WorkflowSpec
 from .axis_columns import AxisColumns, names_of, text_of
 from .durations import time_or_none
 from .failure_digest import FailureDigest, FailureGroup
-from .results import WorkflowStatus
 from .rows import FAILED_STATUSES, FINAL_STATUSES, NOT_ENQUEUED, STATUSES, LiveRow
+from .workflow_status import WorkflowStatus
 
 BY_OPTIONS = ("queue", "workflow")  # what workflows are counted by, besides axes
 NO_VALUE = "(none)"

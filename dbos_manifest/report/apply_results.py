@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -9,21 +10,27 @@ from ..core.diagnostic import Diagnostic, make_diagnostic
 from ..core.plural import count_of
 from ..core.units import format_timestamp
 from ..planning.manifest_plan import ManifestPlan
-from ..planning.results import ApplyOutcome, ApplyResult, Progress, RetryNotice
+from ..planning.results import ApplyOutcome, ApplyResult, Progress, RetryNotice, WaitResult
 from ..planning.rows import LiveRow
+from ..planning.status_table import StatusSummary
+from .failure_text import failure_lines
 from .markdown import code, fit
 from .plan_json import change_json, summary_json
+from .screen import Screen
+from .status_json import failure_json
+from .status_markdown import failure_rows
 from .stored_results import error_message
-from .text import Paint, plain, printable, to_json
+from .text import printable, to_json
 
 FORMAT_VERSION = 1
 _MOST_REJECTED = 20
+_PLAIN = Screen()
 
 
 def applied_lines(
-    applied: ApplyResult, failed_rows: Mapping[str, LiveRow], paint: Paint = plain
+    applied: ApplyResult, waited: StatusSummary | None = None, screen: Screen = _PLAIN
 ) -> Iterator[str]:
-    """Describe the result of one manifest: counts, rejected rows and final statuses."""
+    """Describe the result of one manifest: counts, rejected rows, final statuses and why workflows failed."""
     parts = [f"{applied.enqueued:,} enqueued"]
     if applied.existing:
         parts.append(f"{applied.existing:,} enqueued by another writer meanwhile")
@@ -32,31 +39,33 @@ def applied_lines(
     if applied.rejected:
         parts.append(f"{len(applied.rejected):,} failed")
     for row in applied.rejected[:_MOST_REJECTED]:
-        yield f"  {paint('red', '✗')} {printable(row.spec.id)}  {printable(row.reason)}"
+        yield f"  {screen.paint('red', '✗')} {printable(row.spec.id)}  {printable(row.reason)}"
     if len(applied.rejected) > _MOST_REJECTED:
         yield f"  … and {len(applied.rejected) - _MOST_REJECTED:,} more"
     written = "written" if applied.lock_written else "unchanged"
     name = printable(applied.plan.name)
     yield f"Applied {name}: {', '.join(parts)}; lockfile {printable(str(applied.lock_path))} {written}"
     if applied.wait is not None:
-        yield from _wait_lines(applied, failed_rows, paint)
+        yield _describe_wait(applied.wait)
+    if waited is not None:
+        yield from failure_lines(screen, waited, _status_command(applied.plan))
 
 
-def _wait_lines(applied: ApplyResult, failed_rows: Mapping[str, LiveRow], paint: Paint) -> Iterator[str]:
-    assert applied.wait is not None
-    for workflow_id, row in failed_rows.items():
-        if workflow_id in applied.wait.final:
-            message = error_message(row)
-            detail = f": {message}" if message else ""
-            yield f"  {paint('red', '✗')} {printable(workflow_id)}  {printable(row.status + detail)}"
-    counts = Counter(final.status for final in applied.wait.final.values())
+def _status_command(plan: ManifestPlan) -> str:
+    """Return the command that shows the status of a manifest."""
+    words = ["dbos-manifest", "status", plan.file]
+    return printable(shlex.join([*words, "--target", plan.origin.target] if plan.origin.target else words))
+
+
+def _describe_wait(wait: WaitResult) -> str:
+    counts = Counter(final.status for final in wait.final.values())
     parts = [_counts(counts)] if counts else []
-    if applied.wait.pending:
-        still = Counter(applied.wait.pending.values())
-        parts.append(f"{count_of(len(applied.wait.pending), 'workflow')} not finished ({_counts(still)})")
-    if applied.wait.disappeared:
-        parts.append(f"{count_of(len(applied.wait.disappeared), 'row')} disappeared")
-    yield f"Waited: {', '.join(parts) or 'nothing to wait for'}"
+    if wait.pending:
+        still = Counter(wait.pending.values())
+        parts.append(f"{count_of(len(wait.pending), 'workflow')} not finished ({_counts(still)})")
+    if wait.disappeared:
+        parts.append(f"{count_of(len(wait.disappeared), 'row')} disappeared")
+    return f"Waited: {', '.join(parts) or 'nothing to wait for'}"
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -73,9 +82,7 @@ def applied_document(outcome: ApplyOutcome) -> dict[str, object]:
     """Return the results as JSON values; a manifest that was not reached has its plan only."""
     by_name = {applied.plan.name: applied for applied in outcome.results}
     document: dict[str, object] = {
-        "manifests": [
-            _manifest_json(plan, by_name.get(plan.name), outcome.failed_rows) for plan in outcome.plans
-        ],
+        "manifests": [_manifest_json(plan, by_name.get(plan.name), outcome) for plan in outcome.plans],
     }
     if (error := outcome.failure) is not None:
         document["error"] = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
@@ -83,7 +90,7 @@ def applied_document(outcome: ApplyOutcome) -> dict[str, object]:
 
 
 def _manifest_json(
-    plan: ManifestPlan, applied: ApplyResult | None, failed_rows: Mapping[str, LiveRow]
+    plan: ManifestPlan, applied: ApplyResult | None, outcome: ApplyOutcome
 ) -> dict[str, object]:
     out: dict[str, object] = {
         "name": plan.name,
@@ -104,18 +111,21 @@ def _manifest_json(
         "lockfile_written": applied.lock_written,
     }
     if applied.wait is not None:
-        out["wait"] = {
+        wait: dict[str, object] = {
             "final": {
                 workflow_id: {
                     "status": final.status,
                     "completed_at": _time_or_none(final.completed_at_ms),
-                    **_error_json(failed_rows.get(workflow_id)),
+                    **_error_json(outcome.failed_rows.get(workflow_id)),
                 }
                 for workflow_id, final in applied.wait.final.items()
             },
             "pending": applied.wait.pending,
             "gone": applied.wait.disappeared,
         }
+        if plan.name in outcome.waited:
+            wait["failures"] = [*map(failure_json, outcome.waited[plan.name].failures)]
+        out["wait"] = wait
     return out
 
 
@@ -146,8 +156,10 @@ def applied_markdown(outcome: ApplyOutcome) -> str:
     def lines() -> Iterator[str]:
         yield from ("", "### Applied", "")
         for applied in outcome.results:
-            for line in applied_lines(applied, outcome.failed_rows):
+            for line in applied_lines(applied):
                 yield f"- {code(line.strip())}"
+            if applied.plan.name in outcome.waited:
+                yield from ("", *failure_rows(outcome.waited[applied.plan.name]))
         if outcome.failure is not None:
             yield f"- ❌ {code(outcome.failure.message)}"
 

@@ -58,7 +58,7 @@ def failure_lines(
     for group in groups:
         error = screen.fit(describe_error(group), max(20, screen.width - width - 4))
         yield f"  {screen.paint('red', f'{group.size:>{width},}')}  {error}"
-        for line in wrap_parts([*_details(group)], screen.width - len(indent), "; "):
+        for line in wrap_parts([*_details(screen, group)], screen.width - len(indent), "; "):
             yield f"{indent}{line}"
     if rest := summary.failures[len(groups) :]:
         workflows = count_of(sum(group.size for group in rest), "workflow")
@@ -70,9 +70,9 @@ def failure_lines(
         yield f"    {example}"
 
 
-def _details(group: FailureGroup) -> Iterator[str]:
+def _details(screen: Screen, group: FailureGroup) -> Iterator[str]:
     if condition := describe_condition(group):
-        yield condition
+        yield screen.paint("bold", condition)
     if step := describe_step(group):
         yield step
     if group.first_ms is not None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from .text import Paint, count_cells, plain
+from .text import Paint, count_cells, plain, unstyled
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
@@ -66,7 +64,7 @@ def wrap_parts(parts: Sequence[str], width: int, separator: str) -> Iterator[str
     line = ""
     for part in parts:
         longer = f"{line}{separator}{part}" if line else part
-        if line and count_cells(_COLOUR.sub("", longer)) > width:
+        if line and count_cells(unstyled(longer)) > width:
             yield f"{line}{separator.rstrip()}"
             line = part
         else:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..planning.axis_columns import text_of
-from ..planning.results import WorkflowStatus
 from ..planning.status_table import StatusSummary
+from ..planning.workflow_status import WorkflowStatus
 from .status_json import time_json
 from .text import plain_value, printable
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from ..core.units import format_timestamp
 from ..planning.failure_digest import FailureGroup
-from ..planning.results import WorkflowStatus
 from ..planning.status_table import StatusCell, StatusSummary
+from ..planning.workflow_status import WorkflowStatus
 from .stored_results import MISSING, read_error, read_json
 from .text import id_line, plain_value, to_json
 
@@ -114,7 +114,7 @@ def _summary_json(summary: StatusSummary) -> dict[str, object]:
         "counts": _counts(summary.total.counts),
         "by": list(summary.by),
         "rows": [_cell_json(summary.by, key, cell) for key, cell in summary.cells.items()],
-        "failures": [*map(_failure_json, summary.failures)],
+        "failures": [*map(failure_json, summary.failures)],
         "steps_known": summary.steps_known,
     }
 
@@ -128,7 +128,8 @@ def _cell_json(by: Sequence[str], key: Sequence[str], cell: StatusCell) -> dict[
     }
 
 
-def _failure_json(group: FailureGroup) -> dict[str, object]:
+def failure_json(group: FailureGroup) -> dict[str, object]:
+    """Return a group of failed workflows as JSON values."""
     condition = group.condition
     return {
         "count": group.size,

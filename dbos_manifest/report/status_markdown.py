@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from ..core.units import describe_duration, format_timestamp
-from ..planning.results import WorkflowStatus
 from ..planning.rows import FAILED_STATUSES
 from ..planning.status_table import StatusSummary, order_statuses
+from ..planning.workflow_status import WorkflowStatus
 from .failure_text import describe_condition, describe_error, describe_step
 from .markdown import code, fit, fold
 
@@ -41,17 +41,22 @@ def _lines(summary: StatusSummary) -> Iterator[str]:
             yield f"| {code(status)} | {count:,} | {100 * count / total.size:.1f} % |"
         yield ""
     if summary.failures:
-        yield from ("| failed | error | step | which | since |", "|--:|---|---|---|---|")
-        for group in summary.failures[:_MOST_GROUPS]:
-            cells = [code(describe_error(group)), describe_step(group), describe_condition(group)]
-            cells[1:] = [code(text) if text else "" for text in cells[1:]]
-            since = format_timestamp(group.first_ms // 1000 * 1000) if group.first_ms is not None else ""
-            yield f"| {group.size:,} | {' | '.join(map(str, cells))} | {since} |"
-        if len(summary.failures) > _MOST_GROUPS:
-            yield f"| | … and {len(summary.failures) - _MOST_GROUPS:,} more groups | | | |"
-        yield ""
+        yield from failure_rows(summary)
     if summary.by and summary.cells:
         yield from fold(f"By {', '.join(map(code, summary.by))}", _table(summary))
+
+
+def failure_rows(summary: StatusSummary) -> Iterator[str]:
+    """Yield the table of the groups of failed workflows."""
+    yield from ("| failed | error | step | which | since |", "|--:|---|---|---|---|")
+    for group in summary.failures[:_MOST_GROUPS]:
+        cells = [code(describe_error(group)), describe_step(group), describe_condition(group)]
+        cells[1:] = [code(text) if text else "" for text in cells[1:]]
+        since = format_timestamp(group.first_ms // 1000 * 1000) if group.first_ms is not None else ""
+        yield f"| {group.size:,} | {' | '.join(map(str, cells))} | {since} |"
+    if len(summary.failures) > _MOST_GROUPS:
+        yield f"| | … and {len(summary.failures) - _MOST_GROUPS:,} more groups | | | |"
+    yield ""
 
 
 def _table(summary: StatusSummary) -> Iterator[str]:

@@ -8,9 +8,9 @@ from itertools import islice, pairwise
 
 from ..core.plural import count_of
 from ..core.units import describe_duration, format_timestamp
-from ..planning.results import WorkflowStatus
 from ..planning.rows import FAILED_STATUSES, FINAL_STATUSES
 from ..planning.status_table import StatusCell, StatusSummary, is_date, order_statuses
+from ..planning.workflow_status import WorkflowStatus
 from .calendar import calendar_lines
 from .failure_text import MOST_GROUPS, failure_lines
 from .screen import Cell, Screen, table_lines

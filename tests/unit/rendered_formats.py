@@ -73,7 +73,7 @@ def render_apply() -> dict[str, str]:
     events.finish(outcome)
     found = rejected_diagnostics([result])
     return {
-        "text": "\n".join(applied_lines(result, {})),
+        "text": "\n".join(applied_lines(result)),
         "json": applied_json(outcome),
         "jsonl": "".join(lines),
         "markdown": applied_markdown(outcome),

@@ -12,9 +12,9 @@ from dbos_manifest.expansion.axis import Axis
 from dbos_manifest.expansion.matrix import Matrix
 from dbos_manifest.planning.durations import measure
 from dbos_manifest.planning.failure_digest import Failure, LastStep
-from dbos_manifest.planning.results import WorkflowStatus
 from dbos_manifest.planning.rows import FAILED_STATUSES, LiveRow
 from dbos_manifest.planning.status_table import StatusSummary, StatusTable
+from dbos_manifest.planning.workflow_status import WorkflowStatus
 from dbos_manifest.report.stored_results import error_parts
 from dbos_manifest.workflows.batch import Batch
 from dbos_manifest.workflows.spec import WorkflowSpec

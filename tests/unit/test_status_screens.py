@@ -18,8 +18,8 @@ from status_cases import DAYS, Source, every_status, row_of, status_of, summariz
 from dbos_manifest.cli.terminal import _style
 from dbos_manifest.files.bundled import read_schema
 from dbos_manifest.planning.failure_digest import LastStep
-from dbos_manifest.planning.results import WorkflowStatus
 from dbos_manifest.planning.status_table import StatusSummary
+from dbos_manifest.planning.workflow_status import WorkflowStatus
 from dbos_manifest.report.calendar import calendar_lines
 from dbos_manifest.report.screen import Screen
 from dbos_manifest.report.status_csv import StatusCsv
