@@ -235,3 +235,22 @@ def test_steps_are_shown_only_with_the_right_to_read_them(
         assert ("this role lacks SELECT on operation_outputs" in done.out) != granted
     finally:
         execute(postgres_url, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+
+
+def test_apply_explains_the_failures_that_it_waited_for(
+    run_db: Cli, orders: Path, database_url: str, tmp_path: Path
+) -> None:
+    execute(database_url, "UPDATE workflow_status SET status='SUCCESS' WHERE status='ENQUEUED'")
+    words = ("-o", "json=a.json", "-o", "markdown=a.md", "-o", "jsonl=a.jsonl")
+    done = run_db("apply", "orders.yaml", "--wait", *words)
+    assert done.code == 7
+    assert "Waited: 9 ERROR, 109 SUCCESS\nFailures\n  9  TimeoutError: warehouse <n> did not" in done.out
+    assert "all have day>=2026-02-20 region=us; step 2 (fetch)" in done.out
+    assert "dbos-manifest status orders.yaml --only ERROR --select 'day>=2026-02-20 region=us'" in done.out
+    document = json.loads((tmp_path / "a.json").read_text())
+    jsonschema_rs.validator_for(json.loads(read_schema("applied.v1"))).validate(document)
+    (group,) = document["manifests"][0]["wait"]["failures"]
+    assert (group["count"], group["condition"]["select"]) == (9, "day>=2026-02-20 region=us")
+    assert "| 9 | <code>TimeoutError" in (tmp_path / "a.md").read_text()
+    last = json.loads((tmp_path / "a.jsonl").read_text().splitlines()[-1])
+    assert last["manifests"][0]["wait"]["failures"] == [group]
