@@ -13,6 +13,7 @@ from ..planning.states import Changes
 from ..reading.document import locate_all
 from ..report.diagnostics import format_diagnostics
 from ..report.github import github_annotation
+from ..report.groups import Group
 from ..report.junit import junit_document
 from ..report.markdown import PlanMarkdown
 from ..report.plan_json import PlanIds, PlanJson, PlanJsonLines
@@ -67,7 +68,7 @@ class ProblemView:
         self._format = format
         self._write = write
         self._validation = validation
-        self._problems = PlanProblems()
+        self._problems = PlanProblems(with_others=format == "junit")
         self.more: list[Diagnostic] = []  # after the problems of the plan
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
@@ -80,8 +81,10 @@ class ProblemView:
         if self._format == "sarif":
             self._write(sarif_document([*from_repository(found)], program_version()))
         elif self._format == "junit":
-            files = list(dict.fromkeys(plan.file for plan in plans))
-            self._write(junit_document(problems_by_file(found, files), strict))
+            groups: dict[str, list[Group]] = {plan.file: [] for plan in plans}
+            for plan in plans:
+                groups[plan.file] += self._problems.others(plan)
+            self._write(junit_document(problems_by_file(found, [*groups]), strict, groups))
         else:
             for problem in from_repository(found):
                 self._write(f"{github_annotation(problem)}\n")

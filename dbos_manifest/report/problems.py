@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..core.diagnostic import Diagnostic, make_diagnostic
 from ..expansion.workflow_source import WorkflowSource
 from ..planning.manifest_plan import ManifestPlan
-from ..planning.states import Changes, State
+from ..planning.states import Change, Changes, State
 from .groups import Group, Groups
 
 _CODES = {
@@ -21,19 +21,29 @@ _MOST = 20_000  # of one manifest
 
 
 class PlanProblems:
-    """Collect the workflows whose row or lock entry contradicts the manifest."""
+    """Collect the workflows whose row or lock entry contradicts the manifest, and if wanted the others."""
 
-    def __init__(self) -> None:
-        self._groups = Groups(lambda change: change.state in _CODES, by_entry=True)
+    def __init__(self, *, with_others: bool = False) -> None:
+        self._groups = Groups(_is_problem, by_entry=True)
+        self._others = Groups(lambda change: with_others and not _is_problem(change))
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
-        """Collect the problems of a batch of changes."""
+        """Collect the groups of a batch of changes."""
         self._groups.add(source, changes)
+        self._others.add(source, changes)
 
     def of(self, plan: ManifestPlan) -> list[Diagnostic]:
         """Return the problems of one manifest, after its preflight diagnostics."""
         groups = self._groups.of(plan.name)[:_MOST]
-        return [*plan.diagnostics, *(_problem(plan, group) for group in groups if not group.first.held)]
+        return [*plan.diagnostics, *(_problem(plan, group) for group in groups)]
+
+    def others(self, plan: ManifestPlan) -> Sequence[Group]:
+        """Return the groups of the workflows of one manifest that have no problem."""
+        return self._others.of(plan.name)
+
+
+def _is_problem(change: Change) -> bool:
+    return change.state in _CODES and not change.held
 
 
 def _problem(plan: ManifestPlan, group: Group) -> Diagnostic:
