@@ -131,8 +131,13 @@ class PlanMarkdown:
             yield f"| | | … | … and {len(groups) - _MOST_ROWS:,} more groups |"
         if unchanged:
             details = [_plain(text) for text in (plan.summary.describe_statuses(), *plan.summary.notes())]
-            for group in [group for group in found if group.state is State.UNCHANGED][:_MOST_ROWS]:
+            failed = [group for group in found if group.state is State.UNCHANGED]
+            for group in failed[:_MOST_ROWS]:
                 details += [f"{group.size:,} {_plain(group.title)}", *_members(group)]
+            if others := failed[_MOST_ROWS:]:
+                details.append(
+                    f"{sum(group.size for group in others):,} failed in {len(others):,} more groups"
+                )
             yield f"{_start(State.UNCHANGED, 'unchanged', unchanged)} {'<br>'.join(details)} |"
         yield ""
 

@@ -24,6 +24,7 @@ SIGNS = {
 }
 _MOST_GROUPS = 20  # of one state
 _MOST_SETS = 8  # of one group
+_MARGIN = 30  # cells before a text at most
 
 
 class PlanText:
@@ -123,8 +124,12 @@ class PlanText:
         for note in summary.notes():
             yield from self._wrap(" " * indent, note.split(), indent + 2)
         for group in failed[:_MOST_GROUPS]:
-            yield from self._wrap(" " * indent, f"{group.size:,} {group.title}".split(), indent + 2)
+            failed_line = self._styled("red", f"{group.size:,} {group.title}")
+            yield from self._wrap(" " * indent, failed_line, indent + 2)
             yield from self._members(group, indent + 2)
+        if others := failed[_MOST_GROUPS:]:
+            more = sum(group.size for group in others)
+            yield f"{' ' * indent}{more:,} failed in {len(others):,} more groups"
 
     def _group(self, group: Group, start: str) -> Iterator[str]:
         indent, style = count_cells(unstyled(start)), SIGNS[group.state][1]
@@ -150,8 +155,9 @@ class PlanText:
             yield f"{' ' * indent}{others:>{width},}  in {_more_sets(group)}"
 
     def _styled(self, style: str, text: str) -> list[str]:
-        """Return the words of a text, each with the style, so that a line can end between them."""
-        return [self._paint(style, word) for word in text.split(" ")]
+        """Return a text with a style; its words where it does not fit the width, so that it can be broken."""
+        fits = _MARGIN + count_cells(text) <= self._width
+        return [self._paint(style, part) for part in ([text] if fits else text.split(" "))]
 
     def _wrap(self, start: str, pieces: Iterable[str], indent: int) -> Iterator[str]:
         """Join pieces with spaces to lines that fit the width; further lines are indented."""

@@ -7,6 +7,8 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 from cli_harness import Cli, execute
@@ -160,6 +162,65 @@ def test_plan_looks_as_reviewed(
         check_golden(f"{name}-{columns}.txt", texts[""])
         check_golden(f"{name}-{columns}.ansi", texts["1"])
     check_golden(f"{name}.md", run("plan", *words, "--database-url", URL, "-o", "markdown").out)
+
+
+SCATTERED = """\
+version: 1
+name: scattered
+defaults: {queue: etl, workflow: f}
+queues: {etl: {partitioned: false}}
+workflows:
+"""
+SCATTERED_ENTRY = """\
+  - id: "ENTRY-${{ n }}-${{ m }}"
+    matrix: {n: {range: {stop: 50}}, m: {range: {stop: 50}}}
+"""
+
+
+def test_every_format_has_the_same_groups_of_ten_thousand_workflows(
+    run: Cli, tmp_path: Path, sqlite_template: Path
+) -> None:
+    """The sets in JSON are exact, and a comment of a pull request has the largest of them."""
+    shutil.copy(sqlite_template, tmp_path / "shop.sqlite")
+    entries = "".join(SCATTERED_ENTRY.replace("ENTRY", letter) for letter in "abcd")
+    Path("scattered.yaml").write_text(SCATTERED + entries)
+    ids = run("expand", "scattered.yaml", "-o", "ids").out.split()
+    shares = {"a": 0.5, "b": 0.01, "c": 0.99, "d": 0}
+    random = Random(18)
+    Path("ids.txt").write_text("\n".join(one for one in ids if random.random() < shares[one[0]]))
+    apply(run, "scattered.yaml", "--ids-from", "ids.txt")
+    plan = ("plan", "scattered.yaml", "--database-url", URL, "-o")
+    document = run(*plan, "json").json
+    expected: dict[tuple[str, str], set[str]] = {}
+    for change in document["manifests"][0]["changes"]:
+        expected.setdefault((change["id"][0], change["state"]), set()).add(change["id"])
+    groups = document["summary"][0]["groups"]
+    found = {}
+    for group in groups:
+        letter = "abcd"[group["entry"]]
+        members = [one for found_set in group["sets"] for one in ids_of(letter, found_set["axes"])]
+        assert len(members) == len({*members}) == group["count"]
+        found[letter, group["state"]] = {*members}
+    assert found == expected
+    markdown, text, junit = (run(*plan, form).out for form in ("markdown", "text", "junit"))
+    assert len(markdown) < 65_536
+    for group in groups:
+        if group["state"] == "create":
+            largest = f"{group['sets'][0]['count']:,}"
+            assert f"| create | {group['count']:,} |" in markdown
+            assert re.search(rf"\+ create +{group['count']:,}  f on etl\n +(n|{largest}) ", text)
+            assert f"<system-out>{group['count']:,} workflows\n" in junit
+
+
+def ids_of(letter: str, axes: dict[str, list[dict[str, Any]]]) -> list[str]:
+    values = {}
+    for name, runs in axes.items():
+        values[name] = [
+            value
+            for run in runs
+            for value in (run["values"] if "values" in run else range(run["first"], run["last"] + 1))
+        ]
+    return [f"{letter}-{n}-{m}" for n in values["n"] for m in values["m"]]
 
 
 def check_golden(name: str, text: str) -> None:

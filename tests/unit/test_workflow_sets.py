@@ -48,7 +48,7 @@ def values_of(matrix: Matrix, combination: Combination) -> dict[str, str]:
 
 
 def expand(matrix: Matrix, found: WorkflowSet) -> list[dict[str, str]]:
-    """Return every combination of a set by its printed values; those inside a long run are read from the axis."""
+    """Return every combination of a set by its printed values; the axis completes long runs."""
     values = {axis.name: [*map(label_of, axis.values())] for axis in matrix.axes}
     listed = []
     for name, runs in found.axes.items():
