@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -160,7 +159,9 @@ def test_plan_shows_what_changed_in_a_backfill(cli: Cli, edit: str) -> None:
     manifest.write_text(EDITS[edit])
     refused = edit in ("argument-changed", "queue-changed")
     shown = cli("plan", "days.yaml", expect=6 if refused else 0).out
-    shown = re.sub(r"\(database .*\)$", "(database …)", shown, flags=re.M)
+    # the name of the database is another one each time, and so is the layout of the lines that have it
+    body, verdict = shown.partition("\n\n")[2].split("Apply would ")
+    shown = f"{body}Apply would {verdict.splitlines()[0].partition('  (')[0]}\n"
     path = GOLDEN / f"{edit}.txt"
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(shown)
