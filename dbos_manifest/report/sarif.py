@@ -48,7 +48,7 @@ def _result(found: Diagnostic, codes: Sequence[str]) -> dict[str, object]:
         "ruleId": found.code,
         "ruleIndex": codes.index(found.code),
         "level": "error" if found.severity is Severity.ERROR else "warning",
-        "message": {"text": "\n".join(printable(part) for part in parts if part)},
+        "message": {"text": "\n".join(_plain(part) for part in parts if part)},
     }
     file = found.span.file if found.span else found.file
     if file:
@@ -66,3 +66,8 @@ def _result(found: Diagnostic, codes: Sequence[str]) -> dict[str, object]:
             }
         out["locations"] = [{"physicalLocation": place}]
     return out
+
+
+def _plain(text: str) -> str:
+    """Escape text. A word joiner prevents an embedded link, `[text](target)`."""
+    return printable(text).replace("](", "]\u2060(")

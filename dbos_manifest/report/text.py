@@ -51,8 +51,9 @@ def _escape_commands(text: str) -> str:
 
 
 _COMMAND = re.compile(r"##(?=\w*\[)")
-_LINE_COMMAND = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)  # a runner ignores the space before it
-_COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
+# a runner ignores the space before it, and colours may be removed from a log
+_LINE_COMMAND = re.compile(r"^((?:\x1b\[[0-9;]*m|[^\S\n])*):(?=:)", re.MULTILINE)
+_COLOUR = re.compile(r"(\x1b\[(?:[012]|3[0-9])m)")  # those that `Paint` makes: a value may not hide text
 
 
 class OutputEscaper:
@@ -68,7 +69,7 @@ class OutputEscaper:
     def escape(self, text: str, *, colours: bool = False, commands: bool = False) -> str:
         """Escape the next piece, except for colours and lines that are `::` commands if these are wanted."""
         at_start, last = self._at_start, text.rfind("\n") + 1
-        self._at_start = (at_start or last > 0) and not text[last:].strip()
+        self._at_start = (at_start or last > 0) and not _COLOUR.sub("", text[last:]).strip()
         if not text.replace("\n", "").isprintable() or "##" in text:
             parts = _COLOUR.split(text) if colours else [text]
             parts[::2] = ("\n".join(map(printable, part.split("\n"))) for part in parts[::2])
