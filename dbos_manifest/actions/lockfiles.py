@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -11,7 +10,7 @@ from pathlib import Path
 from ..core.errors import UsageError
 from ..files.git_commit import read_git_commit
 from ..files.journal_file import journal_path, open_journal
-from ..files.lockfile_writer import LOCKFILE_SUFFIX, open_lockfile, resolve_lockfile
+from ..files.lockfile_writer import LOCKFILE_SUFFIX, TARGET_NAME, open_lockfile, resolve_lockfile
 from ..lockfile.journal import JournalTransaction, ResolveInDoubt, assume_committed, replay_journal
 from ..lockfile.lockfile import Lockfile, check_owner
 from ..lockfile.reader import parse_lockfile
@@ -20,8 +19,6 @@ from ..system_db.transactions import InDoubtTransaction, Outcome, read_outcome
 from .plan import Target
 from .settings import LockfileSettings
 from .validate import LoadedManifest
-
-_TARGET = re.compile(r"\w([\w.-]*\w)?")
 
 
 def lockfile_path(loaded: LoadedManifest, settings: LockfileSettings) -> Path:
@@ -32,7 +29,7 @@ def lockfile_path(loaded: LoadedManifest, settings: LockfileSettings) -> Path:
     """
     if settings.path is not None:
         return settings.path
-    if settings.target is not None and not _TARGET.fullmatch(settings.target):
+    if settings.target is not None and not TARGET_NAME.fullmatch(settings.target):
         raise UsageError(
             f"--target {settings.target}: expected a name that can be used in a file name",
             "use letters, digits, `_` and `-`; a dot is allowed except at the start or end "
@@ -51,7 +48,7 @@ def is_derived_path(path: Path, file: Path, manifest: str) -> bool:
         return False
     name = path.name.removesuffix(LOCKFILE_SUFFIX)
     starts = [stem for stem in (file.stem, manifest) if name == stem or name.startswith(f"{stem}.")]
-    return any(name == stem or _TARGET.fullmatch(name[len(stem) + 1 :]) for stem in starts)
+    return any(name == stem or TARGET_NAME.fullmatch(name[len(stem) + 1 :]) for stem in starts)
 
 
 def lockfile_paths(manifests: Sequence[LoadedManifest], settings: LockfileSettings) -> list[Path]:

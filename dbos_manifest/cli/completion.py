@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
-from ..files.lockfile_writer import LOCKFILE_SUFFIX, find_lockfiles
+from ..files.lockfile_writer import LOCKFILE_SUFFIX, TARGET_NAME, find_lockfiles
 from .help import command
 from .options import argument
 from .terminal import write
@@ -44,4 +44,6 @@ def complete_targets(ctx: click.Context, param: click.Parameter, incomplete: str
         for lockfile in find_lockfiles(folder)
     }
     targets = {name.partition(".")[2] for name in names}
-    return sorted(target for target in targets if target and target.startswith(incomplete))
+    # what else a file is named could be printed and inserted into a command line
+    valid = filter(TARGET_NAME.fullmatch, targets)
+    return sorted(target for target in valid if target.startswith(incomplete))

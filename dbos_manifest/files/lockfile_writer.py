@@ -16,6 +16,7 @@ from .lockfile_lock import LockfileLocks
 from .open_file import create_temporary, open_regular
 
 LOCKFILE_SUFFIX = ".lock.jsonl"
+TARGET_NAME = re.compile(r"\w([\w.-]*\w)?")
 
 
 @contextmanager

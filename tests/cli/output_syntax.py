@@ -41,7 +41,9 @@ def check_log(log: str) -> None:
     assert not list(find_commands(log))
     hidden = {c for c in log if unicodedata.category(c) in HIDDEN}
     assert hidden <= {"\n"}
-    assert not [line for line in log.split("\n") if line.lstrip().startswith("FORGED")]
+    assert not [
+        line for line in log.split("\n") if line.lstrip().startswith(("FORGED", "::error file=forged"))
+    ]
 
 
 def check_coloured_log(log: str) -> None:

@@ -23,8 +23,8 @@ FRAGMENTS = [
     "::set-output name=plan;::x", " ::error::x", "\x85::debug::x",
     "##[add-mask]x", "##[group]x", "##vso[task.setvariable variable=x]y", "##teamcity[buildStop]", "#",
     "\x1b[2J", "\x1b[8m", "\x1b]0;title\x07", "\x9b2J", "\x08", "\x7f", "\u202e", "\u2028::notice::x",
-    "\u200b", "\U000e0041", "\nFORGED", "\x1b[0Ksection_start:1:x\r\x1b[0K", "\n/close", "@octo/team", "#123", "!7",
-    "&8", "%9", "octo@example.com",
+    "\u200b", "\U000e0041", "\nFORGED", "\x1b[0Ksection_start:1:x\r\x1b[0K", "\n/close", "@octo/team",
+    "::error file=forged::x", "\n::error file=forged::x", "#123", "!7", "&8", "%9", "octo@example.com",
     "<img src=x>", "<script>", "</details>", "</code>", "<!--", "]]>", "&lt;", "&#64;octo", "|", "`", "``` ",
     "[a](https://example.com)", "https://example.com", "www.example.com", "**", "_", "\\", '"', "'", "{", "}",
     "%0A", "%25", ",", ":", " ", "\t", "é", "漢", "😀", "a",
@@ -502,3 +502,15 @@ def test_messages_and_values_of_a_server(checked: Cli, tmp_path: Path, database_
     )
     run_commands(checked, path, database_url, writing=False)
     run_commands(checked, path, database_url, writing=True)
+
+
+def test_completed_targets_are_valid_names(tmp_path: Path) -> None:
+    """They come from names of files, are printed by click, and become a part of a command line."""
+    for target in ("prod", "$(touch x)", "a b", "p\x1b[2J", "p\nplain,--yes", "p\u202e"):
+        (tmp_path / f"jobs.{target}.lock.jsonl").touch()
+    plan = cli.get_command(click.Context(cli), "plan")
+    assert plan is not None
+    context = click.Context(plan)
+    context.params["paths"] = [str(tmp_path)]
+    parameter = next(param for param in context.command.params if "--target" in param.opts)
+    assert [item.value for item in parameter.shell_complete(context, "")] == ["prod"]
