@@ -25,7 +25,7 @@ def history_lines(batches: Sequence[EnqueuedBatch], total: int, screen: Screen) 
     other = {status for batch in batches for status in batch.statuses} - {*QUEUED_STATUSES}
     statuses = [*_ALWAYS, *sorted(other - {*_ALWAYS})]
     titles = ["enqueued at", "manifest", "commit", "run", "workflows", *statuses, "waiting"]
-    rows = [[Cell(title, "dim") for title in titles]]
+    rows = [[Cell(printable(title), "dim") for title in titles]]
     rows += [_row(batch, statuses) for batch in batches]
     reasons = ["reason", *(batch.key.reason or "" for batch in batches)]
     for line, reason in zip(table_lines(screen, rows, left=4, indent=0), reasons, strict=True):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import unicodedata
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
+from itertools import groupby
 
 import pytest
 import yaml
@@ -67,7 +70,7 @@ class _Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert not attrs
+        assert not attrs or (tag in ("th", "td") and attrs == [("style", "text-align:right")])
         self.tags.add(tag)
         self.depth += tag == "code"
 
@@ -91,8 +94,8 @@ def check_markdown(text: str) -> None:
     assert page.tags <= SAFE_TAGS
     assert page.depth == 0
     assert not re.findall(r"@\w|#\d|!\d|&\d|%\d|://|www\.", page.text)
-    rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in rows} <= ({rows[0].count("|")} if rows else set())
+    for is_table, lines in groupby(text.splitlines(), key=lambda line: line.startswith("|")):
+        assert not is_table or len({line.count("|") for line in lines}) == 1
 
 
 def check_json(text: str) -> None:
@@ -122,6 +125,16 @@ def check_ids(text: str) -> None:
         assert not line.startswith('"') or isinstance(json.loads(line), str)
 
 
+def check_csv(text: str) -> None:
+    """Check that all rows have the same cells, and that a spreadsheet runs none as a formula.
+
+    Source: OWASP, CSV injection.
+    """
+    rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+
+
 def check_yaml(text: str) -> None:
     """Check a list of workflows in YAML."""
     assert isinstance(yaml.safe_load(text), list)
@@ -129,6 +142,7 @@ def check_yaml(text: str) -> None:
 
 PARSERS: dict[str, Callable[[str], object]] = {
     "text": str,
+    "csv": check_csv,
     "ids": check_ids,
     "github": str,
     "json": check_json,

@@ -25,6 +25,7 @@ FRAGMENTS = [
     "\x1b[2J", "\x1b[8m", "\x1b]0;title\x07", "\x9b2J", "\x08", "\x7f", "\u202e", "\u2028::notice::x",
     "\u200b", "\U000e0041", "\nFORGED", "\x1b[0Ksection_start:1:x\r\x1b[0K", "\n/close", "@octo/team",
     "::error file=forged::x", "\n::error file=forged::x", "#123", "!7", "&8", "%9", "octo@example.com",
+    "=1+1", "+1", "-1", "@sum(1)",
     "<img src=x>", "<script>", "</details>", "</code>", "<!--", "]]>", "&lt;", "&#64;octo", "|", "`", "``` ",
     "[a](https://example.com)", "https://example.com", "www.example.com", "**", "_", "\\", '"', "'", "{", "}",
     "%0A", "%25", ",", ":", " ", "\t", "é", "漢", "😀", "a",
@@ -58,7 +59,8 @@ ARGUMENTS = {
     ("validate",): ["PATH"],
     ("plan",): ["PATH", "--show-values", "--verify", *DATABASE],
     ("apply",): ["PATH", *DATABASE],
-    ("status",): ["PATH", *DATABASE],
+    ("status",): ["PATH", "--list", "--by", "workflow,error", "--show-values", *DATABASE],
+    ("history",): DATABASE,
     ("expand",): ["PATH"],
     ("explain",): ["PATH", "ID", *DATABASE],
     ("doctor",): DATABASE,
@@ -119,7 +121,7 @@ def run_commands(checked: Cli, path: str, url: str, workflow_id: str = "a", *, w
         for format in formats:
             checked(*words, "-o", format)
         checked(*words, "--color=always")
-        if name in (("validate",), ("plan",), ("apply",)):
+        if name in (("validate",), ("plan",), ("apply",), ("status",)):
             files = {format: folder / f"result.{format}" for format in formats}
             checked(*words, *(word for pair in files.items() for word in ("-o", "=".join(map(str, pair)))))
             for format, file in files.items():
