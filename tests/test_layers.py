@@ -40,6 +40,7 @@ WITH_CLOCK = {"actions", "cli"}
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("files.lockfile_lock", "imports time"): "waits for another process's lock on the lockfile",
     ("system_db.advisory_lock", "imports time"): "waits for another apply's lock in the database",
+    ("manifest.contract_process", "imports subprocess"): "the JSON Schema engine needs limits of its own",
     ("cli.crash", "imports tempfile"): "the place of a crash log when there is no home",
     (
         "cli.terminal",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from ..expansion.selection import Selection
 from ..files.folder_tree import FolderTree
 from ..files.manifest_schema import check_option, manifest_schema
 from ..files.sources import Source, parse_source, read_sources
+from ..manifest.contracts import Contracts
 from ..manifest.manifest import Manifest, parse_manifest
 from ..manifest.variables import Given, check_given
 from ..reading.document import Document, locate_all
@@ -155,18 +157,19 @@ def validate_files(
     """
     may_fork = fork and selection is None and can_fork()
     validator = _Validator(given, selection, WorkBudget(max_workflows), may_fork=may_fork)
-    for source in read_sources(paths, stdin, skip_others=skip_others):
-        validator.read(source)
-    validation = validator.validation
-    if not validation.files and not skip_others:
-        raise UsageError(
-            f"no manifest found in {', '.join(paths)}",
-            "pass a YAML or JSON file that has `version` and `workflows` at the top level",
-        )
-    if validation.diagnostics or not validator.postponed:
-        validation.diagnostics += validator.finish()
-    else:
-        validation.unsettled = validator.finish_in_fork()
+    with closing(validator):
+        for source in read_sources(paths, stdin, skip_others=skip_others):
+            validator.read(source)
+        validation = validator.validation
+        if not validation.files and not skip_others:
+            raise UsageError(
+                f"no manifest found in {', '.join(paths)}",
+                "pass a YAML or JSON file that has `version` and `workflows` at the top level",
+            )
+        if validation.diagnostics or not validator.postponed:
+            validation.diagnostics += validator.finish()
+        else:
+            validation.unsettled = validator.finish_in_fork()
     validation.diagnostics = locate_all(validation.documents, validation.diagnostics)
     for name, missing in validation.unchecked.items():
         values = ", ".join(f"`{variable}`" for variable in sorted(missing))
@@ -201,6 +204,7 @@ class _Validator:
         self.listed: set[str] = set()  # the IDs of the selection that the manifests have
         self._uniqueness = Uniqueness()
         self._budget = budget
+        self._contracts = Contracts(budget)
         self._is_exhausted = False
         self._may_fork = may_fork
         self._given = given
@@ -230,7 +234,9 @@ class _Validator:
             return found
         tree = FolderTree(source.path.parent if source.path is not None else Path())
         manifest = parse_manifest(document, tree, self._given)
-        loaded = LoadedManifest(Expansion(manifest, check_option), source.path, alone, self._selection)
+        loaded = LoadedManifest(
+            Expansion(manifest, check_option, self._contracts), source.path, alone, self._selection
+        )
         self.validation.manifests.append(loaded)
         if self._may_fork and not loaded.expansion.problems and loaded.expansion.count >= FORK_FROM:
             self.postponed.append(loaded)
@@ -266,7 +272,18 @@ class _Validator:
     def finish_in_fork(self) -> Callable[[], list[Diagnostic]]:
         """Start `finish` in another process, and return a function that waits for its result."""
         check = ForkedCheck(lambda: not self.finish())
-        return lambda: [] if check.passed() else self.finish()
+
+        def wait() -> list[Diagnostic]:
+            if check.passed():
+                return []
+            with closing(self):
+                return self.finish()
+
+        return wait
+
+    def close(self) -> None:
+        """End the process that checks contracts."""
+        self._contracts.close()
 
 
 def _too_much_work(budget: WorkBudget) -> Diagnostic:

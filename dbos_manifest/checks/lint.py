@@ -19,6 +19,7 @@ from ..expansion.diagnostic_groups import DiagnosticGroups, EnoughErrors, Labell
 from ..expansion.expansion import Expansion
 from ..expansion.selection import Selection
 from ..expressions.compiled import contains_mark
+from ..manifest.contracts import InvalidContract
 from ..workflows.batch import Batch
 from ..workflows.options import FIELDS
 from ..workflows.precedence import path_of_place
@@ -106,37 +107,55 @@ class _Checker:
         self._signs = [(FIELDS[option], _SIGNS.get(option, _sign_values)) for option in sorted(varying)]
         self._inputs_vary = not {"args", "kwargs", "workflow"}.isdisjoint(varying)
         self._good: set[_Signature] = set()
+        self._needs_contracts = self._catalog.has_contracts
 
     def check(self, batch: Batch, *, warn: bool) -> Iterator[LabelledDiagnostic]:
         """Yield the problems of a batch; without `warn`, warnings may be left out."""
+        violations: dict[int, list[Diagnostic]] = {}
+        try:
+            violations = self._find_violations(batch)
+        except InvalidContract as error:
+            yield error.to_diagnostic(), None
         if not self._of_one_entry:
-            for spec in batch:
-                yield from self._check_one(spec, None, warn)
+            for row, spec in enumerate(batch):
+                yield from self._check_one(spec, None, warn, violations.get(row, ()))
             return
         signs = [sign(batch.columns[field]) for field, sign in self._signs]
         signatures: Sequence[_Signature] = [*zip(*signs, strict=True)] if signs else [()] * len(batch)
-        if not self._good.issuperset(signatures) or not self._has_good_inputs(batch, warn):
-            for spec, signature in zip(batch, signatures, strict=True):
-                yield from self._check_one(spec, signature, warn)
+        if violations or not self._good.issuperset(signatures) or not self._has_good_inputs(batch, warn):
+            for row, (spec, signature) in enumerate(zip(batch, signatures, strict=True)):
+                yield from self._check_one(spec, signature, warn, violations.get(row, ()))
+
+    def _find_violations(self, batch: Batch) -> dict[int, list[Diagnostic]]:
+        """Return the violations of contracts by the workflow's position; of equal arguments only the first."""
+        if not self._needs_contracts:
+            return {}
+        if self._of_one_entry and not self._inputs_vary:
+            self._needs_contracts = False
+            batch = batch.slice(0, 1)
+        return self._catalog.check(batch)
 
     def _has_good_inputs(self, batch: Batch, warn: bool) -> bool:
         """Return whether the arguments have no problem, from their columns; False if that is uncertain."""
         if not self._inputs_vary:
             return True
-        contracts = any(map(self._catalog.has_contract, distinct(batch.columns["workflow"])))
         inputs = [distinct(batch.columns[field]) for field in ("args", "kwargs")]
         weighed = [_weigh_inputs(values, self._limit // 4) for values in inputs]
-        if contracts or sum(largest for largest, _ in weighed) + len(_ENVELOPE) > self._limit:
+        if sum(largest for largest, _ in weighed) + len(_ENVELOPE) > self._limit:
             return False
         suspect = warn and any(may_be_imprecise for _, may_be_imprecise in weighed)
         return not suspect or not any(True for value in chain(*inputs) for _ in lint_numbers(value, ()))
 
     def _check_one(
-        self, spec: WorkflowSpec, signature: _Signature | None, warn: bool
+        self,
+        spec: WorkflowSpec,
+        signature: _Signature | None,
+        warn: bool,
+        violations: Sequence[Diagnostic],
     ) -> Iterable[LabelledDiagnostic]:
         """Return the problems of a workflow; one without a signature is like no other."""
         is_known = signature in self._good
-        if is_known and not self._inputs_vary:
+        if is_known and not self._inputs_vary and not violations:
             return ()
         problems: list[Diagnostic] = []
         if not is_known:
@@ -150,13 +169,13 @@ class _Checker:
         if len(args) + len(kwargs) + len(_ENVELOPE) > self._limit:
             problems.append(_too_large(spec, len(args), len(kwargs), self._limit))
         may_be_imprecise = may_have_large_numbers(args) or may_have_large_numbers(kwargs)
-        if not problems and not may_be_imprecise and not self._catalog.has_contract(spec.workflow):
+        if not problems and not may_be_imprecise and not violations:
             return ()
         numbers = _lint_inputs(spec) if may_be_imprecise else ()
         return chain(
             self._locate(spec, problems),
             self._locate(spec, numbers, in_all=not self._inputs_vary),
-            self._locate(spec, self._catalog.check(spec)),
+            self._locate(spec, violations),
         )
 
     def _remember(self, signature: _Signature) -> None:

@@ -13,6 +13,7 @@ from ..core.work_budget import current_budget, spend, spend_bytes
 from ..expressions.compiled import DiagnosticError, compile_value, contains_mark, resolve_constants
 from ..expressions.syntax import MARK
 from ..manifest.catalog import read_catalog
+from ..manifest.contracts import Contracts
 from ..manifest.manifest import Manifest
 from ..workflows.batch import Batch, make_batches, resize_batches
 from ..workflows.options import OPTIONS, REQUIRED_OPTIONS
@@ -49,9 +50,9 @@ class Expansion:
     find more problems.
     """
 
-    def __init__(self, manifest: Manifest, check_option: CheckOption) -> None:
+    def __init__(self, manifest: Manifest, check_option: CheckOption, contracts: Contracts) -> None:
         self.manifest = manifest
-        self.catalog, found = read_catalog(manifest.catalog, manifest.tree)
+        self.catalog, found = read_catalog(manifest.catalog, manifest.tree, contracts)
         self.unchecked: dict[int, frozenset[str]] = {}  # by entry, the variables it needs that have no value
         self._check = check_option
         self._compiled: dict[int, CompiledEntry | CompiledEntryByWorkflow] = {}  # the others are plain

@@ -25,7 +25,7 @@ opened, called = set(), []
 def watch(event, arguments):
     if event == "open" and isinstance(arguments[0], (str, bytes)):
         opened.add(str(arguments[0]))
-    elif event.startswith(CALLS):
+    elif event.startswith(CALLS) and (event, arguments[0]) != ("subprocess.Popen", sys.executable):
         called.append(event)
 from dbos_manifest.cli.error_boundary import run_guarded
 from dbos_manifest.cli.main import cli

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from dbos_manifest.actions.validate import validate_files
 from dbos_manifest.core.canonical_json import canonical_json
+from dbos_manifest.core.work_budget import WorkBudget
 from dbos_manifest.expansion.expansion import Expansion
 from dbos_manifest.files.folder_tree import FolderTree
 from dbos_manifest.files.manifest_schema import check_option
+from dbos_manifest.manifest.contracts import Contracts
 from dbos_manifest.manifest.manifest import parse_manifest
 from dbos_manifest.manifest.variables import Given
 from dbos_manifest.reading.document import Document
@@ -74,6 +76,8 @@ def test_keys_may_contain_a_literal_expression_mark() -> None:
     data = {"version": 1, "name": "n", "workflows": [{"id": "a", "workflow": "f", "queue": "q",
             "kwargs": {"$${{ a }}": {"$$${{": "${{ vars.x }}"}}}], "vars": {"x": 3}}  # fmt: skip
     document = Document("f", 0, "", "yaml", data)
-    expansion = Expansion(parse_manifest(document, FolderTree(Path()), Given()), check_option)
+    expansion = Expansion(
+        parse_manifest(document, FolderTree(Path()), Given()), check_option, Contracts(WorkBudget())
+    )
     (spec,) = expansion.specs(lambda found, label: None)
     assert spec.kwargs == {"${{ a }}": {"$${{": 3}}
