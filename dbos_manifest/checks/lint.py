@@ -127,7 +127,7 @@ class _Checker:
                 yield from self._check_one(spec, signature, warn, violations.get(row, ()))
 
     def _find_violations(self, batch: Batch) -> dict[int, list[Diagnostic]]:
-        """Return the violations of contracts by the workflow's position; of equal arguments only the first."""
+        """Return the violations of contracts by the workflow's position; only the first of equal ones."""
         if not self._needs_contracts:
             return {}
         if self._of_one_entry and not self._inputs_vary:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import faulthandler
 import json
 import struct
-import sys
 from contextlib import suppress
 from itertools import islice
 from typing import Any, BinaryIO
@@ -26,17 +25,17 @@ _PATTERNS = jsonschema_rs.RegexOptions(size_limit=10 * 2**20)
 
 
 def serve(requests: BinaryIO, results: BinaryIO, cpu_seconds: int, memory_bytes: int) -> None:
-    """Answer requests until their end. The operating system ends a process that exceeds a limit."""
+    """Read requests and write answers until the requests end, or the process exceeds a limit and is ended."""
     _set_limits(cpu_seconds, memory_bytes)
     engine = _Engine(requests, results)
     _write(results, ["ready", None])
     while (request := _read(requests)) is not None:
         faulthandler.dump_traceback_later(WALL_SECONDS * cpu_seconds, exit=True)
         try:
-            method, *arguments = request
-            answer = ["result", getattr(engine, method)(*arguments)]
+            method, *arguments = json.loads(request)
+            answer = ["result", getattr(engine, str(method))(*arguments)]
         except MemoryError:
-            sys.exit(OUT_OF_MEMORY)
+            raise SystemExit(OUT_OF_MEMORY) from None
         except BaseException as error:  # also a panic of the engine, which is no Exception
             answer = ["error", _describe(error)]
         faulthandler.cancel_dump_traceback_later()
@@ -63,7 +62,7 @@ class _Engine:
         self._requests, self._results = requests, results
         self._validators: dict[int, jsonschema_rs.Validator] = {}
 
-    def compile(self, number: int, schema: Any) -> str | None:
+    def compile(self, number: int, schema: dict[str, object] | bool) -> str | None:
         """Compile a contract, and return why it is not a JSON Schema."""
         try:
             self._validators[number] = jsonschema_rs.validator_for(
@@ -95,8 +94,8 @@ class _Engine:
     def _retrieve(self, uri: str) -> Any:
         """Ask the other process for a file that a contract refers to."""
         _write(self._results, ["retrieve", uri])
-        found = _read(self._requests)
-        if not found:
+        answer = _read(self._requests)
+        if not answer or not (found := json.loads(answer)):
             raise ValueError("the file cannot be read")
         return found[0]
 
@@ -110,9 +109,9 @@ def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {_first_line(error)}"
 
 
-def _read(stream: BinaryIO) -> Any:
+def _read(stream: BinaryIO) -> bytes | None:
     head = stream.read(LENGTH.size)
-    return json.loads(stream.read(*LENGTH.unpack(head))) if len(head) == LENGTH.size else None
+    return stream.read(*LENGTH.unpack(head)) if len(head) == LENGTH.size else None
 
 
 def _write(stream: BinaryIO, message: object) -> None:

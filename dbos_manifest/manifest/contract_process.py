@@ -9,10 +9,9 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
-import orjson
-
+from ..core.canonical_json import encode_json
 from .contract_engine import LENGTH, OUT_OF_MEMORY, OUT_OF_TIME
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -40,7 +39,11 @@ class LimitExceeded(Exception):
 
 
 class ProcessFailed(Exception):
-    """The process did not start, or its program failed."""
+    """The process did not start, or ended for no known reason."""
+
+
+class EngineFailed(Exception):
+    """A call failed inside the engine. The process can be used again."""
 
 
 class ContractProcess:
@@ -67,12 +70,14 @@ class ContractProcess:
         except OSError as error:
             raise ProcessFailed(f"cannot start {sys.executable}: {error.strerror}") from None
 
-    def call(self, method: str, *arguments: object, retrieve: Callable[[str], object] | None = None) -> Any:
+    def call(
+        self, method: str, *arguments: object, retrieve: Callable[[str], list[object]] | None = None
+    ) -> object:
         """Call a method of the engine.
 
         `retrieve` returns a file that a contract refers to, as a list of its one value; an empty list if it
         cannot be read.
-        Raises: LimitExceeded; ProcessFailed.
+        Raises: LimitExceeded; EngineFailed; ProcessFailed.
         """
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
@@ -82,9 +87,9 @@ class ContractProcess:
                 if kind == "ready":
                     self._is_ready = True
                 elif kind == "retrieve" and retrieve is not None:
-                    _write(self._process.stdin, retrieve(answer))
+                    _write(self._process.stdin, retrieve(str(answer)))
                 elif kind == "error":
-                    raise ProcessFailed(answer)
+                    raise EngineFailed(answer)
                 else:
                     return answer
         except (OSError, EOFError):
@@ -102,16 +107,17 @@ class ContractProcess:
 
 def _write(stream: IO[bytes], message: object) -> None:
     try:
-        data = orjson.dumps(message)
-    except TypeError:  # an integer beyond 64 bits, or a lone surrogate
+        data = encode_json(message)
+    except UnicodeEncodeError:  # a lone surrogate
         data = json.dumps(message).encode()
     stream.write(LENGTH.pack(len(data)) + data)
     stream.flush()
 
 
-def _read(stream: IO[bytes]) -> Any:
+def _read(stream: IO[bytes]) -> list[object]:
     (length,) = LENGTH.unpack(_read_exactly(stream, LENGTH.size))
-    return json.loads(_read_exactly(stream, length))
+    message: list[object] = json.loads(_read_exactly(stream, length))
+    return message
 
 
 def _read_exactly(stream: IO[bytes], length: int) -> bytes:

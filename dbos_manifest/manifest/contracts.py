@@ -6,18 +6,22 @@ import os
 import posixpath
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 from ..core.diagnostic import Diagnostic, ValuePath, make_diagnostic
 from ..core.work_budget import WorkBudget
 from ..reading.document import parse_documents
 from ..reading.sandbox import Tree, TreeError
 from .contract_engine import BASE
-from .contract_process import ContractProcess, LimitExceeded, Limits, ProcessFailed
+from .contract_process import ContractProcess, EngineFailed, LimitExceeded, Limits, ProcessFailed
 
 MAX_SCHEMA_BYTES = 4 * 2**20
 MAX_SCHEMA_FILES = 100  # of one manifest
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
+
+
+# the positions of invalid values, each with its violations: message and path
+_Found = list[tuple[int, list[tuple[str, list[str | int]]]]]
 
 
 class InvalidContract(Exception):
@@ -71,13 +75,13 @@ class Contracts:
 
         Raises: InvalidContract if the contract takes too much time or memory.
         """
-        found: list[tuple[int, list[tuple[str, ValuePath]]]] = self._call(contract, "check", values) or []
+        found = self._call(contract, "check", values) or []
         return {
             position: [Violation(message, tuple(path)) for message, path in violations]
-            for position, violations in found
+            for position, violations in cast("_Found", found)
         }
 
-    def _call(self, contract: Contract, method: str, *arguments: object) -> Any:
+    def _call(self, contract: Contract, method: str, *arguments: object) -> object:
         """Return the result of the engine; None after its process has ended."""
         if self._has_ended:
             return None
@@ -86,21 +90,35 @@ class Contracts:
             if method == "compile":
                 return _compile(process, contract)
             return process.call(method, contract.number, *arguments)
-        except LimitExceeded:
+        except (LimitExceeded, ProcessFailed) as error:
+            self._has_ended = True
+            self.close()
+            raise self._to_invalid(contract, error) from None
+        except EngineFailed as error:
+            message = f"the contract cannot be checked: {error}"
+            raise InvalidContract("catalog-schema", message, contract.path) from None
+        except InvalidContract:
+            raise
+        except BaseException:  # from reading a file: the process waits for it
+            self.close()
+            raise
+
+    def _to_invalid(self, contract: Contract, error: Exception) -> InvalidContract:
+        if isinstance(error, LimitExceeded):
             seconds, size = self._limits.cpu_seconds, self._limits.memory_bytes >> 20
             message = f"checking this contract takes more than {seconds} s or {size:,} MiB"
             help = "use fewer `$ref` and combinations, or allow more work with `--max-workflows`"
-            code = "too-large"
-        except ProcessFailed as error:
-            message, help, code = f"the contract cannot be checked: {error}", None, "catalog-schema"
-        self._has_ended = True
-        self.close()
-        raise InvalidContract(code, message, contract.path, help)
+            return InvalidContract("too-large", message, contract.path, help)
+        message = f"contracts cannot be checked: {error}"
+        help = "the program starts a second process for them, with the same Python"
+        return InvalidContract("catalog-schema", message, contract.path, help)
 
     def _start(self) -> ContractProcess:
         """Return the process; start it and compile the known contracts if this process has none yet."""
         if self._process is None or self._owner != os.getpid():
             self._process, self._owner = ContractProcess(self._limits), os.getpid()
+            for contract in self._contracts:
+                contract.files.count = 0
             for contract in self._contracts:
                 _compile(self._process, contract)
         return self._process
@@ -117,7 +135,7 @@ class SchemaFiles:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._count = 0
+        self.count = 0  # of those that were read
         self.failure: TreeError | None = None  # of the last `retrieve`
 
     def retrieve(self, uri: str) -> list[object]:
@@ -129,8 +147,8 @@ class SchemaFiles:
                     f"expected the path of a file, found `{uri}`",
                     "copy it next to the manifest",
                 )
-            self._count += 1
-            if self._count > MAX_SCHEMA_FILES:
+            self.count += 1
+            if self.count > MAX_SCHEMA_FILES:
                 raise TreeError("too-large", f"the contracts refer to more than {MAX_SCHEMA_FILES} files")
             return [self._read(uri.removeprefix(BASE))]
         except TreeError as error:
@@ -160,10 +178,10 @@ class Contract(NamedTuple):
     files: SchemaFiles
 
 
-def _compile(process: ContractProcess, contract: Contract) -> None:
+def _compile(process: ContractProcess, contract: Contract) -> object:
     """Compile a contract.
 
-    Raises: InvalidContract; LimitExceeded; ProcessFailed.
+    Raises: InvalidContract; LimitExceeded; EngineFailed; ProcessFailed.
     """
     files = contract.files
     files.failure = None
@@ -172,6 +190,7 @@ def _compile(process: ContractProcess, contract: Contract) -> None:
         raise InvalidContract(failure.code, failure.message, contract.path, failure.help)
     if problem is not None:
         raise InvalidContract("catalog-schema", f"invalid JSON Schema: {problem}", contract.path)
+    return None
 
 
 def _check_references(schema: object, folder: str, path: ValuePath) -> None:

@@ -63,7 +63,9 @@ class Verdict:
         self.opened = [
             path
             for path in seen["opened"]
-            if Path(path).is_absolute() and not path.startswith(inside) and "zoneinfo" not in path
+            if Path(path).is_absolute()
+            and not path.startswith((*inside, os.devnull))
+            and "zoneinfo" not in path
         ]
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         self.peak_mb = peak // 1024 if peak > before else 0

@@ -68,7 +68,7 @@ def validate(folder: Path, files: Files) -> Run:
     return Run(process.returncode, used.ru_utime + used.ru_stime, peak, {one["code"] for one in found})
 
 
-UNBOUNDED = ("contract", "aliases in many files", "documents in one file")  # until they are limited
+UNBOUNDED = ("aliases in many files", "documents in one file")  # until they are limited
 
 
 @pytest.mark.parametrize("name", [name for name in SHAPES if not name.startswith(UNBOUNDED)])
