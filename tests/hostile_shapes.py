@@ -285,7 +285,7 @@ SHAPES: dict[str, Callable[[], Files]] = {
     "aliases of a contract": lambda: aliases(
         5, 10, "workflows:\n- {id: x}\ncatalog: {f: {args: {enum: [LAST], allOf: [{const: LAST}]}}}"
     ),
-    "aliases of a long key": lambda: _aliased_text(f"&k {'x' * 500_000}: 1"),
+    "aliases of a long key": lambda: _aliased_text(f"? &k {'x' * 500_000}\n: 1"),
     "aliases of a long text": lambda: _aliased_text(f"k: &k {'x' * 500_000}"),
     "errors on every line": lambda: {
         "jobs.yaml": "version: 1\nname: h\nworkflows:\n" + "- {id: 1, x: y}\n" * 60_000

@@ -7,7 +7,7 @@ from collections import deque
 from ..core.diagnostic import Diagnostic
 from ..expressions.filters import UNSET
 from ..planning.explanation import Explanation, Origin
-from ..reading.document import locate_diagnostics
+from ..reading.places import locate_diagnostics
 from ..workflows.options import FIELDS, POSITIONS
 from ..workflows.spec import DEFAULT_SPEC, WorkflowSpec
 from .validate import LoadedManifest, Validation, specs_of

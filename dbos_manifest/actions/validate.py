@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..checks.forked_process import ForkedCheck, can_fork
 from ..checks.lint import check_expansion, find_origin
 from ..checks.uniqueness import Uniqueness
-from ..core.diagnostic import Diagnostic, Severity, ValuePath, make_diagnostic
+from ..core.diagnostic import Diagnostic, Severity, Span, ValuePath, make_diagnostic
 from ..core.errors import InvalidManifest, UsageError
 from ..core.work_budget import MAX_WORKFLOWS, WorkBudget, WorkBudgetExceeded, limited_work
 from ..expansion.expansion import Expansion
@@ -24,8 +24,9 @@ from ..files.sources import Source, parse_source, read_sources
 from ..manifest.contracts import Contracts
 from ..manifest.manifest import Manifest, parse_manifest
 from ..manifest.variables import Given, check_given
-from ..reading.document import Document, locate_all
+from ..reading.document import Document
 from ..reading.json_schema import check_schema
+from ..reading.places import locate_all
 from ..workflows.batch import Batch, make_batches
 from ..workflows.spec import WorkflowSpec
 
@@ -212,7 +213,12 @@ class _Validator:
 
     def read(self, source: Source) -> None:
         """Read a source, and check its manifests unless their check is postponed."""
-        documents, diagnostics = parse_source(source)
+        try:
+            with limited_work(self._budget):
+                documents, diagnostics = parse_source(source)
+        except WorkBudgetExceeded:
+            start = Span(source.name, 1, 1, 1, 1)
+            documents, diagnostics = [], [one.in_file(source.name, span=start) for one in self._exhausted()]
         if not documents and not diagnostics:
             return
         validation = self.validation
@@ -255,8 +261,12 @@ class _Validator:
             with limited_work(self._budget):
                 return check()
         except WorkBudgetExceeded:
-            first, self._is_exhausted = not self._is_exhausted, True
-            return _of_document(document, [_too_much_work(self._budget)]) if first else []
+            return _of_document(document, self._exhausted())
+
+    def _exhausted(self) -> list[Diagnostic]:
+        """Return the diagnostic that no work is left, the first time."""
+        first, self._is_exhausted = not self._is_exhausted, True
+        return [_too_much_work(self._budget)] if first else []
 
     def finish(self) -> list[Diagnostic]:
         """Make the postponed checks and find duplicates."""

@@ -10,7 +10,7 @@ from ..core.diagnostic import Diagnostic
 from ..expansion.workflow_source import WorkflowSource
 from ..planning.manifest_plan import ManifestPlan
 from ..planning.states import Changes
-from ..reading.document import locate_all
+from ..reading.places import locate_all
 from ..report.diagnostics import format_diagnostics
 from ..report.github import github_annotation
 from ..report.groups import Group

@@ -33,7 +33,7 @@ class WorkBudget:
         self.max_workflows = max_workflows
         self.workflows = 0  # of all manifests
         self.steps = _STEPS_PER_WORKFLOW * max(max_workflows, _LEAST_WORKFLOWS)  # that are left
-        self.contract_seconds = max(2, 6 * max_workflows // MAX_WORKFLOWS)  # of CPU time
+        self.contract_seconds = max(2, 5 * max_workflows // MAX_WORKFLOWS)  # of CPU time
         self.contract_bytes = 768 * 2**20  # of memory, with that of the engine
         self.compared_names = 1_000_000  # to suggest one
 

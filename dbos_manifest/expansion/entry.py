@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from ..core.diagnostic import Diagnostic, Fragment, ValuePath, make_diagnostic
@@ -135,8 +136,9 @@ def find_marks(value: object, path: ValuePath) -> Iterator[tuple[ValuePath, bool
             yield from find_marks(item, (*path, index))
 
 
+@lru_cache(maxsize=1)
 def has_unmarked(text: str) -> bool:
-    """Return whether a text may have a `{{ name }}` without `$`."""
+    """Return whether a text may have a `{{ name }}` without `$`; the text may be that of many documents."""
     return _UNMARKED.search(text) is not None
 
 

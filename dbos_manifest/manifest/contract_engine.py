@@ -17,7 +17,7 @@ import jsonschema_rs
 BASE = "tree:///"
 LENGTH = struct.Struct("<Q")  # of a message, before its JSON text
 OUT_OF_TIME, OUT_OF_MEMORY = 1, 3  # exit codes; faulthandler has chosen the first
-WALL_SECONDS = 3  # of one call, for each second of CPU time that all calls may take
+WALL_SECONDS = 2  # of one call, for each second of CPU time that all calls may take
 _MAX_VIOLATIONS = 20  # of one value
 _MAX_CHARACTERS = 200  # of a message
 # This engine takes time linear in the text, unlike one that backtracks.
@@ -25,7 +25,7 @@ _PATTERNS = jsonschema_rs.RegexOptions(size_limit=10 * 2**20)
 
 
 def serve(requests: BinaryIO, results: BinaryIO, cpu_seconds: int, memory_bytes: int) -> None:
-    """Read requests and write answers until the requests end, or the process exceeds a limit and is ended."""
+    """Read requests and write results until the requests end, or until the process exceeds a limit."""
     _set_limits(cpu_seconds, memory_bytes)
     engine = _Engine(requests, results)
     _write(results, ["ready", None])
@@ -33,13 +33,13 @@ def serve(requests: BinaryIO, results: BinaryIO, cpu_seconds: int, memory_bytes:
         faulthandler.dump_traceback_later(WALL_SECONDS * cpu_seconds, exit=True)
         try:
             method, *arguments = json.loads(request)
-            answer = ["result", getattr(engine, str(method))(*arguments)]
+            reply = ["result", getattr(engine, str(method))(*arguments)]
         except MemoryError:
             raise SystemExit(OUT_OF_MEMORY) from None
         except BaseException as error:  # also a panic of the engine, which is no Exception
-            answer = ["error", _describe(error)]
+            reply = ["error", _describe(error)]
         faulthandler.cancel_dump_traceback_later()
-        _write(results, answer)
+        _write(results, reply)
 
 
 def _set_limits(cpu_seconds: int, memory_bytes: int) -> None:
@@ -94,8 +94,8 @@ class _Engine:
     def _retrieve(self, uri: str) -> Any:
         """Ask the other process for a file that a contract refers to."""
         _write(self._results, ["retrieve", uri])
-        answer = _read(self._requests)
-        if not answer or not (found := json.loads(answer)):
+        reply = _read(self._requests)
+        if not reply or not (found := json.loads(reply)):
             raise ValueError("the file cannot be read")
         return found[0]
 

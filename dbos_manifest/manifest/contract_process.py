@@ -22,7 +22,7 @@ sys.path[:] = json.loads(sys.argv[1])
 from {_PACKAGE.name}.manifest.contract_engine import serve
 serve(sys.stdin.buffer, sys.stdout.buffer, int(sys.argv[2]), int(sys.argv[3]))
 """
-# a stack overflow is a SIGSEGV, and the engine answers a failed allocation with SIGABRT
+# a stack overflow is a SIGSEGV, and a failed allocation of the engine a SIGABRT
 _SIGNALS = ("SIGXCPU", "SIGKILL", "SIGABRT", "SIGSEGV", "SIGBUS")
 _LIMIT_CODES = {OUT_OF_TIME, OUT_OF_MEMORY, *(-getattr(signal, name, 0) for name in _SIGNALS)} - {0}
 
@@ -83,15 +83,15 @@ class ContractProcess:
         try:
             _write(self._process.stdin, [method, *arguments])
             while True:
-                kind, answer = _read(self._process.stdout)
+                kind, value = _read(self._process.stdout)
                 if kind == "ready":
                     self._is_ready = True
                 elif kind == "retrieve" and retrieve is not None:
-                    _write(self._process.stdin, retrieve(str(answer)))
+                    _write(self._process.stdin, retrieve(str(value)))
                 elif kind == "error":
-                    raise EngineFailed(answer)
+                    raise EngineFailed(value)
                 else:
-                    return answer
+                    return value
         except (OSError, EOFError):
             code = self._process.wait()
         if self._is_ready and code in _LIMIT_CODES:

@@ -1,32 +1,26 @@
-"""Parse YAML and JSON files to documents of plain values, and locate diagnostics in them."""
+"""Parse YAML and JSON files to documents of plain values."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ..core.diagnostic import (
-    SOURCE_IN_QUOTES,
     Diagnostic,
-    Fragment,
     Related,
     Severity,
     Span,
-    ValuePath,
     make_diagnostic,
 )
 from ..core.lines import LineIndex, find_position
 from ..core.portable_json import JsonProblem, read_json
 from .looks_like_manifest import looks_like_manifest, text_looks_like_manifest
-from .positions import find_fragment, find_json_places, make_span
+from .positions import make_span
 from .yaml_composer import read_yaml
-from .yaml_positions import find_yaml_places
 
 MAX_FILE_BYTES = 256 * 2**20
-_PLAIN_SCALAR = re.compile(r"[-+.\w]{1,60}")  # as numbers, booleans and null are written
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,74 +111,3 @@ def _json_diagnostic(problem: JsonProblem, lines: LineIndex, file: str) -> Diagn
     span = make_span(lines, file, *problem.range)
     found = make_diagnostic(problem.code, problem.message, problem.path, help=problem.help, related=related)
     return found.in_file(file, span=span)
-
-
-def locate_diagnostics(document: Document, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Return the diagnostics with their places and the places of related paths in this file."""
-    found = list(diagnostics)
-    wanted: set[ValuePath] = {d.path for d in found}
-    wanted |= {r.path for d in found for r in d.related if r.file in (None, document.file)}
-    if document.format == "json":
-        places = find_json_places(document.text, document.file, wanted)
-    else:
-        places = find_yaml_places(document.text, document.file, document.index, wanted)
-
-    def place(path: ValuePath, at_key: bool = False, fragment: Fragment | None = None) -> Span | None:
-        at = places.get(path)
-        if at is None:
-            return None
-        if fragment is not None and at.exact:
-            return find_fragment(document.text, document.file, at, fragment)
-        return at.key if at_key and at.key is not None else at.value
-
-    def relate(related: Related) -> Related:
-        here = related.span is None and related.file in (None, document.file)
-        return replace(related, span=place(related.path)) if here else related
-
-    def advise(found: Diagnostic) -> str | None:
-        at = places.get(found.path)
-        source = document.text[at.start : at.end] if at is not None and at.exact else ""
-        known = found.help == SOURCE_IN_QUOTES and _PLAIN_SCALAR.fullmatch(source)
-        return f'{SOURCE_IN_QUOTES}: "{source}"' if known else found.help
-
-    return [
-        replace(
-            d,
-            help=advise(d),
-            span=d.span or place(d.path, d.at_key, d.fragment),
-            file=document.file,
-            document=document.index,
-            related=tuple(map(relate, d.related)),
-        )
-        for d in found
-    ]
-
-
-def locate_all(documents: dict[tuple[str, int], Document], diagnostics: list[Diagnostic]) -> list[Diagnostic]:
-    """Return the diagnostics with their spans and those of related places, sorted by place."""
-    by_document: dict[tuple[str, int], list[Diagnostic]] = {}
-    located = []
-    for diagnostic in diagnostics:
-        key = (diagnostic.file or "", diagnostic.document)
-        if diagnostic.span is None and key in documents:
-            by_document.setdefault(key, []).append(diagnostic)
-        else:
-            located.append(diagnostic)
-    for key, group in by_document.items():
-        located += locate_diagnostics(documents[key], group)
-    located = [_locate_related(documents, diagnostic) for diagnostic in located]
-    return sorted(located, key=lambda found: found.span or (found.file or "", 0, 0, 0, 0))
-
-
-def _locate_related(documents: dict[tuple[str, int], Document], diagnostic: Diagnostic) -> Diagnostic:
-    if all(related.span is not None for related in diagnostic.related):
-        return diagnostic
-    return replace(diagnostic, related=tuple(_place(documents, diagnostic, r) for r in diagnostic.related))
-
-
-def _place(documents: dict[tuple[str, int], Document], diagnostic: Diagnostic, related: Related) -> Related:
-    document = documents.get((related.file or diagnostic.file or "", related.document))
-    if related.span is not None or document is None:
-        return related
-    (located,) = locate_diagnostics(document, [Diagnostic(diagnostic.code, related.message, related.path)])
-    return replace(related, span=located.span)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from ..core.diagnostic import Fragment, Span, ValuePath
-from ..core.lines import LineIndex, find_position
+from ..core.lines import LineIndex
 from ..core.portable_json import find_ranges
 
 
@@ -54,7 +54,7 @@ def make_span(lines: LineIndex, file: str, start: int, end: int) -> Span:
     return Span(file, line, column, line, end_column)
 
 
-def find_fragment(text: str, file: str, place: Place, fragment: Fragment) -> Span:
+def find_fragment(text: str, file: str, place: Place, fragment: Fragment, lines: LineIndex) -> Span:
     """Find the span of a part of a scalar, by its distance from a marker that is both in scalar and text."""
     sign = fragment.sign
     at = place.start
@@ -64,5 +64,5 @@ def find_fragment(text: str, file: str, place: Place, fragment: Fragment) -> Spa
             return place.value
         at += len(sign)
     start = min(at - len(sign) + fragment.start - fragment.mark, place.end)
-    line, column = find_position(text, start)
+    line, column = lines.position(start)
     return Span(file, line, column, line, column + max(1, fragment.end - fragment.start))

@@ -21,6 +21,7 @@ from yaml.events import (
 )
 
 from ..core.diagnostic import Diagnostic, Related, Span, make_diagnostic
+from ..core.work_budget import spend
 from .yaml_parser import (
     YamlSyntaxError,
     find_missing_space,
@@ -179,6 +180,7 @@ class _Composer:
             raise YamlSyntaxError(message, span.line, span.column)
         value, nodes = self._anchors[event.anchor]
         self._aliased += nodes
+        spend(nodes)
         if self._aliased > MAX_ALIASED_NODES:
             self._stop(f"aliases expand to more than {MAX_ALIASED_NODES:,} values", event)
         return value

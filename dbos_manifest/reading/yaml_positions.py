@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 
 import yaml
@@ -25,44 +25,52 @@ from .yaml_parser import open_parser
 
 
 def find_yaml_places(
-    text: str, file: str, document: int, wanted: Collection[ValuePath]
-) -> dict[ValuePath, Place]:
-    """Find the place of each path in one document; a path without a value gets that of its nearest ancestor.
+    text: str, file: str, wanted: Mapping[int, Collection[ValuePath]]
+) -> dict[int, dict[ValuePath, Place]]:
+    """Find the places of paths, by document; a path without a value gets that of its nearest ancestor.
 
     A value inside an alias has the place of the alias.
     """
     finder = _Finder(text, file, wanted)
     with suppress(yaml.YAMLError, ValueError):  # not YAML after some line: the places before it are known
-        finder.read(document)
-    return add_ancestors(finder.places, wanted)
+        finder.read()
+    return {number: add_ancestors(finder.places[number], paths) for number, paths in wanted.items()}
 
 
 _Trie = dict[str | int, "_Trie"]  # the wanted paths, part by part
 
 
+def _make_trie(paths: Iterable[ValuePath]) -> _Trie:
+    root: _Trie = {}
+    for path in paths:
+        node = root
+        for part in path:
+            node = node.setdefault(part, {})
+    return root
+
+
 class _Finder:
     """Collects the places of the wanted paths while it reads a text."""
 
-    def __init__(self, text: str, file: str, wanted: Collection[ValuePath]) -> None:
+    def __init__(self, text: str, file: str, wanted: Mapping[int, Collection[ValuePath]]) -> None:
         self._text = text
         self._lines = split_lines(text)
         self._file = file
-        self.places: dict[ValuePath, Place] = {}
-        self._trie: _Trie = {}
-        for path in wanted:
-            node = self._trie
-            for part in path:
-                node = node.setdefault(part, {})
+        self.places: dict[int, dict[ValuePath, Place]] = {number: {} for number in wanted}
+        self._tries = {number: _make_trie(paths) for number, paths in wanted.items()}
 
-    def read(self, document: int) -> None:
+    def read(self) -> None:
+        """Read up to the last wanted document."""
         self._get_event = open_parser(self._text)
-        number = 0
+        number, last = 0, max(self._tries)
         while not isinstance(event := self._get_event(), StreamEndEvent):
             if isinstance(event, DocumentStartEvent):
-                node = self._trie if number == document else None
-                self._node(self._get_event(), node, (), None)
+                self._found = self.places.get(number, {})
+                self._node(self._get_event(), self._tries.get(number), (), None)
             elif isinstance(event, DocumentEndEvent):
                 number += 1
+                if number > last:
+                    return
 
     def _span(self, start: Event, end: Event) -> Span:
         """Return the span from start to end, cut off at the end of the first line."""
@@ -85,7 +93,7 @@ class _Finder:
             start, stop = event.start_mark, end.end_mark
             assert start is not None and stop is not None
             key_span = self._span(key, key) if key is not None else None
-            self.places[path] = Place(key_span, self._span(event, end), start.index, stop.index)
+            self._found[path] = Place(key_span, self._span(event, end), start.index, stop.index)
 
     def _list(self, trie: _Trie | None, path: ValuePath) -> Event:
         index = 0

@@ -1,4 +1,4 @@
-"""Test the process that checks contracts: what it answers, and how its end is reported."""
+"""Test the process that checks contracts: its results, and how its end is reported."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbos_manifest.core.diagnostic import Diagnostic, make_diagnostic
-from dbos_manifest.reading.document import locate_diagnostics, parse_documents
+from dbos_manifest.reading.document import parse_documents
+from dbos_manifest.reading.places import locate_diagnostics
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 values = st.recursive(
