@@ -175,9 +175,10 @@ def test_killed_apply_reports_its_lockfile(folder: Path, sqlite_url: str, named:
     lockfile = "jobs/jobs.lock.jsonl" if named == "next to its manifest" else "../elsewhere.jsonl"
     arguments = {"--lockfile": f"--lockfile\n{lockfile}", "--lockfile=": f"--lockfile={lockfile}"}
     paths = "jobs"
-    if named == "saved plan":
-        planned = run_action(folder, sqlite_url, command="plan", arguments=f"--lockfile={lockfile}")
-        paths = planned.outputs["plan"]
+    if named == "saved plan":  # its manifest is outside the checkout
+        (folder / "jobs").rename(folder.parent / "other")
+        lockfile = "../other/jobs.lock.jsonl"
+        paths = run_action(folder, sqlite_url, command="plan", paths="../other").outputs["plan"]
     inputs = {"command": "apply", "paths": paths, "arguments": arguments.get(named, "")}
     killed = run_action(folder, sqlite_url, **inputs, programs=str(programs))
     assert killed.code == 137
