@@ -32,6 +32,21 @@ def test_named_tests_exist(page: Path) -> None:
     assert [name for name in names if not (ROOT / name).exists()] == []
 
 
+@pytest.mark.parametrize("name", ["SECURITY.md", "docs/contributing/reliability.md"])
+def test_every_guarantee_names_its_test(name: str) -> None:
+    """Each row of a table whose last column is headed "checked by"."""
+    blocks = (ROOT / name).read_text(encoding="utf-8").split("\n\n")
+    tables = [block.splitlines() for block in blocks if "| checked by |" in block.partition("\n")[0]]
+    rows = [row for _, _, *found in tables for row in found]
+    assert rows
+    for row in rows:
+        last = row.removesuffix("|").rpartition(" | ")[2]
+        files = [ROOT / path for path in re.findall(r"`(tests/(?:\w+/)*test_\w+\.py)`", last)]
+        assert files, row
+        for file in files:
+            assert re.search(r"^(def test_|Test\w+ = )", file.read_text(encoding="utf-8"), re.MULTILINE), file
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if page.is_relative_to(ROOT / "docs")], ids=name_of)
 def test_links_in_docs_stay_below_docs(page: Path) -> None:
     """The site is built from docs/ alone."""
