@@ -148,7 +148,7 @@ def find_wait_failure(results: Sequence[ApplyResult], *, interrupted: bool) -> M
     # waiting longer would not change a failure
     kind = WaitFailed if failed or disappeared else WaitTimedOut
     message = f"{number} of {count_of(total, 'workflow')} {rest}"
-    return kind(message, "run `dbos-manifest status` to see each workflow")
+    return kind(message, "run `dbos-manifest status --list` to see each workflow")
 
 
 def read_failed_rows(

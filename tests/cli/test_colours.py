@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_harness import Cli
+from cli_harness import Cli, execute
 from waiting import PATIENCE_S
 
 BROKEN = """\
@@ -118,3 +118,13 @@ def test_quiet_prints_errors_but_no_notes_and_no_progress(run_db: Cli, jobs: Pat
     assert (done.code, "note:" in done.err, "enqueued: " in done.err) == (0, False, False)
     refused = run_db("plan", "none.yaml", "-q")
     assert (refused.code, refused.err.startswith("error: ")) == (2, True)
+
+
+def test_watched_status_clears_the_terminal_and_has_colours(run: Cli, jobs: Path, sqlite_url: str) -> None:
+    database = ("--database-url", sqlite_url)
+    assert run("apply", "jobs.yaml", *database).code == 0
+    execute(sqlite_url, "UPDATE workflow_status SET status='SUCCESS'")
+    out = run_on_terminal(jobs.parent, "status", "jobs.yaml", "--watch", *database)
+    assert out.startswith("\x1b[H\x1b[2J\x1b[3J")
+    assert "\x1b[32mSUCCESS\x1b[0m" in out
+    assert "\\x1b" not in out

@@ -37,13 +37,15 @@ PREPARE = [
     "UPDATE workflow_status SET status='ERROR', completed_at=created_at+5 WHERE workflow_uuid='c'",
     "INSERT INTO workflow_output(workflow_uuid, error, retention_timestamp) "
     'VALUES (\'c\', \'{"name":"E","message":"m"}\', 1)',
+    "INSERT INTO operation_outputs(workflow_uuid, function_id, function_name, error) "
+    "VALUES ('c', 1, 'step', 'e')",
     "INSERT INTO queues(queue_id, name) VALUES ('1', 'q')",
     "INSERT INTO application_versions(version_id, version_name, version_timestamp, created_at) "
     "VALUES ('1', 'v', 1, 1)",
     "INSERT INTO workflow_schedules(schedule_id, schedule_name, workflow_name, schedule, context, status) "
     "VALUES ('1', 's', 'f', '* * * * *', '{}', 'ACTIVE')",
 ]
-TABLES = ("workflow_status", "workflow_output", "workflow_input")
+TABLES = ("workflow_status", "workflow_output", "workflow_input", "operation_outputs")
 NAMES = {
     "queues": ["name", "application_name", "partition_queue", "concurrency"],
     "application_versions": ["version_name", "application_name", "version_timestamp"],
@@ -63,6 +65,8 @@ ALLOW = ["--allow-drift", "--skip-conflicts"]
 COMMANDS = [
     ["status", "j.yaml"],
     ["status", "j.yaml", "-o", "json"],
+    ["status", "j.yaml", "--list", "--show-values", "--by", "queue"],
+    ["status", "j.yaml", "--show-values", "-o", "json", "-o", "csv=s.csv", "-o", "markdown=s.md"],
     ["plan", "k.yaml", *SHOW],
     ["plan", "k.yaml", *SHOW, "-o", "json", "-o", "jsonl=p.jsonl", "-o", "markdown=p.md"],
     ["plan", "j.yaml", "-o", "junit", "-o", "sarif=p.sarif", "-o", "github=p.github", "-o", "ids=p.ids"],
