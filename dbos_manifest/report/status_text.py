@@ -99,11 +99,11 @@ class StatusText:
         as_of = f"as of {format_timestamp(summary.as_of_ms // 1000 * 1000)}"
         arrow = "→" if self._screen.has_unicode else "->"
         place = f"{printable(summary.file)} {arrow} {printable(summary.place)}"
-        room = width - count_cells(name) - count_cells(place) - 3
+        room = width - count_cells(name) - count_cells(place) - 2
         if room >= len(as_of) + 2:
-            yield f"{paint('bold', name)}   {place}{paint('dim', as_of.rjust(room))}"
+            yield f"{paint('bold', name)}  {place}{paint('dim', as_of.rjust(room))}"
             return
-        yield f"{paint('bold', name)}   {self._screen.fit(place, max(width - count_cells(name) - 3, 20))}"
+        yield f"{paint('bold', name)}  {self._screen.fit(place, max(width - count_cells(name) - 2, 20))}"
         yield paint("dim", as_of)
 
     def _counts(self, total: StatusCell) -> Iterator[str]:
