@@ -106,7 +106,7 @@ def _link(known: _LockedFile, name: Path) -> _LockedFile | None:
         if _is_name_of(name, known.descriptor):  # NFS repeated a request whose reply was lost
             return _LockedFile(known.descriptor, name)
         raise
-    except OSError:  # on another mount, too many links, or no links at all
+    except (OSError, NotImplementedError):  # on another mount, too many links, or no links at all
         return None
     if _is_name_of(name, known.descriptor):
         return _LockedFile(known.descriptor, name)

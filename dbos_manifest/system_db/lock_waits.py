@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from ..core.errors import Refused
+from .postgresql_connect import is_cockroach
 
 if TYPE_CHECKING:
     from .database import Database
@@ -27,8 +28,11 @@ def format_timeout(limit_s: float) -> str:
 def limit_lock_waits(driver: psycopg.Connection, timeout_s: float) -> bool:
     """Set `lock_timeout` for a session without a stricter one; return whether it was set.
 
-    A connection to a pooler is unchanged, because the setting would stay there.
+    A connection to a pooler is unchanged, because the setting would stay there; so is CockroachDB, whose
+    settings have other forms.
     """
+    if is_cockroach(driver):
+        return False
     driver.autocommit = True  # or else a rollback would reset it
     row = driver.execute(
         "SELECT set_config('lock_timeout', %s, false) WHERE pg_backend_pid() = %s AND "
