@@ -70,7 +70,7 @@ def _find_writer(connection: Connection, tables: Sequence[str]) -> str:
         text(
             "SELECT a.application_name, a.pid, coalesce(host(a.client_addr), 'local'), a.xact_start::text "
             "FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
-            "WHERE l.relation = ANY(CAST(CAST(:tables AS text[]) AS regclass[])) "
+            "WHERE l.relation IN (SELECT to_regclass(name) FROM unnest(CAST(:tables AS text[])) AS name) "
             "AND l.granted AND l.mode <> 'AccessShareLock' AND a.pid <> pg_backend_pid() "
             "AND a.datname = current_database() ORDER BY a.xact_start LIMIT 1"
         ),
