@@ -502,6 +502,7 @@ def test_messages_and_values_of_a_server(checked: Cli, tmp_path: Path, database_
         f"UPDATE workflow_status SET status = {quoted}, queue_name = {quoted} WHERE workflow_uuid = 'a'",
         f"INSERT INTO queues (name) VALUES ({quoted})",
     )
+    checked("doctor", "--sql", "--database-url", database_url)
     run_commands(checked, path, database_url, writing=False)
     run_commands(checked, path, database_url, writing=True)
 
