@@ -14,7 +14,7 @@ from ..core.errors import UsageError
 from ..core.exit_codes import ExitCode
 from ..planning.manifest_plan import ManifestPlan
 from ..planning.saved_plan import PlanWriter
-from ..planning.states import Overrides
+from ..planning.states import Overrides, State
 from .arguments import (
     ComparisonArguments,
     InputArguments,
@@ -27,7 +27,7 @@ from .commits import commit_of_pipeline
 from .help import command
 from .manifests import load_manifests
 from .option_groups import takes_groups
-from .options import Output, outputs_option
+from .options import NameChoice, Output, option, outputs_option
 from .output_targets import Outputs
 from .plan_views import PLAN_FORMATS, PlanView, Views, make_plan_view, print_diagnostics
 from .settings import database_settings, lockfile_settings, make_overrides, used_files
@@ -40,6 +40,16 @@ from .settings import database_settings, lockfile_settings, make_overrides, used
 )
 @outputs_option(*PLAN_FORMATS)
 @takes_groups
+@option(
+    "--state",
+    "states",
+    multiple=True,
+    type=NameChoice([state.value for state in State]),
+    metavar="STATE",
+    section="Output",
+    help="With -o ids, print the workflows in this state instead of the new ones; repeatable. States: "
+    f"{', '.join(state.value for state in State)}.",
+)
 def plan(
     inputs: InputArguments,
     selection: SelectionArguments,
@@ -48,6 +58,7 @@ def plan(
     override: OverrideArguments,
     arguments: PlanArguments,
     outputs: tuple[Output, ...],
+    states: tuple[str, ...],
 ) -> int:
     """Compare manifests with the DBOS system database and the lockfile.
 
@@ -58,6 +69,8 @@ def plan(
             "--out and --against lock cannot be used together",
             "remove --against lock: a saved plan is based on the database",
         )
+    if states and not any(output.format == "ids" for output in outputs):
+        raise UsageError("--state applies only to -o ids", "add -o ids, or remove --state")
     begun = monotonic()
 
     def elapsed() -> float:
@@ -68,7 +81,14 @@ def plan(
         lockfiles, overrides = lockfile_settings(lockfile), make_overrides(override)
         results.refuse_inputs(used_files(validation, database.database_url, lockfiles))
         views: list[PlanView] = [
-            make_plan_view(sink, validation, arguments.show_values, elapsed=elapsed) for sink in results.sinks
+            make_plan_view(
+                sink,
+                validation,
+                arguments.show_values,
+                elapsed=elapsed,
+                states=[State(state) for state in states],
+            )
+            for sink in results.sinks
         ]
         writer = PlanWriter(results.save_plan) if results.save_plan is not None else None
         view = Views([*views, *([writer] if writer is not None else [])])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from ..actions.validate import Validation
 from ..core.diagnostic import Diagnostic
 from ..expansion.workflow_source import WorkflowSource
 from ..planning.manifest_plan import ManifestPlan
-from ..planning.states import Changes
+from ..planning.states import Changes, State
 from ..reading.places import locate_all
 from ..report.diagnostics import format_diagnostics
 from ..report.github import github_annotation
@@ -42,10 +42,11 @@ def make_plan_view(
     show_values: bool | None,
     *,
     elapsed: Callable[[], float] | None = None,
+    states: Collection[State] = (),
 ) -> PlanView:
     """Make the view of a format. Values are shown on a terminal or with --show-values.
 
-    With `elapsed`, which returns seconds, text ends with what apply would do.
+    With `elapsed`, which returns seconds, text ends with what apply would do. `states` are those of `ids`.
     """
     format, write, paint = sink
     if format == "text":
@@ -57,7 +58,7 @@ def make_plan_view(
     if format == "markdown":
         return PlanMarkdown(write, values)
     if format == "ids":
-        return PlanIds(write)
+        return PlanIds(write, states or (State.CREATE,))
     return PlanJson(write, values) if format == "json" else PlanJsonLines(write, values)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ..expansion.workflow_source import WorkflowSource
 from ..planning.manifest_plan import ManifestPlan
@@ -119,14 +119,15 @@ class PlanJsonLines:
 
 
 class PlanIds:
-    """Write the IDs that apply would enqueue and that are new, one per line."""
+    """Write the IDs of the workflows in some states, one per line."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, states: Collection[State] = (State.CREATE,)) -> None:
         self._write = write
+        self._states = frozenset(states)
 
     def add(self, source: WorkflowSource, changes: Changes) -> None:
         pairs = zip(changes.ids, changes.shared, strict=True)
-        self._write("".join(id_line(one) for one, change in pairs if change.state is State.CREATE))
+        self._write("".join(id_line(one) for one, change in pairs if change.state in self._states))
 
     def finish(self, plans: Sequence[ManifestPlan], strict: bool) -> None:
         pass

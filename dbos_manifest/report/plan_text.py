@@ -93,7 +93,7 @@ class PlanText:
                 yield from self._group(group, self._start(state, group.word, group.size, width))
             if others := found[_MOST_GROUPS:]:
                 start = self._start(state, state.value, sum(group.size for group in others), width)
-                yield f"{start}… in {len(others):,} more groups"
+                yield f"{start}… in {len(others):,} more groups (-o json lists them)"
         if groups or unchanged:
             yield ""
         for queue, count in plan.waiting_behind.items():
@@ -143,7 +143,7 @@ class PlanText:
         sets, others = group.sets if group.size > NAMED else ((), 0)
         if not sets:
             for text in group.named():
-                yield f"{' ' * indent}{text}"
+                yield from self._wrap(" " * indent, [text, *self._listing_hint(group)], indent + 2)
             return
         others += sum(found.size for found in sets[_MOST_SETS:])
         width = len(f"{max(sets[0].size, others):,}") if others or len(sets) > 1 else 0
@@ -153,6 +153,13 @@ class PlanText:
             yield from self._wrap(start, [*(f"{part};" for part in parts), last], len(start) + 2)
         if others:
             yield f"{' ' * indent}{others:>{width},}  in {_more_sets(group)}"
+
+    def _listing_hint(self, group: Group) -> list[str]:
+        """Return the words that explain how to list the IDs of a group that shows only one."""
+        if self._elapsed is None or group.size <= len(group.ids) or group.state is State.UNCHANGED:
+            return []
+        state = "" if group.state is State.CREATE else f"--state {group.state.value} "
+        return f"(-o ids {state}lists them)".split()
 
     def _styled(self, style: str, text: str) -> list[str]:
         """Return a text with a style; its words where it does not fit the width, so that it can be broken."""

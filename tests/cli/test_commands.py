@@ -117,7 +117,7 @@ def test_large_plan_shows_the_first_id_and_a_count(run_db: Cli, tmp_path: Path) 
     lines = run_db("plan", "many.yaml").out.splitlines()
     assert lines[2:-1] == [
         "  + create    250  f on q",
-        "                     w000, … and 249 more",
+        "                     w000, … and 249 more (-o ids lists them)",
         "",
         "Plan: 250 to enqueue",
     ]
@@ -313,3 +313,14 @@ def test_schema_prints_the_schema_of_manifests(run: Cli) -> None:
 def test_target_with_invalid_characters_is_refused(run: Cli, jobs: Path, target: str) -> None:
     done = run("plan", "jobs.yaml", "--against", "lock", f"--target={target}")
     assert (done.code, "--target" in done.err) == (2, True)
+
+
+def test_plan_prints_the_ids_of_the_states_that_are_named(run_db: Cli, jobs: Path) -> None:
+    run_db("apply", "jobs.yaml")
+    jobs.write_text(JOBS.replace("id: b", "id: new").replace("args: [3]", "args: [30]"))
+    plan = ("plan", "jobs.yaml", "-o", "ids")
+    assert run_db(*plan).out == "new\n"
+    assert run_db(*plan, "--state", "orphaned").out == "b\n"
+    assert run_db(*plan, "--state", "drifted", "--state", "unchanged").out == "a\nc\n"
+    assert "did you mean `orphaned`" in run_db(*plan, "--state", "orphand").err
+    assert run_db("plan", "jobs.yaml", "--state", "orphaned").code == 2
