@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import monotonic
 
 from ..actions.lockfiles import add_commits, find_targets, load_lockfile
@@ -26,11 +27,24 @@ from .arguments import (
 from .commits import commit_of_pipeline
 from .help import command
 from .manifests import load_manifests
-from .option_groups import takes_groups
-from .options import NameChoice, Output, option, outputs_option
+from .option_groups import declared, takes_groups
+from .options import NameChoice, Output, outputs_option
 from .output_targets import Outputs
 from .plan_views import PLAN_FORMATS, PlanView, Views, make_plan_view, print_diagnostics
 from .settings import database_settings, lockfile_settings, make_overrides, used_files
+
+
+class PlanWithStates(PlanArguments):
+    """What plan prints, with the states whose IDs it lists."""
+
+    state: tuple[str, ...] = declared(
+        "--state",
+        multiple=True,
+        type=NameChoice([state.value for state in State]),
+        metavar="STATE",
+        help="With -o ids, print the workflows in this state instead of the new ones; repeatable. States: "
+        f"{', '.join(state.value for state in State)}.",
+    )
 
 
 @command(
@@ -40,54 +54,28 @@ from .settings import database_settings, lockfile_settings, make_overrides, used
 )
 @outputs_option(*PLAN_FORMATS)
 @takes_groups
-@option(
-    "--state",
-    "states",
-    multiple=True,
-    type=NameChoice([state.value for state in State]),
-    metavar="STATE",
-    section="Output",
-    help="With -o ids, print the workflows in this state instead of the new ones; repeatable. States: "
-    f"{', '.join(state.value for state in State)}.",
-)
 def plan(
     inputs: InputArguments,
     selection: SelectionArguments,
     database: ComparisonArguments,
     lockfile: LockfileArguments,
     override: OverrideArguments,
-    arguments: PlanArguments,
+    arguments: PlanWithStates,
     outputs: tuple[Output, ...],
-    states: tuple[str, ...],
 ) -> int:
     """Compare manifests with the DBOS system database and the lockfile.
 
     Changes nothing. Exits with code 6 if apply would refuse.
     """
-    if arguments.out is not None and arguments.against == "lock":
-        raise UsageError(
-            "--out and --against lock cannot be used together",
-            "remove --against lock: a saved plan is based on the database",
-        )
-    if states and not any(output.format == "ids" for output in outputs):
-        raise UsageError("--state applies only to -o ids", "add -o ids, or remove --state")
+    _check_combination(arguments, outputs)
     begun = monotonic()
-
-    def elapsed() -> float:
-        return monotonic() - begun
-
     with Outputs(outputs, "text", arguments.out) as results:
         validation = load_manifests(inputs, selection)
         lockfiles, overrides = lockfile_settings(lockfile), make_overrides(override)
         results.refuse_inputs(used_files(validation, database.database_url, lockfiles))
+        states = [State(name) for name in arguments.state]
         views: list[PlanView] = [
-            make_plan_view(
-                sink,
-                validation,
-                arguments.show_values,
-                elapsed=elapsed,
-                states=[State(state) for state in states],
-            )
+            make_plan_view(sink, validation, arguments.show_values, begun=begun, states=states)
             for sink in results.sinks
         ]
         writer = PlanWriter(results.save_plan) if results.save_plan is not None else None
@@ -103,6 +91,17 @@ def plan(
         return results.end(ExitCode.REFUSED)
     changes = arguments.exit_code and any(plan.to_enqueue for plan in plans)
     return results.end(ExitCode.CHANGES if changes else ExitCode.DONE)
+
+
+def _check_combination(arguments: PlanWithStates, outputs: Sequence[Output]) -> None:
+    """Raises: UsageError for options that contradict each other."""
+    if arguments.out is not None and arguments.against == "lock":
+        raise UsageError(
+            "--out and --against lock cannot be used together",
+            "remove --against lock: a saved plan is based on the database",
+        )
+    if arguments.state and not any(output.format == "ids" for output in outputs):
+        raise UsageError("--state applies only to -o ids", "add -o ids, or remove --state")
 
 
 def _plan(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from time import monotonic
 from typing import Protocol
 
 from ..actions.validate import Validation
@@ -41,16 +42,17 @@ def make_plan_view(
     validation: Validation,
     show_values: bool | None,
     *,
-    elapsed: Callable[[], float] | None = None,
+    begun: float | None = None,
     states: Collection[State] = (),
 ) -> PlanView:
     """Make the view of a format. Values are shown on a terminal or with --show-values.
 
-    With `elapsed`, which returns seconds, text ends with what apply would do. `states` are those of `ids`.
+    With `begun`, of the monotonic clock, text ends with what apply would do. `states` are those of `ids`.
     """
     format, write, paint = sink
     if format == "text":
         shown = on_terminal() if show_values is None else show_values
+        elapsed = (lambda: monotonic() - begun) if begun is not None else None
         return PlanText(shown, paint, write, width=text_width(), elapsed=elapsed)
     values = bool(show_values)
     if format in ("github", "sarif", "junit"):
