@@ -9,7 +9,7 @@ from ..report.doctor import checkup_json, checkup_lines
 from .arguments import DatabaseArguments
 from .help import command
 from .option_groups import takes_groups
-from .options import option, output_option
+from .options import database_text, option, output_option
 from .settings import database_settings
 from .terminal import painter, write_line
 
@@ -24,6 +24,7 @@ from .terminal import painter, write_line
 )
 @option(
     "--role",
+    type=database_text,
     default="dbos_manifest",
     metavar="NAME",
     show_default=True,

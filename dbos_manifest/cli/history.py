@@ -9,7 +9,7 @@ from ..report.history import history_json, history_lines
 from .arguments import DatabaseArguments
 from .help import command
 from .option_groups import takes_groups
-from .options import option, output_option
+from .options import database_text, option, output_option
 from .screens import make_screen
 from .settings import database_settings
 from .terminal import painter, write_line
@@ -19,6 +19,7 @@ from .terminal import painter, write_line
 @takes_groups
 @option(
     "--manifest",
+    type=database_text,
     metavar="NAME",
     section="Selection",
     help="Show only batches of the manifest with this name.",

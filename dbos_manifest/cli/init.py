@@ -44,7 +44,10 @@ def init(folder: Path, github: bool, gitlab: bool) -> int:
         else:
             say(f"{printable(str(folder / name))} already exists; left unchanged")
     if not written:
-        raise UsageError("all files already exist", "choose another folder, or remove a file")
+        raise UsageError(
+            "all files already exist",
+            "choose another folder, or remove the files that should be written again",
+        )
     jobs = printable(str(folder / "jobs"))
     write_line(f"next: edit {jobs}/example.yaml, then `dbos-manifest validate {jobs}`")
     return 0

@@ -27,6 +27,15 @@ def duration(text: str) -> float:
         raise click.BadParameter(str(error)) from None
 
 
+def database_text(text: str) -> str:
+    """Return a text that a database can compare. Raises: BadParameter for bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("the value is not valid UTF-8") from None
+    return text
+
+
 class Option(click.Option):
     """An option with a section of the help. Its environment variable has one value per line, none empty."""
 

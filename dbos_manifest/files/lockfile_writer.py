@@ -158,7 +158,8 @@ class LockfileWriter:
                 raise
             raise LockfileNotWritable(
                 f"cannot write the lockfile {self.path}: {error.strerror}",
-                "free up disk space, then run the same command again: the journal records what was enqueued",
+                "make sure that the disk has free space and the lockfile can be replaced, then run the same "
+                "command again: no record of an enqueued workflow is lost",
             ) from error
 
 

@@ -33,7 +33,10 @@ from .lockfile import Lockfile, check_owner
 
 _TRANSACTION_ID = re.compile(r"\d{1,20}(@[\d.]{1,30})?", re.ASCII)
 _MARK: Fields = {"journal": 1}
-_KEEP = "restore it, or move it away and run `lock rebuild`, which finds the workflows that still have a row"
+_KEEP = (
+    "restore the journal, or move it away and run `lock rebuild`, which finds the workflows that still "
+    "have a row"
+)
 
 
 @dataclass(slots=True)
@@ -150,8 +153,11 @@ def read_journal(text: Text, file: str) -> tuple[LockHeader, list[JournalTransac
                     _read_line(line, transactions)
             except ValueError as error:
                 reason = "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
-                hint = "upgrade dbos-manifest" if isinstance(error, NewerVersionError) else _KEEP
-                raise Refused(f"{file}:{number}: the journal cannot be read: {reason}", hint) from None
+                if isinstance(error, NewerVersionError):
+                    what, hint = "journal", "upgrade dbos-manifest"
+                else:
+                    what, hint = "line", _KEEP
+                raise Refused(f"{file}:{number}: the {what} cannot be read: {reason}", hint) from None
     if header is None:
         return None
     return header, [transaction for transaction in transactions if transaction.is_complete]

@@ -142,8 +142,8 @@ class PreflightCheck:
             created, now = format_timestamp(ahead.created_at_ms), format_timestamp(self.now_ms)
             yield make_diagnostic(
                 "queued-in-the-future",
-                f"`{ahead.id}` is queued with the creation time {created}, but the clock of the database is "
-                f"at {now}: workflows enqueued now start before it",
+                f"`{ahead.id}` is queued with the creation time {created}, but the database's clock reads "
+                f"{now}: workflows enqueued now start before that workflow",
                 ("workflows", first.entry, "workflow"),
                 help="check the clocks of the machines that enqueue and of the database server",
             )

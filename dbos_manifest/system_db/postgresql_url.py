@@ -34,8 +34,11 @@ def read_url(url: str) -> dict[str, str]:
         parameters = {key: str(value) for key, value in conninfo_to_dict(url).items()}
     except psycopg.ProgrammingError as error:
         raise _unreadable(url, str(error)) from None
-    except UnicodeDecodeError:
-        raise UsageError("the PostgreSQL URL is not valid: a part of it is not UTF-8", _ENCODE) from None
+    except UnicodeError:  # decoding percent-encoded bytes, or encoding bytes of the environment
+        raise UsageError(
+            "the PostgreSQL URL is not valid: a part of it, or what it percent-encodes, is not UTF-8",
+            "percent-encode the UTF-8 bytes of a character, and % itself: ä is %C3%A4, % is %25",
+        ) from None
     if not _is_plausible(parameters):
         raise UsageError(
             "the PostgreSQL URL is not valid: a character in the user, host, port or database name is not "

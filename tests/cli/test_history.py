@@ -53,6 +53,11 @@ def test_history_selects_a_manifest_and_the_newest_batches(run_db: Cli) -> None:
     assert "2 older batches not shown" in run_db("history", "--limit", "1").out
 
 
+def test_history_refuses_a_name_that_is_not_utf_8(run_db: Cli) -> None:
+    done = run_db("history", "--manifest", "\udce4")
+    assert (done.code, "not valid UTF-8" in done.err) == (2, True)
+
+
 def test_history_of_a_database_without_batches_is_not_an_error(run_db: Cli) -> None:
     done = run_db("history")
     assert (done.code, done.out) == (0, "No batch with provenance is in this database.\n")

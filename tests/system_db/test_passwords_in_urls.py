@@ -93,6 +93,7 @@ def test_no_part_of_a_password_is_shown(url: str, before: str, after: str) -> No
         ("postgresql://u%3Ax@localhost/db", "not allowed there", ": is %3A"),
         ("postgresql:/localhost/db", "expected postgresql://", "postgresql://user"),
         ("postgresql://u:%aa@localhost/db", "not UTF-8", "percent-encode"),
+        ("postgresql://u:\udce4@localhost/db", "not UTF-8", "percent-encode"),
         ("postgresql://localhost/db?password=a&b", "missing key/value separator", "percent-encode"),
     ],
 )

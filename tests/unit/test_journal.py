@@ -165,7 +165,7 @@ def test_invalid_line_is_refused_with_its_number(tmp_path: Path, wrong: str) -> 
 
 
 def test_text_that_is_not_utf_8_is_refused() -> None:
-    with pytest.raises(Refused, match="j:1: the journal cannot be read"):
+    with pytest.raises(Refused, match="j:1: the line cannot be read"):
         read_journal(b"\xff\n", "j")
 
 
