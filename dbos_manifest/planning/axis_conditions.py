@@ -101,7 +101,7 @@ class ConditionFinder:
     def find(self, positions: Sequence[int]) -> Condition | None:
         """Return the condition that covers the workflows at these positions, or nearly all of them.
 
-        Shape:  at most MOST_TERMS axes; all terms cover the whole group, except at most one.
+        Shape:  comparisons of at most MOST_TERMS axes, which together cover LEAST_SHARE of the group.
         """
         chosen: list[_Candidate] = []
         mask = bytes([1]) * self._count
@@ -142,14 +142,12 @@ class ConditionFinder:
                 group = Counter(map(column.ids.__getitem__, members))
                 found += _candidates(place, column, totals, group)
         limit = log(CHANCE / max(1, len(self._columns)))
-        count = len(members)
         likely = [
             candidate
             for candidate in found
-            if candidate.log_chance <= limit
-            and (candidate.covered == count or (count == total and candidate.covered >= LEAST_SHARE * total))
+            if candidate.log_chance <= limit and candidate.covered >= LEAST_SHARE * total
         ]
-        return min(likely, key=lambda candidate: candidate.rank(count), default=None)
+        return min(likely, key=lambda candidate: candidate.rank(len(members)), default=None)
 
     def _without_redundant(self, chosen: list[_Candidate]) -> list[_Candidate]:
         """Remove the candidates that the others imply."""
