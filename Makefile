@@ -65,6 +65,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/enqueue.py 100000
 	$(BIN)/python benchmarks/enqueue.py 1000000
 	$(BIN)/python benchmarks/enqueue.py 100000 3 sqlite
+	$(BIN)/python benchmarks/status.py
 
 bench-peers: $(VENV)/.dev
 	$(PYTHON) -m venv $(VENV)/peers
