@@ -174,7 +174,7 @@ def test_plan_writes_no_lockfile_elsewhere(run_db: Cli, jobs: Path, where: str) 
     refused(done, f"the plan plan.jsonl would write {lockfile}")
     assert f"--lockfile {lockfile}" in done.err
     assert sorted([*Path().rglob("*"), *Path("..").iterdir()]) == before
-    assert "3 NOT_ENQUEUED" in run_db("status", "jobs.yaml").out
+    assert "NOT_ENQUEUED  3" in run_db("status", "jobs.yaml").out
 
 
 @pytest.mark.parametrize("words", [(), ("--target", "prod"), ("--target", "a.b"), ("--lockfile", "my.jsonl")])
