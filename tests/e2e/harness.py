@@ -89,7 +89,7 @@ class Cli:
         self._environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("DBOS_", "GITHUB_", "CI_")) and name != "CI"
+            if not name.startswith(("DBOS_", "GITHUB_", "CI_")) and name not in ("CI", "COLUMNS")
         } | {"DBOS_SYSTEM_DATABASE_URL": database_url}
 
     def __call__(self, *words: object, expect: int | None = 0) -> Done:
