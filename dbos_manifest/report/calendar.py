@@ -4,52 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import NamedTuple
 
 from ..core.plural import count_of
-from ..planning.rows import FAILED_STATUSES, NOT_ENQUEUED, QUEUED_STATUSES
 from .screen import Screen, wrap_parts
+from .status_marks import FAILED, MARKS, Mark, mark_of
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LABEL = 6  # cells before the first week
 _MOST_YEARS = 6
 _RUNS_SHOWN = 6
-
-
-class Mark(NamedTuple):
-    """How a day is drawn."""
-
-    letter: str
-    style: str
-    meaning: str
-
-
-FAILED = Mark("X", "red", "failed")
-_MARKS = (
-    FAILED,
-    Mark("c", "yellow", "cancelled"),
-    Mark("-", "dim", "not enqueued"),
-    Mark(">", "cyan", "running"),
-    Mark("o", "dim", "waiting"),
-    Mark("░", "green", "succeeded"),
-)
-"""The worst first; a day has the mark of its worst status."""
-
-
-def mark_of(statuses: Mapping[str, int]) -> Mark:
-    """Return the mark of the worst of some statuses."""
-    return min((_MARKS[_rank(status)] for status in statuses), key=_MARKS.index)
-
-
-def _rank(status: str) -> int:
-    if status == "CANCELLED":
-        return 1
-    if status in FAILED_STATUSES:
-        return 0
-    if status == NOT_ENQUEUED:
-        return 2
-    return 4 if status in QUEUED_STATUSES else 5 if status == "SUCCESS" else 3
 
 
 def calendar_lines(screen: Screen, days: Mapping[date, Mapping[str, int]]) -> Iterator[str]:
@@ -63,7 +27,7 @@ def calendar_lines(screen: Screen, days: Mapping[date, Mapping[str, int]]) -> It
         yield from _year_lines(screen, year, {day: mark for day, mark in marks.items() if day.year == year})
     if len(years) > _MOST_YEARS:
         yield f"  {count_of(len(years) - _MOST_YEARS, 'earlier year')} not shown: use --select"
-    used = [mark for mark in _MARKS if mark in marks.values()]
+    used = [mark for mark in MARKS if mark in marks.values()]
     legend = [f"{screen.paint(mark.style, _letter(screen, mark))} {mark.meaning}" for mark in used]
     for line in wrap_parts(legend, screen.width - _LABEL, "   "):
         yield f"{'':{_LABEL}}{line}"

@@ -8,27 +8,21 @@ from itertools import islice, pairwise
 
 from ..core.plural import count_of
 from ..core.units import describe_duration, format_timestamp
-from ..planning.rows import FAILED_STATUSES, FINAL_STATUSES
+from ..planning.rows import FINAL_STATUSES
 from ..planning.status_table import StatusCell, StatusSummary, is_date, order_statuses
 from ..planning.workflow_status import WorkflowStatus
+from .axis_table import axis_table_lines
 from .calendar import calendar_lines
 from .failure_text import MOST_GROUPS, failure_lines
 from .screen import Cell, Screen, table_lines
+from .status_marks import status_style
 from .stored_results import describe_output, error_message
 from .text import count_cells, printable, shorten
 
-_STYLES = {"SUCCESS": "green", "CANCELLED": "yellow", "PENDING": "cyan"}
-_MOST_ROWS = 50
 _MOST_CALENDARS = 12
 _LONGEST_BAR = 40
 _LONGEST_HEADING = 12
 _SHORTEST_STEP = 28  # days: a longer one makes a calendar too thin
-_LONGEST_LABEL = 24
-
-
-def status_style(status: str) -> str:
-    """Return the style of a status: red for failures, green for success, dim for what has not begun."""
-    return "red" if status in FAILED_STATUSES - {"CANCELLED"} else _STYLES.get(status, "dim")
 
 
 def status_line(screen: Screen, found: WorkflowStatus, *, show_values: bool) -> str:
@@ -128,7 +122,7 @@ class StatusText:
         """Yield a calendar where one of the axes has dates, else a table."""
         place = _find_date_axis(summary)
         if place is None:
-            yield from self._table(summary)
+            yield from axis_table_lines(self._screen, summary)
             return
         calendars: dict[tuple[str, ...], dict[date, StatusCell]] = {}
         for key, cell in summary.cells.items():
@@ -148,66 +142,12 @@ class StatusText:
         if len(calendars) > _MOST_CALENDARS:
             yield f"  {count_of(len(calendars) - _MOST_CALENDARS, 'more calendar')}: use --select"
 
-    def _table(self, summary: StatusSummary) -> Iterator[str]:
-        # failures first where not all rows are shown
-        cells = [*summary.cells.items()]
-        if len(cells) > _MOST_ROWS:
-            cells = sorted(cells, key=lambda item: -item[1].failed)
-        shown = cells[:_MOST_ROWS]
-        statuses = order_statuses([*{"SUCCESS", "ERROR"} | summary.total.counts.keys()])
-        for optional in (("p50", "p90", "last finished"), ("p50", "p90"), ()):
-            rows = [self._headings(summary.by, statuses, optional)]
-            rows += [self._row(summary, key, cell, statuses, optional) for key, cell in shown]
-            plain_lines = table_lines(Screen(self._screen.width), rows, left=len(summary.by))
-            if max(map(count_cells, plain_lines)) <= self._screen.width:
-                break
-        yield from table_lines(self._screen, rows, left=len(summary.by))
-        if len(cells) > len(shown):
-            yield f"  {count_of(len(cells) - len(shown), 'more row')}, with fewer failures: -o csv"
-
-    def _headings(self, by: Sequence[str], statuses: Sequence[str], optional: Sequence[str]) -> list[Cell]:
-        names = [printable(name) for name in by]
-        names += [self._screen.fit(printable(status), _LONGEST_HEADING) for status in statuses]
-        return [Cell(name, "dim") for name in (*names, *optional)]
-
-    def _row(
-        self,
-        summary: StatusSummary,
-        key: Sequence[str],
-        cell: StatusCell,
-        statuses: Sequence[str],
-        optional: Sequence[str],
-    ) -> list[Cell]:
-        row = [Cell(self._screen.fit(printable(value), _LONGEST_LABEL)) for value in key]
-        for status in statuses:
-            count = cell.counts[status]
-            row.append(Cell(f"{count:,}", status_style(status) if count else "dim"))
-        values = {"p50": cell.percentile(50), "p90": cell.percentile(90)}
-        for name in optional:
-            if name in values:
-                row.append(Cell(_duration_or_dash(values[name])))
-            else:
-                row.append(Cell(_short_time(cell.last_ms, summary.as_of_ms)))
-        return row
-
 
 def _percent(count: int, total: int) -> str:
     """Return a share, rounded so that only all is 100 % and none is 0 %."""
     if count == total:
         return "100 %"
     return f"{min(max(100 * count / total, 0.1), 99.9):.1f} %"
-
-
-def _duration_or_dash(duration_ms: int | None) -> str:
-    return "-" if duration_ms is None else describe_duration(duration_ms)
-
-
-def _short_time(epoch_ms: int | None, as_of_ms: int) -> str:
-    """Return the time of day; with the date if that is not the date of the report."""
-    if epoch_ms is None:
-        return "-"
-    day, _, clock = format_timestamp(epoch_ms // 1000 * 1000).removesuffix("Z").partition("T")
-    return clock if format_timestamp(as_of_ms).startswith(day) else f"{day} {clock}"
 
 
 def _find_date_axis(summary: StatusSummary) -> int | None:

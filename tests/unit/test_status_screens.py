@@ -103,6 +103,17 @@ def test_every_screen_can_be_drawn_at_any_width(width: int) -> None:
         assert set(text) - {"…", "→"} <= {chr(code) for code in range(128)}, name
 
 
+def test_a_table_of_every_status_fits_80_cells() -> None:
+    summary = summarize(MIXED, "workflow", axes=MIXED_AXES)
+    lines = draw(Screen(80), [summary], "workflow").splitlines()
+    heading = next(line for line in lines if line.startswith("  workflow"))
+    assert re.split(" {2,}", heading.strip()) == [
+        "workflow", "succeeded", "waiting", "running", "not enqueued", "cancelled", "failed"
+    ]  # fmt: skip
+    assert lines[lines.index(heading) + 1].split() == ["ingest_orders", "1", "2", "2", "1", "1", "2"]
+    assert all(count_cells(line) <= 80 for line in lines if COMMAND not in line)
+
+
 def test_a_calendar_of_a_leap_year_has_every_day_in_its_place() -> None:
     days = {
         date(2024, 1, 1).fromordinal(date(2024, 1, 1).toordinal() + n): {"SUCCESS": 1} for n in range(366)
