@@ -25,11 +25,13 @@ if TYPE_CHECKING:
         Overrides,
         PartlyApplied,
         Refused,
+        StatusSummary,
         WorkflowStatus,
         apply,
         load,
         plan,
         status,
+        summarize,
         validate,
     )
 
@@ -45,11 +47,13 @@ __all__ = [
     "Overrides",
     "PartlyApplied",
     "Refused",
+    "StatusSummary",
     "WorkflowStatus",
     "apply",
     "load",
     "plan",
     "status",
+    "summarize",
     "validate",
 ]
 

@@ -20,7 +20,7 @@ from .actions.settings import (
     LockfileSettings,
     PlanSettings,
 )
-from .actions.status import read_live_statuses
+from .actions.status import StatusReader, StatusSettings, read_live_statuses
 from .actions.validate import LoadedManifest, Validation, validate_files
 from .core.diagnostic import Diagnostic
 from .core.errors import (
@@ -37,6 +37,7 @@ from .manifest.variables import Given
 from .planning.manifest_plan import ManifestPlan
 from .planning.results import ApplyResult
 from .planning.states import NO_OVERRIDES, Overrides
+from .planning.status_table import StatusSummary
 from .planning.workflow_status import WorkflowStatus
 
 __all__ = [
@@ -51,11 +52,13 @@ __all__ = [
     "Overrides",
     "PartlyApplied",
     "Refused",
+    "StatusSummary",
     "WorkflowStatus",
     "apply",
     "load",
     "plan",
     "status",
+    "summarize",
     "validate",
 ]
 
@@ -191,6 +194,27 @@ def status(
     """
     targets = find_targets(manifests.loaded, _lockfiles(target, lockfile))
     return read_live_statuses(targets, _settings(database))
+
+
+def summarize(
+    manifests: Manifests,
+    database: str | DatabaseSettings,
+    *,
+    by: Sequence[str] = (),
+    target: str | None = None,
+    lockfile: PathLike | None = None,
+) -> list[StatusSummary]:
+    """Count the workflows of each manifest by status and by the values of axes, and group what failed.
+
+    `by` has names of axes; without them workflows are counted by the first axis that has few values.
+    Raises: as `status`.
+    """
+    targets = find_targets(manifests.loaded, _lockfiles(target, lockfile))
+    settings = StatusSettings(by, outputs=False)
+    with StatusReader.connect(_settings(database), targets, settings) as reader:
+        for _ in reader.read():
+            pass
+        return reader.summaries
 
 
 def _settings(database: str | DatabaseSettings) -> DatabaseSettings:

@@ -13,6 +13,7 @@ from textwrap import dedent
 
 import pytest
 from dbos import DBOSClient
+from urls import make_engine
 
 import dbos_manifest
 from dbos_manifest import (
@@ -96,6 +97,25 @@ def test_an_asset_reads_the_statuses_of_its_partition(orders: Path, database_url
     dbos_manifest.apply(manifests, database_url)
     after = Counter(found.status for found in dbos_manifest.status(manifests, database_url))
     assert (before, after) == ({"NOT_ENQUEUED": 1}, {"ENQUEUED": 1})
+
+
+def test_a_summary_counts_by_axis_and_groups_failures(orders: Path, database_url: str) -> None:
+    manifests = dbos_manifest.load(orders, variables={"day": "2026-01-02"})
+    dbos_manifest.apply(manifests, database_url)
+    engine = make_engine(database_url)
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL search_path = dbos")
+        connection.exec_driver_sql(
+            "UPDATE workflow_status SET status='CANCELLED' WHERE workflow_uuid='ingest-2026-01-02-us'"
+        )
+    engine.dispose()
+    [summary] = dbos_manifest.summarize(manifests, database_url, by=["region"])
+    assert {key: dict(cell.counts) for key, cell in summary.cells.items()} == {
+        ("eu",): {"ENQUEUED": 1},
+        ("us",): {"CANCELLED": 1},
+    }
+    assert [(group.size, dict(group.statuses)) for group in summary.failures] == [(1, {"CANCELLED": 1})]
 
 
 def test_plan_writes_nothing(orders: Path, database_url: str) -> None:
