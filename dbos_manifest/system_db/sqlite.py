@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Concatenate
 
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
@@ -16,7 +18,7 @@ from ..core.errors import DatabaseDenied, DatabaseUnreachable, Refused, SchemaNo
 from ..core.units import MAX_TIMESTAMP, MIN_TIMESTAMP
 from ..lockfile.fingerprint import NONE, make_part
 from . import sqlite_insert
-from .database import Database, Server, WriteTransaction
+from .database import Database, Parameters, Result, Server, WriteTransaction
 from .layout import TABLES
 from .new_rows import PreparedRows
 from .retry import Retry, classify, is_read_only
@@ -72,13 +74,37 @@ class SQLiteDatabase(Database):
 
     def begin(self, connection: Connection) -> None:
         """Begin a transaction as the only writer. Raises: Refused when the lock timeout is over."""
-        try:
+        with self._refusing_locked():
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def read(
+        self,
+        function: Callable[Concatenate[Connection, Database, Parameters], Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Return `function(connection, database, …)`. Raises: also Refused when the lock timeout is over."""
+
+        def limited(connection: Connection, database: Database) -> Result:
+            with self._refusing_locked():
+                return function(connection, database, *args, **kwargs)
+
+        return super().read(limited)
+
+    def inspect(self) -> None:
+        """Read layout and fingerprint. Raises: also Refused when the lock timeout is over."""
+        with self._refusing_locked():
+            super().inspect()
+
+    @contextmanager
+    def _refusing_locked(self) -> Iterator[None]:
+        try:
+            yield
         except DBAPIError as error:
             if classify(error) != "transient":
                 raise
             raise Refused(
-                f"another process writes the SQLite database {self.path}",
+                f"another process has locked the SQLite database {self.path}",
                 "wait for it to finish, or set a longer --lock-timeout",
             ) from error
 

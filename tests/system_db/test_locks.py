@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 
 import pytest
@@ -14,6 +16,7 @@ from dbos_manifest.core.errors import Refused
 from dbos_manifest.system_db.advisory_lock import MOST_LOCKS
 from dbos_manifest.system_db.connect import open_database
 from dbos_manifest.system_db.database import Database
+from dbos_manifest.system_db.read import read_live
 from dbos_manifest.system_db.retry import Retry
 from dbos_manifest.system_db.sqlite import SQLiteDatabase
 
@@ -158,11 +161,33 @@ def _in_transaction(database: Database, work: Callable[[sa.Connection, str], obj
         assert connection.execute(sa.text("SHOW lock_timeout")).scalar_one() == "1ms"
 
 
+@pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
+def test_locked_sqlite_file_is_waited_for_during_the_lock_timeout(sqlite_url: str, mode: str) -> None:
+    """It is not retried, whether it blocks connecting, reading or writing."""
+    patient = Retry(600, lambda notice: None)
+    path = sqlite_url.removeprefix("sqlite:///")
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as blocker,
+        open_database(sqlite_url, retry=patient, lock_timeout_s=0.2) as database,
+    ):
+        blocker.execute(f"BEGIN {mode}")
+        with pytest.raises(Refused, match="another process has locked the SQLite database"):
+            database.check_writable()
+        if mode == "EXCLUSIVE":
+            with pytest.raises(Refused, match="has locked"):
+                database.read(read_live, ["a"])
+            with pytest.raises(Refused, match="has locked"):
+                open_database(sqlite_url, retry=patient, lock_timeout_s=0.2)
+        blocker.execute("ROLLBACK")
+        assert database.read(read_live, ["a"]) == {}
+        database.check_writable()
+
+
 def test_sqlite_file_of_another_writer_is_waited_for(sqlite_url: str) -> None:
     with opened(sqlite_url) as database, opened(sqlite_url, 0.2) as other:
         with (
             database.transaction(),
-            pytest.raises(Refused, match="another process writes the SQLite database"),
+            pytest.raises(Refused, match="another process has locked the SQLite database"),
         ):
             other.check_writable()
         other.check_writable()
