@@ -52,7 +52,7 @@ compatibility: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
 
 faults: $(VENV)/.dev
-	DBOS_MANIFEST_FAULTS=1 HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/faults
+	DBOS_MANIFEST_FAULTS=1 HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/faults tests/cli/test_work_budget.py
 
 soak: $(VENV)/.dev
 	$(BIN)/python benchmarks/soak.py

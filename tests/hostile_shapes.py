@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Any
 
 Files = dict[str, str]  # by name; all of them are read
@@ -314,21 +315,32 @@ class _Random:
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
+        self._scale = 1.0
+        self._left = 0  # values that may still be nested
+        self._has_unknown = False
 
     def shape(self) -> Files:
         """Return one or more manifests of random parts, MAX_BYTES at most."""
-        pick = self._random
-        if pick.random() < 0.1:
-            return pick.choice([*SHAPES.values()])()
-        while True:
-            files: Files = {}
-            for number in range(pick.choice([1, 1, 1, 2, 30])):
-                files[f"{number}.yaml"] = json.dumps(
-                    self._manifest(f"h{number if pick.random() < 0.9 else 0}")
-                )
-            files["r.csv"] = self._csv()
+        if self._random.random() < 0.05:
+            return self._random.choice([*SHAPES.values()])()
+        for attempt in count():
+            self._scale = 0.4**attempt  # until the files are small enough
+            files = self._files()
             if sum(map(len, files.values())) <= MAX_BYTES:
-                return files
+                break
+        return files
+
+    def _files(self) -> Files:
+        pick = self._random
+        self._left = pick.choice([1_000, 10_000, 30_000])
+        self._has_unknown = pick.random() < 0.1
+        files = {"r.csv": self._csv()}
+        for number in range(pick.choice([1, 1, 1, 2, 30])):
+            made = self._manifest("h" if pick.random() < 0.1 else f"h{number}")
+            files[f"{number}.yaml"] = json.dumps(made)
+            if sum(map(len, files.values())) > MAX_BYTES:
+                break
+        return files
 
     def _manifest(self, name: str) -> dict[str, Any]:
         pick = self._random
@@ -353,6 +365,7 @@ class _Random:
 
     def _size(self, most: int) -> int:
         """Return a number that is mostly small, sometimes `most`."""
+        most = max(1, int(most * self._scale))
         return int(most ** self._random.random()) if self._random.random() < 0.9 else most
 
     def _entry(self, number: int) -> dict[str, Any]:
@@ -369,16 +382,8 @@ class _Random:
                         {pick.choice([*axes]): self._value(0), pick.choice([*axes]): pick.randrange(3)}
                         for _ in range(1 + self._size(500))
                     ]
-        for option in (
-            "args",
-            "kwargs",
-            "queue",
-            "workflow",
-            "deduplication_id",
-            "priority",
-            "unknown",
-            "argz",
-        ):
+        unknown = ("unknown", "argz") if self._has_unknown else ()
+        for option in ("args", "kwargs", "queue", "workflow", "deduplication_id", *unknown):
             if pick.random() < 0.3:
                 entry[option] = {"args": self._list, "kwargs": self._map}.get(option, self._text)(3)
         return entry
@@ -412,16 +417,17 @@ class _Random:
             "${{ a0 | replace('0', '0000000000') | replace('0', '0000000000') }}",
             "${{ vars.big | replace('x', 'xxxxxxxxxx') }}",
             "w1",
-            "w" * self._size(2_000),
+            "w" * self._size(500),
             "${{ ",
             "{{ a0 }}",
         ]
-        return "".join(pick.choices(parts, k=1 + self._size(4 if depth < 3 else 50)))
+        return "".join(pick.choices(parts, k=1 + self._size(4 if depth < 3 else 20)))
 
     def _value(self, depth: int) -> Any:
         pick = self._random
         kind = pick.randrange(7)
-        if kind < 3 or depth <= 0:
+        self._left -= 1
+        if kind < 3 or depth <= 0 or self._left < 0:
             return pick.choice([pick.randrange(4), pick.randrange(10**6), "x", "2026-01-01", None, True, 1.5])
         if kind < 5:
             return self._text(depth)
@@ -438,7 +444,8 @@ class _Random:
         keyword = pick.choice(["allOf", "anyOf", "oneOf"])
         leaf: Any = {"type": pick.choice(["array", "object", "string", "number"])}
         kind = pick.randrange(7)
-        if kind == 0 or depth <= 0:
+        self._left -= 1
+        if kind == 0 or depth <= 0 or self._left < 0:
             return leaf
         if kind == 1:
             return doubling(pick.choice([3, 10, 15, 20, 25, 40, 300]), keyword, leaf)

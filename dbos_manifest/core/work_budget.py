@@ -35,7 +35,7 @@ class WorkBudget:
         self.steps = _STEPS_PER_WORKFLOW * max(max_workflows, _LEAST_WORKFLOWS)  # that are left
         self.contract_seconds = max(2, 5 * max_workflows // MAX_WORKFLOWS)  # of CPU time
         self.contract_bytes = 768 * 2**20  # of memory, with that of the engine
-        self.compared_names = 1_000_000  # to suggest one
+        self.compared_names = 300_000  # to suggest one
 
     def spend(self, steps: int) -> None:
         """Count steps before or after they are done.

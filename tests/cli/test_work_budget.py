@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,14 +13,14 @@ from typing import NamedTuple
 
 import pytest
 from cli_harness import Cli
-from hostile_shapes import HEAD, MAX_BYTES, SHAPES, Files, range_of
+from hostile_shapes import HEAD, MAX_BYTES, SHAPES, Files, random_shape, range_of
 
 import dbos_manifest
 
 MAX_CPU_S = 20
 MAX_BYTES_OF_MEMORY = 2_000_000_000
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-LIMIT = "1000000" if THOROUGH else "100000"  # a tenth of the work
+LIMIT, MANY = ("1000000", 500) if THOROUGH else ("100000", 20)  # a tenth of the work
 
 
 class Run(NamedTuple):
@@ -70,8 +71,22 @@ def validate(folder: Path, files: Files) -> Run:
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_hostile_shape_ends_within_limits(tmp_path: Path, name: str) -> None:
-    run = validate(tmp_path, SHAPES[name]())
-    print(f"{name}: {run}")
+    validate(tmp_path, SHAPES[name]())
+
+
+def test_random_hostile_manifests_end_within_limits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Print the largest memory and time; `make faults` runs 500 with the whole budget."""
+    runs = []
+    for seed in range(MANY):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        runs.append(validate(folder, random_shape(seed)))
+        shutil.rmtree(folder)
+    with capsys.disabled():
+        cpu, peak = max(run.cpu_s for run in runs), max(run.peak_mb for run in runs)
+        print(f"\n{MANY} random hostile manifests: at most {cpu:.1f} s of CPU time and {peak} MB")
 
 
 def write_range(path: Path, stop: int, limit: int | None = None) -> None:
