@@ -193,6 +193,8 @@ def test_watch_shows_changes_until_the_end(orders: Path, database_url: str, end:
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        # a shell starts background jobs, and with them these tests, with SIGINT ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     seen = 0
