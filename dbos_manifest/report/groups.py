@@ -41,7 +41,7 @@ class Group:
     builder: SetBuilder | None  # None: without a matrix, or not wanted
     size: int = 0
     ids: list[str] = field(default_factory=list)  # the first ones
-    differences: DifferenceCounts = field(default_factory=DifferenceCounts)
+    _differences: DifferenceCounts | None = None  # made when needed: a plan may have very many groups
     options: dict[str, object] = field(default_factory=dict)  # that all of them share
 
     @property
@@ -54,7 +54,8 @@ class Group:
         if len(self.ids) < NAMED:
             self.ids += part.ids[: NAMED - len(self.ids)]
         if part.first.differences:
-            self.differences.add(part.shared)
+            self._differences = self._differences or DifferenceCounts()
+            self._differences.add(part.shared)
         if part.batch is not None:
             self._note_options(part.batch.columns)
             if self.builder is not None:
@@ -103,7 +104,7 @@ class Group:
             "comparable": first.comparable,
             "held": first.held,
             "reason": first.reason,
-            "differences": self.differences.as_json(show_values),
+            "differences": self._differences.as_json(show_values) if self._differences else [],
             "ids": self.ids,
             "sets": [found.as_json() for found in sets],
             "not_in_sets": others if self.builder is not None else self.size,
@@ -128,6 +129,10 @@ class Group:
     def word(self) -> str:
         """Return the state, or `held` where `return-existing` allows the conflict."""
         return HELD if self.state is State.CONFLICT and self.first.held else self.state.value
+
+    def differences(self, show_values: bool) -> Iterator[str]:
+        """Yield `queue: etl → elt` for each field that differs."""
+        return self._differences.lines(show_values) if self._differences else iter(())
 
     def named(self) -> list[str]:
         """Return the IDs of few workflows, or the first one and how many more there are."""

@@ -143,7 +143,7 @@ class PlanMarkdown:
 
     def _details(self, group: Group) -> Iterator[str]:
         yield _plain(group.title)
-        for line in group.differences.lines(self._show_values):
+        for line in group.differences(self._show_values):
             yield code(line)
         yield from _members(group)
 

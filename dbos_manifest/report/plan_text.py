@@ -134,7 +134,7 @@ class PlanText:
     def _group(self, group: Group, start: str) -> Iterator[str]:
         indent, style = count_cells(unstyled(start)), SIGNS[group.state][1]
         yield from self._wrap(start, group.title.split(), indent + 2)
-        for line in group.differences.lines(self._show_values):
+        for line in group.differences(self._show_values):
             yield from self._wrap(" " * (indent + 2), self._styled(style, line), indent + 4)
         yield from self._members(group, indent + 2)
 
