@@ -12,6 +12,7 @@ from ..planning.durations import measure
 from ..planning.failure_digest import Failure, LastStep
 from ..planning.results import ApplyResult
 from ..planning.rows import FAILED_STATUSES, LiveRow
+from ..planning.status_detail import DetailCollector
 from ..planning.status_table import StatusSummary, StatusTable
 from ..planning.workflow_status import WorkflowStatus
 from ..report.stored_results import error_parts
@@ -32,6 +33,8 @@ class StatusSettings(NamedTuple):
     wanted: frozenset[str] = frozenset()  # statuses; empty for all
     outputs: bool = True
     failures: bool = True  # whether the steps of failed workflows are read
+    detail: bool = False  # whether summaries have their detail
+    detail_outputs: bool = False  # whether the detail has the rows of the workflows that it lists
 
 
 class StatusReader:
@@ -68,7 +71,7 @@ class StatusReader:
         wanted = self._settings.wanted
         for target in self._targets:
             now_ms = self._database.read(read_clock_ms)
-            table = StatusTable(target.source, self._settings.by, wanted)
+            table = self._make_table(target)
             for status in self._read_target(target, now_ms):
                 table.add(status)
                 if not wanted or status.status in wanted:
@@ -87,6 +90,14 @@ class StatusReader:
     def _finish(self, target: Target, table: StatusTable, now_ms: int) -> StatusSummary:
         place = target.name or self._database.description
         return table.summarize(place, now_ms, steps_known=self._steps_known)
+
+    def _make_table(self, target: Target) -> StatusTable:
+        by, wanted, detail = self._settings.by, self._settings.wanted, None
+        if self._settings.detail:
+            axes = () if by in (("error",), ("status",)) else by
+            with_rows = self._settings.detail_outputs
+            detail = DetailCollector(target.source, axes, wanted, commit=target.commit, with_rows=with_rows)
+        return StatusTable(target.source, by, wanted, detail)
 
     def _read_target(self, target: Target, now_ms: int) -> Iterator[WorkflowStatus]:
         for batch in target.source.batches(self._database.default_transaction_size):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
-from ..actions.lockfiles import find_targets
+from ..actions.lockfiles import add_commits, find_targets
 from ..actions.status import StatusReader, StatusSettings
 from ..actions.validate import Validation
 from ..core.errors import UsageError
@@ -15,7 +15,8 @@ from ..core.exit_codes import ExitCode
 from ..core.suggest import did_you_mean
 from ..planning.axis_columns import names_of
 from ..planning.rows import NOT_ENQUEUED, STATUSES
-from ..planning.status_table import BY_OPTIONS, StatusSummary
+from ..planning.status_cells import BY_OPTIONS
+from ..planning.status_table import StatusSummary
 from ..report.text import printable
 from .arguments import (
     DatabaseArguments,
@@ -24,6 +25,7 @@ from .arguments import (
     SelectionArguments,
     StatusArguments,
 )
+from .commits import commit_of_pipeline
 from .help import command
 from .manifests import load_manifests
 from .option_groups import takes_groups
@@ -85,14 +87,30 @@ def status(
             listed=arguments.listed,
             show_values=arguments.show_values,
         )
-        with_outputs = bool(formats & {"json", "jsonl"}) or arguments.listed
-        settings = StatusSettings(by, frozenset(only), with_outputs, formats != {"ids"})
+        if "html" in formats:
+            targets = add_commits(targets, commit_of_pipeline())
+        settings = _make_settings(by, only, arguments, formats)
         with StatusReader.connect(database_settings(database), targets, settings) as reader:
             if arguments.watch:
                 _watch(reader, lambda: [*map(make, results.sinks)], arguments.interval)
             else:
                 _show(reader, [*map(make, results.sinks)])
     return results.end(_exit_code(reader.summaries) if arguments.exit_code else ExitCode.DONE)
+
+
+def _make_settings(
+    by: Sequence[str], only: Sequence[str], arguments: StatusArguments, formats: Collection[str]
+) -> StatusSettings:
+    """Return what the formats need."""
+    outputs_in_html = "html" in formats and bool(arguments.show_values)
+    return StatusSettings(
+        by,
+        frozenset(only),
+        outputs="json" in formats or "jsonl" in formats or arguments.listed or outputs_in_html,
+        failures={*formats} != {"ids"},
+        detail="html" in formats,
+        detail_outputs=outputs_in_html,
+    )
 
 
 def _show(reader: StatusReader, views: Sequence[StatusView]) -> None:

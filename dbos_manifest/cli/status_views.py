@@ -9,6 +9,7 @@ from ..planning.status_table import StatusSummary
 from ..planning.workflow_status import WorkflowStatus
 from ..report.screen import Screen
 from ..report.status_csv import StatusCsv
+from ..report.status_html import StatusHtml
 from ..report.status_json import StatusIds, StatusJson, StatusJsonLines
 from ..report.status_markdown import StatusMarkdown
 from ..report.status_text import StatusText, status_line
@@ -16,7 +17,7 @@ from .output_targets import Sink
 from .screens import make_screen
 from .terminal import on_terminal
 
-STATUS_FORMATS = ("text", "json", "jsonl", "ids", "markdown", "csv")
+STATUS_FORMATS = ("text", "json", "jsonl", "ids", "markdown", "csv", "html")
 
 
 class StatusView(Protocol):
@@ -71,6 +72,8 @@ def make_status_view(
         return StatusCsv(sink.write, axes)
     if sink.format == "markdown":
         return StatusMarkdown(sink.write)
+    if sink.format == "html":
+        return StatusHtml(sink.write, command)
     screen = make_screen(sink.paint)
     shown = on_terminal() if show_values is None else show_values
     return TextView(sink, StatusText(screen, by, command), screen, listed, shown)

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from ..core.plural import count_of
 from ..core.units import describe_duration, format_timestamp
-from ..planning.status_table import StatusCell, StatusSummary, order_statuses
+from ..planning.status_cells import StatusCell
+from ..planning.status_table import StatusSummary, order_statuses
 from .screen import Cell, Screen, table_lines
-from .status_marks import MARKS, mark_of, status_style
+from .status_marks import MARKS, mark_of_status, status_style
 from .text import count_cells, printable
 
 _MOST_ROWS = 50
@@ -60,7 +61,7 @@ def _merged_columns(summary: StatusSummary) -> list[_Column]:
     """Return a column for each mark of a calendar."""
     found = []
     for mark in reversed(MARKS):
-        statuses = tuple(status for status in summary.total.counts if mark_of({status: 1}) is mark)
+        statuses = tuple(status for status in summary.total.counts if mark_of_status(status) is mark)
         if statuses:
             found.append(_Column(mark.meaning, mark.style, statuses))
     return found
@@ -74,13 +75,17 @@ def _count(cell: StatusCell, column: _Column) -> Cell:
 def _times(cell: StatusCell, times: Sequence[str], as_of_ms: int) -> Iterator[Cell]:
     if times:
         for percent in (50, 90):
-            duration_ms = cell.percentile(percent)
-            yield Cell("-" if duration_ms is None else describe_duration(duration_ms))
+            yield Cell(duration_or_dash(cell.percentile(percent)))
     if "last finished" in times:
-        yield Cell(_short_time(cell.last_ms, as_of_ms))
+        yield Cell(describe_time(cell.last_ms, as_of_ms))
 
 
-def _short_time(epoch_ms: int | None, as_of_ms: int) -> str:
+def duration_or_dash(duration_ms: int | None) -> str:
+    """Return a duration, or `-` without one."""
+    return "-" if duration_ms is None else describe_duration(duration_ms)
+
+
+def describe_time(epoch_ms: int | None, as_of_ms: int) -> str:
     """Return the time of day; with the date if that is not the date of the report."""
     if epoch_ms is None:
         return "-"

@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 
 from ..core.plural import count_of
+from ..planning.status_cells import CellT, is_date
 from .screen import Screen, wrap_parts
 from .status_marks import FAILED, MARKS, Mark, mark_of
 
-_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LABEL = 6  # cells before the first week
 _MOST_YEARS = 6
 _RUNS_SHOWN = 6
+_SHORTEST_STEP = 28  # days: a longer one makes a calendar too thin
+
+
+def find_date_axis(keys: Iterable[tuple[str, ...]]) -> int | None:
+    """Return the place of the first value of keys that is a date, days or shorter apart for the most part."""
+    for place, labels in enumerate(map(set, zip(*keys, strict=True))):
+        dated = sorted({_day_of(label) for label in labels if is_date(label)})
+        if len(dated) >= 2 and 2 * sum(map(is_date, labels)) > len(labels):
+            gaps = sorted((later - earlier).days for earlier, later in pairwise(dated))
+            if gaps[len(gaps) // 2] < _SHORTEST_STEP:
+                return place
+    return None
+
+
+def group_by_day(
+    cells: Mapping[tuple[str, ...], CellT], place: int, make: Callable[[], CellT]
+) -> dict[tuple[str, ...], dict[date, CellT]]:
+    """Merge the cells of each day, for every combination of the other values; `place` is that of the date."""
+    calendars: dict[tuple[str, ...], dict[date, CellT]] = {}
+    for key, cell in cells.items():
+        if is_date(key[place]):
+            days = calendars.setdefault(key[:place] + key[place + 1 :], {})
+            days.setdefault(_day_of(key[place]), make()).merge(cell)
+    return calendars
+
+
+def _day_of(label: str) -> date:
+    try:
+        return date.fromisoformat(label[:10])
+    except ValueError:  # such as 2026-02-30, in a list
+        return date.min
 
 
 def calendar_lines(screen: Screen, days: Mapping[date, Mapping[str, int]]) -> Iterator[str]:
@@ -31,33 +64,56 @@ def calendar_lines(screen: Screen, days: Mapping[date, Mapping[str, int]]) -> It
     legend = [f"{screen.paint(mark.style, _letter(screen, mark))} {mark.meaning}" for mark in used]
     for line in wrap_parts(legend, screen.width - _LABEL, "   "):
         yield f"{'':{_LABEL}}{line}"
-    failed = [day for day, mark in marks.items() if mark is FAILED]
-    if failed:
-        runs = [*_runs([*marks], failed)]
-        more = [f"{len(runs) - _RUNS_SHOWN:,} more"] if len(runs) > _RUNS_SHOWN else []
-        text = f"Failed on {count_of(len(failed), 'day')}: "
-        lines = wrap_parts([*runs[:_RUNS_SHOWN], *more], screen.width - _LABEL - len(text), ", ")
+    if failed := describe_failed_days(marks):
+        text, *runs = failed
+        lines = wrap_parts(runs, screen.width - _LABEL - len(text), ", ")
         for place, line in enumerate(lines):
             yield f"{'':{_LABEL}}{text if place == 0 else '':{len(text)}}{line}"
 
 
+def describe_failed_days(marks: Mapping[date, Mark]) -> list[str]:
+    """Return `Failed on 9 days: ` and these days in runs, the first of many; nothing if no day failed."""
+    failed = [day for day, mark in marks.items() if mark is FAILED]
+    if not failed:
+        return []
+    runs = [*_runs([*marks], failed)]
+    more = [f"{len(runs) - _RUNS_SHOWN:,} more"] if len(runs) > _RUNS_SHOWN else []
+    return [f"Failed on {count_of(len(failed), 'day')}: ", *runs[:_RUNS_SHOWN], *more]
+
+
 def _year_lines(screen: Screen, year: int, marks: Mapping[date, Mark]) -> Iterator[str]:
-    first = date(year, 1, 1)
-    monday = first - timedelta(days=first.weekday())
-    weeks = (date(year, 12, 31) - monday).days // 7 + 1
-    step = 2 if _LABEL + 2 * weeks <= screen.width else 1
+    rows = weeks_of(year)
+    step = 2 if _LABEL + 2 * len(rows[0]) <= screen.width else 1
     header = ""
-    for month, name in enumerate(_MONTHS, 1):
-        # a month is named above the first week that begins in it, or with it
-        column = -(-(date(year, month, 1) - monday).days // 7) * step
-        header = header.ljust(column) + name
+    for week, name in zip(month_weeks(year), MONTHS, strict=True):
+        header = header.ljust(week * step) + name
     yield f"{year:<{_LABEL}}{header}".rstrip()
-    for weekday, name in enumerate(_WEEKDAYS):
+    for days, name in zip(rows, WEEKDAYS, strict=True):
         cells = []
-        for week in range(weeks):
-            mark = marks.get(monday + timedelta(days=7 * week + weekday))
+        for day in days:
+            mark = marks.get(day) if day is not None else None
             cells.append(screen.paint(mark.style, _letter(screen, mark)) if mark is not None else " ")
         yield f"  {name} {(' ' * (step - 1)).join(cells)}".rstrip()
+
+
+def weeks_of(year: int) -> list[list[date | None]]:
+    """Return the days of a year: a row for each weekday with a column for each week, None for other years."""
+    first = date(year, 1, 1)
+    days = (date(year, 12, 31) - first).days + 1
+    before = first.weekday()
+    weeks = -(-(before + days) // 7)
+    rows: list[list[date | None]] = [[None] * weeks for _ in WEEKDAYS]
+    for number in range(days):
+        week, weekday = divmod(before + number, 7)
+        rows[weekday][week] = first + timedelta(days=number)
+    return rows
+
+
+def month_weeks(year: int) -> list[int]:
+    """Return the column that each month is named above: of the first week that begins in it, or with it."""
+    first = date(year, 1, 1)
+    monday = first.toordinal() - first.weekday()
+    return [-(-(date(year, month, 1).toordinal() - monday) // 7) for month in range(1, 13)]
 
 
 def _letter(screen: Screen, mark: Mark) -> str:

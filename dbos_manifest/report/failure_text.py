@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from ..core.plural import count_of
 from ..core.units import format_timestamp
 from ..expansion.selection import can_select
+from ..planning.axis_conditions import Condition
 from ..planning.failure_digest import FailureGroup
 from ..planning.status_table import StatusSummary, order_statuses
 from .screen import Screen, wrap_parts
@@ -65,9 +66,10 @@ def failure_lines(
         yield f"{indent}{count_of(len(rest), 'more group')} ({workflows}): --by error"
     if not summary.steps_known:
         yield f"{indent}steps are unknown: this role lacks SELECT on operation_outputs"
-    if example := _list_command(groups, command):
+    example = next((group for group in groups if group.condition is not None), groups[0])
+    if listing := list_command(command, example.statuses, example.condition):
         yield f"  {screen.paint('cyan', 'help')}: list the IDs of a group:"
-        yield f"    {example}"
+        yield f"    {listing}"
 
 
 def _details(screen: Screen, group: FailureGroup) -> Iterator[str]:
@@ -82,11 +84,13 @@ def _details(screen: Screen, group: FailureGroup) -> Iterator[str]:
         yield from (shorten(printable(example), 60) for example in group.examples)
 
 
-def _list_command(groups: Sequence[FailureGroup], command: str) -> str | None:
-    """Return the command that lists the first group with a condition, or all failed workflows."""
-    group = next((group for group in groups if group.condition is not None), None)
-    statuses = [status for status in (group or groups[0]).statuses if can_select(status)]
-    words = [word for status in order_statuses(statuses) for word in ("--only", status)]
-    if group is not None and group.condition is not None:
-        words += ["--select", group.condition.text]
-    return f"{command} {shlex.join([*words, '-o', 'ids'])}" if statuses else None
+def list_command(command: str, statuses: Iterable[str], condition: Condition | None = None) -> str | None:
+    """Return the command that lists the IDs of workflows with these statuses, and a condition if it has one.
+
+    None if no command can name the statuses.
+    """
+    known = order_statuses([status for status in statuses if can_select(status)])
+    words = [word for status in known for word in ("--only", status)]
+    if condition is not None:
+        words += ["--select", condition.text]
+    return f"{command} {shlex.join([*words, '-o', 'ids'])}" if known else None

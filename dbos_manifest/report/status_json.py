@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from ..core.units import format_timestamp
 from ..planning.failure_digest import FailureGroup
-from ..planning.status_table import StatusCell, StatusSummary
+from ..planning.status_cells import StatusCell
+from ..planning.status_table import StatusSummary
 from ..planning.workflow_status import WorkflowStatus
 from .stored_results import MISSING, read_error, read_json
 from .text import id_line, plain_value, to_json

@@ -35,9 +35,14 @@ MARKS = (
 """The worst first."""
 
 
+def mark_of_status(status: str) -> Mark:
+    """Return the mark of a status."""
+    return MARKS[_rank(status)]
+
+
 def mark_of(statuses: Mapping[str, int]) -> Mark:
     """Return the mark of the worst of some statuses."""
-    return min((MARKS[_rank(status)] for status in statuses), key=MARKS.index)
+    return MARKS[min(map(_rank, statuses))]
 
 
 def _rank(status: str) -> int:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
-from itertools import islice, pairwise
+from itertools import islice
 
 from ..core.plural import count_of
 from ..core.units import describe_duration, format_timestamp
 from ..planning.rows import FINAL_STATUSES
-from ..planning.status_table import StatusCell, StatusSummary, is_date, order_statuses
+from ..planning.status_cells import StatusCell
+from ..planning.status_table import StatusSummary, order_statuses
 from ..planning.workflow_status import WorkflowStatus
 from .axis_table import axis_table_lines
-from .calendar import calendar_lines
+from .calendar import calendar_lines, find_date_axis, group_by_day
 from .failure_text import MOST_GROUPS, failure_lines
 from .screen import Cell, Screen, table_lines
 from .status_marks import status_style
@@ -22,7 +22,6 @@ from .text import count_cells, printable, shorten
 _MOST_CALENDARS = 12
 _LONGEST_BAR = 40
 _LONGEST_HEADING = 12
-_SHORTEST_STEP = 28  # days: a longer one makes a calendar too thin
 
 
 def status_line(screen: Screen, found: WorkflowStatus, *, show_values: bool) -> str:
@@ -107,7 +106,7 @@ class StatusText:
         statuses = order_statuses([*total.counts])
         rows = [
             [Cell(printable(status), status_style(status)), Cell(f"{total.counts[status]:,}"),
-             Cell(_percent(total.counts[status], total.size))]
+             Cell(describe_share(total.counts[status], total.size))]
             for status in statuses
         ]  # fmt: skip
         lines = [*table_lines(self._screen, rows)]
@@ -120,16 +119,11 @@ class StatusText:
 
     def _by_axis(self, summary: StatusSummary) -> Iterator[str]:
         """Yield a calendar where one of the axes has dates, else a table."""
-        place = _find_date_axis(summary)
+        place = find_date_axis(summary.cells)
         if place is None:
             yield from axis_table_lines(self._screen, summary)
             return
-        calendars: dict[tuple[str, ...], dict[date, StatusCell]] = {}
-        for key, cell in summary.cells.items():
-            others = key[:place] + key[place + 1 :]
-            if is_date(key[place]):
-                days = calendars.setdefault(others, {})
-                days.setdefault(_day(key[place]), StatusCell()).counts.update(cell.counts)
+        calendars = group_by_day(summary.cells, place, StatusCell)
         others_names = summary.by[:place] + summary.by[place + 1 :]
         for number, (others, days) in enumerate(islice(calendars.items(), _MOST_CALENDARS)):
             if number:
@@ -143,27 +137,8 @@ class StatusText:
             yield f"  {count_of(len(calendars) - _MOST_CALENDARS, 'more calendar')}: use --select"
 
 
-def _percent(count: int, total: int) -> str:
+def describe_share(count: int, total: int) -> str:
     """Return a share, rounded so that only all is 100 % and none is 0 %."""
     if count == total:
         return "100 %"
     return f"{min(max(100 * count / total, 0.1), 99.9):.1f} %"
-
-
-def _find_date_axis(summary: StatusSummary) -> int | None:
-    """Return the place of the first axis with dates that are days or shorter apart for the most part."""
-    for place in range(len(summary.by)):
-        labels = {key[place] for key in summary.cells}
-        dated = sorted({_day(label) for label in labels if is_date(label)})
-        if len(dated) >= 2 and 2 * sum(map(is_date, labels)) > len(labels):
-            gaps = sorted((later - earlier).days for earlier, later in pairwise(dated))
-            if gaps[len(gaps) // 2] < _SHORTEST_STEP:
-                return place
-    return None
-
-
-def _day(label: str) -> date:
-    try:
-        return date.fromisoformat(label[:10])
-    except ValueError:  # such as 2026-02-30, in a list
-        return date.min

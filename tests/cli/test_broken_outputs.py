@@ -29,8 +29,9 @@ READERS = [
     ["apply", "--help"], ["--version"], ["lock", "check", "many.yaml"],
 ]  # fmt: skip
 DATABASE_READERS = [
-    ["status", "many.yaml"], ["status", "many.yaml", "-o", "json"], ["plan", "many.yaml", "-o", "jsonl"],
-    ["explain", "many.yaml", f"größe-7-{LONG}"], ["lock", "verify", "many.yaml"], ["doctor"],
+    ["status", "many.yaml"], ["status", "many.yaml", "-o", "json"], ["status", "many.yaml", "-o", "html"],
+    ["plan", "many.yaml", "-o", "jsonl"], ["explain", "many.yaml", f"größe-7-{LONG}"],
+    ["lock", "verify", "many.yaml"], ["doctor"],
 ]  # fmt: skip
 APPLIES = [
     (["-o", "text"], True), (["-o", "text"], False), (["-o", "jsonl", "--chunk-size", "10"], False),

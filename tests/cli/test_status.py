@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +35,7 @@ workflows:
       region: [eu, us]
     args: ["${{ day }}"]
 """
+AS_OF = re.compile(r"<dd>[0-9T:-]+Z</dd>")
 FAILED = "substr(workflow_uuid, 19) = 'us' AND workflow_uuid >= 'orders-2026-02-20'"
 FAIL = [
     "UPDATE workflow_status SET status='SUCCESS', started_at_epoch_ms=created_at+1000, "
@@ -146,7 +148,9 @@ def test_the_list_shows_durations_attempts_and_errors(run_db: Cli, orders: Path)
 
 def test_every_format_is_written_at_once(run_db: Cli, orders: Path, tmp_path: Path) -> None:
     words = [
-        word for form in ("json", "jsonl", "csv", "markdown", "ids") for word in ("-o", f"{form}=s.{form}")
+        word
+        for form in ("json", "jsonl", "csv", "markdown", "ids", "html")
+        for word in ("-o", f"{form}=s.{form}")
     ]
     assert run_db("status", "orders.yaml", *words, "-o", "text").code == 0
     document = json.loads((tmp_path / "s.json").read_text())
@@ -171,6 +175,39 @@ def test_exit_code_shows_failed_and_unfinished_workflows(run_db: Cli, orders: Pa
     assert run_db(*words, "--exit-code").code == 7
     assert run_db(*words, "--exit-code", "--select", "region=eu").code == 8
     assert run_db(*words, "--exit-code", "--select", "region=eu day<2026-02-28").code == 0
+
+
+@pytest.mark.parametrize("shown", [False, True])
+def test_a_page_has_cells_failures_and_commands(
+    run_db: Cli, orders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: bool
+) -> None:
+    monkeypatch.setenv("GITHUB_SHA", "3f2a9c1d" * 5)
+    words = ("status", "orders.yaml", *(["--show-values"] if shown else []))
+    done = run_db(*words, "-o", "html=page.html")
+    assert "region  SUCCESS" in done.out
+    page = (tmp_path / "page.html").read_text(encoding="ascii")
+    printed = run_db(*words, "-o", "html").out
+    assert AS_OF.sub("", printed) == AS_OF.sub("", page)
+    assert page.startswith("<!doctype html>") and page.rstrip().endswith("</html>")
+    for text in (
+        "orders: 9 of 118 workflows failed, 1 has not finished",
+        "3f2a9c1d3f2a9c1d",
+        "all have day&gt;=2026-02-20 region=us",
+        "status orders.yaml --only ERROR --select &#39;day&gt;=2026-02-20 region=us&#39; -o ids",
+        'aria-label="2026-02-20, region us: 1 failed"',
+        "Failed on 9 days: 2026-02-20 &#8230; 2026-02-28",
+    ):
+        assert text in page, text
+    assert page.count('class="ids">orders-') == 118 + 3  # and the lists by status
+    assert ("10 orders" in page) == shown
+
+
+def test_a_page_shows_what_was_selected(run_db: Cli, orders: Path) -> None:
+    page = run_db("status", "orders.yaml", "--only", "ERROR", "--by", "queue", "-o", "html").out
+    assert "<dt>Only</dt><dd>ERROR</dd>" in page
+    assert "All 9" not in page and "9 of 9 workflows failed" in page
+    assert "orders-2026-01-01-eu" not in page
+    assert '<th scope="col">queue</th>' in page
 
 
 def test_watch_refuses_formats_for_programs(run_db: Cli, orders: Path) -> None:

@@ -67,6 +67,7 @@ COMMANDS = [
     ["status", "j.yaml", "-o", "json"],
     ["status", "j.yaml", "--list", "--show-values", "--by", "queue"],
     ["status", "j.yaml", "--show-values", "-o", "json", "-o", "csv=s.csv", "-o", "markdown=s.md"],
+    ["status", "j.yaml", "--show-values", "-o", "html"],
     ["plan", "k.yaml", *SHOW],
     ["plan", "k.yaml", *SHOW, "-o", "json", "-o", "jsonl=p.jsonl", "-o", "markdown=p.md"],
     ["plan", "j.yaml", "-o", "junit", "-o", "sarif=p.sarif", "-o", "github=p.github", "-o", "ids=p.ids"],
