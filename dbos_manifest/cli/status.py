@@ -171,6 +171,7 @@ def _repeat_command(
     given: list[tuple[str, Sequence[str]]] = [
         ("--var", inputs.var),
         ("--vars-file", [*map(str, inputs.vars_file)]),
+        ("--max-workflows", [str(inputs.max_workflows)] if inputs.max_workflows else []),
         ("--entry", selection.entry),
         ("--ids-from", [selection.ids_from] if selection.ids_from else []),
         ("--lockfile", [str(lockfile.lockfile)] if lockfile.lockfile else []),

@@ -64,7 +64,7 @@ class AxisColumns:
 
     def add(self, spec: WorkflowSpec) -> None:
         """Add the next workflow."""
-        names = self._names.get(spec.entry)
+        names = self._names.get(spec.entry) if spec.binding else ()
         if names is None:
             names = self._names[spec.entry] = names_of(self._source.matrix_of(spec.entry))
         for name, cell in zip(names, spec.binding, strict=False):

@@ -86,13 +86,13 @@ class ByValues:
     def __init__(self, source: WorkflowSource, names: Sequence[str]) -> None:
         self.names = tuple(names)
         self._source = source
-        self._readers: dict[int, list[Callable[[WorkflowSpec, LiveRow | None], str]]] = {}  # by entry
+        self._readers: dict[tuple[str, ...], list[Callable[[WorkflowSpec, LiveRow | None], str]]] = {}
 
     def of(self, spec: WorkflowSpec, row: LiveRow | None) -> tuple[str, ...]:
-        readers = self._readers.get(spec.entry)
+        names = names_of(self._source.matrix_of(spec.entry)) if spec.binding else ()
+        readers = self._readers.get(names)
         if readers is None:
-            names = names_of(self._source.matrix_of(spec.entry))
-            readers = self._readers[spec.entry] = [_reader(name, names) for name in self.names]
+            readers = self._readers[names] = [_reader(name, names) for name in self.names]
         return tuple([read(spec, row) for read in readers])
 
 

@@ -50,6 +50,7 @@ class StatusTable:
         self.source = source
         self._by = ByValues(source, by) if by else None
         self._is_default = not by
+        self._unsuitable: set[int] = set()  # entries without an axis of few values
         self._wanted = wanted
         self._total = StatusCell()
         self._cells: dict[tuple[str, ...], StatusCell] = {}
@@ -68,8 +69,9 @@ class StatusTable:
         if self._wanted and status not in self._wanted:
             return
         self._total.add(status, ran_ms, completed)
-        if self._by is None and spec.binding:
+        if self._by is None and spec.binding and spec.entry not in self._unsuitable:
             self._by = default_axis(self.source, spec)
+            self._unsuitable.add(spec.entry)
         if self._by is not None:
             cell_at(self._cells, self._by.of(spec, row), StatusCell).add(status, ran_ms, completed)
         if self._detail is not None:
