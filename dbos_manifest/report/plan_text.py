@@ -149,8 +149,7 @@ class PlanText:
         width = len(f"{max(sets[0].size, others):,}") if others or len(sets) > 1 else 0
         for found in sets[:_MOST_SETS]:
             start = f"{' ' * indent}{found.size:>{width},}  " if width else " " * indent
-            *parts, last = found.parts()
-            yield from self._wrap(start, [*(f"{part};" for part in parts), last], len(start) + 2)
+            yield from self._wrap(start, found.pieces(), len(start) + 2)
         if others:
             yield f"{' ' * indent}{others:>{width},}  in {_more_sets(group)}"
 

@@ -25,13 +25,12 @@ class ValueRun(NamedTuple):
     values: tuple[object, ...]
     size: int
 
-    @property
-    def text(self) -> str:
-        """Return `eu, us`; `2026-01-01 … 2026-12-31` for a long run, and for at least 3 dates or numbers."""
+    def items(self) -> list[str]:
+        """Return `["eu", "us"]`; for a long run, and for at least 3 dates or numbers, `["1 … 9"]`."""
         labels = [label_of(value) for value in self.values]
         if self.size > len(labels) or (len(labels) > 2 and labels[0][:1].isdigit()):
-            return f"{labels[0]} … {labels[-1]}"
-        return ", ".join(labels)
+            return [f"{labels[0]} … {labels[-1]}"]
+        return labels
 
     def as_json(self) -> dict[str, object]:
         values = [_json_value(value) for value in self.values]
@@ -46,13 +45,19 @@ class WorkflowSet(NamedTuple):
     size: int
     axes: Mapping[str, Sequence[ValueRun]]
 
-    def parts(self) -> list[str]:
-        """Return `["day 2026-01-01 … 2026-12-31", "region eu, us"]`."""
-        return [f"{printable(name)} {_describe(runs)}" for name, runs in self.axes.items()]
+    def pieces(self) -> list[str]:
+        """Return the text in pieces between which a line can end."""
+        found: list[str] = []
+        for name, runs in self.axes.items():
+            if found:
+                found[-1] += ";"
+            found += _describe(printable(name), runs)
+        return found
 
     @property
     def text(self) -> str:
-        return "; ".join(self.parts())
+        """Return `day 2026-01-01 … 2026-12-31; region eu, us`."""
+        return " ".join(self.pieces())
 
     def as_json(self) -> dict[str, object]:
         axes = {name: [run.as_json() for run in runs] for name, runs in self.axes.items()}
@@ -66,10 +71,13 @@ class WorkflowSets(NamedTuple):
     others: int = 0
 
 
-def _describe(runs: Sequence[ValueRun]) -> str:
-    shown = ", ".join(run.text for run in runs[:LISTED])
-    more = sum(run.size for run in runs[LISTED:])
-    return f"{shown}, … and {more:,} more" if more else shown
+def _describe(name: str, runs: Sequence[ValueRun]) -> list[str]:
+    """Return `["region eu,", "us"]`."""
+    items = [item for run in runs[:LISTED] for item in run.items()]
+    if more := sum(run.size for run in runs[LISTED:]):
+        items.append(f"… and {more:,} more")
+    items[0] = f"{name} {items[0]}"
+    return [*(f"{item}," for item in items[:-1]), items[-1]]
 
 
 def label_of(value: object) -> str:

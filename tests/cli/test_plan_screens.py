@@ -178,7 +178,7 @@ SCATTERED_ENTRY = """\
 
 
 def test_every_format_has_the_same_groups_of_ten_thousand_workflows(
-    run: Cli, tmp_path: Path, sqlite_template: Path
+    run: Cli, tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sets in JSON are exact, and a comment of a pull request has the largest of them."""
     shutil.copy(sqlite_template, tmp_path / "shop.sqlite")
@@ -204,6 +204,10 @@ def test_every_format_has_the_same_groups_of_ten_thousand_workflows(
     assert found == expected
     markdown, text, junit = (run(*plan, form).out for form in ("markdown", "text", "junit"))
     assert len(markdown) < 65_536
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = run(*plan, "text").out
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert narrow.split()[:-2] == text.split()[:-2]  # all but the duration
     for group in groups:
         if group["state"] == "create":
             largest = f"{group['sets'][0]['count']:,}"
