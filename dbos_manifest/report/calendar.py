@@ -22,8 +22,9 @@ _SHORTEST_STEP = 28  # days: a longer one makes a calendar too thin
 def find_date_axis(keys: Iterable[tuple[str, ...]]) -> int | None:
     """Return the place of the first value of keys that is a date, days or shorter apart for the most part."""
     for place, labels in enumerate(map(set, zip(*keys, strict=True))):
-        dated = sorted({_day_of(label) for label in labels if is_date(label)})
-        if len(dated) >= 2 and 2 * sum(map(is_date, labels)) > len(labels):
+        found = [*filter(None, map(_day_of, labels))]
+        dated = sorted(set(found))
+        if len(dated) >= 2 and 2 * len(found) > len(labels):
             gaps = sorted((later - earlier).days for earlier, later in pairwise(dated))
             if gaps[len(gaps) // 2] < _SHORTEST_STEP:
                 return place
@@ -36,17 +37,18 @@ def group_by_day(
     """Merge the cells of each day, for every combination of the other values; `place` is that of the date."""
     calendars: dict[tuple[str, ...], dict[date, CellT]] = {}
     for key, cell in cells.items():
-        if is_date(key[place]):
+        if (day := _day_of(key[place])) is not None:
             days = calendars.setdefault(key[:place] + key[place + 1 :], {})
-            days.setdefault(_day_of(key[place]), make()).merge(cell)
+            days.setdefault(day, make()).merge(cell)
     return calendars
 
 
-def _day_of(label: str) -> date:
+def _day_of(label: str) -> date | None:
+    """Return the day of a date or time; None for another value, and for such as 2026-02-30."""
     try:
-        return date.fromisoformat(label[:10])
-    except ValueError:  # such as 2026-02-30, in a list
-        return date.min
+        return date.fromisoformat(label[:10]) if is_date(label) else None
+    except ValueError:
+        return None
 
 
 def calendar_lines(screen: Screen, days: Mapping[date, Mapping[str, int]]) -> Iterator[str]:

@@ -32,7 +32,6 @@ _MOST_LISTED = 20  # IDs of a cell
 _LONGEST_ID = 200
 _LONGEST_LABEL = 60
 _KINDS = dict(zip(MARKS, ("failed", "cancelled", "absent", "running", "waiting", "succeeded"), strict=True))
-_SOME_FAILED = Mark("x", "red", "some failed")
 Key = tuple[str, ...]
 
 
@@ -55,12 +54,12 @@ class IdPanel(NamedTuple):
 
 
 class Square(NamedTuple):
-    """A cell, drawn as a letter with a colour."""
+    """A cell, drawn with a colour: in a calendar as a letter or digit, in a grid as a letter with counts."""
 
     kind: str
     letter: str
+    text: str
     label: str
-    workflows: str  # failed of all; empty where all have one mark
     panel: IdPanel | None
 
 
@@ -68,6 +67,9 @@ class LegendItem(NamedTuple):
     kind: str
     letter: str
     meaning: str
+
+
+_HALF, _SOME = "failed half", "failed some"
 
 
 class GridRow(NamedTuple):
@@ -123,9 +125,9 @@ def list_ids(
         )
 
 
-def kind_of(status: str) -> str:
-    """Return the class of the colour of a status."""
-    return _KINDS[mark_of_status(status)]
+def kind_of(*statuses: str) -> str:
+    """Return the class of the colour of the worst of some statuses."""
+    return _KINDS[mark_of(dict.fromkeys(statuses, 1))]
 
 
 def _id_text(workflow: Listed) -> str:
@@ -216,7 +218,7 @@ def _finish(
     without_ids = sum(square.panel is None for square in squares.values())
     short = f"{count_of(without_ids, 'cell lists', 'cells list')} no IDs, to keep the page small: use -o csv"
     notes = [*([more] if hidden else []), *([short] if without_ids else [])]
-    return CellCharts(charts, _legend(squares.values()), notes, {})
+    return CellCharts(charts, _legend(squares.values(), in_calendar=charts[0].kind == "calendar"), notes, {})
 
 
 def _calendar(title: str, year: int, squares: Mapping[date, Square | None], note: str) -> Chart:
@@ -259,18 +261,19 @@ def _square(cell: StatusCell, title: str, panel: IdPanel | None) -> Square:
     count = sum(number for status, number in cell.counts.items() if mark_of_status(status) == mark)
     size = cell.size
     share = f"{count:,}" if count == size else f"{count:,} of {size:,}"
-    if mark is FAILED and count < size:
-        return Square("failed some", "x", f"{title}: {share} {mark.meaning}", f"{count:,}/{size:,}", panel)
-    return Square(
-        _KINDS[mark], _letter(mark), f"{title}: {share} {mark.meaning}", share.replace(" of ", "/"), panel
-    )
+    kind, letter = _KINDS[mark], _letter(mark)
+    if mark is FAILED and count < size:  # a digit for each tenth: 1 for less than one
+        kind, letter = _HALF if 2 * count >= size else _SOME, f"{min(10 * count // size + 1, 9)}"
+    text = f"{_letter(mark)} {share.replace(' of ', '/')}"
+    return Square(kind, letter, text, f"{title}: {share} {mark.meaning}", panel)
 
 
-def _legend(squares: Iterable[Square]) -> list[LegendItem]:
+def _legend(squares: Iterable[Square], *, in_calendar: bool) -> list[LegendItem]:
     used = {square.kind for square in squares}
-    known = [(_SOME_FAILED, "failed some"), *_KINDS.items()]
-    known.sort(key=lambda item: item[0] is not FAILED)
-    return [LegendItem(kind, _letter(mark), mark.meaning) for mark, kind in known if kind in used]
+    known = [LegendItem(kind, _letter(mark), mark.meaning) for mark, kind in _KINDS.items()]
+    half, some = ("6-9", "1-5") if in_calendar else ("X", "X")
+    known[1:1] = [LegendItem(_HALF, half, "half or more failed"), LegendItem(_SOME, some, "some failed")]
+    return [item for item in known if item.kind in used]
 
 
 def _letter(mark: Mark) -> str:

@@ -68,6 +68,7 @@ class Table(NamedTuple):
 class FailureRow(NamedTuple):
     """A group of failed workflows."""
 
+    kind: str  # the class of the colour of their worst status
     workflows: str
     error: str
     step: str
@@ -187,6 +188,7 @@ def _failure_row(group: FailureGroup, command: str) -> FailureRow:
     more = group.size - len(group.examples)
     listing = list_command(command, group.statuses, group.condition) if group.condition is not None else None
     return FailureRow(
+        kind=kind_of(*group.statuses),
         workflows=f"{group.size:,}",
         error=describe_error(group),
         step=describe_step(group) or "",

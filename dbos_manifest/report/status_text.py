@@ -133,6 +133,10 @@ class StatusText:
                 title = ", ".join(f"{name} {printable(value)}" for name, value in pairs)
                 yield self._screen.paint("bold", self._screen.fit(title, self._screen.width))
             yield from calendar_lines(self._screen, {day: cell.counts for day, cell in days.items()})
+        dated = sum(cell.size for days in calendars.values() for cell in days.values())
+        if undated := sum(cell.size for cell in summary.cells.values()) - dated:
+            verb = count_of(undated, "workflow has", "workflows have")
+            yield f"  {verb} no date in {printable(summary.by[place])}"
         if len(calendars) > _MOST_CALENDARS:
             yield f"  {count_of(len(calendars) - _MOST_CALENDARS, 'more calendar')}: use --select"
 

@@ -126,6 +126,21 @@ def test_a_calendar_of_a_leap_year_has_every_day_in_its_place() -> None:
     assert lines[-1].strip() == "Failed on 1 day: 2024-02-29"
 
 
+def test_a_calendar_of_the_last_year_ends_with_its_last_day() -> None:
+    lines = [*calendar_lines(Screen(80), {date(9999, 12, 31): {"ERROR": 1}})]
+    assert lines[5] == f"  Fri {'X':>53}".rstrip()
+    assert lines[-1].strip() == "Failed on 1 day: 9999-12-31"
+
+
+def test_values_that_are_no_days_are_counted_below_the_calendar() -> None:
+    axes = {"day": [*DAYS[:5], "2026-02-30", "someday"]}
+    source = Source(axes)
+    found = [status_of(source, spec, row_of(spec, "SUCCESS", 0)) for spec in source.specs()]
+    text = draw(Screen(80), [summarize(found, "day", axes=axes)], "day")
+    assert text.count("░") == 5 + 1  # and the legend
+    assert "  2 workflows have no date in day\n" in text
+
+
 def write_all(
     view: StatusJson | StatusJsonLines | StatusCsv | StatusMarkdown, found: Sequence[WorkflowStatus]
 ) -> None:
