@@ -288,6 +288,23 @@ SHAPES: dict[str, Callable[[], Files]] = {
     ),
     "aliases of a long key": lambda: _aliased_text(f"? &k {'x' * 500_000}\n: 1"),
     "aliases of a long text": lambda: _aliased_text(f"k: &k {'x' * 500_000}"),
+    "aliases of a text of many expressions": lambda: _aliased_text(f'k: &k "{"${{ 1 }}" * 50_000}"'),
+    "a long schedule in many entries": lambda: manifest(
+        *(
+            {
+                "id": f"{n}${{{{ a }}}}",
+                "matrix": {
+                    "a": {"cron": {"schedule": "${{ vars.s }}", "start": "2025-01-01", "end": "2026-01-01"}}
+                },
+            }
+            for n in range(1_000)
+        ),
+        vars={"s": ",".join(["1"] * 200_000) + " * * * *"},
+    ),
+    "a variable of many expressions": lambda: manifest(
+        *({"id": f"x{n}${{{{ a }}}}", "matrix": {"a": [1, 2]}} for n in range(5_000)),
+        defaults={"queue": "q", "workflow": "f", "args": ["${{ a }}" * 50_000]},
+    ),
     "errors on every line": lambda: {
         "jobs.yaml": "version: 1\nname: h\nworkflows:\n" + "- {id: 1, x: y}\n" * 60_000
     },

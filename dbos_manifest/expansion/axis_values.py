@@ -19,7 +19,7 @@ from .axis import Axis, AxisError, AxisWarning, reverse_values
 from .axis_files import FORMATS, FileFormat, format_of, known_encoding, read_rows
 from .date_range import DateRange, put_in_zone
 
-MAX_CRON_YEARS = 100
+MAX_CRON_YEARS, MAX_SCHEDULE = 100, 1_000  # characters
 ENCODINGS = ("utf-8", "utf-16", "windows-1252", "iso-8859-1", "iso-8859-15", "shift_jis", "gb18030", "euc-kr")
 _Settings = Mapping[str, Any]
 ROWS_READ = 1_000_000  # of a file at most, or ten for each workflow that is allowed
@@ -118,8 +118,8 @@ def _cron(name: str, settings: _Settings, tree: Tree, limit: int) -> Axis:
            or field.upper().startswith((f"{letter}/", f"{letter}("))):  # fmt: skip
         message = "`R` and `H` mean random times, but a manifest must always expand to the same workflows"
         raise AxisError("invalid-axis", message, ("schedule",))
-    if not cron_ticks.is_schedule(schedule):
-        message = f"`{schedule}` is not a cron schedule"
+    if len(schedule) > MAX_SCHEDULE or not cron_ticks.is_schedule(schedule):
+        message = f"`{schedule[:MAX_SCHEDULE]}` is not a cron schedule"
         help = "write 5 fields (minute hour day month weekday), or 6 with the second first"
         raise AxisError("invalid-axis", message, ("schedule",), help)
     if end.year - start.year > MAX_CRON_YEARS:

@@ -39,7 +39,7 @@ from .entry import (
 from .limits import STEPS_PER_WORKFLOW, check_entry, too_many_of_call, too_many_workflows
 from .matrix import Matrix
 
-_COMPILE_STEPS, _EXPRESSION_STEPS = 60, 10  # of work to compile an entry, and each expression of it
+_COMPILE_STEPS = 60  # of work to compile an entry, without its expressions
 _INHERITED = ("application", "runtime")  # options at the top level of a manifest
 
 
@@ -260,8 +260,7 @@ class Expansion:
         if option.path[0] == "workflows":
             return 0
         if option.path not in self._option_weights:
-            text = repr(option.value)
-            self._option_weights[option.path] = text.count(MARK) * _EXPRESSION_STEPS + len(text) // 100
+            self._option_weights[option.path] = len(repr(option.value)) // 100
         return self._option_weights[option.path]
 
     def _compile_by_workflow(self, index: int, matrix: Matrix | None) -> CompiledEntryByWorkflow:

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 from ..core.columns import weigh
 from ..core.diagnostic import Diagnostic, Fragment, ValuePath, make_diagnostic
 from ..core.memory_budget import BUDGET
-from ..core.work_budget import spend_bytes
+from ..core.work_budget import spend, spend_bytes
 from .evaluation import Getter, bind_template
 from .filters import MAX_TEXT
 from .syntax import MARK, ExpressionError, Template, parse_template
 
+_EXPRESSION_STEPS = 45  # of work to compile one
 _ESCAPED_MARK = re.compile(r"\$\$\{\{")
 
 
@@ -123,6 +124,7 @@ def _misplaced(key: str, path: ValuePath) -> Diagnostic:
 
 
 def _compile_text(raw: str, path: ValuePath) -> CompiledValue:
+    spend(_EXPRESSION_STEPS * raw.count(MARK))
     try:
         template = parse_template(raw)
     except ExpressionError as error:
