@@ -128,7 +128,9 @@ CODES: dict[str, CodeInfo] = {
     "remote-ref": CodeInfo("meaning", E, "a reference that is not a file path"),
     "axis-not-in-id": CodeInfo("meaning", E, "IDs collide because the ID does not contain an axis"),
     "unused-exclude": CodeInfo("meaning", W, "an exclude that matches no combination"),
-    "too-many-workflows": CodeInfo("meaning", E, "more workflows than `limits.max_workflows`"),
+    "too-many-workflows": CodeInfo(
+        "meaning", E, "more workflows than `limits.max_workflows` or `--max-workflows`"
+    ),
     "input-too-large": CodeInfo("meaning", E, "arguments larger than `limits.max_input_bytes`"),
     "catalog-schema": CodeInfo("meaning", E, "a contract in the catalog is not a JSON Schema"),
     "catalog-arguments": CodeInfo("meaning", E, "arguments violate the contract of the workflow"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
@@ -110,7 +111,7 @@ class Contracts:
             help = "use fewer `$ref` and combinations, or allow more work with `--max-workflows`"
             return InvalidContract("too-large", message, contract.path, help)
         message = f"contracts cannot be checked: {error}"
-        help = "the program starts a second process for them, with the same Python"
+        help = f"check that `{sys.executable}` is a Python that can be started"
         return InvalidContract("catalog-schema", message, contract.path, help)
 
     def _start(self) -> ContractProcess:
