@@ -45,7 +45,7 @@ def test_wheel_works_outside_the_source_tree(tmp_path: Path, sqlite_url: str) ->
         ("expand", "jobs.yaml"),
         ("plan", "jobs.yaml", *url),
         ("apply", "jobs.yaml", *url),
-        ("status", "jobs.yaml", *url),
+        ("status", "jobs.yaml", "-o", "html=status.html", *url),
         ("lock", "check", "jobs.yaml"),
         ("lock", "verify", "jobs.yaml", *url),
         ("lock", "rebuild", "jobs.yaml", *url),

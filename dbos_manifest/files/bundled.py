@@ -26,7 +26,7 @@ def read_schema(name: str) -> str:
 
 
 def read_template(name: str) -> str:
-    """Read the template of a file that `init` writes."""
+    """Read the template of a file that this program writes, or of a part of one."""
     return (Path(__file__).parent.parent / "templates" / name).read_text(encoding="utf-8")
 
 

@@ -14,7 +14,7 @@ from ..planning.status_table import StatusSummary
 from ..planning.workflow_status import WorkflowStatus
 from .page_cells import PanelMaker, label_text
 from .page_charts import HEIGHT, WIDTH
-from .status_page import ManifestPage, describe_total, prepare_manifest
+from .status_page import ManifestPage, choose_sections, describe_total, prepare_manifest, prepare_overview
 
 if TYPE_CHECKING:  # loaded only where a page is written
     from jinja2 import Template
@@ -43,6 +43,7 @@ class StatusHtml:
         name = (
             label_text(summaries[0].manifest) if len(summaries) == 1 else count_of(len(summaries), "manifest")
         )
+        sections = choose_sections(summaries)
         style = read_template("status.css")
         stream = _load_template().stream(
             title=f"{name}: {verdict}",
@@ -51,8 +52,8 @@ class StatusHtml:
             verdict_kind=kind,
             style=style,
             style_hash=b64encode(sha256(style.encode()).digest()).decode(),
-            names=[label_text(summary.manifest) for summary in summaries],
-            manifests=self._manifests(summaries),
+            overview=prepare_overview(summaries, sections) if len(summaries) > 1 else None,
+            manifests=self._manifests([summaries[place] for place in sections]),
             command=self._command,
             width=WIDTH,
             height=HEIGHT,

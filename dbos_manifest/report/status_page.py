@@ -33,6 +33,9 @@ from .text import printable, shorten
 _MOST_ROWS = 200
 _MOST_GROUPS = 50
 _MOST_LISTED = 100
+_MOST_SECTIONS = 60
+_MOST_CELLS = 12_000  # of all sections; one manifest has at most 10,001
+_MOST_MANIFESTS = 5_000
 _PERCENTS = (50, 90, 99, 100)
 
 
@@ -106,6 +109,67 @@ class ManifestPage(NamedTuple):
     durations: Sequence[DurationRow]
     histogram: Histogram | None
     timeline: Timeline | None
+
+
+class OverviewRow(NamedTuple):
+    """A manifest among several, with the number of its section; 0 without one."""
+
+    number: int
+    name: str
+    counts: Sequence[tuple[str, str]]  # with the class of a colour; empty for no workflows
+
+
+class Overview(NamedTuple):
+    """Several manifests in a table."""
+
+    statuses: Sequence[str]
+    rows: Sequence[OverviewRow]
+    more: str  # which manifests are not shown; empty for none
+
+
+def choose_sections(summaries: Sequence[StatusSummary]) -> list[int]:
+    """Return the places of the manifests that have a section of their own: those with failures first."""
+    ordered = sorted(
+        range(len(summaries)),
+        key=lambda place: (not summaries[place].total.failed, not summaries[place].total.unfinished),
+    )
+    chosen: list[int] = []
+    cells = 0
+    for place in ordered[:_MOST_SECTIONS]:
+        detail = summaries[place].detail
+        cells += len(detail.cells) if detail is not None else 0
+        if chosen and cells > _MOST_CELLS:
+            break
+        chosen.append(place)
+    return sorted(chosen)
+
+
+def prepare_overview(summaries: Sequence[StatusSummary], sections: Sequence[int]) -> Overview:
+    """Count the workflows of each manifest by status."""
+    numbers = {place: number for number, place in enumerate(sections, 1)}
+    statuses = order_statuses([*{status for summary in summaries for status in summary.total.counts}])
+    places = sorted(
+        range(len(summaries)), key=lambda place: place not in numbers and len(summaries) > _MOST_MANIFESTS
+    )
+    rows = [
+        OverviewRow(
+            numbers.get(place, 0),
+            label_text(summaries[place].manifest),
+            _counts(summaries[place].total, statuses),
+        )
+        for place in places[:_MOST_MANIFESTS]
+    ]
+    parts = []
+    if hidden := len(summaries) - len(rows):
+        parts.append(f"{count_of(hidden, 'more manifest')} not shown")
+    if rest := len(rows) - len(sections):
+        parts.append(f"{count_of(rest, 'manifest has', 'manifests have')} no section, to keep the page small")
+    return Overview([*map(label_text, statuses)], rows, "; ".join(parts))
+
+
+def _counts(cell: StatusCell, statuses: Sequence[str]) -> list[tuple[str, str]]:
+    counts = [(cell.counts[status], status) for status in statuses]
+    return [(f"{count:,}", kind_of(status) if count else "") for count, status in counts]
 
 
 def describe_total(total: StatusCell) -> tuple[str, str]:
@@ -218,10 +282,7 @@ def _table(summary: StatusSummary, detail: StatusDetail, panels: Mapping[Key, Id
     statuses = order_statuses([*summary.total.counts])
     rows = []
     for key, cell in ordered[:_MOST_ROWS]:
-        counts = [
-            (f"{cell.counts[status]:,}", kind_of(status) if cell.counts[status] else "")
-            for status in statuses
-        ]
+        counts = _counts(cell, statuses)
         times = [duration_or_dash(cell.percentile(percent)) for percent in (50, 90)]
         times.append(describe_time(cell.last_ms, summary.as_of_ms))
         rows.append(TableRow([*map(label_text, key)], panels.get(key), counts, times))

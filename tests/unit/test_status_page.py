@@ -436,6 +436,31 @@ def test_a_large_page_stays_small() -> None:
     assert "list no IDs, to keep the page small" in text
 
 
+def test_many_manifests_have_an_overview_and_sections_where_work_failed() -> None:
+    """2,000 manifests with 20 workflows each, of which the last has a failure."""
+    axes = {"region": REGIONS[:2], "n": [str(number) for number in range(10)]}
+    summaries = []
+    for number in range(2_000):
+        source = Source(axes, f"jobs-{number}")
+        status = "ERROR" if number == 1_999 else "SUCCESS"
+        found = [
+            status_of(source, spec, row_of(spec, status, place)) for place, spec in enumerate(source.specs())
+        ]
+        summaries.append(summarize(found, axes=axes))
+    text = write_page(*summaries)
+    assert len(text) < 5_000_000
+    page = Page(text).root
+    assert page.find("title")[0].text == "2,000 manifests: 20 of 40,000 workflows failed"
+    names = [heading.text for heading in page.find("h2")]
+    assert names == [*(f"jobs-{number}" for number in range(59)), "jobs-1999"]
+    links = {link.text: link.attributes["href"] for link in page.find("a") if link.text.startswith("jobs-")}
+    sections = {
+        section.attributes["aria-label"]: section.attributes["id"] for section in page.find("section")
+    }
+    assert links == {name: f"#{sections[name]}" for name in names}
+    assert "1,940 manifests have no section" in page.text
+
+
 def test_only_a_page_loads_the_template_engine() -> None:
     code = "import sys, dbos_manifest.cli.status; sys.exit('jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
