@@ -228,7 +228,7 @@ def test_stored_pickles_are_never_loaded(cli: Cli, rows: Rows) -> None:
     cli.plan(manifest, "--show-values")
     check_untouched(cli, rows, manifest)
     cli("status", manifest)
-    cli("status", manifest, "-o", "json")
+    cli("status", manifest, "-o", "json", "--show-values")
     assert not mark.exists()
 
 

@@ -43,7 +43,7 @@ def try_it(cli: Cli, app: App, known: object, *flags: str) -> str:
     seen: list[dict[str, Any]] = []
 
     def is_decided() -> bool:
-        seen[:] = cli("status", f"{name}.yaml", "-o", "json").json()["workflows"]
+        seen[:] = cli("status", f"{name}.yaml", "-o", "json", "--show-values").json()["workflows"]
         greets, fails = seen
         # if one does not run as it should, the other may be stuck
         return (

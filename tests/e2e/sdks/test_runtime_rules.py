@@ -97,7 +97,7 @@ def test_worker_treats_arguments_and_names_as_documented(
             lambda: FINAL.issuperset(rows.column("status").values()) or time.monotonic() > give_up,
         )
     (tmp_path / "all.yaml").write_text(manifest("all", *probes))
-    found = cli("status", "all.yaml", "-o", "json").json()["workflows"]
+    found = cli("status", "all.yaml", "-o", "json", "--show-values").json()["workflows"]
     for name, workflow in zip(PROBES, found, strict=True):
         seen = {"status": workflow["status"]}
         if "output" in workflow:
