@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from html_page import check_page
 from markdown_it import MarkdownIt
 
 HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
@@ -178,5 +179,6 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "jsonl": check_json_lines,
     "junit": ElementTree.fromstring,
     "markdown": check_markdown,
+    "html": check_page,
     "yaml": check_yaml,
 }

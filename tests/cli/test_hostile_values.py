@@ -59,7 +59,7 @@ ARGUMENTS = {
     ("validate",): ["PATH"],
     ("plan",): ["PATH", "--show-values", "--verify", *DATABASE],
     ("apply",): ["PATH", *DATABASE],
-    ("status",): ["PATH", "--list", "--by", "workflow,error", "--show-values", *DATABASE],
+    ("status",): ["PATH", "--list", "--by", "workflow", "--show-values", *DATABASE],
     ("history",): DATABASE,
     ("expand",): ["PATH"],
     ("explain",): ["PATH", "ID", *DATABASE],
