@@ -102,7 +102,7 @@ def make_histogram(durations_ms: Sequence[int]) -> Histogram | None:
     ticks = [
         Tick(_LEFT + place * width, describe_duration(low))
         for place, low in enumerate(lows)
-        if place % every == 0 and (place <= len(lows) - every // 2 or not place)
+        if place % every == 0 and (len(lows) - place >= every or not place)
     ]
     return Histogram(bars, [*ticks, Tick(WIDTH - _RIGHT, describe_duration(edges[-1]), "end")], _y_ticks(top))
 
