@@ -123,7 +123,9 @@ class OverrideArguments(OptionGroup, section="Safety"):
     """What apply refuses, and by which option it continues."""
 
     allow_drift: bool = declared_override(
-        "--allow-drift", is_flag=True, help="Skip drifted workflows instead of refusing."
+        "--allow-drift",
+        is_flag=True,
+        help="Leave the rows of drifted workflows as they are, instead of refusing.",
     )
     skip_conflicts: bool = declared_override(
         "--skip-conflicts", is_flag=True, help="Skip conflicting workflows instead of refusing."

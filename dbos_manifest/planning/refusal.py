@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.errors import Refused
+from ..core.plural import count_of
 from .manifest_plan import ManifestPlan
 from .states import State
 
 _WAYS_OUT = {
-    State.DRIFTED: "--allow-drift skips drifted workflows",
-    State.CONFLICT: "--skip-conflicts skips conflicts",
-    State.MISSING: "--recreate-missing enqueues missing workflows again, --skip-missing skips them",
+    State.DRIFTED: "drifted: --allow-drift leaves their rows as they are",
+    State.CONFLICT: "in conflict: --skip-conflicts leaves them out",
+    State.MISSING: "missing: --recreate-missing enqueues them again, --skip-missing leaves them out",
 }
 
 
@@ -24,9 +25,7 @@ def refuse(plans: Sequence[ManifestPlan], strict: bool) -> None:
     if refusing:
         reasons = [f"`{plan.name}` has {', '.join(plan.reasons_to_refuse(strict))}" for plan in refusing]
         details = [line for plan in refusing for line in _details(plan, strict)]
-        hint = "; ".join(
-            filter(None, ["check the workflows listed above", describe_ways_out(refusing, strict)])
-        )
+        hint = "; ".join(["check the workflows listed above", *describe_ways_out(refusing, strict)])
         raise Refused(f"nothing was enqueued: {'; '.join(reasons)}", hint, details)
 
 
@@ -40,9 +39,10 @@ def _details(plan: ManifestPlan, strict: bool) -> list[str]:
     return [*diagnostics, *changes]
 
 
-def describe_ways_out(plans: Sequence[ManifestPlan], strict: bool) -> str:
-    """Return the options by which apply continues; empty if none of the plans is refused, or none helps."""
-    ways = [way for state, way in _WAYS_OUT.items() if any(plan.refused.get(state) for plan in plans)]
-    if any(plan.refusing_diagnostics(strict) for plan in plans):
-        ways.append("--allow CODE enqueues despite a preflight error")
-    return "; ".join(ways)
+def describe_ways_out(plans: Sequence[ManifestPlan], strict: bool) -> list[str]:
+    """Return `10 drifted: --allow-drift leaves their rows as they are` for each cause that has an option."""
+    counts = {state: sum(plan.refused.get(state, 0) for plan in plans) for state in _WAYS_OUT}
+    ways = [f"{count:,} {_WAYS_OUT[state]}" for state, count in counts.items() if count]
+    if found := sum(len(plan.refusing_diagnostics(strict)) for plan in plans):
+        ways.append(f"{count_of(found, 'preflight problem')}: --allow CODE lets apply continue")
+    return ways

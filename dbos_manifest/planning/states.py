@@ -24,6 +24,13 @@ class State(str, Enum):
     ORPHANED = "orphaned"  # in the lockfile, and no longer in the manifest
 
 
+ORDER = (
+    State.CREATE, State.DRIFTED, State.CONFLICT, State.MISSING, State.VANISHED, State.UNCHANGED,
+    State.ORPHANED,
+)  # fmt: skip
+"""The states in the order in which they are shown."""
+
+
 class Overrides(NamedTuple):
     """The options by which a user lets apply pass what it would refuse."""
 

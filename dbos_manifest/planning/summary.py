@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..core.plural import count_of
 from .rows import FINAL_STATUSES
-from .states import Change, Decision, State
+from .states import ORDER, Change, Decision, State
 
 _STATUS_ORDER = (
     "SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "RETRIES_EXCEEDED", "PENDING",
@@ -72,34 +72,23 @@ class PlanSummary:
         return dict(found)
 
     def notes(self) -> list[str]:
-        """Describe each option in which unchanged workflows differ because it no longer matters to them."""
-        by_option: dict[str, Counter[bool]] = {}  # by whether the workflow has ended
+        """Describe the options in which unchanged workflows differ because they no longer matter to them."""
+        found: dict[tuple[str, ...], Counter[bool]] = {}  # by options, then by whether the workflow has ended
         for kind, count in self.counts.items():
-            for option in kind.outdated if kind.state is State.UNCHANGED else ():
-                by_option.setdefault(option, Counter())[kind.status in FINAL_STATUSES] += count
-        notes = []
-        for option, found in by_option.items():
-            ended, running = found[True], found[False]
-            workflows = count_of(ended + running, f"{'started' if running else 'finished'} workflow")
-            if running and ended:
-                workflows += f" ({ended:,} finished)"
-            notes.append(f"{workflows} ran with a different `{option}`")
-        return notes
+            if kind.state is State.UNCHANGED and kind.outdated:
+                found.setdefault(kind.outdated, Counter())[kind.status in FINAL_STATUSES] += count
+        return [_describe_outdated(options, ended[True], ended[False]) for options, ended in found.items()]
 
     def describe_counts(self) -> str:
-        """Return `178 to enqueue, 2 unchanged, 1 drifted`."""
+        """Return `178 to enqueue, 1 drifted, 2 unchanged`."""
         parts = [f"{self.to_enqueue:,} to enqueue"]
-        for count, word in (
-            (self.count(State.UNCHANGED), "unchanged"),
-            (self.count(State.DRIFTED), "drifted"),
-            (self.count(State.CONFLICT), "conflict" if self.count(State.CONFLICT) == 1 else "conflicts"),
-            (self.count(State.VANISHED), "vanished"),
-            (self.count(State.MISSING), "missing"),
-            (self.count(State.ORPHANED), "orphaned"),
-            (self.held, "held"),
-        ):
+        for state in ORDER[1:]:
+            count = self.count(state)
             if count:
+                word = "conflicts" if state is State.CONFLICT and count > 1 else state.value
                 parts.append(f"{count:,} {word}")
+            if state is State.CONFLICT and self.held:
+                parts.append(f"{self.held:,} held")
         return ", ".join(parts)
 
     def describe_statuses(self) -> str:
@@ -117,3 +106,17 @@ class PlanSummary:
             "not_comparable": self.not_comparable,
             "unchanged_by_status": dict(sorted(self.unchanged_by_status.items())),
         }
+
+
+def _describe_outdated(options: Sequence[str], ended: int, running: int) -> str:
+    """Return `28 finished workflows ran with a different `timeout`; they are not run again`."""
+    workflows = count_of(ended + running, f"{'started' if running else 'finished'} workflow")
+    if running and ended:
+        workflows += f" ({ended:,} finished)"
+    names = [f"`{option}`" for option in options]
+    if len(names) == 1:
+        values = f"a different {names[0]}"
+    else:
+        values = f"different values of {', '.join(names[:-1])} and {names[-1]}"
+    are = "it is" if ended + running == 1 else "they are"
+    return f"{workflows} ran with {values}; {are} not {'changed' if running else 'run again'}"

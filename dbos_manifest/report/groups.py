@@ -10,24 +10,19 @@ from ..core.columns import Repeated, convert
 from ..core.units import format_duration
 from ..expansion.workflow_source import WorkflowSource
 from ..planning.rows import FINAL_STATUSES
-from ..planning.states import Change, ChangeGroup, Changes, State
+from ..planning.states import ORDER, Change, ChangeGroup, Changes, State
 from ..workflows.spec import DEFAULT_SPEC
 from .differences import DifferenceCounts
 from .text import printable
 from .workflow_sets import SetBuilder, WorkflowSets
 
-ORDER = (
-    State.CREATE, State.DRIFTED, State.CONFLICT, State.MISSING, State.VANISHED, State.UNCHANGED,
-    State.ORPHANED,
-)  # fmt: skip
-"""The states in the order in which they are shown."""
 HELD = "held"  # a conflict that `return-existing` allows
 NAMED = 5  # workflows of a group whose IDs are known
 _SHOWN_OPTIONS = ("name", "queue", "priority", "timeout_ms", "application_version")
 _FAILED = FINAL_STATUSES - {"SUCCESS"}
 _EXPLAINED = {
-    State.MISSING: "enqueued before, but the row no longer exists",
-    State.VANISHED: "row removed by retention",
+    State.MISSING: "recorded as enqueued, but the row is gone",
+    State.VANISHED: "finished, row removed by retention",
     State.ORPHANED: "no longer in the manifest",
 }
 _UNKNOWN = object()  # an option in which the workflows of a group differ
@@ -75,7 +70,10 @@ class Group:
 
     @property
     def title(self) -> str:
-        """Return `ingest_orders on etl, priority 10, timeout 10m`, or `ingest_orders, ENQUEUED`."""
+        """Return `ingest_orders on etl, priority 10, timeout 10m`, or `ingest_orders, ENQUEUED`.
+
+        Unchanged workflows that have failed: `ERROR, not run again: ingest_orders`.
+        """
         known = {name: value for name, value in self.options.items() if value is not _UNKNOWN}
         text = self.first.workflow or "unknown workflow"
         if known.get("name"):
@@ -89,8 +87,20 @@ class Group:
                 text += f", timeout {format_duration(timeout)}"
             if version := known.get("application_version"):
                 text += f", version {version}"
-        why = [_EXPLAINED[self.state]] if self.state in _EXPLAINED else []
-        return printable(", ".join([text, *self.remarks(), *why]))
+        if self.state is State.UNCHANGED and self.first.status in _FAILED:
+            _, *remarks = self.remarks()
+            return printable(", ".join([f"{self.first.status}, not run again: {text}", *remarks]))
+        return printable(", ".join([text, *self.remarks(), *self._explanation()]))
+
+    def heading(self, show_values: bool) -> str:
+        """Return the title, and the direction of the differences if their values are shown."""
+        return f"{self.title} (row → manifest)" if show_values and self._differences else self.title
+
+    def _explanation(self) -> Iterator[str]:
+        if self.state is State.VANISHED and self.first.status:  # it never runs again
+            yield "row removed by retention: nothing to do"
+        elif self.state in _EXPLAINED:
+            yield _EXPLAINED[self.state]
 
     def as_json(self, show_values: bool) -> dict[str, object]:
         """Return the group as JSON values; stored values only with `show_values`."""
@@ -120,8 +130,9 @@ class Group:
         if first.state is State.CONFLICT and first.differences:
             yield "another workflow has the ID"
         if first.held_by:
-            others = ", and others" if self.size > 1 else ""
-            yield f"deduplication ID held by {first.held_by}{others}"
+            others = " and others" if self.size > 1 else ""
+            result = "not enqueued: " if self.word == HELD else ""
+            yield f"{result}deduplication ID held by {first.held_by}{others}"
         if not first.comparable:
             yield "not comparable"
 
@@ -134,17 +145,19 @@ class Group:
         """Yield `queue: etl → elt` for each field that differs."""
         return self._differences.lines(show_values) if self._differences else iter(())
 
-    def named(self) -> list[str]:
-        """Return the IDs of few workflows, or the first one and how many more there are."""
-        if self.size <= len(self.ids):
-            return [*map(printable, self.ids)]
-        return [f"{printable(self.ids[0])}, … and {self.size - 1:,} more"]
+    def named(self, show: Callable[[str], str] = printable) -> list[str]:
+        """Return `["IDs a,", "b"]` for few workflows, else the first ID and how many more there are."""
+        items = [*map(show, self.ids if self.size <= len(self.ids) else self.ids[:1])]
+        if more := self.size - len(items):
+            items.append(f"… and {more:,} more")
+        items[0] = f"{'ID' if self.size == 1 else 'IDs'} {items[0]}"
+        return [*(f"{item}," for item in items[:-1]), items[-1]]
 
     def members(self, most: int) -> list[str]:
-        """Describe the workflows: the IDs of a few, or the largest sets of axis values of many."""
+        """Return lines: the IDs of a few workflows, or the largest sets of axis values of many."""
         sets, others = self.sets if self.size > NAMED else WorkflowSets()
         if not sets:
-            return self.named()
+            return [" ".join(self.named())]
         texts = [f"{found.size:,}: {found.text}" for found in sets[:most]]
         if len(sets) == 1 and not others:
             return [sets[0].text]
@@ -211,4 +224,4 @@ class Groups:
     def of(self, name: str) -> Sequence[Group]:
         """Return the groups of a manifest by state, within a state in the order of their first workflows."""
         groups = self._groups.get(name, {}).values()
-        return sorted(groups, key=lambda group: ORDER.index(group.state))
+        return sorted(groups, key=lambda group: (ORDER.index(group.state), group.word == HELD))

@@ -6,14 +6,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..core.diagnostic import Diagnostic, Severity
-from ..core.plural import count_of
 from ..expansion.workflow_source import WorkflowSource
 from ..planning.manifest_plan import ManifestPlan
 from ..planning.refusal import describe_ways_out
 from ..planning.states import Changes, State
 from ..planning.summary import PlanSummary
 from .groups import HELD, NAMED, Group, Groups, is_remarkable
-from .plan_text import SIGNS
+from .plan_text import SIGNS, describe_overtaking
 from .text import printable, shorten
 
 MAX_CHARACTERS = 60_000  # a comment on GitHub takes 65,536
@@ -113,10 +112,10 @@ class PlanMarkdown:
         yield from (f"**{_plain(plan.summary.describe_counts())}**", "")
         yield from self._table(plan)
         for queue, count in plan.waiting_behind.items():
-            yield f"- {code(queue)}: {count_of(count, 'workflow')} already queued there would start later"
+            yield f"- {code(queue)}: {describe_overtaking(count)}"
             yield ""
-        if plan.refuses(strict) and (ways_out := describe_ways_out([plan], strict)):
-            yield from (f"- help: {_plain(ways_out)}", "")
+        ways_out = describe_ways_out([plan], strict)
+        yield from [*(f"- help: {_plain(way)}" for way in ways_out), *([""] if ways_out else [])]
         yield from fold(f"Diagnostics ({len(plan.diagnostics)})", diagnostic_lines(plan.diagnostics))
 
     def _table(self, plan: ManifestPlan) -> Iterator[str]:
@@ -142,15 +141,16 @@ class PlanMarkdown:
         yield ""
 
     def _details(self, group: Group) -> Iterator[str]:
-        yield _plain(group.title)
+        yield _plain(group.heading(self._show_values))
         for line in group.differences(self._show_values):
             yield code(line)
         yield from _members(group)
 
 
 def _members(group: Group) -> Iterator[str]:
-    named = group.size <= NAMED or not group.sets.sets
-    return map(code if named else _plain, group.members(_MOST_SETS))
+    if group.size <= NAMED or not group.sets.sets:
+        return iter([" ".join(group.named(code))])
+    return map(_plain, group.members(_MOST_SETS))
 
 
 def _start(state: State, word: str, count: int) -> str:

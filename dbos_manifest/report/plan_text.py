@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..core.plural import count_of
 from ..expansion.workflow_source import WorkflowSource
 from ..planning.manifest_plan import ManifestPlan
 from ..planning.refusal import describe_ways_out
-from ..planning.states import Changes, State
+from ..planning.states import ORDER, Changes, State
 from ..planning.summary import PlanSummary
-from .groups import HELD, NAMED, ORDER, Group, Groups, is_remarkable
+from .groups import HELD, NAMED, Group, Groups, is_remarkable
 from .text import Paint, count_cells, plain, printable, show_seconds, unstyled
 
 SIGNS = {
@@ -65,18 +66,19 @@ class PlanText:
             yield ""
             total = sum((plan.summary for plan in plans), PlanSummary())
             text = f"Total of {len(plans)} manifests: {total.describe_counts()}"
-            yield from self._wrap("", text.split(), 2)
+            yield from self._wrap("", split_words(text), 2)
         if self._elapsed is not None and plans:
             yield from self._verdict(plans, strict, self._elapsed())
 
     def _verdict(self, plans: Sequence[ManifestPlan], strict: bool, seconds: float) -> Iterator[str]:
-        verdict, ways_out = describe_verdict(plans, strict), describe_ways_out(plans, strict)
         style = "red" if any(plan.refuses(strict) for plan in plans) else "bold"
-        yield from self._wrap(
-            "", [*self._styled(style, verdict), describe_database(plans), f" in {show_seconds(seconds)}"], 2
-        )
-        if ways_out:
-            yield from self._wrap(f"  {self._paint('cyan', 'help')}: ", ways_out.split(), 8)
+        basis = "" if plans[0].origin.database else ", compared with the lockfile only"
+        planned = f" (planned in {show_seconds(seconds)}{basis})"
+        yield from self._wrap("", [*self._styled(style, describe_verdict(plans, strict)), planned], 2)
+        start = f"  {self._paint('cyan', 'help')}: "
+        for way in describe_ways_out(plans, strict):
+            yield from self._wrap(start, split_words(way), 10)
+            start = " " * 8
 
     def _plan(self, plan: ManifestPlan) -> Iterator[str]:
         """Yield the plan of one manifest: its groups, notes and summary."""
@@ -97,9 +99,8 @@ class PlanText:
         if groups or unchanged:
             yield ""
         for queue, count in plan.waiting_behind.items():
-            workflows = count_of(count, "workflow")
-            yield f"{printable(queue)}: {workflows} already queued there would start later"
-        yield from self._wrap("Plan: ", plan.summary.describe_counts().split(), 2)
+            yield from self._wrap(f"{printable(queue)}: ", split_words(describe_overtaking(count)), 2)
+        yield from self._wrap("Plan: ", split_words(plan.summary.describe_counts()), 2)
 
     def _header(self, plan: ManifestPlan) -> Iterator[str]:
         origin = plan.origin
@@ -120,20 +121,27 @@ class PlanText:
         """Yield the statuses of unchanged workflows, notes, and which of them have failed."""
         start = self._start(State.UNCHANGED, "unchanged", summary.count(State.UNCHANGED), width)
         indent = count_cells(unstyled(start))
-        yield from self._wrap(start, printable(summary.describe_statuses()).split(), indent)
+        yield from self._wrap(start, split_words(printable(summary.describe_statuses())), indent)
         for note in summary.notes():
-            yield from self._wrap(" " * indent, note.split(), indent + 2)
+            yield from self._wrap(" " * indent, split_words(note), indent + 2)
         for group in failed[:_MOST_GROUPS]:
-            failed_line = self._styled("red", f"{group.size:,} {group.title}")
-            yield from self._wrap(" " * indent, failed_line, indent + 2)
-            yield from self._members(group, indent + 2)
+            yield from self._failed(group, indent)
         if others := failed[_MOST_GROUPS:]:
             more = sum(group.size for group in others)
             yield f"{' ' * indent}{more:,} failed in {len(others):,} more groups"
 
+    def _failed(self, group: Group, indent: int) -> Iterator[str]:
+        """Yield unchanged workflows that have failed: on one line if they fit."""
+        title, members = f"{group.size:,} {group.title}", [*self._members(group, indent + 2)]
+        if len(members) == 1 and indent + count_cells(f"{title}, {members[0].strip()}") <= self._width:
+            yield f"{' ' * indent}{self._paint('red', title)}, {members[0].strip()}"
+            return
+        yield from self._wrap(" " * indent, self._styled("red", title), indent + 2)
+        yield from members
+
     def _group(self, group: Group, start: str) -> Iterator[str]:
         indent, style = count_cells(unstyled(start)), SIGNS[group.state][1]
-        yield from self._wrap(start, group.title.split(), indent + 2)
+        yield from self._wrap(start, split_words(group.heading(self._show_values)), indent + 2)
         for line in group.differences(self._show_values):
             yield from self._wrap(" " * (indent + 2), self._styled(style, line), indent + 4)
         yield from self._members(group, indent + 2)
@@ -142,8 +150,7 @@ class PlanText:
         """Yield the IDs of few workflows, and the sets of axis values of many."""
         sets, others = group.sets if group.size > NAMED else ((), 0)
         if not sets:
-            for text in group.named():
-                yield from self._wrap(" " * indent, [text, *self._listing_hint(group)], indent + 2)
+            yield from self._wrap(" " * indent, [*group.named(), *self._listing_hint(group)], indent + 2)
             return
         others += sum(found.size for found in sets[_MOST_SETS:])
         width = len(f"{max(sets[0].size, others):,}") if others or len(sets) > 1 else 0
@@ -163,7 +170,7 @@ class PlanText:
     def _styled(self, style: str, text: str) -> list[str]:
         """Return a text with a style; its words where it does not fit the width, so that it can be broken."""
         fits = _MARGIN + count_cells(text) <= self._width
-        return [self._paint(style, part) for part in ([text] if fits else text.split(" "))]
+        return [self._paint(style, part) for part in ([text] if fits else split_words(text))]
 
     def _wrap(self, start: str, pieces: Iterable[str], indent: int) -> Iterator[str]:
         """Join pieces with spaces to lines that fit the width; further lines are indented."""
@@ -180,6 +187,20 @@ class PlanText:
         yield line
 
 
+def split_words(text: str) -> list[str]:
+    """Split a text where a line can end: not between a number and its noun."""
+    return _BREAK.split(text)
+
+
+_BREAK = re.compile(r"(?<!\d) (?!\(\d)")
+
+
+def describe_overtaking(count: int) -> str:
+    """Return a note about workflows in a queue that have a lower priority than some new ones."""
+    queued = count_of(count, "workflow")
+    return f"new workflows with a higher priority would start before {queued} already queued there"
+
+
 def _more_sets(group: Group) -> str:
     more = len(group.sets.sets) - _MOST_SETS
     return (
@@ -190,7 +211,7 @@ def _more_sets(group: Group) -> str:
 
 
 def describe_verdict(plans: Sequence[ManifestPlan], strict: bool) -> str:
-    """Return `Apply would refuse: 200 drifted workflows`."""
+    """Return `Apply would refuse and enqueue nothing: 200 drifted workflows`."""
     refusing = [plan for plan in plans if plan.refuses(strict)]
     if not refusing:
         count = sum(plan.to_enqueue for plan in plans)
@@ -199,12 +220,4 @@ def describe_verdict(plans: Sequence[ManifestPlan], strict: bool) -> str:
     if len(plans) > 1:
         pairs = zip(refusing, reasons, strict=True)
         reasons = [f"`{printable(plan.name)}` has {reason}" for plan, reason in pairs]
-    return f"Apply would refuse: {'; '.join(reasons)}"
-
-
-def describe_database(plans: Sequence[ManifestPlan]) -> str:
-    """Return `(target prod, database app, schema dbos)`."""
-    origin = plans[0].origin
-    context = [f"target {origin.target}"] if origin.target else []
-    context.append(f"database {origin.database}" if origin.database else "compared with the lockfile only")
-    return printable(f" ({', '.join(context)})")
+    return f"Apply would refuse and enqueue nothing: {'; '.join(reasons)}"

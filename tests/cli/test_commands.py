@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -83,14 +84,19 @@ def test_plan_ends_with_what_apply_would_do(run_db: Cli, jobs: Path) -> None:
 
 
 def test_strict_plan_ends_with_the_warning_that_apply_would_refuse(run_db: Cli, jobs: Path) -> None:
-    assert last_line(run_db, "jobs.yaml", "--strict") == (6, "Apply would refuse: 1 preflight warning")
+    assert last_line(run_db, "jobs.yaml", "--strict") == (
+        6,
+        "Apply would refuse and enqueue nothing: 1 preflight warning",
+    )
     strict = run_db("apply", "jobs.yaml", "--strict")
     assert (strict.code, "1 preflight warning" in strict.err) == (6, True)
     assert last_line(run_db, "jobs.yaml", "--strict", "--allow", "queue-not-registered")[0] == 0
 
 
-def test_plan_ends_with_the_target_and_the_database(run_db: Cli, jobs: Path) -> None:
-    assert "(target prod, database " in run_db("plan", "jobs.yaml", "--target", "prod").out.splitlines()[-1]
+def test_plan_begins_with_the_target_and_ends_with_how_long_it_took(run_db: Cli, jobs: Path) -> None:
+    lines = run_db("plan", "jobs.yaml", "--target", "prod").out.splitlines()
+    assert "→ prod (" in lines[0]
+    assert re.fullmatch(r"Apply would enqueue 3 workflows  \(planned in [0-9.]+ m?s\)", lines[-1])
 
 
 def test_plan_of_two_manifests_ends_with_a_total(run_db: Cli, jobs: Path, tmp_path: Path) -> None:
@@ -99,10 +105,10 @@ def test_plan_of_two_manifests_ends_with_a_total(run_db: Cli, jobs: Path, tmp_pa
     (tmp_path / "more.yaml").write_text(ONE.replace("NAME", "more"))
     assert last_line(run_db, "jobs.yaml", "more.yaml") == (
         6,
-        "Apply would refuse: `jobs` has 1 drifted workflow",
+        "Apply would refuse and enqueue nothing: `jobs` has 1 drifted workflow",
     )
     total = run_db("plan", "jobs.yaml", "more.yaml").out.splitlines()[-3]
-    assert total.startswith("Total of 2 manifests: 1 to enqueue, 2 unchanged, 1 drifted")
+    assert total.startswith("Total of 2 manifests: 1 to enqueue, 1 drifted, 2 unchanged")
 
 
 def test_plan_reports_an_orphaned_workflow(run_db: Cli, run: Cli, jobs: Path) -> None:
@@ -117,7 +123,7 @@ def test_large_plan_shows_the_first_id_and_a_count(run_db: Cli, tmp_path: Path) 
     lines = run_db("plan", "many.yaml").out.splitlines()
     assert lines[2:-1] == [
         "  + create    250  f on q",
-        "                     w000, … and 249 more (-o ids lists them)",
+        "                     IDs w000, … and 249 more (-o ids lists them)",
         "",
         "Plan: 250 to enqueue",
     ]

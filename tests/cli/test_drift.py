@@ -72,9 +72,11 @@ def test_changed_option_is_drift_before_the_start_and_a_note_after_the_end(
     (named,) = [line for line in plan.out.splitlines() if line.strip().startswith("timeout")]
     assert named.strip() == "timeout: 10m → 20m"
     assert "800 finished workflows ran with a different `timeout`" in plan.out
-    assert "Apply would refuse: 200 drifted" in plan.out
+    assert "Apply would refuse and enqueue nothing: 200 drifted" in plan.out
     summary = run_db("plan", "jobs.yaml", "-o", "json").json["summary"][0]
-    assert summary["notes"] == ["800 finished workflows ran with a different `timeout`"]
+    assert summary["notes"] == [
+        "800 finished workflows ran with a different `timeout`; they are not run again"
+    ]
     assert "800 finished workflows ran with a different" in run_db("plan", "jobs.yaml", "-o", "markdown").out
     assert run_db("apply", "jobs.yaml", "--allow-drift").code == 0
     again = run_db("plan", "jobs.yaml", "--allow-drift")  # the lockfile records the new timeout now

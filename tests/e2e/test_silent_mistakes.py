@@ -193,5 +193,5 @@ def test_queued_workflows_that_would_start_later_are_counted(
         enqueue(client, f"low-{number}", "nightly", "ingest_orders", "2026-01-01", priority=50)
     enqueue(client, "first", "nightly", "ingest_orders", "2026-01-01", priority=1)
     manifest = write(cli, id="x", workflow="ingest_orders", queue="nightly", priority=10)
-    line = f"nightly: {queued} workflows already queued there would start later"
-    assert (line in cli("plan", manifest).out.splitlines()) is (queued > 0)
+    line = f"new workflows with a higher priority would start before {queued} workflows already queued there"
+    assert (f"nightly: {line}" in cli("plan", manifest).out.splitlines()) is (queued > 0)

@@ -152,17 +152,17 @@ def test_version_set_by_a_worker_is_not_noted() -> None:
     assert compare(BARE, row_of(BARE, status="PENDING", application_version="v")).outdated == ()
 
 
-def test_each_option_has_one_note() -> None:
+def test_options_of_the_same_workflows_have_one_note() -> None:
     specs = [BARE._replace(id=str(n), timeout_ms=7, priority=n // 8) for n in range(10)]
     statuses = ["SUCCESS"] * 7 + ["PENDING"] * 3
     rows = {s.id: row_of(BARE, id=s.id, status=status) for s, status in zip(specs, statuses, strict=True)}
     assert notes_of(compare_workflows(Batch.of(specs), rows, {}, {})) == [
-        "10 started workflows (7 finished) ran with a different `timeout`",
-        "2 started workflows ran with a different `priority`",
+        "8 started workflows (7 finished) ran with a different `timeout`; they are not changed",
+        "2 started workflows ran with different values of `timeout` and `priority`; they are not changed",
     ]
     rows = {key: row._replace(status="SUCCESS") for key, row in rows.items()}
     assert notes_of(compare_workflows(Batch.of(specs[:8]), rows, {}, {})) == [
-        "8 finished workflows ran with a different `timeout`"
+        "8 finished workflows ran with a different `timeout`; they are not run again"
     ]
 
 
