@@ -43,6 +43,7 @@ def test_commands_print_what_the_page_shows(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("DBOS_SYSTEM_DATABASE_URL", shop_url)
+    monkeypatch.setenv("COLUMNS", "80")
     worker = orders_worker(shop_url, tmp_path / "worker.log") if page in WITH_WORKER else nullcontext()
     with worker:
         PageRun(page, "python app.py", capsys).check()
