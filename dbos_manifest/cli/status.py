@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -17,7 +16,7 @@ from ..planning.axis_columns import names_of
 from ..planning.rows import NOT_ENQUEUED, STATUSES
 from ..planning.status_cells import BY_OPTIONS
 from ..planning.status_table import StatusSummary
-from ..report.text import printable
+from ..report.status_command import StatusCommand
 from .arguments import (
     DatabaseArguments,
     InputArguments,
@@ -165,9 +164,8 @@ def _parse_by(text: str | None, axes: Sequence[str]) -> tuple[str, ...]:
 
 def _repeat_command(
     inputs: InputArguments, selection: SelectionArguments, lockfile: LockfileArguments
-) -> str:
+) -> StatusCommand:
     """Return the command that reads the same workflows again."""
-    words = ["dbos-manifest", "status", *inputs.paths]
     given: list[tuple[str, Sequence[str]]] = [
         ("--var", inputs.var),
         ("--vars-file", [*map(str, inputs.vars_file)]),
@@ -178,5 +176,4 @@ def _repeat_command(
         ("--target", [lockfile.target] if lockfile.target else []),
         ("--select", selection.select),
     ]
-    words += [word for option, values in given for value in values for word in (option, value)]
-    return printable(shlex.join(words))
+    return StatusCommand(inputs.paths, [(option, value) for option, values in given for value in values])

@@ -8,6 +8,7 @@ from typing import Protocol
 from ..planning.status_table import StatusSummary
 from ..planning.workflow_status import WorkflowStatus
 from ..report.screen import Screen
+from ..report.status_command import StatusCommand
 from ..report.status_csv import StatusCsv
 from ..report.status_html import StatusHtml
 from ..report.status_json import StatusIds, StatusJson, StatusJsonLines
@@ -56,7 +57,7 @@ def make_status_view(
     axes: Sequence[str],
     *,
     by: Sequence[str],
-    command: str,
+    command: StatusCommand,
     listed: bool,
     show_values: bool | None,
 ) -> StatusView:

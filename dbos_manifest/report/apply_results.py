@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -17,6 +16,7 @@ from .failure_text import failure_lines
 from .markdown import code, fit
 from .plan_json import change_json, summary_json
 from .screen import Screen
+from .status_command import StatusCommand
 from .status_json import failure_json
 from .status_markdown import failure_rows
 from .stored_results import error_message
@@ -51,10 +51,10 @@ def applied_lines(
         yield from failure_lines(screen, waited, _status_command(applied.plan))
 
 
-def _status_command(plan: ManifestPlan) -> str:
+def _status_command(plan: ManifestPlan) -> StatusCommand:
     """Return the command that shows the status of a manifest."""
-    words = ["dbos-manifest", "status", plan.file]
-    return printable(shlex.join([*words, "--target", plan.origin.target] if plan.origin.target else words))
+    target = plan.origin.target
+    return StatusCommand((), (("--target", target),) if target else ()).of_file(plan.file)
 
 
 def _describe_wait(wait: WaitResult) -> str:

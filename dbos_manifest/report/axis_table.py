@@ -10,13 +10,13 @@ from ..core.units import describe_duration, format_timestamp
 from ..planning.status_cells import StatusCell
 from ..planning.status_table import StatusSummary, order_statuses
 from .screen import Cell, Screen, table_lines
-from .status_marks import MARKS, mark_of_status, status_style
+from .status_marks import MARKS, UNKNOWN, mark_of_status
 from .text import count_cells, printable
 
 _MOST_ROWS = 50
 _LONGEST_HEADING = 12
 _LONGEST_LABEL = 24
-_TIMES = ("p50", "p90", "last finished")
+_TIMES = ("run p50", "run p90", "last finished")
 
 
 class _Column(NamedTuple):
@@ -52,7 +52,7 @@ def axis_table_lines(screen: Screen, summary: StatusSummary) -> Iterator[str]:
 def _columns(screen: Screen, summary: StatusSummary) -> list[_Column]:
     statuses = order_statuses([*{"SUCCESS", "ERROR"} | summary.total.counts.keys()])
     return [
-        _Column(screen.fit(printable(status), _LONGEST_HEADING), status_style(status), (status,))
+        _Column(screen.fit(printable(status), _LONGEST_HEADING), mark_of_status(status).style, (status,))
         for status in statuses
     ]
 
@@ -63,7 +63,8 @@ def _merged_columns(summary: StatusSummary) -> list[_Column]:
     for mark in reversed(MARKS):
         statuses = tuple(status for status in summary.total.counts if mark_of_status(status) is mark)
         if statuses:
-            found.append(_Column(mark.meaning, mark.style, statuses))
+            heading = mark.letter if mark is UNKNOWN else mark.meaning  # so that all of them fit 80 cells
+            found.append(_Column(heading, mark.style, statuses))
     return found
 
 
@@ -86,8 +87,9 @@ def duration_or_dash(duration_ms: int | None) -> str:
 
 
 def describe_time(epoch_ms: int | None, as_of_ms: int) -> str:
-    """Return the time of day; with the date if that is not the date of the report."""
+    """Return the time of day in UTC, such as `09:18:02Z`; the full time if that is another day's."""
     if epoch_ms is None:
         return "-"
-    day, _, clock = format_timestamp(epoch_ms // 1000 * 1000).removesuffix("Z").partition("T")
-    return clock if format_timestamp(as_of_ms).startswith(day) else f"{day} {clock}"
+    text = format_timestamp(epoch_ms // 1000 * 1000)
+    day, _, clock = text.partition("T")
+    return clock if format_timestamp(as_of_ms).startswith(day) else text

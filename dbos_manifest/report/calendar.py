@@ -64,23 +64,28 @@ def calendar_lines(screen: Screen, days: Mapping[date, Mapping[str, int]]) -> It
         yield f"  {count_of(len(years) - _MOST_YEARS, 'earlier year')} not shown: use --select"
     used = [mark for mark in MARKS if mark in marks.values()]
     legend = [f"{screen.paint(mark.style, _letter(screen, mark))} {mark.meaning}" for mark in used]
-    for line in wrap_parts(legend, screen.width - _LABEL, "   "):
-        yield f"{'':{_LABEL}}{line}"
+    yield from _labelled(screen, "Worst status of each day: ", legend, "   ")
     if failed := describe_failed_days(marks):
         text, *runs = failed
-        lines = wrap_parts(runs, screen.width - _LABEL - len(text), ", ")
-        for place, line in enumerate(lines):
-            yield f"{'':{_LABEL}}{text if place == 0 else '':{len(text)}}{line}"
+        yield from _labelled(screen, text, runs, ", ")
+
+
+def _labelled(screen: Screen, label: str, parts: Sequence[str], separator: str) -> Iterator[str]:
+    """Yield a label and its parts, which are aligned where they need several lines."""
+    for place, line in enumerate(wrap_parts(parts, screen.width - _LABEL - len(label), separator)):
+        yield f"{'':{_LABEL}}{label if place == 0 else '':{len(label)}}{line}"
 
 
 def describe_failed_days(marks: Mapping[date, Mark]) -> list[str]:
-    """Return `Failed on 9 days: ` and these days in runs, the first of many; nothing if no day failed."""
+    """Return `Failed on 9 days: ` and the first of these days or runs of days; nothing if no day failed."""
     failed = [day for day, mark in marks.items() if mark is FAILED]
     if not failed:
         return []
     runs = [*_runs([*marks], failed)]
-    more = [f"{len(runs) - _RUNS_SHOWN:,} more"] if len(runs) > _RUNS_SHOWN else []
-    return [f"Failed on {count_of(len(failed), 'day')}: ", *runs[:_RUNS_SHOWN], *more]
+    rest = sum(map(len, runs[_RUNS_SHOWN:]))
+    texts = [f"{run[0]}" if len(run) == 1 else f"{run[0]} … {run[-1]}" for run in runs[:_RUNS_SHOWN]]
+    more = [f"and {count_of(rest, 'more day')}"] if rest else []
+    return [f"Failed on {count_of(len(failed), 'day')}: ", *texts, *more]
 
 
 def _year_lines(screen: Screen, year: int, marks: Mapping[date, Mark]) -> Iterator[str]:
@@ -112,27 +117,27 @@ def weeks_of(year: int) -> list[list[date | None]]:
 
 
 def month_weeks(year: int) -> list[int]:
-    """Return the column that each month is named above: of the first week that begins in it, or with it."""
+    """Return the column of the week that has the first day of each month."""
     first = date(year, 1, 1)
     monday = first.toordinal() - first.weekday()
-    return [-(-(date(year, month, 1).toordinal() - monday) // 7) for month in range(1, 13)]
+    return [(date(year, month, 1).toordinal() - monday) // 7 for month in range(1, 13)]
 
 
 def _letter(screen: Screen, mark: Mark) -> str:
     return mark.letter if screen.has_unicode or mark.letter.isascii() else "."
 
 
-def _runs(days: Sequence[date], chosen: Sequence[date]) -> Iterator[str]:
-    """Yield `2025-12-01 … 2025-12-31` for each run of days that follow one another in `days`."""
+def _runs(days: Sequence[date], chosen: Sequence[date]) -> Iterator[Sequence[date]]:
+    """Yield the chosen days in runs of three or more that follow one another in `days`, others alone."""
     places = {day: place for place, day in enumerate(days)}
-    begin = end = chosen[0]
-    for day in chosen[1:]:
-        if places[day] != places[end] + 1:
-            yield _run(begin, end)
-            begin = day
-        end = day
-    yield _run(begin, end)
+    run: list[date] = []
+    for day in chosen:
+        if run and places[day] != places[run[-1]] + 1:
+            yield from _split_short(run)
+            run = []
+        run.append(day)
+    yield from _split_short(run)
 
 
-def _run(begin: date, end: date) -> str:
-    return f"{begin}" if begin == end else f"{begin} … {end}"
+def _split_short(run: Sequence[date]) -> Iterator[Sequence[date]]:
+    yield from [run] if len(run) > 2 else [[day] for day in run]

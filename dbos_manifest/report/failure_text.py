@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from ..core.plural import count_of
 from ..core.units import format_timestamp
-from ..expansion.selection import can_select
-from ..planning.axis_conditions import Condition
 from ..planning.failure_digest import FailureGroup
 from ..planning.status_table import StatusSummary, order_statuses
 from .screen import Screen, wrap_parts
+from .status_command import StatusCommand
 from .text import printable, shorten
 
 MOST_GROUPS = 10
@@ -34,21 +32,32 @@ def describe_step(group: FailureGroup) -> str | None:
     return f"{'' if group.step.failed else 'after '}step {printable(str(group.step.number))}{name}"
 
 
-def describe_condition(group: FailureGroup) -> str | None:
-    """Return `all have region=us`, or `312 of 318 have region=us`; None without a condition."""
+def describe_condition(group: FailureGroup) -> tuple[str, str] | None:
+    """Return which workflows of a group meet its condition, and how many others do; None without one.
+
+    Shape:  `all 20 have region=us` or `312 of 318 have region=us`, and `so do 7 other finished workflows`.
+    """
     condition = group.condition
     if condition is None:
         return None
-    share = "all" if condition.is_exact else f"{condition.covered:,} of {condition.total:,}"
-    return f"{share} have {condition.text}"
+    if condition.total == 1:
+        found = f"it has {condition.text}"
+    elif condition.is_exact:
+        found = f"all {condition.total:,} have {condition.text}"
+    else:
+        found = f"{condition.covered:,} of {condition.total:,} have {condition.text}"
+    others = condition.matching - condition.covered
+    if not others:
+        return found, "no other finished workflow does"
+    return found, f"so {'does' if others == 1 else 'do'} {count_of(others, 'other finished workflow')}"
 
 
 def failure_lines(
-    screen: Screen, summary: StatusSummary, command: str, most: int | None = MOST_GROUPS
+    screen: Screen, summary: StatusSummary, command: StatusCommand, most: int | None = MOST_GROUPS
 ) -> Iterator[str]:
-    """Yield the groups, and the command that lists the IDs of a group; `command` begins it.
+    """Yield the groups, and the command that lists the IDs of a group, or of all if none has a condition.
 
-    `most` limits the groups; None shows all.
+    `command` shows the status of this manifest. `most` limits the groups; None shows all.
     """
     groups = summary.failures[:most]
     if not groups:
@@ -66,15 +75,27 @@ def failure_lines(
         yield f"{indent}{count_of(len(rest), 'more group')} ({workflows}): --by error"
     if not summary.steps_known:
         yield f"{indent}steps are unknown: this role lacks SELECT on operation_outputs"
-    example = next((group for group in groups if group.condition is not None), groups[0])
-    if listing := list_command(command, example.statuses, example.condition):
-        yield f"  {screen.paint('cyan', 'help')}: list the IDs of a group:"
-        yield f"    {listing}"
+    yield from _help_lines(screen, summary, groups, command)
+
+
+def _help_lines(
+    screen: Screen, summary: StatusSummary, shown: Sequence[FailureGroup], command: StatusCommand
+) -> Iterator[str]:
+    explained = next((group for group in shown if group.condition is not None), None)
+    if explained is not None:
+        listing, what = command.list_ids(explained.statuses, explained.condition), "a group"
+    else:
+        statuses = {status for group in summary.failures for status in group.statuses}
+        listing, what = command.list_ids(statuses), "the failed workflows"
+    if listing is not None:
+        yield f"  {screen.paint('cyan', 'help')}: list the IDs of {what}:"
+        yield from (f"    {line}" for line in listing.lines(screen.width - 4))
 
 
 def _details(screen: Screen, group: FailureGroup) -> Iterator[str]:
     if condition := describe_condition(group):
-        yield screen.paint("bold", condition)
+        yield screen.paint("bold", condition[0])
+        yield condition[1]
     if step := describe_step(group):
         yield step
     if group.first_ms is not None:
@@ -82,15 +103,3 @@ def _details(screen: Screen, group: FailureGroup) -> Iterator[str]:
         yield f"failed at {first}" if group.size == 1 else f"first failed at {first}"
     if group.size <= len(group.examples):
         yield from (shorten(printable(example), 60) for example in group.examples)
-
-
-def list_command(command: str, statuses: Iterable[str], condition: Condition | None = None) -> str | None:
-    """Return the command that lists the IDs of workflows with these statuses, and a condition if it has one.
-
-    None if no command can name the statuses.
-    """
-    known = order_statuses([status for status in statuses if can_select(status)])
-    words = [word for status in known for word in ("--only", status)]
-    if condition is not None:
-        words += ["--select", condition.text]
-    return f"{command} {shlex.join([*words, '-o', 'ids'])}" if known else None

@@ -31,7 +31,9 @@ _WIDEST_HEADINGS = 100  # characters of the headings of a grid in one line
 _MOST_LISTED = 20  # IDs of a cell
 _LONGEST_ID = 200
 _LONGEST_LABEL = 60
-_KINDS = dict(zip(MARKS, ("failed", "cancelled", "absent", "running", "waiting", "succeeded"), strict=True))
+_KINDS = dict(
+    zip(MARKS, ("failed", "cancelled", "absent", "unknown", "running", "waiting", "succeeded"), strict=True)
+)
 Key = tuple[str, ...]
 
 

@@ -14,6 +14,7 @@ from ..planning.status_table import StatusSummary
 from ..planning.workflow_status import WorkflowStatus
 from .page_cells import PanelMaker, label_text
 from .page_charts import HEIGHT, WIDTH
+from .status_command import StatusCommand
 from .status_page import ManifestPage, choose_sections, describe_total, prepare_manifest, prepare_overview
 
 if TYPE_CHECKING:  # loaded only where a page is written
@@ -26,8 +27,8 @@ _PIECES = 500  # that are written together
 class StatusHtml:
     """Write the page at the end."""
 
-    def __init__(self, write: Callable[[str], object], command: str) -> None:
-        """Prepare a page. `command` begins the commands that list IDs."""
+    def __init__(self, write: Callable[[str], object], command: StatusCommand) -> None:
+        """Prepare a page. `command` shows the status of all manifests."""
         self._write = write
         self._command = command
 
@@ -53,8 +54,8 @@ class StatusHtml:
             style=style,
             style_hash=b64encode(sha256(style.encode()).digest()).decode(),
             overview=prepare_overview(summaries, sections) if len(summaries) > 1 else None,
-            manifests=self._manifests([summaries[place] for place in sections]),
-            command=self._command,
+            manifests=self._manifests([summaries[place] for place in sections], alone=len(summaries) == 1),
+            command=self._command.line(),
             width=WIDTH,
             height=HEIGHT,
         )
@@ -62,11 +63,12 @@ class StatusHtml:
         for piece in stream:
             self._write(piece.encode("ascii", "xmlcharrefreplace").decode("ascii"))
 
-    def _manifests(self, summaries: Sequence[StatusSummary]) -> Iterator[ManifestPage]:
+    def _manifests(self, summaries: Sequence[StatusSummary], *, alone: bool) -> Iterator[ManifestPage]:
         panels = PanelMaker(_MOST_BYTES_OF_IDS // max(len(summaries), 1))
         for number, summary in enumerate(summaries, 1):
             if summary.detail is not None:
-                yield prepare_manifest(number, summary, summary.detail, self._command, panels)
+                command = self._command if alone else self._command.of_file(summary.file)
+                yield prepare_manifest(number, summary, summary.detail, command, panels)
 
 
 def _load_template() -> Template:

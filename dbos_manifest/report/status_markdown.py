@@ -10,6 +10,7 @@ from ..planning.status_table import StatusSummary, order_statuses
 from ..planning.workflow_status import WorkflowStatus
 from .failure_text import describe_condition, describe_error, describe_step
 from .markdown import code, fit, fold
+from .status_marks import describe_status
 
 _MOST_ROWS = 100
 _MOST_GROUPS = 50
@@ -38,7 +39,7 @@ def _lines(summary: StatusSummary) -> Iterator[str]:
         yield from ("| status | workflows | |", "|---|--:|--:|")
         for status in order_statuses([*total.counts]):
             count = total.counts[status]
-            yield f"| {code(status)} | {count:,} | {100 * count / total.size:.1f} % |"
+            yield f"| {code(describe_status(status))} | {count:,} | {100 * count / total.size:.1f} % |"
         yield ""
     if summary.failures:
         yield from failure_rows(summary)
@@ -50,7 +51,8 @@ def failure_rows(summary: StatusSummary) -> Iterator[str]:
     """Yield the table of the groups of failed workflows."""
     yield from ("| failed | error | step | which | since |", "|--:|---|---|---|---|")
     for group in summary.failures[:_MOST_GROUPS]:
-        cells = [code(describe_error(group)), describe_step(group), describe_condition(group)]
+        condition = "; ".join(describe_condition(group) or ())
+        cells = [code(describe_error(group)), describe_step(group), condition]
         cells[1:] = [code(text) if text else "" for text in cells[1:]]
         since = format_timestamp(group.first_ms // 1000 * 1000) if group.first_ms is not None else ""
         yield f"| {group.size:,} | {' | '.join(map(str, cells))} | {since} |"
@@ -61,7 +63,7 @@ def failure_rows(summary: StatusSummary) -> Iterator[str]:
 
 def _table(summary: StatusSummary) -> Iterator[str]:
     statuses = order_statuses([*summary.total.counts])
-    headings = [*map(code, summary.by), *map(code, statuses), "p50", "p90"]
+    headings = [*map(code, summary.by), *map(code, statuses), "run p50", "run p90"]
     yield f"| {' | '.join(headings)} |"
     yield f"|{'---|' * len(summary.by)}{'--:|' * (len(statuses) + 2)}"
     cells = [*summary.cells.items()]

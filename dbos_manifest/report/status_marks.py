@@ -6,13 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..planning.rows import FAILED_STATUSES, NOT_ENQUEUED, QUEUED_STATUSES
-
-_STYLES = {"SUCCESS": "green", "CANCELLED": "yellow", "PENDING": "cyan"}
-
-
-def status_style(status: str) -> str:
-    """Return the style of a status: red for failures, green for success, dim for what has not begun."""
-    return "red" if status in FAILED_STATUSES - {"CANCELLED"} else _STYLES.get(status, "dim")
+from .text import printable
 
 
 class Mark(NamedTuple):
@@ -24,32 +18,36 @@ class Mark(NamedTuple):
 
 
 FAILED = Mark("X", "red", "failed")
-MARKS = (
-    FAILED,
-    Mark("c", "yellow", "cancelled"),
-    Mark("-", "dim", "not enqueued"),
-    Mark(">", "cyan", "running"),
-    Mark("o", "dim", "waiting"),
-    Mark("░", "green", "succeeded"),
-)
+_CANCELLED = Mark("c", "yellow", "cancelled")
+_NOT_ENQUEUED = Mark("-", "dim", "not enqueued")
+UNKNOWN = Mark("?", "magenta", "unknown status")
+_RUNNING = Mark(">", "cyan", "running")
+_WAITING = Mark("o", "dim", "waiting")
+_SUCCEEDED = Mark("░", "green", "succeeded")
+MARKS = (FAILED, _CANCELLED, _NOT_ENQUEUED, UNKNOWN, _RUNNING, _WAITING, _SUCCEEDED)
 """The worst first."""
+
+_MARKS = {
+    **dict.fromkeys(FAILED_STATUSES, FAILED),
+    "CANCELLED": _CANCELLED,
+    NOT_ENQUEUED: _NOT_ENQUEUED,
+    "PENDING": _RUNNING,
+    **dict.fromkeys(QUEUED_STATUSES, _WAITING),
+    "SUCCESS": _SUCCEEDED,
+}
 
 
 def mark_of_status(status: str) -> Mark:
     """Return the mark of a status."""
-    return MARKS[_rank(status)]
+    return _MARKS.get(status, UNKNOWN)
 
 
 def mark_of(statuses: Mapping[str, int]) -> Mark:
     """Return the mark of the worst of some statuses."""
-    return MARKS[min(map(_rank, statuses))]
+    return min(map(mark_of_status, statuses), key=MARKS.index)
 
 
-def _rank(status: str) -> int:
-    if status == "CANCELLED":
-        return 1
-    if status in FAILED_STATUSES:
-        return 0
-    if status == NOT_ENQUEUED:
-        return 2
-    return 4 if status in QUEUED_STATUSES else 5 if status == "SUCCESS" else 3
+def describe_status(status: str) -> str:
+    """Return the printable status; `PENDING (running)`, since the name alone sounds like waiting."""
+    text = printable(status)
+    return f"{text} ({_RUNNING.meaning})" if mark_of_status(status) is _RUNNING else text

@@ -14,7 +14,7 @@ from ..planning.status_detail import StatusDetail
 from ..planning.status_table import StatusSummary, order_statuses
 from .axis_table import describe_time, duration_or_dash
 from .calendar import find_date_axis
-from .failure_text import describe_condition, describe_error, describe_step, list_command
+from .failure_text import describe_condition, describe_error, describe_step
 from .page_cells import (
     CellCharts,
     IdList,
@@ -27,6 +27,7 @@ from .page_cells import (
     list_ids,
 )
 from .page_charts import Histogram, Timeline, describe_percentiles, make_histogram, make_timeline
+from .status_command import StatusCommand
 from .status_text import describe_share
 from .text import printable, shorten
 
@@ -76,6 +77,7 @@ class FailureRow(NamedTuple):
     error: str
     step: str
     condition: str
+    others: str  # how many workflows outside of the group meet the condition
     first: str
     last: str
     examples: Sequence[str]
@@ -197,9 +199,9 @@ def describe_total(total: StatusCell) -> tuple[str, str]:
 
 
 def prepare_manifest(
-    number: int, summary: StatusSummary, detail: StatusDetail, command: str, panels: PanelMaker
+    number: int, summary: StatusSummary, detail: StatusDetail, command: StatusCommand, panels: PanelMaker
 ) -> ManifestPage:
-    """Prepare the part of a manifest; `command` begins the commands that list IDs."""
+    """Prepare the part of a manifest; `command` shows the status of this manifest."""
     total = summary.total
     verdict, kind = describe_total(total)
     charts = chart_cells(detail, panels)
@@ -218,7 +220,7 @@ def prepare_manifest(
         failures=[_failure_row(group, command) for group in shown],
         more_failures=more,
         steps_known=summary.steps_known,
-        failed_command=list_command(command, FAILED_STATUSES & total.counts.keys()) or "",
+        failed_command=_line(command.list_ids(FAILED_STATUSES & total.counts.keys())),
         table=_table(summary, detail, charts.panels),
         charts=charts,
         durations=_durations(total, detail),
@@ -248,20 +250,26 @@ def _count_rows(total: StatusCell, detail: StatusDetail) -> list[CountRow]:
     return rows
 
 
-def _failure_row(group: FailureGroup, command: str) -> FailureRow:
+def _line(command: StatusCommand | None) -> str:
+    return command.line() if command is not None else ""
+
+
+def _failure_row(group: FailureGroup, command: StatusCommand) -> FailureRow:
     more = group.size - len(group.examples)
-    listing = list_command(command, group.statuses, group.condition) if group.condition is not None else None
+    listing = command.list_ids(group.statuses, group.condition) if group.condition is not None else None
+    condition = describe_condition(group) or ("", "")
     return FailureRow(
         kind=kind_of(*group.statuses),
         workflows=f"{group.size:,}",
         error=describe_error(group),
         step=describe_step(group) or "",
-        condition=describe_condition(group) or "",
+        condition=condition[0],
+        others=condition[1],
         first=_time_or_dash(group.first_ms),
         last=_time_or_dash(group.last_ms),
         examples=[shorten(printable(example), 120) for example in group.examples],
         more=f"… and {more:,} more" if more else "",
-        command=listing or "",
+        command=_line(listing),
     )
 
 

@@ -15,7 +15,8 @@ from .axis_table import axis_table_lines
 from .calendar import calendar_lines, find_date_axis, group_by_day
 from .failure_text import MOST_GROUPS, failure_lines
 from .screen import Cell, Screen, table_lines
-from .status_marks import status_style
+from .status_command import StatusCommand
+from .status_marks import describe_status, mark_of_status
 from .stored_results import describe_output, error_message
 from .text import count_cells, printable, shorten
 
@@ -27,7 +28,8 @@ _LONGEST_HEADING = 12
 def status_line(screen: Screen, found: WorkflowStatus, *, show_values: bool) -> str:
     """Return the line of one workflow: status, ID, durations, attempts, and its error or output."""
     status = printable(found.status)
-    parts = [screen.paint(status_style(found.status), f"{status:<{_LONGEST_HEADING}}"), printable(found.id)]
+    style = mark_of_status(found.status).style
+    parts = [screen.paint(style, f"{status:<{_LONGEST_HEADING}}"), printable(found.id)]
     if times := ", ".join(_describe_times(found)):
         parts.append(screen.paint("dim", times))
     if found.row is not None and found.row.error is not None:
@@ -53,8 +55,8 @@ def _describe_times(found: WorkflowStatus) -> Iterator[str]:
 class StatusText:
     """Lays out summaries on a screen."""
 
-    def __init__(self, screen: Screen, by: Sequence[str], command: str) -> None:
-        """Prepare a view. `command` begins the command that lists the IDs of failed workflows."""
+    def __init__(self, screen: Screen, by: Sequence[str], command: StatusCommand) -> None:
+        """Prepare a view. `command` shows the status of all manifests."""
         self._screen = screen
         self._by = by
         self._command = command
@@ -64,7 +66,8 @@ class StatusText:
         for place, summary in enumerate(summaries):
             if place:
                 yield ""
-            yield from self._summary(summary)
+            command = self._command.of_file(summary.file) if len(summaries) > 1 else self._command
+            yield from self._summary(summary, command)
         if len(summaries) > 1:
             total: StatusCell = StatusCell()
             for summary in summaries:
@@ -73,7 +76,7 @@ class StatusText:
             yield f"Total of {count_of(len(summaries), 'manifest')}: {count_of(total.size, 'workflow')}"
             yield from self._counts(total)
 
-    def _summary(self, summary: StatusSummary) -> Iterator[str]:
+    def _summary(self, summary: StatusSummary, command: StatusCommand) -> Iterator[str]:
         yield from self._header(summary)
         yield ""
         yield from self._counts(summary.total)
@@ -83,7 +86,7 @@ class StatusText:
         if summary.failures:
             yield ""
             most = None if self._by == ("error",) else MOST_GROUPS
-            yield from failure_lines(self._screen, summary, self._command, most)
+            yield from failure_lines(self._screen, summary, command, most)
 
     def _header(self, summary: StatusSummary) -> Iterator[str]:
         """Yield name, file, target and time, on two lines where one is too short."""
@@ -105,7 +108,7 @@ class StatusText:
             return
         statuses = order_statuses([*total.counts])
         rows = [
-            [Cell(printable(status), status_style(status)), Cell(f"{total.counts[status]:,}"),
+            [Cell(describe_status(status), mark_of_status(status).style), Cell(f"{total.counts[status]:,}"),
              Cell(describe_share(total.counts[status], total.size))]
             for status in statuses
         ]  # fmt: skip
@@ -115,7 +118,7 @@ class StatusText:
         for status, line in zip(statuses, lines, strict=True):
             share = total.counts[status] / total.size
             bar = self._screen.bar(share, min(room, _LONGEST_BAR)) if room >= 8 else ""
-            yield f"{line}   {self._screen.paint(status_style(status), bar)}".rstrip()
+            yield f"{line}   {self._screen.paint(mark_of_status(status).style, bar)}".rstrip()
 
     def _by_axis(self, summary: StatusSummary) -> Iterator[str]:
         """Yield a calendar where one of the axes has dates, else a table."""

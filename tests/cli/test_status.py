@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -85,6 +86,13 @@ def test_only_refuses_other_statuses(run_db: Cli, jobs: Path, name: str, help: s
     assert help in done.err
 
 
+def printed_command(out: str) -> list[str]:
+    """Return the words of the command after `help: list the IDs`, as a shell reads them."""
+    lines = out[out.index("help: list the IDs") :].splitlines()[1:]
+    end = next(place for place, line in enumerate(lines) if not line.endswith("\\"))
+    return shlex.split("\n".join(lines[: end + 1]).replace("\\\n", ""))  # shlex reads no continued lines
+
+
 def test_the_summary_explains_the_failures(run_db: Cli, orders: Path) -> None:
     out = run_db("status", "orders.yaml").out
     lines = [" ".join(line.split()) for line in out.splitlines()]
@@ -94,21 +102,37 @@ def test_the_summary_explains_the_failures(run_db: Cli, orders: Path) -> None:
     ):  # fmt: skip
         assert any(line.startswith(begin) for line in lines), begin
     assert "9  TimeoutError: warehouse <n> did not respond" in out
-    assert "all have day>=2026-02-20 region=us; step 2 (fetch)" in out
-    command = next(line for line in out.splitlines() if "-o ids" in line)
-    assert command.split("--select ")[1] == "'day>=2026-02-20 region=us' -o ids"
+    assert "all 9 have day>=2026-02-20 region=us; no other finished workflow does;" in out
+    assert printed_command(out)[-5:] == ["ERROR", "--select", "day>=2026-02-20 region=us", "-o", "ids"]
 
 
 def test_the_printed_command_lists_the_failed_workflows(run_db: Cli, orders: Path) -> None:
-    words = ["--only", "ERROR", "--select", "day>=2026-02-20 region=us", "-o", "ids"]
-    ids = run_db("status", "orders.yaml", *words).out.split()
-    assert ids == [f"orders-2026-02-{day}-us" for day in range(20, 29)]
+    words = printed_command(run_db("status", "orders.yaml").out)
+    assert run_db(*words[1:]).out.split() == [f"orders-2026-02-{day}-us" for day in range(20, 29)]
+
+
+def test_the_printed_command_of_one_of_several_manifests_lists_only_its_workflows(
+    run_db: Cli, orders: Path, database_url: str
+) -> None:
+    """Both manifests have failures with the same axis values."""
+    orders.with_name("others.yaml").write_text(YEAR.replace("orders", "others"))
+    assert run_db("apply", "others.yaml").code == 0
+    failed = "workflow_uuid LIKE 'others-__________-us'"
+    execute(database_url, f"UPDATE workflow_status SET status='ERROR', completed_at=1 WHERE {failed}")
+    out = run_db("status", "orders.yaml", "others.yaml").out
+    first, second = out.split("\n\nothers  ")
+    for text, name, count in ((first, "orders", 9), (second, "others", 59)):
+        words = printed_command(text)
+        assert words[2:4] == [f"{name}.yaml", "--only"]
+        ids = run_db(*words[1:]).out.split()
+        assert (len(ids), {workflow_id.partition("-")[0] for workflow_id in ids}) == (count, {name})
 
 
 def test_a_selection_is_part_of_the_printed_command(run_db: Cli, orders: Path) -> None:
     out = run_db("status", "orders.yaml", "--select", "day>=2026-01-05").out
-    command = next(line for line in out.splitlines() if "-o ids" in line)
-    assert "--select 'day>=2026-01-05' --only ERROR --select 'day>=2026-02-20 region=us'" in command
+    assert printed_command(out)[3:-2] == [
+        "--select", "day>=2026-01-05", "--only", "ERROR", "--select", "day>=2026-02-20 region=us"
+    ]  # fmt: skip
 
 
 def test_axes_are_counted_in_a_table_or_a_calendar(run_db: Cli, orders: Path) -> None:
@@ -118,7 +142,7 @@ def test_axes_are_counted_in_a_table_or_a_calendar(run_db: Cli, orders: Path) ->
     assert calendar.count("X") == 9 + 1  # and the legend
     assert "Failed on 9 days: 2026-02-20 … 2026-02-28" in calendar
     both = run_db("status", "orders.yaml", "--by", "region,day").out
-    assert both.count("2026   Jan") == 2
+    assert both.count("2026  Jan") == 2
     assert "region us\n" in both
     queue = run_db("status", "orders.yaml", "--by", "queue,workflow").out
     assert "  queue  workflow       SUCCESS" in queue
@@ -192,7 +216,7 @@ def test_a_page_has_cells_failures_and_commands(
     for text in (
         "orders: 9 of 118 workflows failed, 1 has not finished",
         "3f2a9c1d3f2a9c1d",
-        "all have day&gt;=2026-02-20 region=us",
+        "all 9 have day&gt;=2026-02-20 region=us</b>; no other finished workflow does",
         "status orders.yaml --only ERROR --select &#39;day&gt;=2026-02-20 region=us&#39; -o ids",
         'aria-label="2026-02-20, region us: 1 failed"',
         "Failed on 9 days: 2026-02-20 &#8230; 2026-02-28",
@@ -269,7 +293,7 @@ def test_steps_are_shown_only_with_the_right_to_read_them(
     try:
         done = run("status", "orders.yaml", "--database-url", with_user(postgres_url, name))
         assert done.code == 0
-        assert "all have day>=2026-02-20 region=us" in done.out
+        assert "all 9 have day>=2026-02-20 region=us" in done.out
         assert ("step 2 (fetch)" in done.out) == granted
         assert ("this role lacks SELECT on operation_outputs" in done.out) != granted
     finally:
@@ -284,8 +308,11 @@ def test_apply_explains_the_failures_that_it_waited_for(
     done = run_db("apply", "orders.yaml", "--wait", *words)
     assert done.code == 7
     assert "Waited: 9 ERROR, 109 SUCCESS\nFailures\n  9  TimeoutError: warehouse <n> did not" in done.out
-    assert "all have day>=2026-02-20 region=us; step 2 (fetch)" in done.out
-    assert "dbos-manifest status orders.yaml --only ERROR --select 'day>=2026-02-20 region=us'" in done.out
+    assert "all 9 have day>=2026-02-20 region=us; no other finished workflow does;" in done.out
+    assert printed_command(done.out) == [
+        "dbos-manifest", "status", "orders.yaml", "--only", "ERROR",
+        "--select", "day>=2026-02-20 region=us", "-o", "ids",
+    ]  # fmt: skip
     document = json.loads((tmp_path / "a.json").read_text())
     jsonschema_rs.validator_for(json.loads(read_schema("applied.v1"))).validate(document)
     (group,) = document["manifests"][0]["wait"]["failures"]

@@ -35,8 +35,8 @@ from dbos_manifest.planning.status_detail import DetailCollector
 from dbos_manifest.planning.status_table import StatusSummary, StatusTable
 from dbos_manifest.planning.workflow_status import WorkflowStatus
 from dbos_manifest.report.page_charts import make_histogram
+from dbos_manifest.report.status_command import StatusCommand
 from dbos_manifest.report.status_html import StatusHtml
-from dbos_manifest.report.text import printable
 
 YEAR = year()
 YEAR_AXES = {"day": DAYS, "region": REGIONS}
@@ -75,13 +75,13 @@ def summarize(
     return table.summarize("prod", NOW_MS, steps_known=True)
 
 
-def write_page(*summaries: StatusSummary, command: str = COMMAND) -> str:
+def write_page(*summaries: StatusSummary, command: StatusCommand = COMMAND) -> str:
     parts: list[str] = []
     StatusHtml(parts.append, command).finish(summaries)
     return "".join(parts)
 
 
-def parse_page(*summaries: StatusSummary, command: str = COMMAND) -> Element:
+def parse_page(*summaries: StatusSummary, command: StatusCommand = COMMAND) -> Element:
     return check_page(write_page(*summaries, command=command))
 
 
@@ -104,8 +104,8 @@ def test_page_shows_which_region_fails_and_since_when() -> None:
     assert COMMIT in page.text and "2026-01-31T09:30:00Z" in page.text
     failures = page.find("table", **{"class": "failures"})[0].text
     assert "TimeoutError: warehouse <n> did not respond in 30 s" in failures
-    assert "all have day>=2025-12-01 region=us" in failures
-    assert f"{COMMAND} --only ERROR --select 'day>=2025-12-01 region=us' -o ids" in failures
+    assert "all 20 have day>=2025-12-01 region=us; so do 10 other finished workflows" in failures
+    assert f"{COMMAND.line()} --only ERROR --select 'day>=2025-12-01 region=us' -o ids" in failures
     captions = [caption.text for caption in page.find("caption")]
     assert captions == ["region eu · 2025", "region us · 2025", "region apac · 2025"]
     assert [
@@ -225,7 +225,7 @@ PLAIN = structure_of(parse_page(summarize_texts(["plain", "other"])))
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("with_rows", [False, True])
 def test_hostile_texts_stay_text(text: str, with_rows: bool) -> None:
-    command = f"{COMMAND} {printable(text)}"
+    command = COMMAND._replace(options=[("--var", text)])
     page = parse_page(summarize_texts([text, "other"], with_rows=with_rows), command=command)
     assert structure_of(page) == PLAIN
     values = {

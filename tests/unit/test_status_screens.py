@@ -7,8 +7,9 @@ import io
 import json
 import os
 import re
+import shlex
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import jsonschema_rs
@@ -22,6 +23,7 @@ from dbos_manifest.planning.status_table import StatusSummary
 from dbos_manifest.planning.workflow_status import WorkflowStatus
 from dbos_manifest.report.calendar import calendar_lines
 from dbos_manifest.report.screen import Screen
+from dbos_manifest.report.status_command import StatusCommand
 from dbos_manifest.report.status_csv import StatusCsv
 from dbos_manifest.report.status_json import StatusJson, StatusJsonLines
 from dbos_manifest.report.status_markdown import StatusMarkdown
@@ -31,7 +33,7 @@ from dbos_manifest.report.text import count_cells, plain
 ROOT = Path(__file__).parent.parent.parent
 GUIDE = ROOT / "docs" / "guides" / "status.md"
 GOLDEN = ROOT / "tests" / "cases" / "status"
-COMMAND = "dbos-manifest status jobs/orders.yaml --target prod"
+COMMAND = StatusCommand(("jobs/orders.yaml",), (("--target", "prod"),))
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 YEAR, MIXED = year(), every_status()
 MIXED_AXES = {"day": DAYS[:9]}
@@ -46,7 +48,8 @@ def check_golden(name: str, text: str) -> None:
 
 
 def draw(screen: Screen, summaries: Sequence[StatusSummary], *by: str) -> str:
-    return "".join(f"{line}\n" for line in StatusText(screen, by, COMMAND).lines(summaries))
+    command = COMMAND._replace(paths=[summary.file for summary in summaries])
+    return "".join(f"{line}\n" for line in StatusText(screen, by, command).lines(summaries))
 
 
 SCREENS: dict[str, Callable[[], list[StatusSummary]]] = {
@@ -69,15 +72,29 @@ def test_screen_is_as_reviewed_with_and_without_colour(name: str, width: int) ->
     check_golden(f"{name}-{width}.ansi", coloured)
     assert COLOUR.sub("", coloured) == text
     assert COLOUR.sub("", coloured).replace("\n", "").isprintable()
-    command = [line for line in text.splitlines() if line.startswith(f"    {COMMAND}")]
-    assert all(count_cells(line) <= width for line in text.splitlines() if line not in command)
+    assert all(count_cells(line) <= width for line in text.splitlines())
 
 
 def test_the_screen_shows_which_region_fails_and_since_when() -> None:
     text = draw(Screen(80), [summarize(YEAR)])
     assert "TimeoutError: warehouse <n> did not respond in 30 s" in text
-    assert "all have day>=2025-12-01 region=us" in text
-    assert f"{COMMAND} --only ERROR --select 'day>=2025-12-01 region=us' -o ids" in text
+    assert "all 20 have day>=2025-12-01 region=us; so do 10 other finished workflows" in text
+    command = text.splitlines()[-2:]
+    assert command[0].endswith(" \\")
+    assert shlex.split("".join(line.removesuffix("\\") for line in command)) == [
+        "dbos-manifest", "status", "jobs/orders.yaml", "--target", "prod", "--only", "ERROR",
+        "--select", "day>=2025-12-01 region=us", "-o", "ids",
+    ]  # fmt: skip
+
+
+def test_each_of_several_manifests_has_the_command_for_its_own_file() -> None:
+    text = draw(Screen(200), SCREENS["manifests"]())
+    assert [line.split()[:3] for line in text.splitlines() if "-o ids" in line] == [
+        ["dbos-manifest", "status", "jobs/orders.yaml"],
+        ["dbos-manifest", "status", "jobs/mixed.yaml"],
+    ]
+    assert "--only ERROR --only MAX_RECOVERY_ATTEMPTS_EXCEEDED --only CANCELLED -o ids" in text
+    assert COMMAND.of_file("<stdin>").line() == "dbos-manifest status - --target prod"
 
 
 def test_the_pages_show_these_screens() -> None:
@@ -108,10 +125,10 @@ def test_a_table_of_every_status_fits_80_cells() -> None:
     lines = draw(Screen(80), [summary], "workflow").splitlines()
     heading = next(line for line in lines if line.startswith("  workflow"))
     assert re.split(" {2,}", heading.strip()) == [
-        "workflow", "succeeded", "waiting", "running", "not enqueued", "cancelled", "failed"
+        "workflow", "succeeded", "waiting", "running", "?", "not enqueued", "cancelled", "failed"
     ]  # fmt: skip
-    assert lines[lines.index(heading) + 1].split() == ["ingest_orders", "1", "2", "2", "1", "1", "2"]
-    assert all(count_cells(line) <= 80 for line in lines if COMMAND not in line)
+    assert lines[lines.index(heading) + 1].split() == ["ingest_orders", "1", "2", "1", "1", "1", "1", "2"]
+    assert all(count_cells(line) <= 80 for line in lines)
 
 
 def test_a_calendar_of_a_leap_year_has_every_day_in_its_place() -> None:
@@ -124,6 +141,32 @@ def test_a_calendar_of_a_leap_year_has_every_day_in_its_place() -> None:
     thursday = next(line for line in lines if line.startswith("  Thu"))
     assert thursday[6 + 8] == "X"  # the ninth week
     assert lines[-1].strip() == "Failed on 1 day: 2024-02-29"
+
+
+def test_a_month_is_named_above_the_week_of_its_first_day() -> None:
+    for number in range(2018, 2030):
+        days = {date(number, month, 1): {"ERROR": 1} for month in range(1, 13)}
+        header, *rows = [*calendar_lines(Screen(80), days)][:8]
+        marked = {place for row in rows for place, letter in enumerate(row) if place >= 6 and letter == "X"}
+        assert {match.start() for match in re.finditer("[A-Z]", header)} == marked
+
+
+def test_failed_days_are_counted_and_long_runs_shortened() -> None:
+    done = {date(2025, 1, 1) + timedelta(days=number): {"SUCCESS": 1} for number in range(60)}
+    failed = [0, 2, 3, 5, 6, 7, 9, 11, 12, 13, 14, 20]
+    days = done | {date(2025, 1, 1) + timedelta(days=number): {"ERROR": 1} for number in failed}
+    text = " ".join(" ".join(calendar_lines(Screen(80), days)).split())
+    assert text.endswith(
+        "Failed on 12 days: 2025-01-01, 2025-01-03, 2025-01-04, 2025-01-06 … 2025-01-08, 2025-01-10, "
+        "2025-01-12 … 2025-01-15, and 1 more day"
+    )
+
+
+def test_an_unknown_status_has_a_mark_of_its_own() -> None:
+    days = {date(2025, 1, 1): {"NEW": 1, "PENDING": 1}, date(2025, 1, 2): {"NEW": 1, "ERROR": 1}}
+    lines = [*calendar_lines(Screen(80), days)]
+    assert lines[3].endswith("?")
+    assert "      Worst status of each day: X failed   ? unknown status" in lines
 
 
 def test_a_calendar_of_the_last_year_ends_with_its_last_day() -> None:
