@@ -20,7 +20,7 @@ class Mark(NamedTuple):
 FAILED = Mark("X", "red", "failed")
 _CANCELLED = Mark("c", "yellow", "cancelled")
 _NOT_ENQUEUED = Mark("-", "dim", "not enqueued")
-UNKNOWN = Mark("?", "magenta", "unknown status")
+UNKNOWN = Mark("?", "yellow", "unknown status")
 _RUNNING = Mark(">", "cyan", "running")
 _WAITING = Mark("o", "dim", "waiting")
 _SUCCEEDED = Mark("░", "green", "succeeded")
