@@ -25,8 +25,11 @@ _ONE_LINE = 2**31 - 1  # characters
 
 def spec_json_line(spec: WorkflowSpec) -> str:
     """Return the workflow as a line of JSON."""
-    text = encode_json(spec_entry(spec)).decode()
-    return f"{text if printable(text) == text else to_json(spec_entry(spec))}\n"
+    encoded = encode_json(spec_entry(spec))
+    text = encoded.decode()
+    if not (encoded.isascii() and b"\x7f" not in encoded and b"#" not in encoded) and printable(text) != text:
+        return f"{to_json(spec_entry(spec))}\n"
+    return f"{text}\n"
 
 
 def spec_yaml(spec: WorkflowSpec) -> str:

@@ -56,6 +56,16 @@ _LINE_COMMAND = re.compile(r"^((?:\x1b\[[0-9;]*m|[^\S\n])*):(?=:)", re.MULTILINE
 _COLOUR = re.compile(r"(\x1b\[(?:[012]|3[0-9])m)")  # those that `Paint` makes: a value may not hide text
 
 
+_ASCII_CONTROLS = bytes(code for code in (*range(32), 127) if code != ord("\n"))
+
+
+def _is_printable(text: str) -> bool:
+    """Return whether the lines of a text are printable; for ASCII three times as fast as `isprintable`."""
+    if text.isascii():
+        return len(text.encode().translate(None, _ASCII_CONTROLS)) == len(text)
+    return text.replace("\n", "").isprintable()
+
+
 class OutputEscaper:
     """Escape an output that is written in pieces, so that none of its lines is a command to a CI runner.
 
@@ -70,7 +80,7 @@ class OutputEscaper:
         """Escape the next piece, except for colours and lines that are `::` commands if these are wanted."""
         at_start, last = self._at_start, text.rfind("\n") + 1
         self._at_start = (at_start or last > 0) and not _COLOUR.sub("", text[last:]).strip()
-        if not text.replace("\n", "").isprintable() or "##" in text:
+        if not _is_printable(text) or ("#" in text and "##" in text):
             parts = _COLOUR.split(text) if colours else [text]
             parts[::2] = ("\n".join(map(printable, part.split("\n"))) for part in parts[::2])
             text = "".join(parts)
