@@ -210,5 +210,5 @@ def find_failure(results: Sequence[ApplyResult]) -> ManifestToolError | None:
     enqueued = count_enqueued(results)
     return PartlyApplied(
         f"{rejected:,} of {rejected + enqueued:,} workflows could not be enqueued",
-        "fix the workflows listed above and run the same command again",
+        "fix these workflows, then run apply again",
     )

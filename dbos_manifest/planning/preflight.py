@@ -143,7 +143,7 @@ class PreflightCheck:
             yield make_diagnostic(
                 "queued-in-the-future",
                 f"`{ahead.id}` is queued with the creation time {created}, but the database's clock reads "
-                f"{now}: workflows enqueued now start before that workflow",
+                f"{now}: workflows that are enqueued now will start before it",
                 ("workflows", first.entry, "workflow"),
                 help="check the clocks of the machines that enqueue and of the database server",
             )
