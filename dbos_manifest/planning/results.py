@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.errors import ManifestToolError
 from ..workflows.spec import WorkflowSpec
 from .manifest_plan import ManifestPlan
 from .rows import LiveRow
-from .status_table import StatusSummary
+
+if TYPE_CHECKING:  # only `status` and --wait load it
+    from .status_table import StatusSummary
 
 
 class Progress(NamedTuple):
