@@ -27,7 +27,8 @@ FENCE = re.compile(
 )
 COMMAND = re.compile(r"^\$ (?:.*\\\n)*.*\n", re.MULTILINE)
 SHELL_OPERATORS = set("|<>&;()")
-PROGRESS = re.compile(r"^(?:enqueued|ended): .*\n", re.MULTILINE)  # a terminal overwrites these lines
+# a terminal overwrites these lines
+PROGRESS = re.compile(r"^(?:enqueued: |[\d,]+ (?:done|failed|running|waiting)\b).*\n", re.MULTILINE)
 VARYING = [
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "HASH"),
@@ -36,6 +37,7 @@ VARYING = [
     (re.compile(r"\bSQLite \d+(\.\d+)+"), "SQLITE"),
     (re.compile(r"\b\d+ ms (behind|ahead of)"), "SKEW"),
     (re.compile(r"\bin \d+(\.\d+)? m?s\b"), "DURATION"),
+    (re.compile(r"  \d+(\.\d+)? m?s(?=  lockfile )"), "  DURATION"),
     (re.compile(r"\b(queued|ran) \d+(\.\d+)? m?s"), "DURATION"),
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
@@ -50,7 +51,8 @@ def wait_for_result(
     """
     skipped_ids = result.plan.skipped_ids
     wanted = (workflow_id for workflow_id in ids if workflow_id not in skipped_ids)
-    wait = wait_for_workflows(database, wanted, pause=pause, on_progress=on_progress)
+    name = result.plan.name
+    wait = wait_for_workflows(database, wanted, name=name, pause=pause, on_progress=on_progress)
     written = _record_final(result, wait, database)
     return result._replace(wait=wait, lock_written=result.lock_written or written)
 
@@ -87,13 +89,15 @@ def wait_for_workflows(
     database: Database,
     ids: Iterable[str],
     *,
+    name: str,
     pause: Callable[[], bool],
     on_progress: Callable[[WaitProgress], None],
 ) -> WaitResult:
-    """Poll until every workflow has ended, or `pause` returns False."""
+    """Poll until every workflow of the manifest `name` has ended, or `pause` returns False."""
     pending = dict.fromkeys(ids, "")
     total = len(pending)
     final: dict[str, FinalStatus] = {}
+    ended: Counter[str] = Counter()
     disappeared: list[str] = []
     while True:
         waiting = list(pending)
@@ -108,9 +112,11 @@ def wait_for_workflows(
                 elif seen[0] in FINAL_STATUSES:
                     del pending[workflow_id]
                     final[workflow_id] = FinalStatus(*seen)
+                    ended[seen[0]] += 1
                 else:
                     pending[workflow_id] = seen[0]
-        on_progress(WaitProgress(total - len(pending), total))
+        counts = {**ended, **Counter(pending.values())}
+        on_progress(WaitProgress(name, counts, len(disappeared), total))
         if not pending or not pause():
             return WaitResult(final, pending, disappeared)
 

@@ -11,16 +11,19 @@ from ..planning.manifest_plan import ManifestPlan
 from ..planning.results import ApplyOutcome, Progress, RetryNotice, WaitProgress
 from ..report.apply_results import (
     ApplyEvents,
+    Times,
     applied_json,
     applied_lines,
     applied_markdown,
     rejected_diagnostics,
 )
+from ..report.progress import enqueue_snapshot, wait_snapshot
 from .output_targets import Sink
 from .plan_views import PlanView, ProblemView, Views, make_plan_view
+from .progress import Stopwatch, show_progress
 from .screens import make_screen
 from .settings import print_retry
-from .terminal import progress_bar, write, write_now
+from .terminal import write, write_now
 
 APPLY_FORMATS = ("text", "json", "jsonl", "github", "sarif", "junit", "markdown")
 _AT_THE_END = ("github", "sarif", "junit")  # one document, of the plan's problems
@@ -42,6 +45,7 @@ class ApplyViews:
             if sink.format == "jsonl"
         ]
         self._strict = False
+        self._times = Times()
         # with one format, as usual, directly to it: a plan may have a million changes
         views = [*self._views.values()]
         self.add: ChangeSink = views[0].add if len(views) == 1 else Views(views).add
@@ -64,10 +68,12 @@ class ApplyViews:
     @contextmanager
     def progress_bar(self) -> Iterator[Callable[[Progress], None]]:
         """Yield a function that shows the progress of a manifest."""
-        with progress_bar("enqueued") as bar:
+        watch = Stopwatch()
+        self._times.enqueuing = watch.seconds
+        with show_progress(watch) as bar:
 
             def show(progress: Progress) -> None:
-                bar(progress.enqueued, progress.total)
+                bar(enqueue_snapshot(progress))
                 for events in self._events:
                     events.progress(progress)
 
@@ -76,8 +82,14 @@ class ApplyViews:
     @contextmanager
     def wait_bar(self) -> Iterator[Callable[[WaitProgress], None]]:
         """Yield the function that shows how many workflows of a manifest have ended."""
-        with progress_bar("ended") as bar:
-            yield lambda progress: bar(progress.ended, progress.total)
+        watch = Stopwatch(since_start=True)
+        self._times.waiting = watch.seconds
+        with show_progress(watch) as bar:
+
+            def show(progress: WaitProgress) -> None:
+                bar(wait_snapshot(progress))
+
+            yield show
 
     def finish(self, outcome: ApplyOutcome) -> None:
         """Show what was done."""
@@ -85,7 +97,7 @@ class ApplyViews:
             if format == "json":
                 emit(f"{applied_json(outcome)}\n")
             elif format == "markdown":
-                emit(applied_markdown(outcome))
+                emit(applied_markdown(outcome, self._times))
             elif format in _AT_THE_END:
                 view = self._views[at]
                 assert isinstance(view, ProblemView)
@@ -94,7 +106,7 @@ class ApplyViews:
             elif format == "text":
                 for result in outcome.results:
                     waited = outcome.waited.get(result.plan.name)
-                    for line in applied_lines(result, waited, make_screen(paint)):
+                    for line in applied_lines(result, self._times, waited, make_screen(paint)):
                         emit(f"{line}\n")
         for events in self._events:
             events.finish(outcome)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TextIO, cast
@@ -247,39 +247,12 @@ def in_github_actions() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
-@contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function that shows (done, total): as a bar on a terminal, elsewhere as a line per tenth."""
-    if preferences.quiet:
-        yield lambda done, total: None
-        return
+def progress_stream() -> TextIO | None:
+    """Return standard error for a progress bar, which moves the cursor; None where it is no terminal."""
     if not sys.stderr.isatty():
-        yield _plain_progress(title)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        return None
     assert isinstance(sys.stderr, GuardedStream)
-    console = Console(file=cast(TextIO, sys.stderr.unescaped()))
-    with Progress(
-        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-    ) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def _plain_progress(title: str) -> Callable[[int, int], None]:
-    last = -1
-
-    def show(done: int, total: int) -> None:
-        nonlocal last
-        tenth = done * 10 // total if total else 10
-        if tenth != last:
-            say(f"{title}: {done:,} of {total:,}")
-            last = tenth
-
-    return show
+    return cast(TextIO, sys.stderr.unescaped())
 
 
 def program_version() -> str:

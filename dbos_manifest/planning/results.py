@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..core.errors import ManifestToolError
 from ..workflows.spec import WorkflowSpec
 from .manifest_plan import ManifestPlan
-from .rows import LiveRow
+from .rows import FINAL_STATUSES, LiveRow
 
 if TYPE_CHECKING:  # only `status` and --wait load it
     from .status_table import StatusSummary
@@ -44,10 +44,16 @@ class FinalStatus(NamedTuple):
 
 
 class WaitProgress(NamedTuple):
-    """How many of the workflows that are waited for have ended."""
+    """The workflows of a manifest that are waited for: how many have each status, or have no row any more."""
 
-    ended: int
+    manifest: str
+    counts: Mapping[str, int]
+    disappeared: int
     total: int
+
+    @property
+    def ended(self) -> int:
+        return self.disappeared + sum(self.counts.get(status, 0) for status in FINAL_STATUSES)
 
 
 class WaitResult(NamedTuple):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..core.diagnostic import Diagnostic, make_diagnostic
-from ..core.plural import count_of
 from ..core.units import format_timestamp
 from ..planning.manifest_plan import ManifestPlan
 from ..planning.results import ApplyOutcome, ApplyResult, Progress, RetryNotice, WaitResult
@@ -15,40 +15,61 @@ from ..planning.status_table import StatusSummary
 from .failure_text import failure_lines
 from .markdown import code, fit
 from .plan_json import change_json, summary_json
+from .progress import describe_statuses
 from .screen import Screen
 from .status_command import StatusCommand
 from .status_json import failure_json
 from .status_markdown import failure_rows
 from .stored_results import error_message
-from .text import printable, to_json
+from .text import printable, show_seconds, to_json
 
 FORMAT_VERSION = 1
 _MOST_REJECTED = 20
 _PLAIN = Screen()
 
 
+@dataclass
+class Times:
+    """How long each manifest took, by name in seconds, as far as it was measured."""
+
+    enqueuing: Mapping[str, float] = field(default_factory=dict)
+    waiting: Mapping[str, float] = field(default_factory=dict)
+
+
 def applied_lines(
-    applied: ApplyResult, waited: StatusSummary | None = None, screen: Screen = _PLAIN
+    applied: ApplyResult, times: Times, waited: StatusSummary | None = None, screen: Screen = _PLAIN
 ) -> Iterator[str]:
     """Describe the result of one manifest: counts, rejected rows, final statuses and why workflows failed."""
-    parts = [f"{applied.enqueued:,} enqueued"]
-    if applied.existing:
-        parts.append(f"{applied.existing:,} enqueued by another writer meanwhile")
-    if applied.held:
-        parts.append(f"{applied.held:,} held by another workflow")
-    if applied.rejected:
-        parts.append(f"{len(applied.rejected):,} failed")
     for row in applied.rejected[:_MOST_REJECTED]:
         yield f"  {screen.paint('red', '✗')} {printable(row.spec.id)}  {printable(row.reason)}"
     if len(applied.rejected) > _MOST_REJECTED:
         yield f"  … and {len(applied.rejected) - _MOST_REJECTED:,} more"
-    written = "written" if applied.lock_written else "unchanged"
-    name = printable(applied.plan.name)
-    yield f"Applied {name}: {', '.join(parts)}; lockfile {printable(str(applied.lock_path))} {written}"
+    name = applied.plan.name
+    yield "  ".join(_summary_parts(applied, times.enqueuing.get(name)))
     if applied.wait is not None:
-        yield _describe_wait(applied.wait)
+        yield _describe_wait(applied.wait, times.waiting.get(name))
     if waited is not None:
         yield from failure_lines(screen, waited, _status_command(applied.plan))
+
+
+def _summary_parts(applied: ApplyResult, seconds: float | None) -> Iterator[str]:
+    """Yield what was enqueued, where, how long it took, and whether the lockfile was written."""
+    plan, counts = applied.plan, ["Nothing to enqueue"]
+    if plan.to_enqueue:
+        counts = [f"Enqueued {applied.enqueued:,} of {plan.to_enqueue:,}"]
+    if applied.existing:
+        counts.append(f"{applied.existing:,} enqueued by another writer meanwhile")
+    if applied.held:
+        counts.append(f"{applied.held:,} held by another workflow")
+    if applied.rejected:
+        counts.append(f"{len(applied.rejected):,} failed")
+    yield ", ".join(counts)
+    target = plan.origin.target
+    yield printable(f"{plan.name} → {target}" if target else plan.name)
+    if seconds is not None:
+        yield show_seconds(seconds)
+    written = "written" if applied.lock_written else "unchanged"
+    yield f"lockfile {printable(str(applied.lock_path))} {written}"
 
 
 def _status_command(plan: ManifestPlan) -> StatusCommand:
@@ -57,19 +78,16 @@ def _status_command(plan: ManifestPlan) -> StatusCommand:
     return StatusCommand((), (("--target", target),) if target else ()).of_file(plan.file)
 
 
-def _describe_wait(wait: WaitResult) -> str:
-    counts = Counter(final.status for final in wait.final.values())
-    parts = [_counts(counts)] if counts else []
+def _describe_wait(wait: WaitResult, seconds: float | None) -> str:
+    statuses = Counter(final.status for final in wait.final.values())
+    statuses.update(wait.pending.values())
+    counts = describe_statuses(statuses, len(wait.disappeared))
+    if not counts:
+        return "Finished: nothing to wait for"
     if wait.pending:
-        still = Counter(wait.pending.values())
-        parts.append(f"{count_of(len(wait.pending), 'workflow')} not finished ({_counts(still)})")
-    if wait.disappeared:
-        parts.append(f"{count_of(len(wait.disappeared), 'row')} disappeared")
-    return f"Waited: {', '.join(parts) or 'nothing to wait for'}"
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {printable(status)}" for status, count in sorted(counts.items()))
+        after = "" if seconds is None else f" after {show_seconds(seconds)}"
+        return f"Not finished{after}: {counts}"
+    return f"Finished: {counts}{'' if seconds is None else f' in {show_seconds(seconds)}'}"
 
 
 def applied_json(outcome: ApplyOutcome) -> str:
@@ -150,13 +168,13 @@ def rejected_diagnostics(results: Sequence[ApplyResult]) -> list[Diagnostic]:
     ]
 
 
-def applied_markdown(outcome: ApplyOutcome) -> str:
+def applied_markdown(outcome: ApplyOutcome, times: Times) -> str:
     """Render the results as the section that follows the plan."""
 
     def lines() -> Iterator[str]:
         yield from ("", "### Applied", "")
         for applied in outcome.results:
-            for line in applied_lines(applied):
+            for line in applied_lines(applied, times):
                 yield f"- {code(line.strip())}"
             if applied.plan.name in outcome.waited:
                 yield from ("", *failure_rows(outcome.waited[applied.plan.name]))

@@ -61,7 +61,7 @@ def test_interrupted_apply_records_what_it_enqueued(
     assert enqueued > 0
     assert len((tmp_path / f"{name}.lock.jsonl").read_text().splitlines()) == enqueued + 1
     again = run("apply", f"{name}.yaml", "--database-url", database_url)
-    assert f"{300 - enqueued} enqueued" in again.out
+    assert f"Enqueued {300 - enqueued} of {300 - enqueued}  " in again.out
     counts = run("status", f"{name}.yaml", "--database-url", database_url, "-o", "json").json["counts"]
     assert counts == {"ENQUEUED": 300}
 
@@ -170,7 +170,7 @@ def finish(url: str, *ended: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     ("ended", "code", "message"),
     [
-        ([("a", "SUCCESS"), ("b", "SUCCESS"), ("c", "SUCCESS")], 0, "Waited: 3 SUCCESS"),
+        ([("a", "SUCCESS"), ("b", "SUCCESS"), ("c", "SUCCESS")], 0, "Finished: 3 succeeded in "),
         ([("a", "SUCCESS"), ("b", "ERROR"), ("c", "SUCCESS")], 7, "1 of 3 workflows failed"),
         ([("a", "SUCCESS"), ("b", "CANCELLED"), ("c", "CANCELLED")], 7, "2 of 3 workflows failed"),
         ([("a", "SUCCESS")], 8, "2 of 3 workflows did not finish in time"),

@@ -60,7 +60,7 @@ def test_apply_enqueues_a_valid_manifest(run_db: Cli, forks: list[str]) -> None:
     write_manifest([ID])
     done = run_db("apply", "jobs.yaml", "--allow", "queue-not-registered")
     assert (done.code, forks) == (0, ["fork"])
-    assert "300 enqueued" in done.out
+    assert "Enqueued 300 of " in done.out
 
 
 @pytest.mark.parametrize("problem", INVALID)
@@ -87,7 +87,7 @@ def test_apply_reports_a_warning_once(run_db: Cli, forks: list[str]) -> None:
     done = run_db("apply", "jobs.yaml", "--allow", "queue-not-registered")
     assert (done.code, forks) == (0, ["fork"])
     assert done.err.count("warning[deduplication-with-partition-key]") == 1
-    assert "300 enqueued" in done.out
+    assert "Enqueued 300 of " in done.out
 
 
 def test_apply_reports_an_invalid_manifest_before_a_missing_database(run: Cli, forks: list[str]) -> None:

@@ -168,7 +168,7 @@ def test_rename_accepts_a_renamed_manifest(run_db: Cli, run: Cli, jobs: Path, lo
     assert (refused.code, "lock rename" in refused.err) == (6, True)
     assert "now belongs to `newer` instead of `jobs`" in run("lock", "rename", "jobs.yaml").out
     again = run_db("apply", "jobs.yaml")
-    assert (again.code, "0 enqueued" in again.out) == (0, True)
+    assert (again.code, "Nothing to enqueue" in again.out) == (0, True)
     assert run("lock", "rename", "jobs.yaml").out == "jobs.lock.jsonl ok: already belongs to `newer`\n"
 
 

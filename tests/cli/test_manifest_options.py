@@ -127,7 +127,7 @@ SMALL = (*ALL, "--select", "size.name=small")
 
 def test_commands_use_only_the_selected_workflows(run_db: Cli, orders: Path) -> None:
     assert "Plan: 3 to enqueue\n" in run_db("plan", *SMALL).out
-    assert "3 enqueued" in run_db("apply", *SMALL).out
+    assert "Enqueued 3 of " in run_db("apply", *SMALL).out
     assert run_db("status", *SMALL, "-o", "json").json["counts"] == {"ENQUEUED": 3}
 
 
@@ -142,7 +142,7 @@ def test_ids_from_takes_the_ids_of_status(run_db: Cli, orders: Path) -> None:
     run_db("apply", *SMALL)
     ids = run_db("status", *ALL, "--only", "NOT_ENQUEUED", "-o", "ids").out
     (orders.parent / "ids.txt").write_text(ids)
-    assert "4 enqueued" in run_db("apply", *ALL, "--ids-from", "ids.txt").out
+    assert "Enqueued 4 of " in run_db("apply", *ALL, "--ids-from", "ids.txt").out
 
 
 def test_ids_from_refuses_an_unknown_id(run_db: Cli, orders: Path) -> None:

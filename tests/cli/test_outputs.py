@@ -80,8 +80,9 @@ def check_form(form: str, text: str) -> None:
 
 
 def without_database(text: str) -> str:
-    """Return the text without the name of the database."""
+    """Return the text without the name of the database and without durations."""
     text = re.sub(r"\(planned in [0-9.]+ m?s\)$", "(planned in 0.1 s)", text, flags=re.M)
+    text = re.sub(r"  [0-9.]+ m?s  lockfile ", "  0.1 s  lockfile ", text)
     return re.sub(r" → (?!false|3).*  lockfile ", " → …  lockfile ", text)
 
 

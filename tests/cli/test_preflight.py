@@ -50,7 +50,7 @@ def test_unknown_queue_is_an_error_when_the_application_has_registered_queues(
     assert found["help"].startswith("did you mean `etl2`? registered: `etl2`, `nightly`;")
     refused = run_db("apply", "jobs.yaml")
     assert refused.code == 6
-    assert "1 enqueued" not in refused.out
+    assert "Enqueued 1 of " not in refused.out
     assert run_db("plan", "jobs.yaml", "--exit-code").code == 6
     assert run_db("apply", "jobs.yaml", "--allow", "queue-not-registered").code == 0
 

@@ -34,8 +34,8 @@ def test_apply_enqueues_exactly_what_was_planned(run_db: Cli, jobs: Path) -> Non
     assert planned.code == 0
     jobs.write_text(jobs.read_text().replace("[1]", "[99]"))  # changes after the plan do not count
     done = run_db("apply", "plan.jsonl")
-    assert (done.code, "2 enqueued" in done.out) == (0, True)
-    assert run_db("apply", "plan.jsonl").out.endswith("0 enqueued; lockfile jobs.lock.jsonl unchanged\n")
+    assert (done.code, "Enqueued 2 of " in done.out) == (0, True)
+    assert run_db("apply", "plan.jsonl").out.endswith("  lockfile jobs.lock.jsonl unchanged\n")
     states = {
         c["id"]: c["state"] for c in run_db("plan", "jobs.yaml", "-o", "json").json["manifests"][0]["changes"]
     }
@@ -88,7 +88,7 @@ def test_interrupted_apply_of_a_plan_can_be_continued(run_db: Cli, jobs: Path) -
     """Workflows that the plan has already created are accepted."""
     run_db("plan", "jobs.yaml", "--out", "plan.jsonl")
     run_db("apply", "jobs.yaml", "--select", "id=a")
-    assert "2 enqueued" in run_db("apply", "plan.jsonl").out
+    assert "Enqueued 2 of " in run_db("apply", "plan.jsonl").out
 
 
 def test_plan_for_another_database_is_refused(
@@ -217,7 +217,7 @@ def test_plan_contains_its_overrides(run_db: Cli, jobs: Path) -> None:
     run_db("plan", "jobs.yaml", "--out", "refusing.jsonl")
     assert run_db("apply", "refusing.jsonl").code == 6
     run_db("plan", "jobs.yaml", "--allow-drift", "--out", "allowing.jsonl")
-    assert "2 enqueued" in run_db("apply", "allowing.jsonl").out
+    assert "Enqueued 2 of " in run_db("apply", "allowing.jsonl").out
 
 
 def test_plan_is_refused_where_a_manifest_is_expected(run_db: Cli, run: Cli, jobs: Path) -> None:

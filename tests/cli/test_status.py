@@ -307,7 +307,8 @@ def test_apply_explains_the_failures_that_it_waited_for(
     words = ("-o", "json=a.json", "-o", "markdown=a.md", "-o", "jsonl=a.jsonl")
     done = run_db("apply", "orders.yaml", "--wait", *words)
     assert done.code == 7
-    assert "Waited: 9 ERROR, 109 SUCCESS\nFailures\n  9  TimeoutError: warehouse <n> did not" in done.out
+    finished = r"^Finished: 109 succeeded, 9 failed in [\d.]+ m?s\nFailures\n  9  TimeoutError: warehouse"
+    assert re.search(finished, done.out, re.MULTILINE)
     assert "all 9 have day>=2026-02-20 region=us; no other finished workflow does;" in done.out
     assert printed_command(done.out) == [
         "dbos-manifest", "status", "orders.yaml", "--only", "ERROR",

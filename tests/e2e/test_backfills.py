@@ -63,7 +63,7 @@ def test_ticks_that_dbos_backfilled_are_not_enqueued_again(
     changes = cli.plan(manifest).changes()
     assert {(c["state"], c["comparable"]) for c in changes.values()} == {("unchanged", False)}
     before = rows.dump()
-    assert "0 enqueued" in cli("apply", manifest).out
+    assert "Nothing to enqueue" in cli("apply", manifest).out
     assert rows.dump() == before
 
 
@@ -191,5 +191,5 @@ def test_failed_workflows_run_again_under_new_ids(cli: Cli, start_worker: Callab
     (cli.folder / "failed.txt").write_text(failed.replace("-1\n", "-2\n"))
     again = ("totals.yaml", "--var", "run=2", "--var", "actual=3", "--ids-from", "failed.txt")
     done = cli("apply", *again, *WAIT, expect=7)
-    assert "2 enqueued" in done.out
-    assert "1 ERROR, 1 SUCCESS" in done.out
+    assert "Enqueued 2 of " in done.out
+    assert "Finished: 1 succeeded, 1 failed in " in done.out

@@ -157,7 +157,7 @@ def test_id_whose_row_was_removed_is_vanished(
     worker.stop()
     client.delete_workflow("ours")
     assert cli.plan(manifest).states() == {"ours": "vanished"}
-    assert "0 enqueued" in cli("apply", manifest).out
+    assert "Nothing to enqueue" in cli("apply", manifest).out
 
 
 def test_arguments_that_the_workflow_does_not_accept_fail_validation(

@@ -13,6 +13,7 @@ from dbos_manifest.planning.states import Change, Decision, Difference, State, m
 from dbos_manifest.planning.summary import PlanSummary, kind_of
 from dbos_manifest.report.apply_results import (
     ApplyEvents,
+    Times,
     applied_json,
     applied_lines,
     applied_markdown,
@@ -73,10 +74,10 @@ def render_apply() -> dict[str, str]:
     events.finish(outcome)
     found = rejected_diagnostics([result])
     return {
-        "text": "\n".join(applied_lines(result)),
+        "text": "\n".join(applied_lines(result, Times({"jobs": 0.25}))),
         "json": applied_json(outcome),
         "jsonl": "".join(lines),
-        "markdown": applied_markdown(outcome),
+        "markdown": applied_markdown(outcome, Times()),
         "github": "\n".join(map(github_annotation, found)),
         "sarif": sarif_document(found, "1.0"),
         "junit": junit_document(problems_by_file(found, [plan.file]), False),
