@@ -77,7 +77,8 @@ class ReviewedPlan:
                 self._check_derived(target)
             elif lockfile != target.lock_path:
                 raise UsageError(
-                    f"--lockfile {lockfile} cannot change a saved plan, which has {target.lock_path}",
+                    f"--lockfile {lockfile} cannot change a saved plan, which uses the lockfile "
+                    f"{target.lock_path}",
                     "create a new plan with this option: `plan --out`",
                 )
         return targets
@@ -88,8 +89,8 @@ class ReviewedPlan:
         assert path is not None
         if not (is_derived_path(path, file, target.source.name) and (file.is_file() or path.is_file())):
             raise Refused(
-                f"the plan {self.plan.name} would write {path}, which is not the lockfile of an existing "
-                f"manifest {file}",
+                f"the plan {self.plan.name} would write {path}, but this is not a default lockfile path of "
+                f"the manifest {file}, or neither file exists",
                 f"if the plan was created with this lockfile, add `--lockfile {path}`; if not, the plan was "
                 "edited: create a new one with `plan --out`",
             )

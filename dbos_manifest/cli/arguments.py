@@ -253,7 +253,7 @@ class ApplyArguments(LockTimeoutArguments):
         "--reason",
         metavar="TEXT",
         section="Enqueue",
-        help="Record why, such as a ticket, in each row; `history` shows it.",
+        help="Record a reason, such as a ticket, in each row; `history` shows it.",
     )
     legacy_inputs: bool = declared(
         "--legacy-inputs",

@@ -30,6 +30,7 @@ def report_bug(error: Exception) -> int:
             continue
     where = f"the log is {log}" if log else "no log could be written"
     print_error(
-        f"this is a bug in dbos-manifest ({type(error).__name__}); {where}", "report it and attach the log"
+        f"this is a bug in dbos-manifest ({type(error).__name__}); {where}",
+        "report it and attach the log" if log else "report it with the command and its output",
     )
     return 70

@@ -60,7 +60,8 @@ def _read_axes(
     sources = {name: source for name, source in matrix.items() if name not in RULES and name[:2] != "x-"}
     if len(sources) > MAX_AXES:
         message = f"the matrix has {len(sources):,} axes; at most {MAX_AXES} are allowed"
-        return [], [make_diagnostic("too-large", message, path, help="use the columns of one `file` axis")]
+        help = "replace several axes with one `file` axis, whose columns hold their values"
+        return [], [make_diagnostic("too-large", message, path, help=help)]
     for name, source in sources.items():
         try:
             axes.append(make_axis(name, source, manifest.tree, manifest.max_workflows))

@@ -113,7 +113,8 @@ class LockfileWriter:
         except OSError as error:
             raise LockfileNotWritable(
                 f"cannot replace the lockfile {self.path}: {error.strerror}",
-                "remove what is in the way, or choose another path with --lockfile",
+                "make its folder writable, remove the temporary file if the message names one, or choose "
+                "another path with --lockfile",
             ) from error
         try:
             found, folder = self.path.lstat(), self.path.parent.stat()

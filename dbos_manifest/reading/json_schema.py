@@ -136,7 +136,7 @@ def _explain(violation: _Violation) -> Iterator[Diagnostic]:
         names = ", ".join(f"`{name}`" for name in violation.schema["properties"])
         yield make_diagnostic("invalid-value", f"`{path[-1]}` has more than one of {names}", path)
     elif keyword == "minProperties":
-        yield make_diagnostic("invalid-value", f"`{path[-1] if path else 'the map'}` is empty", path)
+        yield make_diagnostic("invalid-value", f"{_name_of(path)} is empty", path)
     else:
         yield _invalid_value(violation)
 
@@ -145,6 +145,13 @@ def _unknown_key(path: ValuePath, known: list[str]) -> Diagnostic:
     key = str(path[-1])
     help = suggest(key, known) or f"expected one of: {', '.join(known)}"
     return make_diagnostic("unknown-key", f"unknown key `{key}`", path, at_key=True, help=help)
+
+
+def _name_of(path: ValuePath) -> str:
+    """Name a map: by its key, or by the list that it is in."""
+    if not path:
+        return "the map"
+    return f"`{path[-1]}`" if isinstance(path[-1], str) else f"an item of `{path[-2]}`"
 
 
 def _wrong_type(violation: _Violation) -> Diagnostic:
