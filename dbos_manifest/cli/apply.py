@@ -59,8 +59,9 @@ def apply(
         results.refuse_inputs([*loaded.files(), *database_files(database.database_url)])
         views = ApplyViews(results.sinks, loaded.validation)
         settings = apply_settings(arguments, loaded.overrides, verify=database.verify)
-        connection = database_settings(database, views.retry, waiting=arguments)
-        outcome = _apply(loaded, connection, settings, arguments, views)
+        outcome = _apply(
+            loaded, database_settings(database, views.retry, waiting=arguments), settings, arguments, views
+        )
         views.finish(outcome)
     return _end(results, outcome)
 
